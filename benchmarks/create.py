@@ -1,9 +1,9 @@
-"""How long create, list and destroy take on an AWS of 80 ms a call, beside the time that the calls' own order makes necessary.
+"""Times create, list and destroy with 80 ms per call, relative to the time of their chain of dependent calls.
 
     uv run python benchmarks/create.py [--latency 0.08] [--runs 3]
 
-The necessary time is the longest chain of calls of which each needs the one before, times the latency: what a program of no
-weight at all would take. The figure is the ratio of the two in the same run, so that it holds on a slower machine.
+The necessary time is the longest chain of dependent calls times the latency. The result is the ratio of both within one run,
+so that it holds on a slower machine, too.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""How long a machine takes from power-on to a node that has joined, beside the way that the older tools took.
+"""Times a machine from power-on to a joined node, relative to the setup of the older tools.
 
     uv run python benchmarks/first_boot.py        # as root, a quarter of an hour; see docs/nodes.md for what it needs
 
-Both boot the same image in the same virtual machine and start the same stand-in for Bacalhau. The older way is written here
-from its steps: package lists and upgrade, prerequisites, Docker with all that it recommends and its compose plugin, a service,
-a reboot. Left out in its favour, because it cannot run here: Docker from a third party's repository with its key, and the
-download of an image with a Docker inside. Joined is when the orchestrator has the node's connection. The figure is the ratio.
+Both boot the same image in the same virtual machine and start the same stand-in for Bacalhau. This file contains the older
+setup as its steps: package lists and upgrade, prerequisites, Docker with its recommended packages and compose plugin, a
+service, a reboot. Two steps that cannot run here are omitted, in its favor: Docker from a third-party repository with its key,
+and the download of an image that contains Docker. A node has joined when the orchestrator has its connection.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ EXIT_CODES = {
     ExitCode.DONE: "success, or nothing to do",
     ExitCode.FAILED: "failure, partial failure, or remaining resources",
     ExitCode.USAGE: "invalid command line or configuration",
-    ExitCode.DECLINED: "not confirmed, or no terminal for the prompt",
+    ExitCode.DECLINED: "not confirmed (also Ctrl-C at the prompt), or no terminal for the prompt",
     ExitCode.DENIED: "invalid credentials or missing permission",
     ExitCode.INCOMPLETE: "incomplete result: a region or service could not be scanned",
     ExitCode.INTERRUPTED: "interrupted",

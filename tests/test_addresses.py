@@ -37,11 +37,11 @@ NAMES = {r"https?://([\w-]+\.)?amazonaws\.com/doc/.*": "the names of AWS's XML"}
 
 
 def tracked() -> list[Path]:
-    done = subprocess.run(
+    result = subprocess.run(
         ["git", "ls-files", "src", "packages/*/src", "docs", "*.md", "*.toml", "deploy_spot.py", "Makefile", ".ci"],
         capture_output=True, text=True, check=True, cwd=ROOT, timeout=60,
     )  # fmt: skip
-    return [ROOT / name for name in done.stdout.split()]
+    return [ROOT / name for name in result.stdout.split()]
 
 
 def test_every_address_is_one_that_somebody_serves() -> None:

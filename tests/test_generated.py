@@ -11,14 +11,14 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def test_generated_files_are_up_to_date() -> None:
     """`make docs` would change nothing: commands, exit codes, errors, life cycle, kinds, pinned versions."""
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"],
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
 
 
 def test_the_front_door_asks_for_this_folder() -> None:

@@ -16,12 +16,12 @@ def anchors(page: Path) -> set[str]:
     """As GitHub makes them: lower case, no punctuation, a number behind what comes again."""
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     seen = Counter[str]()
-    found = set()
+    links = set()
     for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE):
         name = re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
-        found.add(f"{name}-{seen[name]}" if seen[name] else name)
+        links.add(f"{name}-{seen[name]}" if seen[name] else name)
         seen[name] += 1
-    return found
+    return links
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -31,8 +31,8 @@ def test_links_lead_somewhere(page: Path) -> None:
         file, _, heading = link.partition("#")
         if "://" in link:
             continue
-        there = page.parent / file if file else page
-        if not there.exists() or (heading and heading not in anchors(there)):
+        target = page.parent / file if file else page
+        if not target.exists() or (heading and heading not in anchors(target)):
             lost.append(link)
     assert lost == []
 

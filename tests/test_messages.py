@@ -58,7 +58,7 @@ def test_the_lower_floors_raise_no_errors_for_users() -> None:
 
 
 def test_few_modules_write_to_the_users_streams() -> None:
-    found = {
+    messages = {
         name
         for name, tree in modules()
         if any(
@@ -66,7 +66,7 @@ def test_few_modules_write_to_the_users_streams() -> None:
             for call in calls(tree)
         )
     }
-    assert found == set(WRITERS)
+    assert messages == set(WRITERS)
 
 
 def test_a_sentence_stands_once() -> None:

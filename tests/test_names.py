@@ -33,12 +33,12 @@ def test_a_public_class_or_function_name_is_defined_in_one_module() -> None:
 
 
 def test_a_module_name_stands_once_on_a_floor() -> None:
-    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    places_of: dict[tuple[str, str], list[str]] = defaultdict(list)
     for path, _ in modules():
         if len(path.parts) > 1 and path.stem not in {"__init__", "__main__"}:
-            found[path.parts[0], path.stem].append(str(path))
+            places_of[path.parts[0], path.stem].append(str(path))
     for folder in sorted(SOURCE.rglob("__init__.py")):
         path = folder.parent.relative_to(SOURCE)
         if len(path.parts) > 1:
-            found[path.parts[0], path.name].append(str(path))
-    assert {key: places for key, places in found.items() if len(places) > 1} == {}
+            places_of[path.parts[0], path.name].append(str(path))
+    assert {key: places for key, places in places_of.items() if len(places) > 1} == {}

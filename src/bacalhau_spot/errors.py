@@ -1,6 +1,6 @@
-"""What the user is told when something goes wrong, and with which exit code the program then ends.
+"""Errors for the user, and the exit codes.
 
-Nothing else in the program defines exit codes.
+No other module defines exit codes.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """How the program ends. The documentation's table is generated from here."""
+    """The exit codes of the program. The table in the documentation is generated from here."""
 
     DONE = 0  # also when there was nothing to do
     FAILED = 1  # failed, partial, or something remains
     USAGE = 2  # the command line or the configuration is wrong
-    DECLINED = 3  # the user said no, or nobody was there to say yes
+    DECLINED = 3  # not confirmed, or no terminal for the prompt
     DENIED = 4  # credentials or permission
-    INCOMPLETE = 5  # could not look everywhere
+    INCOMPLETE = 5  # a region or service could not be scanned
     INTERRUPTED = 130  # Ctrl-C
 
 
 class UserError(Exception):
-    """Something that the user can act on: what happened, why, what to do next.
+    """An error that the user can act on: what happened, why, what to do next.
 
-    `what` is one sentence without a full stop; `why` carries AWS's code, once; `hint` is a command or an instruction
-    that can be followed as it stands; `docs` the path of a page of ours; `details` further lines, one problem each.
+    `what`: one sentence without a full stop; `why`: AWS's code, once; `hint`: a command or an instruction, ready to
+    follow; `docs`: the path of a documentation page; `details`: further lines, one problem each.
     """
 
     def __init__(

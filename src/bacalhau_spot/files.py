@@ -1,7 +1,7 @@
-"""Reading files that others name, and writing files that nobody else may read.
+"""Reads files that users name, and writes private files.
 
-Reading never waits for a pipe and never takes more than is asked for. Writing gives mode 0600 whatever the umask is, never
-follows a symbolic link, and leaves the whole file or none. Everything here raises OSError with a `strerror` for people.
+Reading never waits for a pipe and is limited in size. Writing sets mode 0600 regardless of the umask, never follows a
+symbolic link, and writes the whole file or nothing. Every function raises OSError with a readable `strerror`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-# `~` as it stands, where nobody knows whose home is meant.
+# `~` unchanged, where the home directory is unknown.
 UNKNOWN_HOME: Final = Path("~")
 _FILE_MODE: Final = 0o600
 _FOLDER_MODE: Final = 0o700
@@ -31,7 +31,7 @@ _SORTS: Final = (
 def read(path: Path, *, max_bytes: int) -> bytes:
     """The content of a regular file of at most `max_bytes`."""
     _check_regular(path.stat().st_mode)  # before it is opened: opening a device may do something
-    # What became a pipe in between is opened without waiting for its other end, and refused.
+    # A pipe that replaced the file is opened without waiting for its other end, and refused.
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     with os.fdopen(handle, "rb") as file:
         _check_regular(os.fstat(handle).st_mode)
@@ -51,7 +51,7 @@ def read_text(path: Path, *, max_bytes: int, keep_bom: bool = False) -> str:
 
 
 def path_exists(path: Path) -> bool:
-    """Whether there is something that can be looked at; pathlib's raises for what cannot, before Python 3.14."""
+    """Whether a file exists and is accessible; pathlib's method raises for inaccessible ones before Python 3.14."""
     return os.path.exists(path)  # noqa: PTH110 - for that reason
 
 
@@ -75,7 +75,7 @@ def write(path: Path, text: str, *, overwrite: bool = True) -> None:
 
 
 def append(path: Path, text: str) -> None:
-    """`text` at the end of a file of mode 0600, in one piece."""
+    """Appends `text` to a file of mode 0600, in one write."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         handle = os.open(path, flags, _FILE_MODE)
@@ -92,7 +92,7 @@ def append(path: Path, text: str) -> None:
 
 
 def private_folder(path: Path) -> None:
-    """Makes a folder that belongs to this user alone. OSError when there is one of somebody else's."""
+    """Creates a folder of this user. OSError if it belongs to another user."""
     path.mkdir(parents=True, exist_ok=True, mode=_FOLDER_MODE)
     result = path.stat()
     _check_owner(result)

@@ -1,11 +1,11 @@
 """HTTP for everything but AWS's API: the orchestrator, and public documents.
 
-urllib3 comes with AWS's own client, and is imported with it; a client of another library would cost a second import.
+urllib3 comes with AWS's own client and is imported with it; another library would cost a second import.
 
 Rules:
-1. Each request has its own connection, and none is left open.
-2. The proxies of the environment are used as AWS's client uses them, for whoever asks for them.
-3. Whatever the other side does, an answer or a TransportError comes within the time given.
+1. Each request has its own connection, and none stays open.
+2. The environment's proxies are used as AWS's client uses them, where the caller asks for them.
+3. Whatever the server does, a response or a TransportError comes within the given time.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CHUNK: Final = 1 << 20
-_LONGEST: Final = 200  # of what the other side or a library says, so much goes into a message
+_LONGEST: Final = 200  # the maximum length of foreign text in a message
 
 
 class Failure(Enum):
-    """Why there is no answer."""
+    """The reason for a missing response."""
 
     TIMEOUT = auto()
     UNREACHABLE = auto()
@@ -50,11 +50,11 @@ class Failure(Enum):
 
 
 class HttpError(Exception):
-    """What an exchange may end in; whoever reads a response has errors of its own."""
+    """The errors of an exchange; readers of a response define their own."""
 
 
 class TransportError(HttpError):
-    """There is no answer. The text is short, on one line."""
+    """No response. The text is short, on one line."""
 
     def __init__(self, failure: Failure, text: str) -> None:
         super().__init__(text)
@@ -95,9 +95,9 @@ class Response:
 
 
 async def exchange(request: Request, read: Callable[[Response], T]) -> T:
-    """What `read` makes of the response. Raises TransportError, and each HttpError of `read`.
+    """The result of `read` on the response. Raises TransportError, and each HttpError of `read`.
 
-    The thread is a daemon: a server that sends a byte now and then keeps neither this call nor the program's end waiting.
+    The thread is a daemon: a server that sends a byte now and then delays neither this call nor the program's end.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
@@ -111,7 +111,7 @@ async def exchange(request: Request, read: Callable[[Response], T]) -> T:
             settled = functools.partial(done.set_result, _exchange(request, read))
         except HttpError as error:
             settled = functools.partial(done.set_exception, error)
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
+        with contextlib.suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(settle, settled)
 
     threading.Thread(target=work, daemon=True, name="fetch").start()
@@ -122,9 +122,10 @@ async def exchange(request: Request, read: Callable[[Response], T]) -> T:
 
 
 def trusted_authorities(*, extra_file: str | None = None) -> ssl.SSLContext:
-    """The system's, certifi's for systems that have none, and those of `extra_file`. SSL_CERT_FILE replaces the first two.
+    """The system's CAs, certifi's for systems without any, and those of `extra_file`. SSL_CERT_FILE replaces the first
+    two.
 
-    Raises TransportError when `extra_file` holds none.
+    Raises TransportError when `extra_file` has none.
     """
     context = ssl.create_default_context()
     if not (os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")):
@@ -206,9 +207,9 @@ def _proxy(url: str) -> str | None:
     return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
-# ValueError: an address, a header or a length that is none; HTTPException: what is no HTTP, or breaks its rules.
+# ValueError: an invalid address, header or length; HTTPException: a response that is not valid HTTP.
 _ERRORS = (exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
-# What OpenSSL says of an answer that is no TLS at all, release by release.
+# OpenSSL's reasons for a response that is not TLS, release by release.
 _NOT_TLS: Final = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
 
 
@@ -233,7 +234,7 @@ def _tls_failure(error: ssl.SSLError) -> TransportError:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, then what lies beneath it."""
+    """The error, then its causes."""
     seen: list[BaseException] = []
     todo: list[object] = [error]
     while todo:
@@ -246,7 +247,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _text(causes: tuple[BaseException, ...]) -> str:
-    """The system's own words where there are some: the library's begin with an object's address."""
+    """The system's own message if there is one: the library's begin with an object's address."""
     system = next((cause for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
     return _shortened(str(system or causes[-1]) or type(causes[-1]).__name__)
 

@@ -1,6 +1,7 @@
-"""Where this program is published: nowhere yet. A release fills this in, and nothing else names an address of ours.
+"""The place of publication: none yet. A release fills this in, and nothing else has an address of the project.
 
-Until then it installs from its own folder, and its pages and schemas come with it (`bacalhau-spot explain`, `config schema`).
+Until then it is installed from its own folder, and its pages and schemas are part of it (`bacalhau-spot explain`,
+`config schema`).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from bacalhau_spot.cli.runtime import aws_profile, safe_streams
 from bacalhau_spot.cli.runtime.command_line import read_invocation
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.runner import Runner
-from bacalhau_spot.cloud.authorization_messages import explained
+from bacalhau_spot.cloud.authorization_messages import with_denial_reason
 from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.cloud.connection import AwsConnection
 from bacalhau_spot.core.iam.permissions import action_of
@@ -29,7 +29,7 @@ def run(
     program: CliRunner, *argv: str, stdout: Any = subprocess.PIPE, **variables: str
 ) -> tuple[int, str, str]:
     """The real program, as another process."""
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "bacalhau_spot", *argv],
         cwd=program.folder,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **variables},
@@ -39,7 +39,7 @@ def run(
         check=False,
         timeout=60,
     )
-    return done.returncode, (done.stdout or b"").decode(), done.stderr.decode()
+    return result.returncode, (result.stdout or b"").decode(), result.stderr.decode()
 
 
 def test_nobody_reads_any_more(program: CliRunner) -> None:
@@ -79,8 +79,8 @@ def test_a_call_that_hangs_does_not_keep_the_program(program: CliRunner) -> None
         "import sys, threading; from bacalhau_spot import cli; "
         "threading.Thread(target=threading.Event().wait).start(); sys.argv = ['x', '--version']; cli.main()"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
-    assert done.returncode == 0
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
+    assert result.returncode == 0
 
 
 def test_ctrl_c_before_anything_was_begun() -> None:
@@ -90,8 +90,8 @@ def test_ctrl_c_before_anything_was_begun() -> None:
         "def interrupted(*_, **__): raise KeyboardInterrupt\n"
         "cli.run = interrupted; cli.main()"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
-    assert (done.returncode, done.stderr) == (130, b"interrupted\n")
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
+    assert (result.returncode, result.stderr) == (130, b"interrupted\n")
 
 
 def test_a_stream_that_was_closed() -> None:
@@ -120,34 +120,34 @@ def test_no_folder_for_the_log(program: CliRunner, monkeypatch: pytest.MonkeyPat
     blocked = program.folder / "a-file"
     blocked.write_text("")
     program.environ["XDG_STATE_HOME"] = str(blocked)
-    done = program("list")
-    assert done.code == 1
-    assert "run the command again with --debug" in done.stderr
+    result = program("list")
+    assert result.code == 1
+    assert "run the command again with --debug" in result.stderr
 
 
 def test_debug_shows_every_call(sandbox: Any, program: CliRunner) -> None:
     """Service, action, region, time, outcome; on stderr, so that JSON stays JSON."""
     sandbox.world.settings.deny = ["ec2:DescribeTags"]
-    done = program("list", "--region", "us-east-1", "--debug", "-o", "json")
-    lines = [line for line in done.stderr.splitlines() if line.startswith("debug: ")]
+    result = program("list", "--region", "us-east-1", "--debug", "-o", "json")
+    lines = [line for line in result.stderr.splitlines() if line.startswith("debug: ")]
     assert len(lines) == len(sandbox.world.calls)
     assert any(line.startswith("debug: sts:GetCallerIdentity us-east-1 ") for line in lines)
     assert any("ec2:DescribeTags" in line and "UnauthorizedOperation" in line for line in lines)
-    assert done.envelope["exit_code"] == 5
+    assert result.envelope["exit_code"] == 5
 
 
 def test_a_denial_is_explained_where_aws_does_so(sandbox: Any, program: CliRunner) -> None:
     """The action for whoever grants it, and no riddle: what AWS encodes is asked for a few times at most."""
     sandbox.world.settings.deny = ["ec2:CreateVpc"]
     program.configure(nodes=1, regions="[us-east-1]")
-    done = program("create", "--yes")
-    assert done.code == 4
-    assert "hint: ask your administrator to allow ec2:CreateVpc (" in done.stderr
-    assert "Encoded authorization failure message" not in done.stderr + done.stdout
+    result = program("create", "--yes")
+    assert result.code == 4
+    assert "hint: ask your administrator to allow ec2:CreateVpc (" in result.stderr
+    assert "Encoded authorization failure message" not in result.stderr + result.stdout
     decoded = [call for call in sandbox.world.calls if call[1] == "sts:DecodeAuthorizationMessage"]
     assert len(decoded) == 1
-    assert "AWS decoded: " in done.stderr
-    assert "ec2:CreateVpc on arn:aws:ec2:us-east-1:" in " ".join(done.stderr.split())
+    assert "AWS decoded: " in result.stderr
+    assert "ec2:CreateVpc on arn:aws:ec2:us-east-1:" in " ".join(result.stderr.split())
 
 
 def test_what_aws_decodes() -> None:
@@ -155,10 +155,10 @@ def test_what_aws_decodes() -> None:
     text = """{"allowed": false, "explicitDeny": true, "matchedStatements": {"items": [{"statementId": "NoVpcs"}]},
       "context": {"action": "ec2:CreateVpc", "resource": "arn:aws:ec2:eu-west-1:1:vpc/*",
       "conditions": {"items": [{"key": "ec2:Region", "values": {"items": [{"value": "eu-west-1"}]}}]}}}"""
-    assert explained(text) == (
+    assert with_denial_reason(text) == (
         "explicitly denied by statement NoVpcs: ec2:CreateVpc on arn:aws:ec2:eu-west-1:1:vpc/*, ec2:Region=eu-west-1"
     )
-    assert explained("?") == "?"
+    assert with_denial_reason("?") == "?"
 
 
 def test_which_profile_is_meant() -> None:
@@ -176,18 +176,18 @@ def test_what_other_regions_made_up_for_is_no_error(sandbox: Any, program: CliRu
     full = {"match": "CreateVpc", "code": "VpcLimitExceeded", "message": "Full.", "region": "us-east-1"}
     sandbox.world.settings.faults = [full]
     program.configure(nodes=2, regions="[us-east-1, us-west-2]")
-    done = program("create", "--yes")
-    assert done.code == 0
-    assert "the account has no room for another VPC in us-east-1 (VpcLimitExceeded)" in done.stdout
-    assert "error:" not in done.stderr
+    result = program("create", "--yes")
+    assert result.code == 0
+    assert "the account has no room for another VPC in us-east-1 (VpcLimitExceeded)" in result.stdout
+    assert "error:" not in result.stderr
     odd = {"match": "CreateFleet", "code": "Whatever", "message": "Strange.", "region": "us-west-1"}
     sandbox.world.settings.faults = [full, odd]
     program.configure(nodes=6, regions="[us-east-1, us-west-2, us-west-1]")
-    done = program("create", "--yes")
-    assert done.code == 1
-    assert "no room for another VPC in us-east-1 (VpcLimitExceeded)" in done.stdout
-    assert "error: AWS refused a call in us-west-1\n  CreateFleet: Whatever: Strange.\n" in done.stderr
-    assert "VpcLimitExceeded: Full." not in done.stderr
+    result = program("create", "--yes")
+    assert result.code == 1
+    assert "no room for another VPC in us-east-1 (VpcLimitExceeded)" in result.stdout
+    assert "error: AWS refused a call in us-west-1\n  CreateFleet: Whatever: Strange.\n" in result.stderr
+    assert "VpcLimitExceeded: Full." not in result.stderr
 
 
 def test_an_action_is_named_as_it_is_granted() -> None:
@@ -209,9 +209,9 @@ def test_an_action_is_named_as_it_is_granted() -> None:
 def test_hints_in_json_have_the_options_in_use(program: CliRunner) -> None:
     """C12: a command in an error is typed as this one was, for programs too."""
     other = program.configure().rename(program.folder / "other.yaml")
-    done = program("prune", "--config", str(other), "-o", "json")
-    assert done.code == 2
-    assert f"`bacalhau-spot configure --config {other} --set " in done.envelope["errors"][0]["hint"]
+    result = program("prune", "--config", str(other), "-o", "json")
+    assert result.code == 2
+    assert f"`bacalhau-spot configure --config {other} --set " in result.envelope["errors"][0]["hint"]
 
 
 def test_the_second_ctrl_c_names_a_command_that_can_be_copied(

@@ -34,7 +34,7 @@ def test_an_answer_is_kept_until_it_is_too_old(tmp_path: Path) -> None:
 def test_what_is_broken_or_cannot_be_written_is_nothing_known(tmp_path: Path) -> None:
     """Half a file, another form, a time from the future, a folder that is a file: asked again, without an error."""
     clock = FakeClock()
-    kept = memory(tmp_path, clock)
+    cache = memory(tmp_path, clock)
     file = tmp_path / "cache/scores.json"
     file.parent.mkdir(parents=True)
     for text in (
@@ -45,9 +45,9 @@ def test_what_is_broken_or_cannot_be_written_is_nothing_known(tmp_path: Path) ->
         '{"a": {"at": "2099-01-01T00:00:00+00:00", "value": 1}}',
     ):
         file.write_text(text)
-        assert kept.get("scores", "a", max_age=HOUR) is None
-    kept.put("scores", "a", 2)
-    assert kept.get("scores", "a", max_age=HOUR) == 2
+        assert cache.get("scores", "a", max_age=HOUR) is None
+    cache.put("scores", "a", 2)
+    assert cache.get("scores", "a", max_age=HOUR) == 2
     (tmp_path / "plain").write_text("a file")
     nowhere = memory(tmp_path / "plain", clock)
     nowhere.put("scores", "a", 2)

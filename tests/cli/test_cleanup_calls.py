@@ -27,8 +27,8 @@ def test_calls_of_a_deletion_in_two_regions(
     program.configure(nodes=6, regions=f"[{', '.join(BUSY)}]")
     assert program("create", "--yes").code == 0
     start = len(sandbox.world.calls)
-    done = program(*command)
-    assert done.code == 0, done.stdout + done.stderr
+    result = program(*command)
+    assert result.code == 0, result.stdout + result.stderr
     counts: dict[str, Counter[str]] = {}
     for region, action, _ in sandbox.world.calls[start:]:
         counts.setdefault(region, Counter())[action] += 1

@@ -21,8 +21,8 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     return CliRunner(folder=tmp_path)
 
 
-def one_line(done: CliResult) -> str:
-    return " ".join(done.stderr.split())
+def one_line(result: CliResult) -> str:
+    return " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def one_line(done: CliResult) -> str:
     [
         ("list -o json --nope", "list", "unknown option: --nope"),
         ("list --nope --output=json", "list", "unknown option: --nope"),
-        ("list more --format json", "list", "nothing is expected there: more"),
+        ("list more --format json", "list", "unexpected argument: more"),
         ("list -o json -c", "list", 'command "list" parameter -c requires an argument'),
         (
             "status --profile -o json",
@@ -46,26 +46,26 @@ def test_a_mistake_is_json_where_json_was_asked_for(
     user: CliRunner, line: str, command: str, what: str
 ) -> None:
     """Whoever pipes the result into a program gets a document, wherever -o stands, and nothing beside it."""
-    done = user(*line.split())
-    assert (done.code, done.envelope["exit_code"], done.stderr) == (2, 2, "")
-    assert done.envelope["command"] == command
-    assert what in done.envelope["errors"][0]["what"]
+    result = user(*line.split())
+    assert (result.code, result.envelope["exit_code"], result.stderr) == (2, 2, "")
+    assert result.envelope["command"] == command
+    assert what in result.envelope["errors"][0]["what"]
 
 
 @pytest.mark.parametrize("form", ["yaml", "ndjson"])
 def test_a_mistake_in_the_other_forms(user: CliRunner, form: str) -> None:
-    done = user("list", "--nope", "-o", form)
-    assert (done.code, done.stderr) == (2, "")
-    assert "unknown option: --nope" in done.stdout
+    result = user("list", "--nope", "-o", form)
+    assert (result.code, result.stderr) == (2, "")
+    assert "unknown option: --nope" in result.stdout
     if form == "ndjson":
-        assert json.loads(done.stdout)["status"] == "error"
+        assert json.loads(result.stdout)["status"] == "error"
 
 
 @pytest.mark.parametrize("form", ["table", "wide", "csv"])
 def test_a_mistake_is_text_where_rows_were_asked_for(user: CliRunner, form: str) -> None:
-    done = user("cost", "--nope", "-o", form)
-    assert (done.code, done.stdout) == (2, "")
-    assert "error: unknown option: --nope" in done.stderr
+    result = user("cost", "--nope", "-o", form)
+    assert (result.code, result.stdout) == (2, "")
+    assert "error: unknown option: --nope" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_a_mistake_is_text_where_rows_were_asked_for(user: CliRunner, form: str)
     ],
 )
 def test_what_is_wrong_with_a_shared_option(user: CliRunner, line: str, what: str) -> None:
-    done = user(*line.split())
-    assert (done.code, done.stdout) == (2, "")
-    assert what in one_line(done)
+    result = user(*line.split())
+    assert (result.code, result.stdout) == (2, "")
+    assert what in one_line(result)
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ def test_what_is_wrong_with_a_shared_option(user: CliRunner, line: str, what: st
 )
 def test_what_stands_behind_the_separator_is_not_ours(user: CliRunner, line: str) -> None:
     """The command on the node may have any option."""
-    done = user(*line.split())
-    assert (done.code, done.stdout) == (2, "")
-    assert "error: " in done.stderr
+    result = user(*line.split())
+    assert (result.code, result.stdout) == (2, "")
+    assert "error: " in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -139,23 +139,23 @@ def test_there_is_no_first_line_where_nobody_is_asked_or_a_program_reads(user: C
 @pytest.mark.parametrize("line", ["status -wo json", "status -wojson", "status -w -ojson"])
 def test_short_options_stand_in_one_word(user: CliRunner, line: str) -> None:
     """`-wo json` is `-w -o json`, and `-ojson` is `-o json`."""
-    done = user(*line.split())
-    assert done.code == 2
-    assert "--watch prints one result after the other" in done.stdout + one_line(done)
+    result = user(*line.split())
+    assert result.code == 2
+    assert "--watch prints one result after the other" in result.stdout + one_line(result)
 
 
 @pytest.mark.parametrize("line", ["--version", "list --version", "--version list", "config --version"])
 def test_the_version_is_asked_for_anywhere(user: CliRunner, line: str) -> None:
-    done = user(*line.split())
-    assert done.code == 0
-    assert done.stdout.strip()[0].isdigit()
+    result = user(*line.split())
+    assert result.code == 0
+    assert result.stdout.strip()[0].isdigit()
 
 
 @pytest.mark.parametrize("line", ["-h list", "list -h", "list --nope --help", "--help list -o json"])
 def test_the_help_of_a_command_is_asked_for_anywhere(user: CliRunner, line: str) -> None:
-    done = user(*line.split())
-    assert (done.code, done.stderr) == (0, "")
-    assert "Usage: bacalhau-spot list" in done.stdout
+    result = user(*line.split())
+    assert (result.code, result.stderr) == (0, "")
+    assert "Usage: bacalhau-spot list" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -170,9 +170,9 @@ def test_the_next_command_takes_the_options_of_this_one(
     user: CliRunner, words: tuple[str, ...], shown: str
 ) -> None:
     """What decides which file is meant goes along, ready to be pasted into a shell; the rest is not about the file."""
-    done = user("list", *words)
-    assert done.code == 2
-    assert f"`bacalhau-spot configure {shown}` writes a new one" in one_line(done)
+    result = user("list", *words)
+    assert result.code == 2
+    assert f"`bacalhau-spot configure {shown}` writes a new one" in one_line(result)
 
 
 @pytest.mark.parametrize(
@@ -190,9 +190,9 @@ def test_the_next_command_takes_the_options_of_this_one(
 )
 def test_a_shared_option_stands_before_the_command_or_after_it(user: CliRunner, line: str) -> None:
     """In both forms, between a group and its command too; of a repeated one the last counts."""
-    done = user(*line.split())
-    assert (done.code, done.stderr) == (0, "")
-    assert done.envelope["command"] == "config schema"
+    result = user(*line.split())
+    assert (result.code, result.stderr) == (0, "")
+    assert result.envelope["command"] == "config schema"
 
 
 @pytest.mark.parametrize(
@@ -211,9 +211,9 @@ def test_a_shared_option_stands_before_the_command_or_after_it(user: CliRunner, 
 def test_a_mistake_is_json_where_json_was_asked_for_before_the_command(
     user: CliRunner, line: str, command: str
 ) -> None:
-    done = user(*line.split())
-    assert (done.code, done.envelope["exit_code"], done.stderr) == (2, 2, "")
-    assert done.envelope["command"] == command
+    result = user(*line.split())
+    assert (result.code, result.envelope["exit_code"], result.stderr) == (2, 2, "")
+    assert result.envelope["command"] == command
 
 
 @pytest.mark.parametrize(
@@ -232,15 +232,15 @@ def test_the_first_line_after_options_before_the_command(user: CliRunner, line: 
 
 @pytest.mark.parametrize("line", ["--no-color list --help", "--no-color -h list", "--sandbox --help list"])
 def test_the_help_of_a_command_after_options_before_it(user: CliRunner, line: str) -> None:
-    done = user(*line.split())
-    assert (done.code, done.stderr) == (0, "")
-    assert "Usage: bacalhau-spot list" in done.stdout
+    result = user(*line.split())
+    assert (result.code, result.stderr) == (0, "")
+    assert "Usage: bacalhau-spot list" in result.stdout
 
 
 @pytest.mark.parametrize("line", ["-o json list --config c.yaml", "--config b.yaml -o json list -c c.yaml"])
 def test_the_last_configuration_counts(user: CliRunner, line: str) -> None:
-    done = user(*line.split())
-    assert "`bacalhau-spot configure --config c.yaml`" in done.envelope["errors"][0]["hint"]
+    result = user(*line.split())
+    assert "`bacalhau-spot configure --config c.yaml`" in result.envelope["errors"][0]["hint"]
 
 
 def test_the_command_on_a_node_stays_as_it_was_typed(user: CliRunner) -> None:

@@ -56,14 +56,16 @@ def sum_of(version: str, arch: str = "amd64") -> str:
 
 def test_the_archives_sums_are_written(empty: CliRunner) -> None:
     """T8: without questions and with them, for the architectures of the configured types; and said."""
-    done = empty("configure", "--defaults")
+    result = empty("configure", "--defaults")
     assert sums_in(empty) == {Arch.X86_64: sum_of("v1.9.3")}
-    assert "fetching Bacalhau v1.9.3 for x86_64" in done.stderr
-    assert sum_of("v1.9.3") in done.stdout
+    assert "fetching Bacalhau v1.9.3 for x86_64" in result.stderr
+    assert sum_of("v1.9.3") in result.stdout
     assert empty("configure", "--overwrite", answers="\n" * 5).code == 0
     assert sums_in(empty) == {Arch.X86_64: sum_of("v1.9.3")}
-    done = empty("configure", "--overwrite", "--set", "instance_types=[t4g.small, c7gn.large]", "-o", "json")
-    assert done.data["archives"] == [{"arch": "arm64", "sha256": sum_of("v1.9.3", "arm64")}]
+    result = empty(
+        "configure", "--overwrite", "--set", "instance_types=[t4g.small, c7gn.large]", "-o", "json"
+    )
+    assert result.data["archives"] == [{"arch": "arm64", "sha256": sum_of("v1.9.3", "arm64")}]
     assert sums_in(empty) == {Arch.ARM64: sum_of("v1.9.3", "arm64")}
 
 
@@ -78,10 +80,10 @@ def test_another_version_has_other_sums(empty: CliRunner, monkeypatch: pytest.Mo
     empty("configure", "--set", "bacalhau.version=v1.9.1", "--set", f"bacalhau.sha256.x86_64={'ab' * 32}")
     assert sums_in(empty) == {Arch.X86_64: "ab" * 32}
     monkeypatch.setattr(archive, "digest", no_network)
-    done = empty("configure", "--set", "bacalhau.version=v1.9.0")
-    assert (done.code, sums_in(empty)) == (0, {})
+    result = empty("configure", "--set", "bacalhau.version=v1.9.0")
+    assert (result.code, sums_in(empty)) == (0, {})
     (empty.folder / "config.yaml").write_text(text)
-    done = empty("configure", "--set", "bacalhau.sha256.arm64=" + "cd" * 32)
+    result = empty("configure", "--set", "bacalhau.sha256.arm64=" + "cd" * 32)
     assert sums_in(empty)[Arch.X86_64] == sum_of("v1.9.3")
 
 
@@ -94,10 +96,10 @@ def test_without_a_way_to_the_archive_the_file_is_written(
 ) -> None:
     """T8: the reason is said, and `create` asks again."""
     monkeypatch.setattr(archive, "digest", no_network)
-    done = empty("configure", "--defaults")
-    assert (done.code, sums_in(empty)) == (0, {})
-    assert "`bacalhau.sha256.x86_64` is not written" in done.stderr
-    assert "no route to host" in done.stderr
+    result = empty("configure", "--defaults")
+    assert (result.code, sums_in(empty)) == (0, {})
+    assert "`bacalhau.sha256.x86_64` is not written" in result.stderr
+    assert "no route to host" in result.stderr
 
 
 def test_the_sandboxs_archive_is_in_no_file(empty: CliRunner) -> None:
@@ -109,25 +111,25 @@ def test_the_sandboxs_archive_is_in_no_file(empty: CliRunner) -> None:
 def test_an_http_address_proves_no_sum(empty: CliRunner) -> None:
     """T8: plain http only with a sum that came another way."""
     empty("configure", "--defaults")
-    done = empty("configure", "--set", "bacalhau.download_url=http://m/{version}")
-    assert "proves no new ones" in done.stderr
+    result = empty("configure", "--set", "bacalhau.download_url=http://m/{version}")
+    assert "proves no new ones" in result.stderr
     assert sums_in(empty) == {Arch.X86_64: sum_of("v1.9.3")}
 
 
 def test_the_five_questions(empty: CliRunner) -> None:
     """Answers are checked as they are given and written down; Enter takes the default."""
-    done = empty("configure", answers="\naws:bad\nblue\n\nmine-\n\n")
-    assert done.code == 0, done.stderr
-    assert "reserved for AWS" in done.stderr
+    result = empty("configure", answers="\naws:bad\nblue\n\nmine-\n\n")
+    assert result.code == 0, result.stderr
+    assert "reserved for AWS" in result.stderr
     naming = config.load(empty.folder / "config.yaml", environ={}, home=empty.folder).spec.naming
     assert (naming.tag_key, naming.tag_value, naming.resource_prefix) == ("bacalhau-cluster", "blue", "mine-")
 
 
 def test_nobody_to_ask(empty: CliRunner) -> None:
     """Without a terminal: exit 3 and the flags."""
-    done = empty("configure")
-    assert done.code == 3
-    assert "--defaults" in done.stderr
+    result = empty("configure")
+    assert result.code == 3
+    assert "--defaults" in result.stderr
     assert not (empty.folder / "config.yaml").exists()
 
 
@@ -148,22 +150,22 @@ def test_sources(empty: CliRunner) -> None:
     """Every value with its place, secrets never."""
     (empty.folder / "config.yaml").write_text("nodes: 3\nbacalhau: {token_env: TOKEN}\n")
     empty.environ["TOKEN"] = "planted-secret"
-    done = empty("config", "show", "--sources")
-    assert done.code == 0
-    assert "config.yaml:1" in done.stdout
-    assert "$TOKEN" in done.stdout
-    assert "planted-secret" not in done.stdout + done.stderr
+    result = empty("config", "show", "--sources")
+    assert result.code == 0
+    assert "config.yaml:1" in result.stdout
+    assert "$TOKEN" in result.stdout
+    assert "planted-secret" not in result.stdout + result.stderr
     assert "planted-secret" not in empty("config", "show", "-o", "json").stdout
 
 
 def test_every_mistake_at_once(empty: CliRunner) -> None:
     """With file, line and column, before AWS is even asked for; exit 2."""
     (empty.folder / "config.yaml").write_text("nodes: -1\nregoins: [us-east-1]\nspread: wide\n")
-    done = empty("create", "--yes")
-    assert done.code == 2
+    result = empty("create", "--yes")
+    assert result.code == 2
     for place in ("config.yaml:1:8", "config.yaml:2:1", "config.yaml:3:9"):
-        assert place in done.stderr
-    assert "did you mean" in done.stderr
+        assert place in result.stderr
+    assert "did you mean" in result.stderr
 
 
 def test_an_older_file_is_shown_new_and_rewritten(empty: CliRunner) -> None:
@@ -181,15 +183,15 @@ def test_an_older_file_is_shown_new_and_rewritten(empty: CliRunner) -> None:
 
 def test_the_schema_is_printed(empty: CliRunner) -> None:
     """For editors and validators."""
-    done = empty("config", "schema")
-    assert json.loads(done.stdout)["properties"]["nodes"]
+    result = empty("config", "schema")
+    assert json.loads(result.stdout)["properties"]["nodes"]
 
 
 def test_no_configuration(empty: CliRunner) -> None:
     """Create says how to get one: exit 2."""
-    done = empty("create", "--yes")
-    assert done.code == 2
-    assert "bacalhau-spot configure" in done.stderr
+    result = empty("create", "--yes")
+    assert result.code == 2
+    assert "bacalhau-spot configure" in result.stderr
 
 
 def test_the_first_create_asks_and_writes(program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,10 +203,10 @@ def test_the_first_create_asks_and_writes(program: CliRunner, monkeypatch: pytes
     monkeypatch.setattr(public_ip, "fetch", answer)
     (program.folder / "config.yaml").unlink()
     (program.folder / ".git").mkdir()
-    done = program("create", answers="\nblue\n\n\n\nn\n")
-    assert done.code == 3
-    assert "wrote " in done.stderr
-    assert "launch 12 instances" in done.stderr
+    result = program("create", answers="\nblue\n\n\n\nn\n")
+    assert result.code == 3
+    assert "wrote " in result.stderr
+    assert "launch 12 instances" in result.stderr
     loaded = config.load(program.folder / "config.yaml", environ={}, home=program.folder)
     assert loaded.spec.naming.tag_value == "blue"
     assert loaded.spec.bacalhau.sha256 == ((Arch.X86_64, sum_of("v1.9.3")),)

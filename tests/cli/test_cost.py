@@ -32,13 +32,13 @@ class Story:
             {"pool": pool, "at": self.start + at, "usd": usd} for at, usd in steps
         ]
 
-    def launched(self, done: CliResult) -> dict[str, str]:
+    def launched(self, result: CliResult) -> dict[str, str]:
         """Id -> zone, of what was launched at this very moment."""
-        assert done.code == 0, done.stdout + done.stderr
+        assert result.code == 0, result.stdout + result.stderr
         return {
-            one["id"]: one["zone"]
-            for region in done.data["receipt"]["regions"]
-            for one in region["instances"]
+            instance["id"]: instance["zone"]
+            for region in result.data["receipt"]["regions"]
+            for instance in region["instances"]
         }
 
     def take_back(self, region: str, instance_id: str) -> None:
@@ -51,36 +51,36 @@ def story(sandbox: Any, program: CliRunner) -> Story:
     """Two regions, one pool each that is cheaper than all others, and prices that change at known times."""
     program.environ = {"XDG_STATE_HOME": str(program.folder / "state")}
     program.configure(nodes=3, regions="{us-east-1: {nodes: 2}, eu-west-1: {nodes: 1}}")
-    made = Story(sandbox, program)
-    made.price("*", (-HOUR, 0.5))
-    made.price("us-east-1a/t3.medium", (-HOUR, 0.0120), (90 * MINUTE, 0.0180), (190 * MINUTE, 0.0100))
-    made.price("eu-west-1b/t3.medium", (-HOUR, 0.0132), (150 * MINUTE, 0.0140))
-    return made
+    story = Story(sandbox, program)
+    story.price("*", (-HOUR, 0.5))
+    story.price("us-east-1a/t3.medium", (-HOUR, 0.0120), (90 * MINUTE, 0.0180), (190 * MINUTE, 0.0100))
+    story.price("eu-west-1b/t3.medium", (-HOUR, 0.0132), (150 * MINUTE, 0.0140))
+    return story
 
 
 def life(story: Story) -> tuple[str, str, str, str]:
     """A, B and C launched; C taken back after 40 minutes; D in its place at 2:00; B taken back at 3:10."""
     first = story.launched(story.program("create", "--yes", "-o", "json"))
     assert sorted(first.values()) == ["eu-west-1b", "us-east-1a", "us-east-1a"]
-    one, two, lost = sorted(first, key=lambda each: (first[each] != "us-east-1a", each))
+    first_id, two, lost = sorted(first, key=lambda each: (first[each] != "us-east-1a", each))
     story.until(40 * MINUTE)
     story.take_back("eu-west-1", lost)
     story.until(2 * HOUR)
     (heir,) = story.launched(story.program("create", "--yes", "-o", "json"))
     story.until(190 * MINUTE)
     story.take_back("us-east-1", two)
-    return one, two, lost, heir
+    return first_id, two, lost, heir
 
 
 def cost(story: Story, *argv: str) -> dict[str, Any]:
-    done = story.program("cost", "-o", "json", *argv)
-    assert done.code == 0, done.stdout
-    contract("cost", done.data)
-    return done.data
+    result = story.program("cost", "-o", "json", *argv)
+    assert result.code == 0, result.stdout
+    contract("cost", result.data)
+    return result.data
 
 
 def by_id(data: dict[str, Any]) -> dict[str, Decimal]:
-    return {one["id"]: Decimal(one["instance_usd"]) for one in data["instances"]}
+    return {instance["id"]: Decimal(instance["instance_usd"]) for instance in data["instances"]}
 
 
 # On paper. An instance pays the price in force at the beginning of each of its hours; all were launched at 0:00, but D at 2:00.
@@ -98,25 +98,25 @@ ADDRESSES_AT_5 = 0.005 * (5 + 3 + 10 / 60 + 40 / 60 + 3)
 def test_to_the_cent(story: Story) -> None:
     """Launches, price changes, two interruptions, a replacement, an end: what it cost is the sum on paper."""
     story.sandbox.settings.forget_s = 24 * HOUR  # AWS still shows all of it
-    one, two, lost, heir = life(story)
+    first_id, two, lost, heir = life(story)
     story.until(5 * HOUR)
     data = cost(story)
-    paper = {one: A_AT_5, two: B, lost: C, heir: D_AT_5}
+    paper = {first_id: A_AT_5, two: B, lost: C, heir: D_AT_5}
     assert by_id(data) == {
         name: pytest.approx(Decimal(str(usd)), abs=Decimal("1e-6")) for name, usd in paper.items()
     }
-    whole = data["total"]
-    assert float(whole["instance_usd"]) == pytest.approx(0.07 + 0.045 + 0.0412, abs=1e-6)
-    assert float(whole["volume_usd"]) == pytest.approx(VOLUMES_AT_5, abs=1e-6)
-    assert float(whole["address_usd"]) == pytest.approx(ADDRESSES_AT_5, abs=1e-6)
-    assert float(whole["usd"]) == pytest.approx(0.1562 + 0.0271 + 0.0592, abs=1e-4)
-    beside = VOLUMES_AT_5 + ADDRESSES_AT_5
-    assert float(whole["on_demand_usd"]) == pytest.approx(ON_DEMAND_AT_5 + beside, abs=1e-6)
-    assert float(whole["saving"]) == pytest.approx(1 - 0.2425 / (0.5111 + 0.0863), abs=1e-3)
-    assert (whole["instances"], whole["running"]) == (4, 2)
-    assert {one["id"] for one in data["instances"] if one["interrupted"]} == {two, lost}
+    total = data["total"]
+    assert float(total["instance_usd"]) == pytest.approx(0.07 + 0.045 + 0.0412, abs=1e-6)
+    assert float(total["volume_usd"]) == pytest.approx(VOLUMES_AT_5, abs=1e-6)
+    assert float(total["address_usd"]) == pytest.approx(ADDRESSES_AT_5, abs=1e-6)
+    assert float(total["usd"]) == pytest.approx(0.1562 + 0.0271 + 0.0592, abs=1e-4)
+    overhead = VOLUMES_AT_5 + ADDRESSES_AT_5
+    assert float(total["on_demand_usd"]) == pytest.approx(ON_DEMAND_AT_5 + overhead, abs=1e-6)
+    assert float(total["saving"]) == pytest.approx(1 - 0.2425 / (0.5111 + 0.0863), abs=1e-3)
+    assert (total["instances"], total["running"]) == (4, 2)
+    assert {instance["id"] for instance in data["instances"] if instance["interrupted"]} == {two, lost}
     # A and D now, with 20 GiB and an address each.
-    assert float(whole["current_usd_per_hour"]) == pytest.approx(
+    assert float(total["current_usd_per_hour"]) == pytest.approx(
         0.0100 + 0.0140 + 20 * (0.08 + 0.0918) / 730 + 2 * 0.005, abs=1e-6
     )
     shown = story.program("cost").stdout
@@ -126,7 +126,7 @@ def test_to_the_cent(story: Story) -> None:
     assert float(last["instance_usd"]) == pytest.approx(0.0100 + 0.0140, abs=1e-6)
     assert (last["instances"], float(last["hours"])) == (2, 2.0)
     rows = list(csv.DictReader(StringIO(story.program("cost", "-o", "csv").stdout)))
-    assert sum(float(row["usd"]) for row in rows) == pytest.approx(float(whole["usd"]), abs=1e-5)
+    assert sum(float(row["usd"]) for row in rows) == pytest.approx(float(total["usd"]), abs=1e-5)
     assert len(rows) == 4 * 3
     # And how the prices moved meanwhile, of the two pools that the cluster was in.
     story.sandbox.world.calls.clear()
@@ -209,15 +209,18 @@ def test_what_may_not_be_asked(story: Story) -> None:
     assert {problem["operation"] for problem in row["unpriced"]} == {"GetProducts"}
     story.sandbox.settings.deny = ["pricing:GetProducts", "ec2:DescribeSpotPriceHistory"]
     story.until(HOUR)
-    blind = story.program("cost", "-o", "json")
-    assert blind.code == 5
-    assert blind.data["total"]["unpriced_hours"] == "3.0000"
-    assert {error["code"] for error in blind.envelope["errors"]} == {"UnauthorizedOperation"}
+    without_history = story.program("cost", "-o", "json")
+    assert without_history.code == 5
+    assert without_history.data["total"]["unpriced_hours"] == "3.0000"
+    assert {error["code"] for error in without_history.envelope["errors"]} == {"UnauthorizedOperation"}
     story.sandbox.settings.faults = [
         {"match": "DescribeTags", "code": "UnauthorizedOperation", "region": "eu-west-1"}
     ]
-    dark = story.program("cost", "-o", "json")
-    assert (dark.code, [one["region"] for one in dark.data["failed_regions"]]) == (5, ["eu-west-1"])
+    unreachable = story.program("cost", "-o", "json")
+    assert (unreachable.code, [region["region"] for region in unreachable.data["failed_regions"]]) == (
+        5,
+        ["eu-west-1"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -233,6 +236,6 @@ def test_what_may_not_be_asked(story: Story) -> None:
     ],
 )
 def test_what_cannot_be_understood(program: CliRunner, argv: tuple[str, ...], says: str) -> None:
-    done = program(*argv)
-    assert (done.code, done.stdout) == (2, "")
-    assert says in done.stderr
+    result = program(*argv)
+    assert (result.code, result.stdout) == (2, "")
+    assert says in result.stderr

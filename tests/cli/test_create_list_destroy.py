@@ -26,12 +26,12 @@ POLLS = ("ec2:DescribeInstances",)
 REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "ap-southeast-1")
 
 
-def running(done: CliResult) -> list[dict[str, Any]]:
-    return [one for one in done.data["instances"] if one["state"] == "running"]
+def running(result: CliResult) -> list[dict[str, Any]]:
+    return [instance for instance in result.data["instances"] if instance["state"] == "running"]
 
 
-def per_region(done: CliResult) -> Counter[str]:
-    return Counter(row["region"] for row in running(done))
+def per_region(result: CliResult) -> Counter[str]:
+    return Counter(row["region"] for row in running(result))
 
 
 def calls_since(world: World, start: int) -> Counter[tuple[str, str]]:
@@ -58,27 +58,31 @@ def test_the_main_job(sandbox: Any, program: CliRunner) -> None:
     listed = program("list", "-o", "json")
     assert per_region(listed) == dict.fromkeys(REGIONS, 3)
     assert all(row["public_ip"] and row["lifecycle"] == "spot" for row in running(listed))
-    launched = {one for region in created.data["receipt"]["regions"] for one in region["launched"]}
+    launched = {
+        instance_id for region in created.data["receipt"]["regions"] for instance_id in region["launched"]
+    }
     assert {row["id"] for row in running(listed)} == launched
 
     start = len(sandbox.world.calls)
     again = program("create", "--yes", "-o", "json")
     assert again.code == 0
-    made = [
+    resource_ids = [
         action for _, action in calls_since(sandbox.world, start) if action.split(":")[1].startswith(MUTATING)
     ]
-    assert made == []
+    assert resource_ids == []
 
     destroyed = program("destroy", "--yes", "-o", "json")
     assert destroyed.code == 0, destroyed.stdout
     assert sandbox.leftovers() == before
 
     # AWS lists the ended spot requests for hours; they are nothing that could be removed. If it does not tell, they are told.
-    assert [one["kind"] for one in listed.data["others"]].count("spot-instances-request") == 12
+    assert [other["kind"] for other in listed.data["others"]].count("spot-instances-request") == 12
     assert program("list", "-o", "json").data["others"] == []
     sandbox.world.settings.deny = ["ec2:DescribeSpotInstanceRequests"]
-    blind = program("list", "-o", "json")
-    assert blind.code == 0 and {one["kind"] for one in blind.data["others"]} == {"spot-instances-request"}
+    unreadable = program("list", "-o", "json")
+    assert unreadable.code == 0 and {other["kind"] for other in unreadable.data["others"]} == {
+        "spot-instances-request"
+    }
 
 
 def test_few_calls(sandbox: Any, program: CliRunner) -> None:
@@ -132,12 +136,12 @@ def test_everything_is_born_tagged(sandbox: Any, program: CliRunner) -> None:
             Filters=[{"Name": "tag:bacalhau-cluster", "Values": ["bacalhau-aws-spot"]}]
         )
         tagged = {row["ResourceId"] for page in pages for row in page["Tags"]}
-        made = {
+        created_ids = {
             line.split()[2] for line in set(sandbox.leftovers()) - before if line.startswith(f"{region} ")
         }
         # The VPC brings its main route table and default group along; they die with it.
-        untagged = made - tagged
-        assert {one.split("-")[0] for one in untagged} <= {"rtb", "sg", "acl"}, untagged
+        untagged = created_ids - tagged
+        assert {resource_id.split("-")[0] for resource_id in untagged} <= {"rtb", "sg", "acl"}, untagged
         assert len(untagged) <= 3
 
 
@@ -152,9 +156,9 @@ def test_a_bigger_number_adds_only_what_is_missing(program: CliRunner) -> None:
     assert len(running(program("list", "-o", "json"))) == 6
 
     program.configure(nodes=4)
-    kept = program("create", "--yes")
-    assert kept.code == 0
-    assert "--allow-removal" in kept.stdout + kept.stderr
+    result = program("create", "--yes")
+    assert result.code == 0
+    assert "--allow-removal" in result.stdout + result.stderr
     assert len(running(program("list", "-o", "json"))) == 6
 
     assert program("create", "--yes", "--allow-removal").code == 0
@@ -164,10 +168,10 @@ def test_a_bigger_number_adds_only_what_is_missing(program: CliRunner) -> None:
 def test_a_region_without_capacity(sandbox: Any, program: CliRunner) -> None:
     """Its nodes move to the others, the receipt says so, and the cluster is complete: exit 0."""
     sandbox.world.settings.capacity = {"us-west-2": 0}
-    done = program("create", "--yes")
-    assert done.code == 0, done.stdout + done.stderr
-    assert "InsufficientInstanceCapacity" in done.stdout
-    assert "moved" in done.stdout
+    result = program("create", "--yes")
+    assert result.code == 0, result.stdout + result.stderr
+    assert "InsufficientInstanceCapacity" in result.stdout
+    assert "moved" in result.stdout
     counts = per_region(program("list", "-o", "json"))
     assert counts["us-west-2"] == 0
     assert sum(counts.values()) == 12
@@ -179,9 +183,9 @@ def test_a_region_without_capacity_when_nodes_may_not_move(sandbox: Any, program
     """With `spread: strict` they stay missing: exit 1, and the receipt says why."""
     sandbox.world.settings.capacity = {"us-west-2": 0}
     program.configure(more="spread: strict\n")
-    done = program("create", "--yes")
-    assert done.code == 1
-    assert "InsufficientInstanceCapacity" in done.stdout + done.stderr
+    result = program("create", "--yes")
+    assert result.code == 1
+    assert "InsufficientInstanceCapacity" in result.stdout + result.stderr
     assert per_region(program("list", "-o", "json")) == {"us-east-1": 3, "eu-west-1": 3, "ap-southeast-1": 3}
 
 
@@ -189,9 +193,9 @@ def test_no_capacity_anywhere(sandbox: Any, program: CliRunner) -> None:
     """Nothing waits for ever: exit 1, told once for all regions, and destroy removes what was made."""
     before = sandbox.leftovers()
     sandbox.world.settings.capacity = dict.fromkeys(REGIONS, 0)
-    done = program("create", "--yes", "-o", "json")
-    assert done.code == 1
-    assert done.envelope["status"] in {"error", "partial"}
+    result = program("create", "--yes", "-o", "json")
+    assert result.code == 1
+    assert result.envelope["status"] in {"error", "partial"}
     assert program("destroy", "--yes").code == 0
     assert sandbox.leftovers() == before
 
@@ -199,8 +203,8 @@ def test_no_capacity_anywhere(sandbox: Any, program: CliRunner) -> None:
 def test_a_zone_without_capacity(sandbox: Any, program: CliRunner) -> None:
     """AWS takes another zone of the same region; nothing moves, nothing is missing."""
     sandbox.world.settings.capacity = {f"{region}a": 0 for region in REGIONS}
-    done = program("create", "--yes", "-o", "json")
-    assert done.code == 0, done.stdout
+    result = program("create", "--yes", "-o", "json")
+    assert result.code == 0, result.stdout
     listed = program("list", "-o", "json")
     assert per_region(listed) == dict.fromkeys(REGIONS, 3)
     assert not any(row["zone"].endswith("a") for row in running(listed))
@@ -209,10 +213,10 @@ def test_a_zone_without_capacity(sandbox: Any, program: CliRunner) -> None:
 def test_a_quota(sandbox: Any, program: CliRunner) -> None:
     """Quota is told as quota, with the link to raise it, and never as capacity; other regions take the nodes."""
     sandbox.world.settings.spot_vcpu_quota = {"eu-west-1": 0}
-    done = program("create", "--yes")
-    assert done.code == 0, done.stdout + done.stderr
-    assert "MaxSpotInstanceCountExceeded" in done.stdout
-    assert "quota" in done.stdout
+    result = program("create", "--yes")
+    assert result.code == 0, result.stdout + result.stderr
+    assert "MaxSpotInstanceCountExceeded" in result.stdout
+    assert "quota" in result.stdout
     assert per_region(program("list", "-o", "json"))["eu-west-1"] == 0
 
     sandbox.world.settings.spot_vcpu_quota = {"*": 24}
@@ -225,20 +229,20 @@ def test_a_quota(sandbox: Any, program: CliRunner) -> None:
 def test_no_room_for_a_vpc(sandbox: Any, program: CliRunner) -> None:
     """Another quota that nobody handles: the region's nodes move, and its words name the way out."""
     sandbox.world.settings.quotas = {"vpcs": 1}
-    done = program("create", "--yes")
-    assert done.code == 1
-    assert "VpcLimitExceeded" in done.stderr + done.stdout
-    assert "vpc_id" in done.stderr + done.stdout
+    result = program("create", "--yes")
+    assert result.code == 1
+    assert "VpcLimitExceeded" in result.stderr + result.stdout
+    assert "vpc_id" in result.stderr + result.stdout
 
 
 def test_a_region_that_is_not_enabled(sandbox: Any, program: CliRunner) -> None:
     """Refused before anything is made: exit 2, with the command that enables it."""
     before = sandbox.leftovers()
     program.configure(regions="[us-east-1, af-south-1, eu-wets-1]")
-    done = program("create", "--yes")
-    assert done.code == 2
-    assert "aws account enable-region --region-name af-south-1" in done.stderr
-    assert "eu-wets-1: no such region" in done.stderr
+    result = program("create", "--yes")
+    assert result.code == 2
+    assert "aws account enable-region --region-name af-south-1" in result.stderr
+    assert "eu-wets-1: no such region" in result.stderr
     assert sandbox.leftovers() == before
 
 
@@ -246,8 +250,8 @@ def test_reads_that_lag(sandbox: Any, program: CliRunner) -> None:
     """Two seconds behind: everything is still made once, found, and removed."""
     before = sandbox.leftovers()
     sandbox.world.settings.read_lag_s = 2.0
-    done = program("create", "--yes", "-o", "json")
-    assert done.code == 0, done.stdout
+    result = program("create", "--yes", "-o", "json")
+    assert result.code == 0, result.stdout
     assert len(running(program("list", "-o", "json"))) == 12
     vpcs = [line for line in sandbox.leftovers() if " vpc " in line and line not in before]
     assert len(vpcs) == 4
@@ -260,10 +264,10 @@ def test_credentials_that_expire_in_the_middle(sandbox: Any, program: CliRunner,
     """Exit 4, words that say what to do; after renewing them destroy removes whatever there is."""
     before = sandbox.leftovers()
     sandbox.world.settings.credentials_expire_after_calls = calls
-    done = program("create", "--yes")
-    assert done.code == 4, done.stdout + done.stderr
-    assert "expired" in done.stderr
-    assert "aws sso login" in done.stderr
+    result = program("create", "--yes")
+    assert result.code == 4, result.stdout + result.stderr
+    assert "expired" in result.stderr
+    assert "aws sso login" in result.stderr
     sandbox.world.settings.credentials_expire_after_calls = None
     assert program("destroy", "--yes").code == 0
     assert sandbox.leftovers() == before
@@ -273,28 +277,28 @@ def test_wrong_credentials(program: CliRunner, monkeypatch: pytest.MonkeyPatch) 
     """Checked before anything else, in every command: exit 4."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAWRONG")
     for command in (["create", "--yes"], ["list"], ["destroy", "--yes"]):
-        done = program(*command)
-        assert done.code == 4, command
-        assert "AWS does not accept these credentials" in done.stderr
+        result = program(*command)
+        assert result.code == 4, command
+        assert "AWS does not accept these credentials" in result.stderr
 
 
 def test_no_credentials(program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody to ask as: exit 4, and how to get some."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    done = program("list")
-    assert done.code == 4
-    assert "no AWS credentials" in done.stderr
-    assert "hint:" in done.stderr
+    result = program("list")
+    assert result.code == 4
+    assert "no AWS credentials" in result.stderr
+    assert "hint:" in result.stderr
 
 
 def test_a_denied_action(sandbox: Any, program: CliRunner) -> None:
     """Permission is not capacity: exit 4, AWS's words name the action, and nothing moves."""
     before = sandbox.leftovers()
     sandbox.world.settings.deny = ["ec2:CreateFleet"]
-    done = program("create", "--yes")
-    assert done.code == 4
-    assert "ec2:CreateFleet" in done.stderr + done.stdout
+    result = program("create", "--yes")
+    assert result.code == 4
+    assert "ec2:CreateFleet" in result.stderr + result.stdout
     sandbox.world.settings.deny = []
     assert program("destroy", "--yes").code == 0
     assert sandbox.leftovers() == before
@@ -305,9 +309,9 @@ def test_a_region_that_is_forbidden(sandbox: Any, program: CliRunner) -> None:
     sandbox.world.settings.faults = [
         {"match": "CreateVpc", "region": "eu-west-1", "code": "UnauthorizedOperation", "status": 403}
     ]
-    done = program("create", "--yes")
-    assert done.code == 4
-    assert "CreateVpc" in done.stderr
+    result = program("create", "--yes")
+    assert result.code == 4
+    assert "CreateVpc" in result.stderr
     assert per_region(program("list", "-o", "json")) == {"us-east-1": 3, "us-west-2": 3, "ap-southeast-1": 3}
 
 
@@ -328,13 +332,13 @@ def test_a_lost_answer_makes_nothing_twice(sandbox: Any, program: CliRunner, act
         {"match": action, "region": "us-east-1", "code": "ConnectionReset", "when": "after", "count": 1}
     ]
     before = sandbox.leftovers()
-    done = program("create", "--yes", "-o", "json")
-    assert done.code == 0, done.stdout
-    made = Counter(
+    result = program("create", "--yes", "-o", "json")
+    assert result.code == 0, result.stdout
+    kinds = Counter(
         line.split()[1] for line in set(sandbox.leftovers()) - set(before) if line.startswith("us-east-1 ")
     )
-    assert made["vpc"] == 1
-    assert made["instance"] == 3
+    assert kinds["vpc"] == 1
+    assert kinds["instance"] == 3
     assert program("destroy", "--yes").code == 0
     assert sandbox.leftovers() == before
 
@@ -344,18 +348,18 @@ def test_throttling_is_waited_out(sandbox: Any, program: CliRunner) -> None:
     sandbox.world.settings.faults = [
         {"match": "Create*", "code": "RequestLimitExceeded", "count": 6, "status": 503}
     ]
-    done = program("create", "--yes")
-    assert done.code == 0
-    assert "RequestLimitExceeded; retrying in" in done.stderr
+    result = program("create", "--yes")
+    assert result.code == 0
+    assert "RequestLimitExceeded; retrying in" in result.stderr
 
 
 def test_a_price_above_the_limit(program: CliRunner) -> None:
     """Said in the plan, and AWS's refusal is told as price."""
     program.configure(more="max_price_usd_per_hour: 0.0011\n")
-    done = program("create", "--yes")
-    assert done.code == 1
-    assert "max_price_usd_per_hour" in done.stderr
-    assert "SpotMaxPriceTooLow" in done.stderr + done.stdout
+    result = program("create", "--yes")
+    assert result.code == 1
+    assert "max_price_usd_per_hour" in result.stderr
+    assert "SpotMaxPriceTooLow" in result.stderr + result.stdout
 
 
 def test_an_image_of_the_wrong_architecture(sandbox: Any, program: CliRunner) -> None:
@@ -363,13 +367,13 @@ def test_an_image_of_the_wrong_architecture(sandbox: Any, program: CliRunner) ->
     before = sandbox.leftovers()
     ec2 = sandbox.client("ec2", "us-east-1")
     images = ec2.describe_images(Owners=["099720109477"])["Images"]
-    image = next(one["ImageId"] for one in images if one["Architecture"] == "x86_64")
+    image = next(image["ImageId"] for image in images if image["Architecture"] == "x86_64")
     program.configure(nodes=1, regions="[us-east-1]", more=f"image: {image}\n")
     path = program.folder / "config.yaml"
     path.write_text(path.read_text().replace("[t3.medium, t3a.medium]", "[t4g.medium]"))
-    done = program("create", "--yes")
-    assert done.code == 2, done.stderr
-    assert "t4g.medium is arm64" in done.stderr
+    result = program("create", "--yes")
+    assert result.code == 2, result.stderr
+    assert "t4g.medium is arm64" in result.stderr
     assert sandbox.leftovers() == before
 
 
@@ -388,9 +392,9 @@ def test_a_vpc_of_the_users(sandbox: Any, program: CliRunner) -> None:
     vpc_id = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
     program.configure(nodes=2, regions=f"{{us-east-1: {{vpc_id: {vpc_id}}}}}")
     assert program("create", "--yes").code == 0
-    made = {line.split()[1] for line in set(sandbox.leftovers()) - set(before)}
-    assert "vpc" not in made
-    assert "subnet" not in made
+    resource_ids = {line.split()[1] for line in set(sandbox.leftovers()) - set(before)}
+    assert "vpc" not in resource_ids
+    assert "subnet" not in resource_ids
     assert program("destroy", "--yes").code == 0
     assert sandbox.leftovers() == before
 
@@ -420,19 +424,19 @@ def test_destroy_needs_no_matching_configuration(sandbox: Any, program: CliRunne
 
 def test_a_dry_run_changes_nothing(sandbox: Any, program: CliRunner) -> None:
     """The plan with its price, on stdout, and not one call that changes anything."""
-    done = program("create", "--dry-run", "-o", "json")
-    assert done.code == 0
-    assert done.data["plan"]["launch"] == 12
-    assert float(done.data["plan"]["usd_per_hour"]["low"]) > 0
+    result = program("create", "--dry-run", "-o", "json")
+    assert result.code == 0
+    assert result.data["plan"]["launch"] == 12
+    assert float(result.data["plan"]["usd_per_hour"]["low"]) > 0
     assert not any(action.split(":")[1].startswith(MUTATING) for _, action, _ in sandbox.world.calls)
     assert program("destroy", "--dry-run").code == 0
 
 
 def test_nobody_to_confirm(program: CliRunner, sandbox: Any) -> None:
     """Without a terminal and without the flag: refused with exit 3, the flag named, nothing made."""
-    done = program("create")
-    assert done.code == 3
-    assert "add --yes" in done.stderr
+    result = program("create")
+    assert result.code == 3
+    assert "add --yes" in result.stderr
     assert not any(action == "ec2:CreateVpc" for _, action, _ in sandbox.world.calls)
     assert program("create", "--yes").code == 0
     refused = program("destroy")
@@ -454,18 +458,18 @@ def test_a_cluster_that_cannot_be_seen_whole(sandbox: Any, program: CliRunner) -
     sandbox.world.settings.faults = [
         {"match": "DescribeInstances", "region": "eu-west-1", "code": "UnauthorizedOperation", "status": 403}
     ]
-    done = program("list", "-o", "json")
-    assert done.code == 5
-    assert sum(per_region(done).values()) == 9
-    assert "eu-west-1" in done.stdout
+    result = program("list", "-o", "json")
+    assert result.code == 5
+    assert sum(per_region(result).values()) == 9
+    assert "eu-west-1" in result.stdout
 
 
 def test_not_waiting(sandbox: Any, program: CliRunner) -> None:
     """`--wait none`: that AWS has granted every instance is enough; they start while nobody looks."""
     sandbox.world.settings.pending_s = 500
-    done = program("create", "--yes", "--wait", "none")
-    assert done.code == 0, done.stdout + done.stderr
-    assert "12 still starting" in done.stdout
+    result = program("create", "--yes", "--wait", "none")
+    assert result.code == 0, result.stdout + result.stderr
+    assert "12 still starting" in result.stdout
     sandbox.clock.advance(500)
     assert len(running(program("list", "-o", "json"))) == 12
 
@@ -474,9 +478,9 @@ def test_instances_that_do_not_start_in_time(sandbox: Any, program: CliRunner) -
     """Every wait has an end: exit 1, and the receipt says that they are still starting."""
     sandbox.world.settings.pending_s = 500
     program.configure(more="timeouts: {fulfilment_s: 60}\n")
-    done = program("create", "--yes")
-    assert done.code == 1
-    assert "12 still starting" in done.stdout
+    result = program("create", "--yes")
+    assert result.code == 1
+    assert "12 still starting" in result.stdout
     assert program("destroy", "--yes").code == 0
 
 
@@ -503,8 +507,8 @@ def test_types_by_what_they_offer(program: CliRunner) -> None:
             'requirements: {vcpus: "2..2", memory_gib: "4..8", arch: arm64}',
         )
     )
-    done = program("create", "--yes", "-o", "json")
-    assert done.code == 0, done.stdout
-    (region,) = done.data["plan"]["regions"]
+    result = program("create", "--yes", "-o", "json")
+    assert result.code == 0, result.stdout
+    (region,) = result.data["plan"]["regions"]
     assert {pool["arch"] for pool in region["pools"]} == {"arm64"}
     assert 1 < len({pool["type"] for pool in region["pools"]}) <= 20

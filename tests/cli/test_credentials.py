@@ -68,13 +68,13 @@ def user(program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> User:
     return User(program, monkeypatch)
 
 
-def refused(done: CliResult, *words: str, code: int = 4) -> None:
+def refused(result: CliResult, *words: str, code: int = 4) -> None:
     """The exit code, nothing on stdout, an error with a hint and its place in the documentation, and these words."""
-    assert done.code == code, done.stdout + done.stderr
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
+    assert result.code == code, result.stdout + result.stderr
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
     for part in ("error: ", "hint: ", "docs: bacalhau-spot explain ", *words):
-        assert part in done.stderr, done.stderr
+        assert part in result.stderr, result.stderr
 
 
 @pytest.mark.parametrize(
@@ -136,9 +136,9 @@ def test_what_a_profile_says(user: User, config: str, words: list[str]) -> None:
     """Each kind of profile fails in its own way; the hint names the profile, and no secret is told."""
     user.aws(config)
     user.set(AWS_PROFILE="work")
-    done = user.list()
-    refused(done, *words)
-    assert "hunter22hunter" not in done.stderr
+    result = user.list()
+    refused(result, *words)
+    assert "hunter22hunter" not in result.stderr
 
 
 def test_a_program_that_does_not_end(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,9 +156,9 @@ def test_an_sso_session_that_has_ended(user: User) -> None:
     name = botocore.utils.hashlib.sha1(b"corp").hexdigest()
     token = {"accessToken": "sso-token-sso-token", "expiresAt": "2026-01-01T00:00:00Z", "startUrl": "x"}
     (cache / f"{name}.json").write_text(json.dumps(token))
-    done = user.list("--profile", "work")
-    refused(done, "`aws sso login --profile work`")
-    assert "sso-token-sso-token" not in done.stderr
+    result = user.list("--profile", "work")
+    refused(result, "`aws sso login --profile work`")
+    assert "sso-token-sso-token" not in result.stderr
 
 
 def test_the_checkup_names_the_profile_too(user: User) -> None:
@@ -166,11 +166,11 @@ def test_the_checkup_names_the_profile_too(user: User) -> None:
     user.aws(SSO)
     (user.program.folder / "config.yaml").write_text("regions: [us-east-1]\n")
     user.program.environ["PATH"] = ""  # no pip that would ask for a newer version
-    done = user.program("doctor", "--profile", "work")
-    assert done.code == 4
-    assert "fix: run `aws sso login --profile work`, then" in done.stdout
-    assert done.stdout.count("needs the credentials first") == 1
-    assert "WARN  8 checks        not checked" in done.stdout
+    result = user.program("doctor", "--profile", "work")
+    assert result.code == 4
+    assert "fix: run `aws sso login --profile work`, then" in result.stdout
+    assert result.stdout.count("needs the credentials first") == 1
+    assert "WARN  8 checks        not checked" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -219,8 +219,8 @@ def test_keys_and_a_profile_at_once(user: User) -> None:
     user.set(AWS_PROFILE="work")
     assert "note:" not in user.list().stderr
     user.set(AWS_ACCESS_KEY_ID=ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY="wrong-secret-wrong-secret")
-    done = user.list()
-    refused(done, "AWS_PROFILE=work gives only the other settings", "explain wrong-secret")
+    result = user.list()
+    refused(result, "AWS_PROFILE=work gives only the other settings", "explain wrong-secret")
     chosen = user.list("--profile", "work")
     assert chosen.code == 0
     assert "AWS_ACCESS_KEY_ID in the environment is not" in chosen.stderr
@@ -248,19 +248,19 @@ def test_an_mfa_code_is_asked_for_on_a_terminal(
     sandbox: Any, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once; the session is kept where the AWS CLI keeps its own."""
-    asked: list[str] = []
+    requests: list[str] = []
 
     def ask(_: str, *, stream: TextIO) -> str:
-        asked.append(stream.getvalue().splitlines()[-1])  # type: ignore[attr-defined]  # a StringIO
+        requests.append(stream.getvalue().splitlines()[-1])  # type: ignore[attr-defined]  # a StringIO
         return "123456"
 
     monkeypatch.setattr("bacalhau_spot.ui.prompts.getpass", ask)
     user.aws(ROLE.replace("source_profile", "mfa_serial = arn:aws:iam::1:mfa/ann\nsource_profile"))
     for _ in range(2):
         # The role's keys are moto's, which the sandbox does not know.
-        done = user.program("list", "--profile", "work", answers="")
-        assert "AWS does not accept these credentials" in done.stderr
-    assert asked == ["Enter MFA code for arn:aws:iam::1:mfa/ann: "]
+        result = user.program("list", "--profile", "work", answers="")
+        assert "AWS does not accept these credentials" in result.stderr
+    assert requests == ["Enter MFA code for arn:aws:iam::1:mfa/ann: "]
     assert list((Path(user.home) / ".aws" / "cli" / "cache").glob("*.json"))
 
 
@@ -278,17 +278,17 @@ def login(user: User, *, token: bool) -> None:
         "accountId": "123456789012",
         "expiresAt": "2099-01-01T00:00:00Z",
     }
-    kept = {"accessToken": keys, "clientId": "c", "refreshToken": "r", "dpopKey": "k"}
+    cached_token = {"accessToken": keys, "clientId": "c", "refreshToken": "r", "dpopKey": "k"}
     if token:
         name = botocore.utils.generate_login_cache_key(SIGN_IN)
-        (user.home / f"{name}.json").write_text(json.dumps(kept))
+        (user.home / f"{name}.json").write_text(json.dumps(cached_token))
 
 
 def test_a_profile_of_aws_login(user: User) -> None:
     """Complaint 11 (nextstrain/cli#533): with the extra `login` it is a profile like any other."""
     login(user, token=True)
-    done = user.list()
-    assert done.code == 0, done.stderr
+    result = user.list()
+    assert result.code == 0, result.stderr
     for file in user.home.glob("*.json"):
         file.unlink()  # it holds the keys, and is AWS's own
 

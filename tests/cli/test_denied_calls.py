@@ -54,9 +54,12 @@ def test_a_command_that_looks(sandbox: Any, program: CliRunner) -> None:
     assert program("create", "--yes").code == 0
     for look in LOOKS:
         refuse(sandbox, look.match, **({"region": look.region} if look.region else {}))
-        done = program(*look.line.split())
-        said = one_line(done.stdout + done.stderr)
-        assert (done.code, look.says in said, look.never in said) == (look.code, True, False), (look, said)
+        result = program(*look.line.split())
+        output = one_line(result.stdout + result.stderr)
+        assert (result.code, look.says in output, look.never in output) == (look.code, True, False), (
+            look,
+            output,
+        )
 
 
 def choose(program: CliRunner, *, count: int = 1) -> None:
@@ -90,13 +93,13 @@ def test_a_region_that_may_hold_the_cluster_is_not_taken_for_empty(sandbox: Any,
     """With `regions: auto`, nodes are not launched beside those that could not be seen; one that is closed to us is told."""
     choose(program)
     assert program("create", "--yes").code == 0
-    (there,) = {one["region"] for one in program("list", "-o", "json").data["instances"]}
-    refuse(sandbox, TAGS, "InternalError", status=500, region=there)
-    done = program("create", "--yes")
-    assert done.code == 1 and "DescribeTags: InternalError" in one_line(done.stderr), done.stdout
+    (region,) = {instance["region"] for instance in program("list", "-o", "json").data["instances"]}
+    refuse(sandbox, TAGS, "InternalError", status=500, region=region)
+    creation = program("create", "--yes")
+    assert creation.code == 1 and "DescribeTags: InternalError" in one_line(creation.stderr), creation.stdout
     refuse(sandbox)
     assert len(program("list", "-o", "json").data["instances"]) == 1
-    other = next(one for one in (HERE, THERE) if one != there)
+    other = next(region_name for region_name in (HERE, THERE) if region_name != region)
     refuse(sandbox, TAGS, region=other)
     result = program("create", "--dry-run")
     assert result.code == 0
@@ -111,9 +114,9 @@ def test_a_budget_is_not_judged_by_prices_that_were_refused(sandbox: Any, progra
     assert program("create", "--yes").code == 0
     program.configure(nodes=2, regions=f"[{HERE}, {THERE}]", more="budget_usd_per_hour: 1\n")
     refuse(sandbox, PRICES, region=HERE)
-    done = program("create", "--dry-run")
-    assert done.code == 4 and "DescribeSpotPriceHistory: UnauthorizedOperation" in one_line(done.stderr)
-    assert "AWS shows no price" not in done.stderr
+    result = program("create", "--dry-run")
+    assert result.code == 4 and "DescribeSpotPriceHistory: UnauthorizedOperation" in one_line(result.stderr)
+    assert "AWS shows no price" not in result.stderr
     program.configure(nodes=1, regions=f"[{THERE}]", more="image: ssm:/nobody/has/this\n")
     lacking = program("create", "--dry-run")
     assert lacking.code == 2
@@ -127,10 +130,13 @@ def test_nodes_that_would_not_end_are_no_success(sandbox: Any, program: CliRunne
     program.configure(nodes=1, regions=f"[{HERE}]")
     assert "next: bacalhau-spot list" in program("create", "--yes").stdout  # what is too many may stay
     refuse(sandbox, "ec2:TerminateInstances", "InternalError", status=500)
-    done = program("create", "--allow-removal", "--yes")
-    assert (done.code, "TerminateInstances: InternalError" in one_line(done.stderr)) == (1, True), done.stdout
+    result = program("create", "--allow-removal", "--yes")
+    assert (result.code, "TerminateInstances: InternalError" in one_line(result.stderr)) == (1, True), (
+        result.stdout
+    )
     assert (
-        "2 nodes running, 1 requested: 1 too many" in done.stdout and "create --allow-removal" in done.stdout
+        "2 nodes running, 1 requested: 1 too many" in result.stdout
+        and "create --allow-removal" in result.stdout
     )
     refuse(sandbox, "ec2:TerminateInstances")
     assert program("create", "--allow-removal", "--yes").code == 4
@@ -149,9 +155,9 @@ def test_what_was_granted_and_not_seen_is_not_said_to_be_starting(sandbox: Any, 
     )
     sandbox.settings.faults = []
     refuse(sandbox, "ec2:DescribeInstances", region=HERE, after=1)
-    done = program("create", "--yes")
-    assert (done.code, "starting" in done.stdout) == (4, False)
-    assert "0 of 1 node running, 1 granted by AWS, not yet visible" in done.stdout
+    result = program("create", "--yes")
+    assert (result.code, "starting" in result.stdout) == (4, False)
+    assert "0 of 1 node running, 1 granted by AWS, not yet visible" in result.stdout
 
 
 def test_what_cannot_be_listed_any_more_is_not_gone(sandbox: Any, program: CliRunner) -> None:
@@ -160,8 +166,12 @@ def test_what_cannot_be_listed_any_more_is_not_gone(sandbox: Any, program: CliRu
     assert program("create", "--yes").code == 0
     refuse(sandbox, "ssm:DescribeParameters", "AccessDeniedException", region=HERE, after=1)
     refused = program("destroy", "--yes", "-o", "json")
-    (one,) = [one for one in refused.data["outcomes"] if one["kind"] == "parameter"]
-    assert (refused.code, one["status"], one["problem"]["operation"]) == (4, "left", "DescribeParameters")
+    (outcome,) = [outcome for outcome in refused.data["outcomes"] if outcome["kind"] == "parameter"]
+    assert (refused.code, outcome["status"], outcome["problem"]["operation"]) == (
+        4,
+        "left",
+        "DescribeParameters",
+    )
     assert all(kind != "instance" for _, kind, _ in map(str.split, sandbox.leftovers()))
 
 
@@ -174,9 +184,11 @@ def test_what_the_index_names_is_not_gone_because_it_may_not_be_looked_at(
     sandbox.client("sqs", HERE).create_queue(QueueName="bacalhau-jobs", tags=tags)
     sandbox.settings.deny = ["sqs:ListQueueTags"]
     for line in (["destroy", "--dry-run"], ["destroy", "--yes"]):
-        done = program(*line)
-        assert (done.code, "ListQueueTags: AccessDenied" in one_line(done.stderr)) == (5, True), done.stdout
-        assert "verified" not in done.stdout
+        result = program(*line)
+        assert (result.code, "ListQueueTags: AccessDenied" in one_line(result.stderr)) == (5, True), (
+            result.stdout
+        )
+        assert "verified" not in result.stdout
     sandbox.settings.deny = []
     assert program("destroy", "--yes").code == 0
 
@@ -186,8 +198,8 @@ def test_a_dry_run_without_an_answer_is_no_permission(sandbox: Any, program: Cli
     path = program.configure(nodes=1, regions=f"[{HERE}]")
     path.write_text(path.read_text().replace("192.0.2.1", "127.0.0.1"))
     refuse(sandbox, "ec2:CreateVpc", "InternalError", status=500)
-    found = program("doctor", "-o", "json").data["findings"]
-    (rights,) = [one for one in found if one["check"] == "permissions"]
+    findings = program("doctor", "-o", "json").data["findings"]
+    (rights,) = [finding for finding in findings if finding["check"] == "permissions"]
     assert (
         rights["status"],
         "1 actions could not be checked (CreateVpc: InternalError" in rights["message"],

@@ -32,8 +32,8 @@ def test_aws_s_own(domain: str) -> None:
 def test_from_wherever_it_comes(tmp_path: Path, text: str) -> None:
     """The profile, and a service's own section; a password in it is never shown."""
     (tmp_path / "config").write_text(text)
-    found = other_endpoints("a", environ={"AWS_CONFIG_FILE": str(tmp_path / "config")})
-    assert [shown(url) for url in found] == ["http://10.0.0.1:1"]
+    endpoints = other_endpoints("a", environ={"AWS_CONFIG_FILE": str(tmp_path / "config")})
+    assert [shown(url) for url in endpoints] == ["http://10.0.0.1:1"]
 
 
 def test_programs_and_doctor_are_told(
@@ -42,6 +42,6 @@ def test_programs_and_doctor_are_told(
     """It said that there was nothing to delete, exit 0, while the real cluster ran on: JSON and `doctor` said no word."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", sandbox.url.replace("//", "//user:hidden@"))
     program.environ["AWS_ENDPOINT_URL"] = sandbox.url.replace("//", "//user:hidden@")
-    done = program("list", "-o", "json")
-    assert done.envelope["endpoint"] == sandbox.url
-    assert "hidden" not in done.stdout + done.stderr
+    result = program("list", "-o", "json")
+    assert result.envelope["endpoint"] == sandbox.url
+    assert "hidden" not in result.stdout + result.stderr

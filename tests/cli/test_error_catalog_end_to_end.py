@@ -100,10 +100,10 @@ def errors_topic(name: str) -> str:
     return topic_of(f"docs/errors.md#{name}")
 
 
-def told(done: CliResult, info: ErrorInfo, code: str, *, message: str, exit_code: int) -> None:
+def assert_reported(result: CliResult, info: ErrorInfo, code: str, *, message: str, exit_code: int) -> None:
     """What happened, AWS's code once and its words, the hint if there is one, the place in the documentation."""
-    assert done.code == exit_code, (code, done.stdout, done.stderr)
-    text = " ".join((done.stdout + done.stderr).split())
+    assert result.code == exit_code, (code, result.stdout, result.stderr)
+    text = " ".join((result.stdout + result.stderr).split())
     assert info.message("") in text or info.message("us-east-1") in text, (code, text)
     assert message in text, (code, text)
     assert text.count(f" {code}: ") <= 1, (code, text)
@@ -139,20 +139,20 @@ def test_an_answer_of_aws(sandbox: Any, program: CliRunner, codes: list[str]) ->
         sandbox.world.settings.faults = [
             {"match": "GetCallerIdentity", "code": code, "message": "These are AWS's words", "status": 400}
         ]
-        done = program("list", "--region", "us-east-1")
-        assert done.stdout == ""
-        told(
-            done,
+        result = program("list", "--region", "us-east-1")
+        assert result.stdout == ""
+        assert_reported(
+            result,
             classify(code),
             code,
             message="These are AWS's words",
             exit_code=int(classify(code).exit_code),
         )
-        asked = {action for _, action, _ in sandbox.world.calls[before:]}
-        assert asked == {"sts:GetCallerIdentity"}
+        actions = {action for _, action, _ in sandbox.world.calls[before:]}
+        assert actions == {"sts:GetCallerIdentity"}
     json = program("list", "--region", "us-east-1", "-o", "json")
     assert json.envelope["errors"][0]["code"] == codes[-1]
-    assert json.code == done.code
+    assert json.code == result.code
     assert json.stderr == ""
 
 
@@ -161,8 +161,8 @@ def test_a_code_without_a_row(sandbox: Any, program: CliRunner) -> None:
     sandbox.world.settings.faults = [
         {"match": "GetCallerIdentity", "code": "Whatever", "message": "New words"}
     ]
-    done = program("list", "--region", "us-east-1")
-    told(done, classify("Whatever"), "Whatever", message="New words", exit_code=1)
+    result = program("list", "--region", "us-east-1")
+    assert_reported(result, classify("Whatever"), "Whatever", message="New words", exit_code=1)
     assert [action for _, action, _ in sandbox.world.calls] == ["sts:GetCallerIdentity"]
 
 
@@ -188,9 +188,11 @@ def test_what_keeps_a_call_from_aws(
             error = instance_of(exceptions()[code])
         with monkeypatch.context() as planting:
             planting.setattr(botocore.httpsession.URLLib3Session, "send", raiser(error))
-            done = program("list", "--region", "us-east-1")
-        assert done.stdout == ""
-        told(done, classify(CODES.get(code, code)), CODES.get(code, code), message=code, exit_code=1)
+            result = program("list", "--region", "us-east-1")
+        assert result.stdout == ""
+        assert_reported(
+            result, classify(CODES.get(code, code)), CODES.get(code, code), message=code, exit_code=1
+        )
 
 
 CHAIN = [name for name in CODES if name not in NETWORK]
@@ -205,18 +207,18 @@ def test_what_keeps_credentials_away(
         error = BEFORE_AWS.get(code) or instance_of(exceptions()[code])
         with monkeypatch.context() as planting:
             planting.setattr(botocore.session.Session, "get_credentials", raiser(error))
-            done = program("list", "--region", "us-east-1")
-        assert done.stdout == ""
+            result = program("list", "--region", "us-east-1")
+        assert result.stdout == ""
         info = classify(CODES.get(code, code))
-        told(done, info, CODES.get(code, code), message=code, exit_code=int(info.exit_code))
+        assert_reported(result, info, CODES.get(code, code), message=code, exit_code=int(info.exit_code))
     assert sandbox.world.calls == []
 
 
-@pytest.mark.parametrize("one", MESSAGE_RULES, ids=lambda one: one.info.name)
-def test_a_nuance(sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch, one: Any) -> None:
+@pytest.mark.parametrize("rule", MESSAGE_RULES, ids=lambda rule: rule.info.name)
+def test_a_nuance(sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch, rule: Any) -> None:
     """The words that go with the code decide what is read."""
-    words = one.words.partition("|")[0].replace("(the )?", "the ").replace(r"\d{8}", "20261125")
-    for code in sorted(one.codes):
+    words = rule.words.partition("|")[0].replace("(the )?", "the ").replace(r"\d{8}", "20261125")
+    for code in sorted(rule.codes):
         if code in CODES:
             blank = {"error_msg": words, "error": words, "provider": words, "endpoint_url": "x"}
             error = getattr(botocore.exceptions, code)(**blank)
@@ -229,8 +231,8 @@ def test_a_nuance(sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPa
             sandbox.world.settings.faults = [
                 {"match": "GetCallerIdentity", "code": code, "message": f"AWS says: {words}."}
             ]
-        done = program("list", "--region", "us-east-1")
-        told(done, one.info, code, message=words, exit_code=int(one.info.exit_code))
+        result = program("list", "--region", "us-east-1")
+        assert_reported(result, rule.info, code, message=words, exit_code=int(rule.info.exit_code))
 
 
 class Making(NamedTuple):
@@ -298,18 +300,22 @@ def test_a_refusal_while_making(sandbox: Any, program: CliRunner, name: str) -> 
     program.configure(nodes=1, regions="[us-east-1]")
     before = set(sandbox.leftovers())
     sandbox.world.settings.faults = [{"match": row.at, "code": row.code, "message": "These are AWS's words"}]
-    done = program("create", "--yes")
+    result = program("create", "--yes")
     code = 2 if classify(row.code).category is Category.CONFIG else row.exit_code
-    told(done, classify(row.code), row.code, message=row.code, exit_code=code)
-    assert "0 of 1 node running" in done.stdout
+    assert_reported(result, classify(row.code), row.code, message=row.code, exit_code=code)
+    assert "0 of 1 node running" in result.stdout
     # B5: what another create makes is not ours to remove.
-    assert ("to remove everything: bacalhau-spot destroy" in done.stdout) == (name != "other-create")
-    made = {line.split()[2]: line.split()[1] for line in set(sandbox.leftovers()) - before}
-    assert "instance" not in made.values()
+    assert ("to remove everything: bacalhau-spot destroy" in result.stdout) == (name != "other-create")
+    created_kinds = {line.split()[2]: line.split()[1] for line in set(sandbox.leftovers()) - before}
+    assert "instance" not in created_kinds.values()
     tags = sandbox.client("ec2", "us-east-1").describe_tags(
         Filters=[{"Name": "key", "Values": ["bacalhau-cluster"]}]
     )["Tags"]
-    assert {kind for one, kind in made.items() if one not in {tag["ResourceId"] for tag in tags}} <= DERIVED
+    assert {
+        kind
+        for resource_id, kind in created_kinds.items()
+        if resource_id not in {tag["ResourceId"] for tag in tags}
+    } <= DERIVED
 
 
 TOGETHER = [name for name in MAKING if name not in ALONE]
@@ -329,18 +335,18 @@ def test_many_refusals_at_once(
         {"match": MAKING[name].at, "code": MAKING[name].code, "message": f"words {number}", "region": region}
         for number, (name, region) in enumerate(zip(names, regions, strict=True))
     ]
-    done = program("create", "--yes")
-    text = " ".join((done.stdout + done.stderr).split())
+    result = program("create", "--yes")
+    text = " ".join((result.stdout + result.stderr).split())
     for name, region in zip(names, regions, strict=True):
         info = classify(MAKING[name].code)
         assert info.name == name
         assert info.message(region) in text
         assert MAKING[name].code in text
     worst = min(classify(MAKING[name].code).category for name in names)
-    first = done.stderr.rpartition("docs: bacalhau-spot explain ")[2].split()[0]
+    first = result.stderr.rpartition("docs: bacalhau-spot explain ")[2].split()[0]
     assert classify(MAKING[first].code).category is worst
-    assert done.code == max(MAKING[name].exit_code for name in names)
-    assert f"0 of {len(names)} nodes running" in done.stdout
+    assert result.code == max(MAKING[name].exit_code for name in names)
+    assert f"0 of {len(names)} nodes running" in result.stdout
     assert not any(" instance " in line for line in sandbox.leftovers())
 
 
@@ -367,13 +373,13 @@ def test_a_refusal_while_deleting(sandbox: Any, program: CliRunner, name: str) -
     )["Vpc"]["VpcId"]
     words = "You do not have permission to access the specified resource."
     sandbox.world.settings.faults = [{"match": at, "code": code, "message": words}]
-    done = program("destroy", "--yes")
-    assert done.code == exit_code, done.stdout + done.stderr
-    text = " ".join((done.stdout + done.stderr).split())
-    info = next(one for one in CATALOG.values() if one.name == name)
+    result = program("destroy", "--yes")
+    assert result.code == exit_code, result.stdout + result.stderr
+    text = " ".join((result.stdout + result.stderr).split())
+    info = next(entry for entry in CATALOG.values() if entry.name == name)
     assert info.message("us-east-1") in text
     assert f"explain {name}" in text
-    assert vpc_id in done.stdout
+    assert vpc_id in result.stdout
     assert any(vpc_id in line for line in sandbox.leftovers())
 
 
@@ -384,9 +390,9 @@ def test_what_is_already_so_is_no_error(sandbox: Any, program: CliRunner) -> Non
         {"match": "AttachInternetGateway", "code": "Resource.AlreadyAssociated", "when": "after", "count": 1},
         {"match": "AuthorizeSecurityGroupIngress", "code": "InvalidPermission.Duplicate", "when": "after", "count": 1},
     ]  # fmt: skip
-    done = program("create", "--yes")
-    assert done.code == 0, done.stdout + done.stderr
-    assert "error" not in done.stderr
+    result = program("create", "--yes")
+    assert result.code == 0, result.stdout + result.stderr
+    assert "error" not in result.stderr
 
 
 def test_a_vpc_without_a_subnet(sandbox: Any, program: CliRunner) -> None:
@@ -394,9 +400,9 @@ def test_a_vpc_without_a_subnet(sandbox: Any, program: CliRunner) -> None:
     vpc_id = sandbox.client("ec2", "us-east-1").create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
     program.configure(nodes=1, regions=f"{{us-east-1: {{vpc_id: {vpc_id}}}}}")
     before = sandbox.leftovers()
-    done = program("create", "--yes")
-    assert done.code == 2
-    assert vpc_id in done.stderr
+    result = program("create", "--yes")
+    assert result.code == 2
+    assert vpc_id in result.stderr
     assert sandbox.leftovers() == before
 
 
@@ -410,17 +416,19 @@ def test_what_a_region_shows_does_not_go_with_the_configuration(
 
     monkeypatch.setattr("bacalhau_spot.engine.launch.create.launch_region", refuse)
     program.configure(nodes=1, regions="[us-east-1]")
-    done = program("create", "--yes")
-    told(done, classify("Configuration"), "Configuration", message="has no subnet in us-east-1", exit_code=2)
+    result = program("create", "--yes")
+    assert_reported(
+        result, classify("Configuration"), "Configuration", message="has no subnet in us-east-1", exit_code=2
+    )
 
 
 def test_a_protected_instance(sandbox: Any, program: CliRunner) -> None:
     """`Protected`: it stays, is named with the option that lifts the protection, and goes with it."""
     program.configure(nodes=1, regions="[us-east-1]")
     assert program("create", "--yes").code == 0
-    (one,) = program("list", "-o", "json").data["instances"]
+    (instance,) = program("list", "-o", "json").data["instances"]
     ec2 = sandbox.client("ec2", "us-east-1")
-    image = ec2.describe_instances(InstanceIds=[one["id"]])["Reservations"][0]["Instances"][0]["ImageId"]
+    image = ec2.describe_instances(InstanceIds=[instance["id"]])["Reservations"][0]["Instances"][0]["ImageId"]
     tags = [
         {"Key": "bacalhau-cluster", "Value": "bacalhau-aws-spot"},
         {"Key": "CreatedBy", "Value": "bacalhau-aws-spot-script"},
@@ -433,10 +441,10 @@ def test_a_protected_instance(sandbox: Any, program: CliRunner) -> None:
         DisableApiTermination=True,
         TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
     )
-    done = program("destroy", "--yes")
-    assert done.code == 1
-    assert "--disable-protection" in done.stderr
-    assert "explain protected" in done.stderr
+    result = program("destroy", "--yes")
+    assert result.code == 1
+    assert "--disable-protection" in result.stderr
+    assert "explain protected" in result.stderr
     assert program("destroy", "--yes", "--disable-protection").code == 0
 
 
@@ -444,15 +452,17 @@ def test_a_launcher_that_stays(sandbox: Any, program: CliRunner) -> None:
     """`LauncherLives` and `HeldByAnother`: an instance that would be replaced is not ended, and keeps what it uses."""
     program.configure(nodes=1, regions="[us-east-1]")
     assert program("create", "--yes").code == 0
-    kept = maintained(sandbox)
+    fleet = maintained(sandbox)
     sandbox.world.settings.faults = [{"match": "DeleteFleets", "code": "OperationNotPermitted"}]
-    done = program("destroy", "--yes")
-    assert done.code == 4
-    assert "is left, and would start another (LauncherLives)" in done.stderr
-    assert "also: a managed resource is in use by a resource that is retained (HeldByAnother)" in done.stderr
-    assert "explain not-permitted" in done.stderr
-    assert done.stdout.index("1 launch template") < done.stdout.index("left: ")
-    assert [line.split()[2] for line in sandbox.leftovers() if line.split()[1] == "instance"] == kept
+    result = program("destroy", "--yes")
+    assert result.code == 4
+    assert "is left, and would start another (LauncherLives)" in result.stderr
+    assert (
+        "also: a managed resource is in use by a resource that is retained (HeldByAnother)" in result.stderr
+    )
+    assert "explain not-permitted" in result.stderr
+    assert result.stdout.index("1 launch template") < result.stdout.index("left: ")
+    assert [line.split()[2] for line in sandbox.leftovers() if line.split()[1] == "instance"] == fleet
 
 
 def maintained(sandbox: Any) -> list[str]:
@@ -473,7 +483,7 @@ def maintained(sandbox: Any) -> list[str]:
         TagSpecifications=[{"ResourceType": "fleet", "Tags": template["Tags"]}],
     )
     active = ec2.describe_fleet_instances(FleetId=fleet["FleetId"])["ActiveInstances"]
-    ids = [one["InstanceId"] for one in active]
+    ids = [row["InstanceId"] for row in active]
     disks = ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": ids}])["Volumes"]
     ec2.create_tags(Resources=[*ids, *(disk["VolumeId"] for disk in disks)], Tags=template["Tags"])
     return ids
@@ -486,16 +496,16 @@ def test_the_orchestrator_refuses(sandbox: Any, program: CliRunner, tmp_path: Pa
     if secure is not None:
         secure.mkdir()
         self_signed(secure)
-    with stand_in(secure) as there:
-        there.answer = row.answer
-        port = there.url.rpartition(":")[2]
-        host = row.host.format(port=port) if secure is None and row.host else there.url
+    with stand_in(secure) as server:
+        server.answer = row.answer
+        port = server.url.rpartition(":")[2]
+        host = row.host.format(port=port) if secure is None and row.host else server.url
         program.configure(more=f'  api: {{host: "{host}"}}\n')
-        done = program("prune", "--yes")
+        result = program("prune", "--yes")
         info = classify(row.code)
-        assert done.stdout == ""
-        told(done, info, row.code, message=row.code, exit_code=int(info.exit_code))
-        assert there.removals == []
+        assert result.stdout == ""
+        assert_reported(result, info, row.code, message=row.code, exit_code=int(info.exit_code))
+        assert server.removals == []
     assert sandbox.world.calls == []
 
 

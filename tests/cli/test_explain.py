@@ -26,7 +26,7 @@ SOURCE = Path(bacalhau_spot.__file__).parent
 
 def named_in_the_code() -> set[str]:
     """Every `docs/….md` in a string that the program prints."""
-    found = set()
+    codes = set()
     for path in SOURCE.rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
@@ -36,8 +36,8 @@ def named_in_the_code() -> set[str]:
                 and isinstance(node.value, str)
                 and id(node) not in documentation
             ):
-                found |= set(re.findall(r"docs/[\w.-]+\.md(?:#[\w-]+)?", node.value))
-    return found
+                codes |= set(re.findall(r"docs/[\w.-]+\.md(?:#[\w-]+)?", node.value))
+    return codes
 
 
 def test_every_page_that_is_named_exists() -> None:
@@ -45,13 +45,13 @@ def test_every_page_that_is_named_exists() -> None:
     pages = packaged_pages()
     named = named_in_the_code()
     assert len(named) > 5
-    assert [one for one in named if not find_section(topic_of(one), pages)] == []
+    assert [topic_name for topic_name in named if not find_section(topic_of(topic_name), pages)] == []
 
 
 def test_every_error_is_explained() -> None:
     """By the name that its `docs:` line has, also where a page has the same."""
     pages = packaged_pages()
-    infos = {*CATALOG.values(), *(one.info for one in (*FAMILIES, *MESSAGE_RULES)), classify("")}
+    infos = {*CATALOG.values(), *(rule.info for rule in (*FAMILIES, *MESSAGE_RULES)), classify("")}
     assert [
         info.name
         for info in infos
@@ -75,10 +75,10 @@ def test_every_error_is_explained() -> None:
 )
 def test_what_is_asked_for_is_printed(program: CliRunner, topic: str, words: str) -> None:
     """A page, a section, an error, a code, a family's code."""
-    done = program("explain", topic)
-    assert done.code == 0, done.stderr
-    assert words in done.stdout
-    assert "<!--" not in done.stdout
+    result = program("explain", topic)
+    assert result.code == 0, result.stderr
+    assert words in result.stdout
+    assert "<!--" not in result.stdout
 
 
 def test_the_pages_are_listed_and_a_mistyped_one_is_guessed(

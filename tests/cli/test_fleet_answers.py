@@ -19,7 +19,7 @@ def alive(sandbox: Any, *regions: str) -> int:
         for region in regions
         for page in sandbox.client(region=region).describe_instances()["Reservations"]
     ]
-    states = [one["State"]["Name"] for page in pages for one in page["Instances"]]
+    states = [instance["State"]["Name"] for page in pages for instance in page["Instances"]]
     return sum(state in ("pending", "running") for state in states)
 
 
@@ -32,8 +32,8 @@ def test_a_type_that_is_not_sold_as_spot_in_a_zone_moves_its_nodes(sandbox: Any,
     program.configure(nodes=4, regions="[us-east-1, eu-west-1]")
     sandbox.settings.capacity = {"us-east-1": 0}
     sandbox.settings.no_spot = ["us-east-1a/t3.medium"]
-    done = program("create", "--yes", "-o", "json")
-    assert done.code == 0, done.stdout
+    result = program("create", "--yes", "-o", "json")
+    assert result.code == 0, result.stdout
     assert alive(sandbox, "eu-west-1") == 4
 
 
@@ -43,7 +43,7 @@ def test_a_type_without_spot_is_left_out_before_the_launch(sandbox: Any, program
     sandbox.settings.no_spot = ["t3a.medium"]
     assert program("create", "--yes").code == 0
     pages = sandbox.client().describe_instances()["Reservations"]
-    assert {one["InstanceType"] for page in pages for one in page["Instances"]} == {"t3.medium"}
+    assert {instance["InstanceType"] for page in pages for instance in page["Instances"]} == {"t3.medium"}
     fleet_id = next(
         tag["Value"] for tag in pages[0]["Instances"][0]["Tags"] if tag["Key"] == "aws:ec2:fleet-id"
     )
@@ -56,8 +56,8 @@ def test_errors_beside_a_full_success_are_no_failure(sandbox: Any, program: CliR
     """S4: AWS names the pools that refused although the target was met (osbuild-composer#4507)."""
     program.configure(nodes=3, regions="[us-east-1]")
     sandbox.settings.capacity = {"us-east-1a": 0, "us-east-1b": 0}
-    done = program("create", "--yes")
-    assert done.code == 0, done.stderr
+    result = program("create", "--yes")
+    assert result.code == 0, result.stderr
     assert alive(sandbox, "us-east-1") == 3
 
 
@@ -65,8 +65,8 @@ def test_an_empty_answer_is_asked_again(sandbox: Any, program: CliRunner) -> Non
     """F1: neither instances nor errors (OpenStack's nodepool has a branch for it) was an IndexError."""
     program.configure(nodes=2, regions="[us-east-1]")
     sandbox.settings.blank_fleets = 1
-    done = program("create", "--yes")
-    assert done.code == 0, done.stderr
+    result = program("create", "--yes")
+    assert result.code == 0, result.stderr
     assert alive(sandbox, "us-east-1") == 2
 
 
@@ -74,8 +74,8 @@ def test_a_subnet_that_the_fleet_does_not_see_yet_is_waited_for(sandbox: Any, pr
     """F6: lag refused pool by pool inside a success was taken for the end (gardener-extension-provider-aws#1947)."""
     program.configure(nodes=2, regions="[us-east-1]")
     sandbox.settings.read_lag_s = 10
-    done = program("create", "--yes")
-    assert done.code == 0, done.stderr
+    result = program("create", "--yes")
+    assert result.code == 0, result.stderr
     assert alive(sandbox, "us-east-1") == 2
 
 
@@ -87,8 +87,8 @@ def test_a_remembered_refusal_is_no_answer_to_this_launch(sandbox: Any, program:
     sandbox.settings.capacity = {}
     sandbox.clock.sleep(HOUR)
     forget_fleets(sandbox)
-    done = program("create", "--yes")
-    assert done.code == 0, done.stderr
+    result = program("create", "--yes")
+    assert result.code == 0, result.stderr
     assert alive(sandbox, "us-east-1") == 2
 
 
@@ -103,8 +103,8 @@ def test_a_remembered_token_with_other_parameters_is_no_other_create(
     forget_fleets(sandbox)
     path = program.folder / "config.yaml"
     path.write_text(path.read_text().replace("[t3.medium, t3a.medium]", "[m6a.large, t3a.medium]"))
-    done = program("create", "--yes")
-    assert done.code == 0, done.stderr
+    result = program("create", "--yes")
+    assert result.code == 0, result.stderr
     assert alive(sandbox, "us-east-1") == 2
 
 
@@ -119,8 +119,8 @@ def test_a_lost_answer_of_a_slow_fleet_counts_what_runs(sandbox: Any, program: C
     sandbox.settings.faults = [
         {"match": "CreateFleet", "code": "ConnectionReset", "when": "after", "count": 1}
     ]
-    done = program("create", "--yes", "-o", "json")
-    assert done.code == 0, done.stdout
+    result = program("create", "--yes", "-o", "json")
+    assert result.code == 0, result.stdout
     assert alive(sandbox, "us-east-1") == 3
     assert fleets(sandbox, "us-east-1") == 2
 
@@ -130,8 +130,8 @@ def test_a_fleet_that_answers_after_forty_seconds(sandbox: Any, program: CliRunn
     program.configure(nodes=2, regions="[us-east-1, eu-west-1]")
     sandbox.settings.fleet_s = 40
     sandbox.settings.capacity = {"us-east-1": 0}
-    done = program("create", "--yes")
-    assert done.code == 0, done.stderr
+    result = program("create", "--yes")
+    assert result.code == 0, result.stderr
     assert alive(sandbox, "us-east-1", "eu-west-1") == 2
     assert fleets(sandbox, "us-east-1") == 1
 
@@ -142,13 +142,16 @@ def test_a_fresh_profile_is_waited_for_beside_unfulfillable_capacity(
     """F1: AWS mixes the codes (karpenter-provider-aws#3051)."""
     program.configure(nodes=2, regions="[us-east-1]", more="  token: 7f3a9c5e1b\n  secrets: ssm\n")
     sandbox.settings.iam_lag_s = 20
-    done = program("create", "--yes")
-    assert done.code == 0, done.stderr
+    result = program("create", "--yes")
+    assert result.code == 0, result.stderr
     assert alive(sandbox, "us-east-1") == 2
     assert fleets(sandbox, "us-east-1") > 1
     first = next(iter(sandbox.server._ec2._regions["us-east-1"].fleets))
     (fleet,) = sandbox.client().describe_fleets(FleetIds=[first])["Fleets"]
-    assert {one["ErrorCode"] for one in fleet["Errors"]} == {"InvalidParameterValue", "UnfulfillableCapacity"}
+    assert {error["ErrorCode"] for error in fleet["Errors"]} == {
+        "InvalidParameterValue",
+        "UnfulfillableCapacity",
+    }
 
 
 def test_a_lost_answer_under_lag_with_other_parameters(sandbox: Any, program: CliRunner) -> None:
@@ -161,9 +164,9 @@ def test_a_lost_answer_under_lag_with_other_parameters(sandbox: Any, program: Cl
     sandbox.settings.hidden_in_tags = ["fleet", "instance"]
     path.write_text(path.read_text().replace("[t3.medium, t3a.medium]", "[m6a.large, t3a.medium]"))
     hide_instances(sandbox, for_s=10)
-    done = program("create", "--yes")
+    result = program("create", "--yes")
     assert ("us-east-1", "ec2:CreateFleet", "IdempotentParameterMismatch") in sandbox.world.calls
-    assert done.code == 0, done.stderr
+    assert result.code == 0, result.stderr
     assert alive(sandbox, "us-east-1") == 3
 
 
@@ -184,12 +187,14 @@ def test_a_fleet_that_aws_has_forgotten(sandbox: Any, program: CliRunner) -> Non
     ec2 = sandbox.client()
     ec2.terminate_instances(
         InstanceIds=[
-            one["InstanceId"] for row in ec2.describe_instances()["Reservations"] for one in row["Instances"]
+            instance["InstanceId"]
+            for row in ec2.describe_instances()["Reservations"]
+            for instance in row["Instances"]
         ]
     )
     sandbox.clock.sleep(3 * 24 * HOUR)
-    done = program("create", "--yes")
-    assert done.code == 0, done.stderr
+    result = program("create", "--yes")
+    assert result.code == 0, result.stderr
     assert alive(sandbox, "us-east-1") == 2
     assert program("create", "--yes").code == 0
     assert alive(sandbox, "us-east-1") == 2
@@ -205,8 +210,8 @@ def test_an_index_that_hides_the_instances_launches_nothing_twice(
     program.configure(nodes=6, regions="[us-east-1, eu-west-1]")
     assert program("create", "--yes").code == 0
     sandbox.settings.hidden_in_tags = hidden
-    done = program("create", "--yes")
-    assert done.code == 0, done.stderr
+    result = program("create", "--yes")
+    assert result.code == 0, result.stderr
     assert alive(sandbox, "us-east-1", "eu-west-1") == 6
 
 
@@ -217,8 +222,8 @@ def test_an_index_that_lags_behind_a_killed_create(sandbox: Any, program: CliRun
     program("create", "--yes")
     sandbox.settings.faults = []
     sandbox.settings.hidden_in_tags = ["instance"]
-    done = program("create", "--yes")
-    assert done.code == 0, done.stderr
+    result = program("create", "--yes")
+    assert result.code == 0, result.stderr
     assert alive(sandbox, "us-east-1") == 6
 
 
@@ -228,10 +233,10 @@ def test_the_loser_of_two_creates_is_not_told_to_destroy(sandbox: Any, program: 
     sandbox.settings.faults = [
         {"match": "CreateLaunchTemplate", "code": "InvalidLaunchTemplateName.AlreadyExistsException"}
     ]
-    done = program("create", "--yes")
-    assert done.code == 1
-    assert "another create of this cluster" in done.stderr
-    assert "destroy" not in done.stdout + done.stderr
+    result = program("create", "--yes")
+    assert result.code == 1
+    assert "another create of this cluster" in result.stderr
+    assert "destroy" not in result.stdout + result.stderr
 
 
 def test_no_fleet_is_larger_than_aws_deletes(

@@ -28,12 +28,12 @@ def test_instances_of_an_instant_fleet_end_whatever_becomes_of_the_fleet(
 ) -> None:
     """F3: an instant fleet is "a synchronous one-time request" (EC2 user guide, "EC2 Fleet request types"): none replaces."""
     sandbox.settings.deny = ["ec2:DeleteFleets"]
-    done = cluster(*command)
+    result = cluster(*command)
     assert left(sandbox) == set(), "the record of the fleet alone, which bills nothing"
-    assert done.code == 4
-    assert "LauncherLives" not in done.stderr
-    assert "fleet-" in done.stdout
-    assert "UnauthorizedOperation" in done.stderr
+    assert result.code == 4
+    assert "LauncherLives" not in result.stderr
+    assert "fleet-" in result.stdout
+    assert "UnauthorizedOperation" in result.stderr
     sandbox.settings.deny = []
     assert cluster(*command).code == 0
     assert left(sandbox) == set()
@@ -53,8 +53,8 @@ def test_a_fleet_with_too_many_instances_is_deleted_after_them(
 ) -> None:
     """S7: DeleteFleets "might fail" above 1,000 instances, which are then to be terminated first (DeleteFleets)."""
     monkeypatch.setattr(fleets, "DELETABLE_INSTANCES", 2)
-    done = cluster("destroy", "--yes")
-    assert done.code == 0, done.stdout + done.stderr
+    result = cluster("destroy", "--yes")
+    assert result.code == 0, result.stdout + result.stderr
     assert left(sandbox) == set()
 
 
@@ -62,8 +62,8 @@ def test_a_fleet_that_hangs_in_deletion_is_deleted(sandbox: Any, cluster: CliRun
     """S6: `deleted_terminating` for hours (terraform-provider-aws#48836): it launches nothing, and nothing waits for it."""
     sandbox.settings.fleet_deletion_s = 86400
     before_s = sandbox.clock.now()
-    done = cluster("destroy", "--yes")
-    assert done.code == 0, done.stdout + done.stderr
+    result = cluster("destroy", "--yes")
+    assert result.code == 0, result.stdout + result.stderr
     assert sandbox.clock.now() - before_s < 600
     assert cluster("destroy", "--yes").code == 0
     assert cluster("create", "--yes").code == 0
@@ -75,12 +75,14 @@ def test_a_region_with_many_dead_members_is_seen_and_deleted(
 ) -> None:
     """F4: the record of an instant fleet names them all; over 200 filter values EC2 answers FilterLimitExceeded."""
     fleet = next(iter(sandbox.server._ec2._regions["us-east-1"].fleets.values()))
-    pool = next(pool for pool in fleet.pools if pool.made)
+    pool = next(pool for pool in fleet.pools if pool.machines)
     dead: list[Any] = [
-        SimpleNamespace(id=f"i-{number:017x}", type=pool.made[0].type, state=machine.TERMINATED, alive=False)
+        SimpleNamespace(
+            id=f"i-{number:017x}", type=pool.machines[0].type, state=machine.TERMINATED, alive=False
+        )
         for number in range(300)
     ]
-    pool.made = [*pool.made, *dead]
-    done = cluster(*command)
-    assert done.code == 0, done.stdout + done.stderr
+    pool.machines = [*pool.machines, *dead]
+    result = cluster(*command)
+    assert result.code == 0, result.stdout + result.stderr
     assert left(sandbox) == set()

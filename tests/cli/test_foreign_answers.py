@@ -15,7 +15,7 @@ FALSE_WORDS = ("verified", "nothing to delete", "no instances")
 
 def alive(sandbox: Any, region: str) -> int:
     pages = sandbox.client(region=region).describe_instances()["Reservations"]
-    return sum(one["State"]["Name"] == "running" for page in pages for one in page["Instances"])
+    return sum(instance["State"]["Name"] == "running" for page in pages for instance in page["Instances"])
 
 
 @pytest.mark.parametrize("body", [PAGE, NUMBERED, ""], ids=["a page", "another root", "nothing"])
@@ -27,11 +27,11 @@ def test_a_stranger_in_one_region(sandbox: Any, program: CliRunner, command: lis
     program.configure(nodes=2, regions="[us-east-1, eu-west-1]")
     assert program("create", "--yes").code == 0
     sandbox.settings.faults = [{"match": "ec2:*", "region": "eu-west-1", "code": "NotAws", "message": body}]
-    done = program(*command)
-    assert done.code not in {0, 1}, done.stderr
-    assert "eu-west-1" in done.stderr
-    assert not any(words in done.stdout + done.stderr for words in FALSE_WORDS)
-    assert "mistake" not in done.stderr
+    result = program(*command)
+    assert result.code not in {0, 1}, result.stderr
+    assert "eu-west-1" in result.stderr
+    assert not any(words in result.stdout + result.stderr for words in FALSE_WORDS)
+    assert "mistake" not in result.stderr
     sandbox.settings.faults = []
     assert alive(sandbox, "eu-west-1") == 1
 
@@ -41,9 +41,9 @@ def test_a_stranger_for_one_operation(sandbox: Any, program: CliRunner) -> None:
     program.configure(nodes=1, regions="[us-east-1]")
     assert program("create", "--yes").code == 0
     sandbox.settings.faults = [{"match": "DescribeLaunchTemplates", "code": "NotAws", "message": PAGE}]
-    done = program("destroy", "--yes")
-    assert done.code != 0
-    assert "verified" not in done.stderr
+    result = program("destroy", "--yes")
+    assert result.code != 0
+    assert "verified" not in result.stderr
     sandbox.settings.faults = []
     assert len(sandbox.client().describe_launch_templates()["LaunchTemplates"]) == 1
 
@@ -66,10 +66,10 @@ def test_a_create_that_a_stranger_answers(
     """T2: 26 of 1,008 faults ended in "this program made a mistake" (KeyError); `{}` from SSM was "no image"."""
     program.configure(nodes=1, regions="[us-east-1]")
     sandbox.settings.faults = [{"match": operation, "code": "NotAws", "message": body}]
-    done = program("create", "--yes")
-    assert done.code == 1, done.stderr
-    assert "mistake" not in done.stderr
-    assert "shows no image" not in done.stderr
+    result = program("create", "--yes")
+    assert result.code == 1, result.stderr
+    assert "mistake" not in result.stderr
+    assert "shows no image" not in result.stderr
     sandbox.settings.faults = []
     assert program("destroy", "--yes").code == 0
     assert alive(sandbox, "us-east-1") == 0
@@ -83,7 +83,7 @@ def test_pages_that_do_not_end(sandbox: Any, program: CliRunner) -> None:
         "<tagSet/><nextToken>again</nextToken></DescribeTagsResponse>"
     )
     sandbox.settings.faults = [{"match": "DescribeTags", "code": "NotAws", "message": body}]
-    done = program("list")
-    assert done.code == 5, done.stderr
-    asked = [call for call in sandbox.world.calls if call[:2] == ("us-east-1", "ec2:DescribeTags")]
-    assert 2 <= len(asked) < 100
+    result = program("list")
+    assert result.code == 5, result.stderr
+    calls = [call for call in sandbox.world.calls if call[:2] == ("us-east-1", "ec2:DescribeTags")]
+    assert 2 <= len(calls) < 100

@@ -35,7 +35,13 @@ from support.seat import Seat
 # What XML can carry of it: C1 (CSI, OSC, NEL), bidirectional controls, zero-width, separators.
 IN_XML = "evil\x9b5;35;7m\x9d0;title\x9c\x85\u202e\u2066\u200b\u2028\u2029end"
 HOSTILE = f"\x1b]52;c;aGk=\x07\x1b[5;35;7m\x08{IN_XML}"
-ESCAPES = '"' + "".join(f"\\u{ord(one):04x}" if not one.isprintable() else one for one in HOSTILE) + '"'
+ESCAPES = (
+    '"'
+    + "".join(
+        f"\\u{ord(character):04x}" if not character.isprintable() else character for character in HOSTILE
+    )
+    + '"'
+)
 # What Rich itself writes: styles, the cursor's visibility and way, the line cleared.
 OURS = re.compile(r"\x1b\[(?:[0-9;]*m|\?25[lh]|[0-9]*[ABGKJ])")
 FORMS = ("table", "wide", "json", "yaml", "ndjson")
@@ -46,9 +52,9 @@ def bad(text: str) -> set[str]:
     assert "\x1b[5;35;7m" not in text  # a style, and none of ours
     plain = OURS.sub("", text).replace("\r\n", "\n")
     return {
-        one
-        for one in plain
-        if one not in "\n\t" and unicodedata.category(one) in {"Cc", "Cf", "Zl", "Zp", "Cs"}
+        text
+        for text in plain
+        if text not in "\n\t" and unicodedata.category(text) in {"Cc", "Cf", "Zl", "Zp", "Cs"}
     }
 
 
@@ -58,7 +64,7 @@ class Hostile:
     def __init__(self, program: CliRunner, orchestrator: StandIn) -> None:
         self.program = program
         self.orchestrator = orchestrator
-        self.said = ""
+        self.output = ""
 
     def __call__(self, *argv: str) -> None:
         for stream in (StringIO, Terminal) if {"table", "wide"} & {*argv} else (StringIO,):
@@ -70,7 +76,7 @@ class Hostile:
             run(list(argv), runtime=runtime)
             for text in (stdout.getvalue(), stderr.getvalue()):
                 assert bad(text) == set(), argv
-                self.said += text
+                self.output += text
             if "json" in argv:
                 json.loads(stdout.getvalue())
             if "yaml" in argv:
@@ -84,12 +90,12 @@ def hostile(sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch) -
     assert program("create", "--yes").code == 0
     sandbox.clock.advance(60)
     ec2 = sandbox.client("ec2", "us-west-2")
-    ours = [{"Name": "tag:bacalhau-cluster", "Values": ["bacalhau-aws-spot"]}]
-    (vpc,) = ec2.describe_vpcs(Filters=ours)["Vpcs"]
+    cluster_filter = [{"Name": "tag:bacalhau-cluster", "Values": ["bacalhau-aws-spot"]}]
+    (vpc,) = ec2.describe_vpcs(Filters=cluster_filter)["Vpcs"]
     nodes = [
-        one["InstanceId"]
-        for reservation in ec2.describe_instances(Filters=ours)["Reservations"]
-        for one in reservation["Instances"]
+        instance["InstanceId"]
+        for reservation in ec2.describe_instances(Filters=cluster_filter)["Reservations"]
+        for instance in reservation["Instances"]
     ]
     ec2.create_tags(Resources=[vpc["VpcId"], *nodes], Tags=[{"Key": "Name", "Value": IN_XML}])
     monkeypatch.setattr(
@@ -109,11 +115,11 @@ def hostile(sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch) -
         )
         path.write_text(path.read_text().replace("192.0.2.1:4222", "127.0.0.1:9"))
         for name in (nodes[0], "i-0123456789abcdef0"):
-            one = cluster_node(name, region="us-west-2", cluster="bacalhau-aws-spot")
-            one["ConnectionState"]["LastError"] = HOSTILE
-            one["Info"]["NodeID"] = f"{HOSTILE}-{name}"
-            one["Info"]["BacalhauVersion"]["GitVersion"] = HOSTILE
-            orchestrator.nodes.append(one)
+            node = cluster_node(name, region="us-west-2", cluster="bacalhau-aws-spot")
+            node["ConnectionState"]["LastError"] = HOSTILE
+            node["Info"]["NodeID"] = f"{HOSTILE}-{name}"
+            node["Info"]["BacalhauVersion"]["GitVersion"] = HOSTILE
+            orchestrator.nodes.append(node)
         yield Hostile(program, orchestrator)
 
 
@@ -125,11 +131,11 @@ def test_nodes_and_the_orchestrator(hostile: Hostile) -> None:
         hostile("console", "us-west-2a", "-o", form)
         hostile("prune", "--dry-run", "-o", form)
         hostile("list", "--region", "us-west-2", "-o", form)
-        before = hostile.said.count("evil")
+        before = hostile.output.count("evil")
         hostile("ssh", "--all", "-o", form, "--", "uptime")
-        assert hostile.said.count("evil") > before
+        assert hostile.output.count("evil") > before
         hostile("nuke", "--dry-run", "--regions", "us-west-2", "-o", form)
-    assert "evil" in hostile.said
+    assert "evil" in hostile.output
 
 
 @pytest.mark.parametrize("form", ["table", "json"])
@@ -155,7 +161,7 @@ def test_aws_and_the_orchestrator_s_errors(sandbox: Any, hostile: Hostile, form:
         ("doctor", "--debug"),
     ):
         hostile(*line, "-o", form)
-    assert "evil" in hostile.said
+    assert "evil" in hostile.output
 
 
 @pytest.mark.parametrize("form", ["table", "json"])
@@ -186,7 +192,7 @@ def test_the_user_s_own_files_and_words(program: CliRunner, tmp_path: Path, form
     )
     for command in ("config show", "config upgrade", "create", "list", "doctor"):
         hostile(*command.split(), "-o", form)
-    assert "evil" in hostile.said
+    assert "evil" in hostile.output
 
 
 def test_a_forged_line_is_not_ours(sandbox: Any, program: CliRunner) -> None:
@@ -196,9 +202,9 @@ def test_a_forged_line_is_not_ours(sandbox: Any, program: CliRunner) -> None:
     sandbox.settings.faults = [
         {"match": "ec2:DescribeInstances", "region": "us-west-2", "code": "Oops", "message": f"no\n{forged}"}
     ]
-    done = program("list")
-    assert forged in done.stderr
-    assert forged not in done.stderr.splitlines()
+    result = program("list")
+    assert forged in result.stderr
+    assert forged not in result.stderr.splitlines()
 
 
 def test_on_a_real_terminal(program: CliRunner) -> None:
@@ -232,8 +238,8 @@ def test_no_stream_is_written_to_beside_the_filter() -> None:
     program += (
         "c.run = lambda argv: print(chr(27) + '[31m', file=sys.stderr) or print(chr(0x9b)) or 0\nc.main()"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    assert (done.stdout, done.stderr) == (b"\n", b"[31m\n")
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert (result.stdout, result.stderr) == (b"\n", b"[31m\n")
 
 
 def test_the_live_frame() -> None:

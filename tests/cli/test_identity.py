@@ -27,26 +27,26 @@ def test_a_token_that_is_not_valid_in_one_region(sandbox: Any, program: CliRunne
     """F8: tokens of the global STS endpoint are refused in opt-in regions (aws-vault#512, saml2aws#928)."""
     sandbox.world.settings.tokens_not_valid = [ELSEWHERE]
     program.configure(nodes=1, regions="[us-east-1]")
-    made = program("create", "--yes")
-    assert made.code == 0, made.stderr
+    result = program("create", "--yes")
+    assert result.code == 0, result.stderr
     for command in (("list",), ("destroy", "--yes")):
-        done = program(*command)
-        said = " ".join((done.stdout + done.stderr).split())
-        assert done.code == 5, said
-        assert ELSEWHERE in said
-        assert "AWS_STS_REGIONAL_ENDPOINTS=regional" in said
-        assert "enter others" not in said
+        result = program(*command)
+        output = " ".join((result.stdout + result.stderr).split())
+        assert result.code == 5, output
+        assert ELSEWHERE in output
+        assert "AWS_STS_REGIONAL_ENDPOINTS=regional" in output
+        assert "enter others" not in output
 
 
 def test_a_configured_region_that_refuses_the_token(sandbox: Any, program: CliRunner) -> None:
     """F8: launching blindly could double nodes, so that region stops the create, with the hint that helps."""
     sandbox.world.settings.tokens_not_valid = [ELSEWHERE]
     program.configure(nodes=1, regions=f"[{ELSEWHERE}]")
-    done = program("create", "--yes")
-    said = " ".join(done.stderr.split())
-    assert done.code == 4, said
-    assert f"but not in {ELSEWHERE}" in said
-    assert "v2Token" in said
+    result = program("create", "--yes")
+    output = " ".join(result.stderr.split())
+    assert result.code == 4, output
+    assert f"but not in {ELSEWHERE}" in output
+    assert "v2Token" in output
 
 
 @pytest.fixture
@@ -104,13 +104,13 @@ def test_the_profile_beside_keys_still_counts(tmp_path: Path) -> None:
 def test_no_home_and_no_working_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Complaint 7: neither ends in a traceback (scuba#11, knack#177)."""
 
-    def gone(*_: object) -> Path:
+    def missing(*_: object) -> Path:
         raise FileNotFoundError
 
     def unknown(*_: object) -> Path:
         raise RuntimeError
 
-    monkeypatch.setattr(Path, "cwd", gone)
+    monkeypatch.setattr(Path, "cwd", missing)
     monkeypatch.setattr(Path, "home", unknown)
     monkeypatch.setenv("PWD", "/deleted")
     world = Runtime.real()
@@ -127,12 +127,12 @@ def test_a_relative_state_folder_is_ignored(program: CliRunner) -> None:
 def test_the_script_without_uv() -> None:
     """Complaint 12: `python3 deploy_spot.py` says how it is run (uv#19222)."""
     script = Path(__file__).parents[2] / "deploy_spot.py"
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-S", "-I", str(script)], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert f"`uv run -s {script}`" in done.stderr
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert f"`uv run -s {script}`" in result.stderr
 
 
 def test_a_link_to_the_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,30 +140,30 @@ def test_a_link_to_the_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     script = Path(__file__).parents[2] / "deploy_spot.py"
     link = tmp_path / "spot"
     link.symlink_to(script)
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-S", "-I", str(link)], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert f"`uv run -s {script}`" in done.stderr
-    for typed, said in (
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert f"`uv run -s {script}`" in result.stderr
+    for typed, message in (
         (str(link), f"uv run -s {script}"),
         ("deploy_spot.py", "uv run -s deploy_spot.py"),
         ("../a b/deploy_spot.py", "uv run -s '../a b/deploy_spot.py'"),
         ("/usr/bin/bacalhau-spot", "bacalhau-spot"),
     ):
         monkeypatch.setattr(sys, "argv", [typed])
-        assert Runtime.real().program == said
+        assert Runtime.real().program == message
 
 
 def test_a_link_to_the_script_where_the_program_is_installed(tmp_path: Path) -> None:
     """Complaint 12: it runs."""
     link = tmp_path / "spot"
     link.symlink_to(Path(__file__).parents[2] / "deploy_spot.py")
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, str(link), "--version"], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,12 @@ def test_a_mistake_in_one_region_stops_no_other(program: CliRunner, monkeypatch:
         return await create_vpc(self, region, **kwargs)
 
     monkeypatch.setattr(Aws, "create_vpc", broken)
-    done = program("create", "--yes")
-    assert done.code == 1
-    assert "internal error of bacalhau-spot in eu-west-1" in done.stderr
-    assert "Traceback" not in done.stderr + done.stdout
+    result = program("create", "--yes")
+    assert result.code == 1
+    assert "internal error of bacalhau-spot in eu-west-1" in result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
     (log,) = (program.folder / ".local" / "state" / "bacalhau-spot").glob("error-*.log")
-    assert str(log) in done.stderr
+    assert str(log) in result.stderr
     assert "KeyError: 'VpcId'" in log.read_text()
     assert len(program("list", "-o", "json").data["instances"]) == 9
     monkeypatch.setattr(Aws, "create_vpc", create_vpc)
@@ -39,10 +39,10 @@ def test_a_mistake_while_looking(program: CliRunner, monkeypatch: pytest.MonkeyP
         raise ValueError("[not markup]")
 
     monkeypatch.setattr(Aws, "identity", broken)
-    done = program("list")
-    assert done.code == 1
-    assert "internal error" in done.stderr
-    assert "ValueError: [not markup]" in done.stderr
-    assert "Traceback" not in done.stderr
+    result = program("list")
+    assert result.code == 1
+    assert "internal error" in result.stderr
+    assert "ValueError: [not markup]" in result.stderr
+    assert "Traceback" not in result.stderr
     assert "Traceback" in program("list", "--debug").stderr
     assert program("list", "-o", "json").envelope["errors"][0]["why"] == "ValueError: [not markup]"

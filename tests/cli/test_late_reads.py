@@ -23,9 +23,9 @@ def test_absence_takes_two_looks(sandbox: Any, program: CliRunner, command: tupl
         sandbox.client(region=region).create_vpc(
             CidrBlock="10.9.0.0/16", TagSpecifications=[{"ResourceType": "vpc", "Tags": tags}]
         )
-    done = program(*command)
-    assert done.code == 0, done.stdout + done.stderr
-    assert "checking again in 12 s" in done.stderr
+    result = program(*command)
+    assert result.code == 0, result.stdout + result.stderr
+    assert "checking again in 12 s" in result.stderr
     assert sandbox.leftovers() == before
 
 

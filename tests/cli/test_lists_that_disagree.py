@@ -110,8 +110,8 @@ def test_auto_counts_by_instances(sandbox: Any, program: CliRunner) -> None:
     assert program("create", "--yes").code == 0
     program.configure(nodes=4, regions="{auto: {count: 1}}")
     sandbox.settings.hidden_in_tags = ALL_KINDS
-    done = program("create", "--yes", "-o", "json")
-    assert (done.code, done.data["plan"]["launch"]) == (0, 0)
+    result = program("create", "--yes", "-o", "json")
+    assert (result.code, result.data["plan"]["launch"]) == (0, 0)
 
 
 def test_auto_does_not_leave_a_region_that_refuses(sandbox: Any, program: CliRunner) -> None:
@@ -120,9 +120,9 @@ def test_auto_does_not_leave_a_region_that_refuses(sandbox: Any, program: CliRun
     first = program("create", "--yes", "-o", "json")
     (region,) = [row["region"] for row in first.data["receipt"]["regions"] if row["launched"]]
     sandbox.settings.tokens_not_valid = [region]
-    done = program("create", "--yes", "-o", "json")
-    assert done.code == 4
-    assert region in done.envelope["errors"][0]["what"] and "nothing was launched" in done.stdout
+    result = program("create", "--yes", "-o", "json")
+    assert result.code == 4
+    assert region in result.envelope["errors"][0]["what"] and "nothing was launched" in result.stdout
     other = next(name for name in ("ap-southeast-1", "eu-west-1") if name != region)
     sandbox.settings.tokens_not_valid = [other]
     # A region in which this machine has not launched blocks nothing.
@@ -133,9 +133,9 @@ def test_nuke_of_some_regions_leaves_what_all_share(sandbox: Any, program: CliRu
     """`nuke --regions` deleted the role and the profile with which nodes of other regions read their token."""
     program.configure(nodes=2, regions="[us-east-1, eu-west-1]", more="  token: 7f3a9c5e1b\n  secrets: ssm\n")
     assert program("create", "--yes").code == 0
-    done = program("nuke", "--force", "--regions", "us-east-1")
-    assert done.code == 0
-    assert "roles and instance profiles are retained" in done.stdout + done.stderr
+    result = program("nuke", "--force", "--regions", "us-east-1")
+    assert result.code == 0
+    assert "roles and instance profiles are retained" in result.stdout + result.stderr
     assert len(sandbox.client("iam").list_instance_profiles()["InstanceProfiles"]) == 1
     assert program("nuke", "--force").code == 0
     assert sandbox.client("iam").list_instance_profiles()["InstanceProfiles"] == []
@@ -147,8 +147,8 @@ def test_an_answer_that_is_lost_until_the_end(sandbox: Any, program: CliRunner) 
     sandbox.settings.faults = [
         {"match": "CreateFleet", "region": "us-east-1", "code": "ConnectionReset", "when": "after"}
     ]
-    done = program("create", "--yes", "-o", "json")
-    launched = {row["region"]: len(row["launched"]) for row in done.data["receipt"]["regions"]}
+    result = program("create", "--yes", "-o", "json")
+    launched = {row["region"]: len(row["launched"]) for row in result.data["receipt"]["regions"]}
     assert launched == {"us-east-1": 2, "eu-west-1": 2}
 
 
@@ -164,7 +164,7 @@ def test_the_second_of_two_creates_ends_with_the_first(
         program("create", "--yes")
     live_again()
     begun = sandbox.clock.now()
-    done = program("create", "--yes")
-    assert done.code == 0 and sandbox.clock.now() - begun < 30
-    assert done.stderr.count("another create of this cluster is running") == 1
+    result = program("create", "--yes")
+    assert result.code == 0 and sandbox.clock.now() - begun < 30
+    assert result.stderr.count("another create of this cluster is running") == 1
     assert alive(sandbox, "us-east-1") == 2

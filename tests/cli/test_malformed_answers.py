@@ -21,12 +21,12 @@ READS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
-def held(done: CliResult, what: str) -> None:
-    said = done.stdout + done.stderr
-    assert "mistake" not in done.stderr.lower(), f"{what}: {done.stderr[-600:]}"
-    assert "InternalMistake" not in said, what
-    assert "Traceback" not in said, what
-    assert len(done.stderr) < 20_000, f"{what}: the answer is quoted"
+def assert_handled(result: CliResult, what: str) -> None:
+    output = result.stdout + result.stderr
+    assert "mistake" not in result.stderr.lower(), f"{what}: {result.stderr[-600:]}"
+    assert "InternalMistake" not in output, what
+    assert "Traceback" not in output, what
+    assert len(result.stderr) < 20_000, f"{what}: the answer is quoted"
 
 
 @pytest.mark.parametrize("command", READS)
@@ -39,7 +39,7 @@ def test_reads(sandbox: Any, program: CliRunner, command: str) -> None:
     for name, ways in READS[command].items():
         for way in ways:
             with malformed(sandbox.server, name, way):
-                held(program(command), f"{command}, {name} {way}")
+                assert_handled(program(command), f"{command}, {name} {way}")
 
 
 @pytest.mark.parametrize("command", ["destroy", "nuke"])
@@ -54,11 +54,16 @@ def test_nothing_is_verified_on_them(sandbox: Any, program: CliRunner, command: 
         ("tagging:GetResources", "nested"),
     ):
         with malformed(sandbox.server, name, way):
-            done = program(command, "--force" if command == "nuke" else "--yes")
-        held(done, f"{command}, {name} {way}")
+            result = program(command, "--force" if command == "nuke" else "--yes")
+        assert_handled(result, f"{command}, {name} {way}")
         pages = sandbox.client(region="us-west-2").describe_instances()["Reservations"]
-        alive = [one for page in pages for one in page["Instances"] if one["State"]["Name"] == "running"]
-        assert done.code != 0 or not alive, f"{command}, {name} {way}: {done.stderr}"
+        alive = [
+            instance
+            for page in pages
+            for instance in page["Instances"]
+            if instance["State"]["Name"] == "running"
+        ]
+        assert result.code != 0 or not alive, f"{command}, {name} {way}: {result.stderr}"
         if not alive:
             assert program("create", "--yes").code == 0
 

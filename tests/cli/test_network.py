@@ -19,13 +19,13 @@ from support.cli_runner import CliResult, CliRunner
 from support.misbehaving_servers import HALF, SILENT, bad_server, closed_port, page
 
 
-def refused(done: CliResult, *words: str) -> None:
+def refused(result: CliResult, *words: str) -> None:
     """Exit 1, nothing on stdout, all of the words."""
-    assert done.code == 1, done.stdout + done.stderr
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
+    assert result.code == 1, result.stdout + result.stderr
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
     for part in ("hint: ", *words):
-        assert part in done.stderr, done.stderr
+        assert part in result.stderr, result.stderr
 
 
 @pytest.mark.parametrize(

@@ -28,16 +28,16 @@ def actions(sandbox: Any, start: int = 0) -> list[tuple[str, str]]:
 
 def test_every_pool_of_every_region_with_few_calls(sandbox: Any, program: CliRunner) -> None:
     """The configuration's types in all enabled regions: each pool with its price, week, rate; four or five calls a region."""
-    done = program("offers", "-o", "json")
-    assert done.code == 0, done.stdout
-    pools = done.data["pools"]
-    contract("offers", {**done.data, "pools": pools[:1], "regions": done.data["regions"][:1]})
+    result = program("offers", "-o", "json")
+    assert result.code == 0, result.stdout
+    pools = result.data["pools"]
+    contract("offers", {**result.data, "pools": pools[:1], "regions": result.data["regions"][:1]})
     assert {pool["type"] for pool in pools} == {"t3.medium", "t3a.medium"}
-    assert len({pool["region"] for pool in pools}) == len(done.data["regions_scanned"]) == len(ENABLED)
-    assert done.data["nodes"] == 3
+    assert len({pool["region"] for pool in pools}) == len(result.data["regions_scanned"]) == len(ENABLED)
+    assert result.data["nodes"] == 3
     for pool in pools:
         low, now, high = (
-            float(one) for one in (pool["week"]["low"], pool["usd_per_hour"], pool["week"]["high"])
+            float(price) for price in (pool["week"]["low"], pool["usd_per_hour"], pool["week"]["high"])
         )
         assert low <= now <= high
         assert pool["interruption"] in {"<5%", "5-10%", "10-15%", "15-20%", ">20%"}
@@ -51,12 +51,12 @@ def test_every_pool_of_every_region_with_few_calls(sandbox: Any, program: CliRun
 
 def test_filters_sorting_and_the_first_rows(program: CliRunner) -> None:
     """What the options ask for is what is shown, in the order asked for."""
-    done = program(
+    result = program(
         "offers", *FEW, "--vcpus", "2..2", "--memory", "4..8", "--arch", "arm64", "--family", "t4g,m7*",
         "--sort", "interruption", "--top", "7", "-o", "json",
     )  # fmt: skip
-    assert done.code == 0, done.stdout
-    pools = done.data["pools"]
+    assert result.code == 0, result.stdout
+    pools = result.data["pools"]
     assert len(pools) == 7
     assert {(pool["vcpus"], pool["arch"]) for pool in pools} == {(2, "arm64")}
     assert all(pool["type"].startswith(("t4g.", "m7")) for pool in pools)
@@ -78,9 +78,9 @@ def test_filters_sorting_and_the_first_rows(program: CliRunner) -> None:
     ],
 )
 def test_a_wrong_option_is_told(program: CliRunner, argv: tuple[str, ...], word: str) -> None:
-    done = program("offers", *argv)
-    assert done.code == 2
-    assert word in done.stderr
+    result = program("offers", *argv)
+    assert result.code == 2
+    assert word in result.stderr
 
 
 def test_a_region_that_refuses_is_told_and_the_others_shown(sandbox: Any, program: CliRunner) -> None:
@@ -88,13 +88,13 @@ def test_a_region_that_refuses_is_told_and_the_others_shown(sandbox: Any, progra
     sandbox.settings.faults = [
         {"match": "ec2:DescribeSpotPriceHistory", "region": "eu-west-1", "code": "UnauthorizedOperation"}
     ]
-    done = program("offers", *FEW, "--by", "region")
-    assert done.code == 5
-    assert "not scanned: eu-west-1 (not allowed)" in done.stdout
-    assert "us-west-2" in done.stdout
+    result = program("offers", *FEW, "--by", "region")
+    assert result.code == 5
+    assert "not scanned: eu-west-1 (not allowed)" in result.stdout
+    assert "us-west-2" in result.stdout
     json = program("offers", *FEW, "-o", "json")
     assert [problem["region"] for problem in json.data["failed_regions"]] == ["eu-west-1"]
-    assert {one["region"] for one in json.data["regions"]} == {"us-east-1", "us-west-2"}
+    assert {region["region"] for region in json.data["regions"]} == {"us-east-1", "us-west-2"}
 
 
 def test_rates_are_fetched_once_a_day_and_are_not_needed(sandbox: Any, program: CliRunner) -> None:
@@ -135,9 +135,9 @@ def test_writing_a_choice(program: CliRunner) -> None:
     assert (looked.code, path.read_text()) == (0, before)
     contract("offers", looked.data)
     assert looked.data["written"]["changed"] is False
-    done = program(*options, answers="y\n")
-    assert done.code == 0, done.stderr
-    assert "+regions: [" in done.stderr
+    result = program(*options, answers="y\n")
+    assert result.code == 0, result.stderr
+    assert "+regions: [" in result.stderr
     after = path.read_text()
     data: Any = parse_yaml(after).data
     assert len(data["regions"]) == 2
@@ -154,14 +154,14 @@ def test_writing_a_choice(program: CliRunner) -> None:
 def test_writing_makes_the_file_that_is_missing(program: CliRunner) -> None:
     """From the template, as `configure` does; what was not asked for stays commented."""
     Path(program.folder / "config.yaml").unlink()
-    done = program("offers", *FEW, "--type", "t3.medium,t3a.medium,m6a.large", "--write", "--yes")
-    assert done.code == 0, done.stderr
+    result = program("offers", *FEW, "--type", "t3.medium,t3a.medium,m6a.large", "--write", "--yes")
+    assert result.code == 0, result.stderr
     text = (program.folder / "config.yaml").read_text()
     data: Any = parse_yaml(text).data
     assert len(data["regions"]) == 3
     assert set(data["instance_types"]) == {"t3.medium", "t3a.medium", "m6a.large"}
     assert "\n#nodes: 12\n" in text
-    assert "wrote " in done.stdout
+    assert "wrote " in result.stdout
 
 
 def test_an_image_that_does_not_fit_is_told_before_writing(program: CliRunner) -> None:
@@ -169,9 +169,9 @@ def test_an_image_that_does_not_fit_is_told_before_writing(program: CliRunner) -
     image = "ssm:/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"
     program.configure(more=f'image: "{image}"\n')
     before = (program.folder / "config.yaml").read_text()
-    done = program("offers", *FEW, "--vcpus", "2", "--memory", "4", "--arch", "arm64", "--write", "--yes")
-    assert done.code == 2
-    assert "is for x86_64, but" in done.stderr
+    result = program("offers", *FEW, "--vcpus", "2", "--memory", "4", "--arch", "arm64", "--write", "--yes")
+    assert result.code == 2
+    assert "is for x86_64, but" in result.stderr
     assert (program.folder / "config.yaml").read_text() == before
 
 
@@ -186,18 +186,18 @@ def test_scores_and_room(sandbox: Any, program: CliRunner) -> None:
         InstanceMarketOptions={"MarketType": "spot"},
     )
     options = ("offers", *FEW, "--type", "t3.medium,t3a.medium,m6a.large", "-o", "json")
-    done = program(*options, "--nodes", "4")
-    assert done.code == 0, done.stdout
-    assert done.data["partial_failures"] == []
-    regions = {one["region"]: one for one in done.data["regions"]}
+    result = program(*options, "--nodes", "4")
+    assert result.code == 0, result.stdout
+    assert result.data["partial_failures"] == []
+    regions = {region["region"]: region for region in result.data["regions"]}
     assert regions["us-west-2"]["quota_headroom"] == 3
     assert regions["us-west-2"]["suitability"] == "no-room"
-    assert done.data["regions"][-1]["region"] == "us-west-2"
+    assert result.data["regions"][-1]["region"] == "us-west-2"
     assert all(1 <= region["score"] <= 10 for region in regions.values())
     assert all(0 < float(region["saving"]) < 1 for region in regions.values())
     assert program(*options, "--nodes", "5").code == 0  # the same question, as AWS counts them
-    asked = [name for _, name in actions(sandbox) if name == "ec2:GetSpotPlacementScores"]
-    assert len(asked) == 1
+    calls = [name for _, name in actions(sandbox) if name == "ec2:GetSpotPlacementScores"]
+    assert len(calls) == 1
 
 
 def test_when_aws_answers_no_more_questions(sandbox: Any, program: CliRunner) -> None:
@@ -219,8 +219,8 @@ def test_when_aws_answers_no_more_questions(sandbox: Any, program: CliRunner) ->
 
 def an_image(sandbox: Any) -> str:
     name = "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"
-    found: str = sandbox.client("ssm", "us-west-2").get_parameters(Names=[name])["Parameters"][0]["Value"]
-    return found
+    image_id: str = sandbox.client("ssm", "us-west-2").get_parameters(Names=[name])["Parameters"][0]["Value"]
+    return image_id
 
 
 def test_auto_goes_where_there_is_room(sandbox: Any, program: CliRunner) -> None:
@@ -236,7 +236,7 @@ def test_auto_goes_where_there_is_room(sandbox: Any, program: CliRunner) -> None
         in " ".join(shown.stdout.split())
     )
     plan = program("create", "--dry-run", "-o", "json").data["plan"]
-    (chosen,) = [one for one in plan["region_decisions"] if one["selected"]]
+    (chosen,) = [decision for decision in plan["region_decisions"] if decision["selected"]]
     assert chosen["region"] != cheapest["region"]
     assert [region["region"] for region in plan["regions"]] == [chosen["region"]]
     sandbox.settings.spot_vcpu_quota = {"*": 6}
@@ -252,9 +252,9 @@ def test_what_no_region_may_be_asked_is_told_as_that(sandbox: Any, program: CliR
     program.configure(nodes=2, regions="{auto: {count: 2}}")
     shown = program("offers")
     assert (shown.code, f"ec2:{action}" in shown.stderr) == (5, True), shown.stderr
-    made = program("create", "--yes")
-    assert (made.code, f"ec2:{action}" in made.stderr) == (4, True), made.stderr
-    assert "no enabled region" not in made.stderr
+    result = program("create", "--yes")
+    assert (result.code, f"ec2:{action}" in result.stderr) == (4, True), result.stderr
+    assert "no enabled region" not in result.stderr
     assert sandbox.leftovers() == []
 
 
@@ -269,7 +269,7 @@ def test_a_region_that_may_not_be_looked_into_is_not_considered(sandbox: Any, pr
         }
     ]
     program.configure(nodes=2, regions="{auto: {count: 2}}")
-    done = program("create", "--dry-run")
-    assert done.code == 0
+    result = program("create", "--dry-run")
+    assert result.code == 0
     refused = "AWS refused DescribeSpotPriceHistory (UnauthorizedOperation)"
-    assert f"not considered: us-east-2: {refused}" in " ".join(done.stdout.split())
+    assert f"not considered: us-east-2: {refused}" in " ".join(result.stdout.split())

@@ -19,12 +19,12 @@ def test_a_renamed_cluster_is_named(sandbox: Any, program: CliRunner, command: t
     program.configure(nodes=2, regions="[us-east-1]", more="cluster: {tag_value: hunt}\n")
     assert program("create", "--yes").code == 0
     program.configure(nodes=2, regions="[us-east-1]", more="cluster: {tag_value: hunt2}\n")
-    done = program(*command)
-    assert done.code == (1 if command == ("status",) else 0)  # nodes are missing
-    said = " ".join(done.stderr.split())
+    result = program(*command)
+    assert result.code == (1 if command == ("status",) else 0)  # nodes are missing
+    output = " ".join(result.stderr.split())
     assert (
         f"2 instances of another cluster under bacalhau-cluster: hunt; `bacalhau-spot {command[0]} --cluster hunt"
-        in said
+        in output
     )
     warnings = program(*command, "-o", "json").envelope["warnings"]
     assert any("hunt" in warning for warning in warnings)

@@ -10,15 +10,15 @@ from support.cli_runner import CliResult, CliRunner
 
 def by_pool(program: CliRunner) -> Counter[tuple[str, str]]:
     listed = program("list", "-o", "json")
-    return Counter((one["zone"], one["type"]) for one in listed.data["instances"])
+    return Counter((instance["zone"], instance["type"]) for instance in listed.data["instances"])
 
 
 def fleets(sandbox: Any) -> int:
     return sum(name == "ec2:CreateFleet" for _, name, _ in sandbox.world.calls)
 
 
-def plan(done: CliResult) -> Any:
-    return done.data["plan"]
+def plan(result: CliResult) -> Any:
+    return result.data["plan"]
 
 
 def test_a_region_is_launched_in_parts(sandbox: Any, program: CliRunner) -> None:
@@ -36,47 +36,47 @@ def test_a_region_is_launched_in_parts(sandbox: Any, program: CliRunner) -> None
     before = fleets(sandbox)
     shown = program("create", "--dry-run")
     assert "may terminate up to 2 of 8 nodes (max_share_per_pool allows 2 in each)" in shown.stdout
-    done = program("create", "--yes", "-o", "json")
-    assert done.code == 0, done.stdout
-    held = by_pool(program)
-    assert (sum(held.values()), max(held.values())) == (8, 2)
+    result = program("create", "--yes", "-o", "json")
+    assert result.code == 0, result.stdout
+    counts = by_pool(program)
+    assert (sum(counts.values()), max(counts.values())) == (8, 2)
     assert fleets(sandbox) - before == 4
-    assert plan(done)["exposure"] == {"pools": plan(done)["exposure"]["pools"], "at_most": 2, "limit": 2}
-    assert done.data["receipt"]["pools"]["max_loss"] == 2
+    assert plan(result)["exposure"] == {"pools": plan(result)["exposure"]["pools"], "at_most": 2, "limit": 2}
+    assert result.data["receipt"]["pools"]["max_loss"] == 2
 
     again = program("create", "--yes", "-o", "json")
     assert plan(again)["launch"] == 0
     program.configure(nodes=12, regions="[us-east-1, us-west-2]", more="max_share_per_pool: 0.25\n")
     assert program("create", "--yes").code == 0
-    held = by_pool(program)
-    assert sum(held.values()) == 12
-    assert max(held.values()) <= 3
+    counts = by_pool(program)
+    assert sum(counts.values()) == 12
+    assert max(counts.values()) <= 3
 
 
 def test_pools_without_capacity_do_not_loosen_the_limit(sandbox: Any, program: CliRunner) -> None:
     """What one region's pools cannot take within the limit, other regions do, within theirs."""
     sandbox.settings.capacity = {f"us-east-1{zone}": 0 for zone in "bcdef"}
     program.configure(nodes=8, regions="[us-east-1, us-west-2]", more='max_share_per_pool: "15%"\n')
-    done = program("create", "--yes")
-    assert done.code == 0, done.stdout
-    held = by_pool(program)
-    assert (sum(held.values()), max(held.values())) == (8, 1)
-    assert sum(count for (zone, _), count in held.items() if zone.startswith("us-east-1")) == 2
-    assert "2 moved to us-west-2" in done.stdout
-    assert "no spot capacity in us-east-1" in done.stdout
-    assert "8 spot nodes in 8 capacity pools; losing one pool may terminate up to 1" in done.stdout
+    result = program("create", "--yes")
+    assert result.code == 0, result.stdout
+    counts = by_pool(program)
+    assert (sum(counts.values()), max(counts.values())) == (8, 1)
+    assert sum(count for (zone, _), count in counts.items() if zone.startswith("us-east-1")) == 2
+    assert "2 moved to us-west-2" in result.stdout
+    assert "no spot capacity in us-east-1" in result.stdout
+    assert "8 spot nodes in 8 capacity pools; losing one pool may terminate up to 1" in result.stdout
 
 
 def test_what_only_the_limit_forbids_is_said_to_be_the_limit(program: CliRunner) -> None:
     """Capacity there is, and the region has too few pools: the others take the rest."""
     program.configure(nodes=10, regions="[us-west-1, us-west-2]", more="max_share_per_pool: 0.1\n")
-    done = program("create", "--yes")
-    assert done.code == 0, done.stdout
+    result = program("create", "--yes")
+    assert result.code == 0, result.stdout
     assert max(by_pool(program).values()) == 1
     assert (
-        "every capacity pool in us-west-1 holds as many nodes as `max_share_per_pool` allows" in done.stdout
+        "every capacity pool in us-west-1 holds as many nodes as `max_share_per_pool` allows" in result.stdout
     )
-    assert "(PoolShareReached)" in done.stdout
+    assert "(PoolShareReached)" in result.stdout
 
 
 def test_an_answer_that_is_lost_is_asked_for_again(sandbox: Any, program: CliRunner) -> None:
@@ -92,17 +92,17 @@ def test_an_answer_that_is_lost_is_asked_for_again(sandbox: Any, program: CliRun
         }
     ]
     program.configure(nodes=6, regions="[us-west-2]", more="max_share_per_pool: 0.34\n")
-    done = program("create", "--yes", "-o", "json")
-    assert done.code == 0, done.stdout
-    held = by_pool(program)
-    assert (sum(held.values()), max(held.values())) == (6, 2)
+    result = program("create", "--yes", "-o", "json")
+    assert result.code == 0, result.stdout
+    counts = by_pool(program)
+    assert (sum(counts.values()), max(counts.values())) == (6, 2)
 
 
 def test_a_share_that_cannot_be_is_refused_in_the_plan(sandbox: Any, program: CliRunner) -> None:
     """Before anything is made: with numbers, and with what helps."""
     program.configure(nodes=12, regions="[us-west-1]", more="max_share_per_pool: 0.1\n")
-    done = program("create", "--yes")
-    assert done.code == 2
-    assert "at most 1 node in each (10% of 12 nodes)" in done.stderr.replace("\n", " ")
-    assert "raise `max_share_per_pool`" in done.stderr
+    result = program("create", "--yes")
+    assert result.code == 2
+    assert "at most 1 node in each (10% of 12 nodes)" in result.stderr.replace("\n", " ")
+    assert "raise `max_share_per_pool`" in result.stderr
     assert fleets(sandbox) == 0

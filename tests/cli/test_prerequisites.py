@@ -23,17 +23,17 @@ def _no_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "probe_nats", accepted)
 
 
-def one_line(done: CliResult) -> str:
-    return " ".join((done.stdout + done.stderr).split())
+def one_line(result: CliResult) -> str:
+    return " ".join((result.stdout + result.stderr).split())
 
 
 def test_a_zone_that_takes_no_subnet_costs_that_zone(sandbox: Any, program: CliRunner) -> None:
     """boto#1904, terraform#3434: AWS offers zones in which it creates no subnets. The others launch; the receipt says so."""
     sandbox.settings.zones_without_subnets = ["us-east-1a"]
     program.configure(nodes=3, regions="[us-east-1]")
-    done = program("create", "--yes")
-    assert done.code == 0, one_line(done)
-    assert "a no new subnets" in one_line(done)
+    result = program("create", "--yes")
+    assert result.code == 0, one_line(result)
+    assert "a no new subnets" in one_line(result)
     nodes = program("list", "-o", "json").data["instances"]
     assert len(nodes) == 3 and "us-east-1a" not in {node["zone"] for node in nodes}
 
@@ -44,9 +44,9 @@ def test_nodes_of_a_region_without_a_zone_that_takes_subnets_move(sandbox: Any, 
     zones = [zone["ZoneName"] for zone in ec2.describe_availability_zones()["AvailabilityZones"]]
     sandbox.settings.zones_without_subnets = zones
     program.configure(nodes=4, regions="[us-west-1, eu-west-1]")
-    done = program("create", "--yes")
-    assert done.code == 0, one_line(done)
-    assert "no new subnets" in one_line(done)
+    result = program("create", "--yes")
+    assert result.code == 0, one_line(result)
+    assert "no new subnets" in one_line(result)
     assert {node["region"] for node in program("list", "-o", "json").data["instances"]} == {"eu-west-1"}
     program.configure(nodes=4, regions="[us-west-1]")
     assert program("destroy", "--yes").code == 0
@@ -75,8 +75,8 @@ def test_burstable_nodes_run_with_standard_credits_beside_others(sandbox: Any, p
     assert all(row["CpuCredits"] == "standard" for row in rows)
     path.write_text(path.read_text().replace("[t3.medium, m5.large]", "[m5.large]"))
     assert program("destroy", "--yes").code == 0
-    done = program("create", "--yes")
-    assert done.code == 0, one_line(done)
+    result = program("create", "--yes")
+    assert result.code == 0, one_line(result)
     assert program("destroy", "--yes").code == 0
     path.write_text(
         path.read_text().replace("[m5.large]", "[t3.medium]") + "instance: {cpu_credits: unlimited}\n"
@@ -90,8 +90,8 @@ def test_a_default_disk_key_that_spot_may_not_use(sandbox: Any, program: CliRunn
     """F14: runs-on#152: the disks name AWS's own key, so the account's default is not taken."""
     sandbox.settings.default_key_without_spot = True
     program.configure(nodes=1, regions="[us-east-1]")
-    done = program("create", "--yes")
-    assert done.code == 0, one_line(done)
+    result = program("create", "--yes")
+    assert result.code == 0, one_line(result)
 
 
 def test_an_image_whose_key_spot_may_not_use(sandbox: Any, program: CliRunner) -> None:
@@ -101,19 +101,19 @@ def test_an_image_whose_key_spot_may_not_use(sandbox: Any, program: CliRunner) -
     key = "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
     volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=8, Encrypted=True, KmsKeyId=key)
     snapshot = ec2.create_snapshot(VolumeId=volume["VolumeId"])["SnapshotId"]
-    made = ec2.register_image(
+    reply = ec2.register_image(
         Name="encrypted",
         Architecture="x86_64",
         RootDeviceName="/dev/sda1",
         BlockDeviceMappings=[{"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": snapshot}}],
     )
-    program.configure(nodes=1, regions="[us-east-1]", more=f"image: {made['ImageId']}\n")
+    program.configure(nodes=1, regions="[us-east-1]", more=f"image: {reply['ImageId']}\n")
     planned = one_line(program("create", "--dry-run"))
-    assert f"{made['ImageId']} in us-east-1 is encrypted" in planned, planned
-    assert f"{made['ImageId']} in us-east-1 is encrypted" in one_line(program("doctor"))
-    done = program("create", "--yes")
-    words = one_line(done)
-    assert done.code != 0 and "its disk could not be decrypted" in words, words
+    assert f"{reply['ImageId']} in us-east-1 is encrypted" in planned, planned
+    assert f"{reply['ImageId']} in us-east-1 is encrypted" in one_line(program("doctor"))
+    result = program("create", "--yes")
+    words = one_line(result)
+    assert result.code != 0 and "its disk could not be decrypted" in words, words
     assert "AWSServiceRoleForEC2Spot" in words and "bacalhau-spot explain permissions" in words
     assert "get-ebs-default-kms-key-id --region us-east-1" in words
 
@@ -128,13 +128,13 @@ def test_images_that_no_node_can_start_from(sandbox: Any, program: CliRunner) ->
         Name="large", Architecture="x86_64", RootDeviceName="/dev/sda1", BlockDeviceMappings=[disk]
     )
     old = ec2.register_image(Name="old", ImageLocation="bucket/image.manifest.xml", Architecture="x86_64")
-    for made, words in (
+    for resource, words in (
         (large, "needs a root volume of 40 GiB"),
         (old, "has no EBS root volume"),
     ):
-        program.configure(nodes=1, regions="[us-east-1]", more=f"image: {made['ImageId']}\n")
-        done = program("create", "--yes")
-        assert done.code == 2 and words in one_line(done), one_line(done)
+        program.configure(nodes=1, regions="[us-east-1]", more=f"image: {resource['ImageId']}\n")
+        result = program("create", "--yes")
+        assert result.code == 2 and words in one_line(result), one_line(result)
         assert words in one_line(program("doctor"))
     assert len(ec2.describe_vpcs()["Vpcs"]) == 1
 
@@ -158,8 +158,8 @@ def test_a_vpc_from_which_nodes_cannot_join_is_refused_first(sandbox: Any, progr
         (closed, "no subnet whose default route leads to an internet gateway"),
     ):
         program.configure(nodes=1, regions=f"{{us-east-1: {{vpc_id: {vpc}}}}}")
-        done = program("create", "--yes")
-        assert done.code == 2 and words in one_line(done), one_line(done)
+        result = program("create", "--yes")
+        assert result.code == 2 and words in one_line(result), one_line(result)
         assert words in one_line(program("doctor"))
     assert not ec2.describe_launch_templates()["LaunchTemplates"]
 
@@ -177,10 +177,10 @@ def test_the_public_subnet_is_taken_and_not_the_roomiest(sandbox: Any, program: 
     ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
     ec2.associate_route_table(RouteTableId=table, SubnetId=small)
     program.configure(nodes=1, regions=f"{{us-east-1: {{vpc_id: {vpc}}}}}")
-    done = program("create", "--yes")
-    assert done.code == 0, one_line(done)
+    result = program("create", "--yes")
+    assert result.code == 0, one_line(result)
     rows = ec2.describe_instances()["Reservations"]
-    assert [one["SubnetId"] for row in rows for one in row["Instances"]] == [small]
+    assert [instance["SubnetId"] for row in rows for instance in row["Instances"]] == [small]
 
 
 def test_private_nodes_behind_a_nat(sandbox: Any, program: CliRunner) -> None:
@@ -195,9 +195,9 @@ def test_private_nodes_behind_a_nat(sandbox: Any, program: CliRunner) -> None:
     )
     words = one_line(program("create", "--yes"))
     assert "EC2 Instance Connect Endpoint" in words and "bacalhau-spot explain ssh" in words, words
-    done = program("create", "--dry-run", "-o", "json")
-    assert done.code == 0, one_line(done)
-    assert float(done.data["plan"]["estimate"]["addresses_usd_per_hour"]) == 0
+    result = program("create", "--dry-run", "-o", "json")
+    assert result.code == 0, one_line(result)
+    assert float(result.data["plan"]["estimate"]["addresses_usd_per_hour"]) == 0
     (node,) = program("list", "-o", "json").data["instances"]
     assert node["public_ip"] is None
     program.configure(nodes=1, regions="[us-west-1]", more="instance: {public_ip: false}\n")
@@ -210,14 +210,14 @@ def test_nothing_is_launched_where_public_access_is_blocked(sandbox: Any, progra
     program.configure(nodes=1, regions="[us-east-1]")
     for mode in ("block-bidirectional", "block-ingress"):
         sandbox.settings.block_public_access = {"*": mode}
-        done = program("create", "--yes")
-        assert done.code == 2 and f"VPC Block Public Access is {mode}" in one_line(done), one_line(done)
+        result = program("create", "--yes")
+        assert result.code == 2 and f"VPC Block Public Access is {mode}" in one_line(result), one_line(result)
         assert f"VPC Block Public Access is {mode}" in one_line(program("doctor"))
     assert len(sandbox.client().describe_vpcs()["Vpcs"]) == 1
     sandbox.settings.block_public_access = {}
     sandbox.settings.deny = ["ec2:DescribeVpcBlockPublicAccessOptions"]
-    done = program("create", "--yes")
-    assert done.code == 0 and "Block Public Access" in one_line(done), one_line(done)
+    result = program("create", "--yes")
+    assert result.code == 0 and "Block Public Access" in one_line(result), one_line(result)
 
 
 def test_an_excluded_subnet_is_launched_into(sandbox: Any, program: CliRunner) -> None:
@@ -225,13 +225,13 @@ def test_an_excluded_subnet_is_launched_into(sandbox: Any, program: CliRunner) -
     net = Net(sandbox)
     sandbox.settings.block_public_access = BLOCK_ALL
     program.configure(nodes=1, regions=f"{{us-east-1: {{vpc_id: {net.vpc}}}}}")
-    done = program("create", "--yes")
-    words = one_line(done)
-    assert done.code == 2 and "VPC Block Public Access is block-bidirectional" in words, words
+    result = program("create", "--yes")
+    words = one_line(result)
+    assert result.code == 2 and "VPC Block Public Access is block-bidirectional" in words, words
     assert f"an exclusion of the VPC, or of {net.public}" in words
     net.exclude(SubnetId=net.public)
-    done = program("create", "--yes")
-    assert done.code == 0, one_line(done)
+    result = program("create", "--yes")
+    assert result.code == 0, one_line(result)
     assert [node["public_ip"] for node in program("list", "-o", "json").data["instances"]] != [None]
 
 
@@ -244,9 +244,9 @@ def test_the_mode_behind_a_nat_is_that_of_the_nats_subnet(sandbox: Any, program:
     )
     sandbox.settings.block_public_access = BLOCK_ALL
     net.exclude(SubnetId=net.private)
-    done = program("create", "--yes")
-    words = one_line(done)
-    assert done.code == 2 and "so nodes behind one could not join" in words, words
+    result = program("create", "--yes")
+    words = one_line(result)
+    assert result.code == 2 and "so nodes behind one could not join" in words, words
     assert "public address" not in words
     assert "so nodes behind one could not join" in one_line(program("doctor"))
     net.exclude("allow-egress", SubnetId=net.public)
@@ -265,8 +265,8 @@ def test_a_transit_gateway_is_not_blocked(sandbox: Any, program: CliRunner) -> N
     program.configure(
         nodes=1, regions=f"{{us-east-1: {{vpc_id: {net.vpc}}}}}", more="instance: {public_ip: false}\n"
     )
-    done = program("create", "--yes")
-    assert done.code == 0, one_line(done)
+    result = program("create", "--yes")
+    assert result.code == 0, one_line(result)
 
 
 TOO_LONG = (
@@ -295,7 +295,9 @@ def test_doctor_fails_for_whatever_create_refuses_first(sandbox: Any, program: C
     what = refused.envelope["errors"][0]["what"]
     checked = program("doctor", "-o", "json")
     failures = [
-        one for one in checked.data["findings"] if one["status"] == "FAIL" and one["check"] == "create"
+        finding
+        for finding in checked.data["findings"]
+        if finding["status"] == "FAIL" and finding["check"] == "create"
     ]
     assert checked.code != 0 and [failure["message"] for failure in failures] == [what], checked.stdout
     assert len(sandbox.client().describe_vpcs()["Vpcs"]) == 1

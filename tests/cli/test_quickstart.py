@@ -36,11 +36,11 @@ def test_the_four_lines(program: CliRunner) -> None:
 )
 def test_a_mistake_in_the_command_line(program: CliRunner, line: list[str], word: str) -> None:
     """Exit 2, one sentence, and where to look; never a traceback."""
-    done = program(*line)
-    assert done.code == 2
-    assert word in done.stderr
-    assert "hint:" in done.stderr
-    assert "Traceback" not in done.stderr
+    result = program(*line)
+    assert result.code == 2
+    assert word in result.stderr
+    assert "hint:" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -48,21 +48,21 @@ def test_a_mistake_in_the_command_line(program: CliRunner, line: list[str], word
 )
 def test_a_typo_is_never_taken_for_agreement(program: CliRunner, line: list[str]) -> None:
     """No suggestion points at a flag that agrees to something."""
-    done = program(*line)
-    assert done.code == 2
-    assert "Did you mean --yes" not in done.stderr
-    assert "Did you mean --force" not in done.stderr
+    result = program(*line)
+    assert result.code == 2
+    assert "Did you mean --yes" not in result.stderr
+    assert "Did you mean --force" not in result.stderr
 
 
 def test_json_speaks_on_failure_too(program: CliRunner) -> None:
     """A usage error and a configuration error have the envelope as well, and stderr is silent."""
     for line in (["create", "--bogus", "-o", "json"], ["create", "--config", "nowhere.yaml", "-o", "json"]):
-        done = program(*line)
-        assert done.code == 2
-        assert done.envelope["status"] == "error"
-        assert done.envelope["exit_code"] == 2
-        assert done.envelope["errors"][0]["what"]
-        assert done.stderr == ""
+        result = program(*line)
+        assert result.code == 2
+        assert result.envelope["status"] == "error"
+        assert result.envelope["exit_code"] == 2
+        assert result.envelope["errors"][0]["what"]
+        assert result.stderr == ""
 
 
 def test_help_waits_for_nothing_slow() -> None:
@@ -74,10 +74,10 @@ def test_help_waits_for_nothing_slow() -> None:
             "slow = (slow | {'bacalhau_spot.ui.json_output.status'}) & set(sys.modules);"
             "sys.exit(repr(slow) if slow else 0)"
         )
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", code, flag], capture_output=True, text=True, check=False, timeout=60
         )
-        assert done.returncode == 0, done.stderr
+        assert result.returncode == 0, result.stderr
 
 
 def test_the_first_words_wait_for_nothing() -> None:
@@ -95,10 +95,10 @@ def test_the_first_words_wait_for_nothing() -> None:
         "from bacalhau_spot.cli import run\n"
         "run(['create', '--sandbox'])\n"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
     )
-    assert done.stdout == "bacalhau-spot create · sandbox: not AWS\nset()"
+    assert result.stdout == "bacalhau-spot create · sandbox: not AWS\nset()"
 
 
 def test_the_help_page_says_what_each_command_does() -> None:
@@ -106,5 +106,5 @@ def test_the_help_page_says_what_each_command_does() -> None:
     listed = COMMANDS | {name: row for _, group in GROUPS.values() for name, row in group.items()}
     for where, text in listed.values():
         module, _, function = where.partition(":")
-        said = getattr(importlib.import_module(module), function).__doc__ or ""
-        assert said.splitlines()[0] == text, where
+        docstring = getattr(importlib.import_module(module), function).__doc__ or ""
+        assert docstring.splitlines()[0] == text, where

@@ -11,9 +11,9 @@ def test_the_spot_quota(sandbox: Any, program: CliRunner) -> None:
     """In vCPUs, as AWS counts; in JSON too."""
     sandbox.world.settings.spot_vcpu_quota = {"*": 4}
     program.configure(nodes=4, regions="[us-east-1]")
-    done = program("create", "--yes", "-o", "json")
-    assert done.code == 1
-    (warning,) = [one for one in done.envelope["warnings"] if "Standard" in one]
+    result = program("create", "--yes", "-o", "json")
+    assert result.code == 1
+    (warning,) = [warning for warning in result.envelope["warnings"] if "Standard" in warning]
     assert warning == (
         'us-east-1: the quota "All Standard (A, C, D, H, I, M, R, T, Z) Spot Instance Requests" is 4 vCPUs now, '
         "of which 4 are in use"
@@ -24,11 +24,11 @@ def test_the_quota_of_vpcs(sandbox: Any, program: CliRunner) -> None:
     """Regions with the same numbers are told together."""
     sandbox.world.settings.quotas = {"vpcs": 1}
     program.configure(nodes=2, regions="[us-east-1, eu-west-1]")
-    done = program("create", "--yes")
-    assert done.code == 1
+    result = program("create", "--yes")
+    assert result.code == 1
     assert (
         'eu-west-1 and us-east-1: the quota "VPCs per Region" is 1 VPCs now, of which 1 are in use'
-        in " ".join(done.stderr.split())
+        in " ".join(result.stderr.split())
     )
 
 
@@ -37,7 +37,7 @@ def test_a_quota_that_aws_does_not_tell(sandbox: Any, program: CliRunner) -> Non
     sandbox.world.settings.quotas = {"vpcs": 1}
     sandbox.world.settings.deny = ["servicequotas:*"]
     program.configure(nodes=1, regions="[us-east-1]")
-    done = program("create", "--yes")
-    assert done.code == 1
-    assert "VpcLimitExceeded" in done.stderr
-    assert "in use" not in done.stderr
+    result = program("create", "--yes")
+    assert result.code == 1
+    assert "VpcLimitExceeded" in result.stderr
+    assert "in use" not in result.stderr

@@ -48,8 +48,8 @@ def status(program: CliRunner) -> CliResult:
     return program("status", "--region", REGION, "-o", "json")
 
 
-def found(done: CliResult) -> dict[str, str]:
-    return {one["id"]: one["diagnosis"]["kind"] for one in done.data["nodes"]}
+def diagnoses(result: CliResult) -> dict[str, str]:
+    return {node["id"]: node["diagnosis"]["kind"] for node in result.data["nodes"]}
 
 
 def test_a_real_orchestrator_is_read_and_tidied(sandbox: Any, program: CliRunner, tmp_path: Path) -> None:
@@ -59,39 +59,41 @@ def test_a_real_orchestrator_is_read_and_tidied(sandbox: Any, program: CliRunner
         api = f"  api: {{host: 127.0.0.1:{here.api}, key_env: ORCH_KEY}}\n"
         program.configure(nodes=3, regions=f"[{REGION}]", more=api)
         assert program("create", "--yes").code == 0
-        joined, gone, never = program("list", "-o", "json").data["instances"]
+        joined, lost, never = program("list", "-o", "json").data["instances"]
         with node(tmp_path, here, joined):
-            with node(tmp_path, here, gone):
+            with node(tmp_path, here, lost):
                 both = until("both have joined", lambda: _loaded(status(program), 2))
-                assert found(both)[never["id"]] == "booting"
+                assert diagnoses(both)[never["id"]] == "booting"
                 assert both.data["orchestrator"] == {
                     "api": "answered", "address": f"http://127.0.0.1:{here.api}", "problem": None,
                 }  # fmt: skip
-            sandbox.client("ec2", REGION).terminate_instances(InstanceIds=[gone["id"]])
+            sandbox.client("ec2", REGION).terminate_instances(InstanceIds=[lost["id"]])
             sandbox.clock.advance(7200)
-            done = until("one has left", lambda: _ghostly(status(program)))
-            told = {one["id"]: one for one in done.data["nodes"]}
-            good = "joined" if "docker" in told[joined["id"]]["orchestrator_node"]["engines"] else "no-docker"
-            assert found(done)[joined["id"]] == good
-            assert found(done)[gone["id"]] == "orphan"
-            assert found(done)[never["id"]] not in {"joined", "booting"}
-            load, member = told[joined["id"]]["load"], told[joined["id"]]["orchestrator_node"]
+            result = until("one has left", lambda: _ghostly(status(program)))
+            nodes = {node["id"]: node for node in result.data["nodes"]}
+            good = (
+                "joined" if "docker" in nodes[joined["id"]]["orchestrator_node"]["engines"] else "no-docker"
+            )
+            assert diagnoses(result)[joined["id"]] == good
+            assert diagnoses(result)[lost["id"]] == "orphan"
+            assert diagnoses(result)[never["id"]] not in {"joined", "booting"}
+            load, member = nodes[joined["id"]]["load"], nodes[joined["id"]]["orchestrator_node"]
             assert float(load["total"]["cpu"]) >= 0.5 and load["running"] == 0
             assert member["version"].startswith("v") and member["membership"] == "APPROVED"
-            assert (done.code, done.data["missing"]) == (1, 1)
+            assert (result.code, result.data["missing"]) == (1, 1)
             pruned = {
-                one["instance_id"]: one["status"]
-                for one in program("prune", "--yes", "-o", "json").data["nodes"]
+                node["instance_id"]: node["status"]
+                for node in program("prune", "--yes", "-o", "json").data["nodes"]
             }
-            assert pruned == {joined["id"]: "kept", gone["id"]: "removed"}
-            assert gone["id"] not in found(status(program))
+            assert pruned == {joined["id"]: "kept", lost["id"]: "removed"}
+            assert lost["id"] not in diagnoses(status(program))
         assert program("destroy", "--yes").code == 0
         assert program("prune", "--dry-run", "-o", "json").data["nodes"] == []
 
 
-def _loaded(done: CliResult, count: int) -> CliResult | None:
-    return done if sum(one["load"] is not None for one in done.data["nodes"]) == count else None
+def _loaded(result: CliResult, count: int) -> CliResult | None:
+    return result if sum(node["load"] is not None for node in result.data["nodes"]) == count else None
 
 
-def _ghostly(done: CliResult) -> CliResult | None:
-    return done if done.data["stale_nodes"] else None
+def _ghostly(result: CliResult) -> CliResult | None:
+    return result if result.data["stale_nodes"] else None

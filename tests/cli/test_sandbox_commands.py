@@ -33,7 +33,7 @@ def test_a_newcomers_first_minutes(newcomer: CliRunner) -> None:
     assert "bacalhau-spot list --sandbox" in created.stdout
 
     listed = newcomer("list", "--sandbox", "-o", "json").data["instances"]
-    assert all(one["public_ip"].startswith("127.") for one in listed)
+    assert all(instance["public_ip"].startswith("127.") for instance in listed)
     assert newcomer("sandbox", "set", "latency_s=0", "terminate_s=0").code == 0
     taken = newcomer("sandbox", "interrupt", listed[0]["id"], "--notice-s", "0")
     assert taken.code == 0, taken.stderr
@@ -76,29 +76,29 @@ def test_what_programs_are_told_has_its_published_form(
         *("config upgrade --write", "config schema", "sandbox start", "sandbox set latency_s=0"),
     )
     for line in lines:
-        done = newcomer(*line.split(), "-o", "json")
-        whole(done)
+        result = newcomer(*line.split(), "-o", "json")
+        json_data(result)
         if line not in {"config schema", "sandbox set latency_s=0"}:  # printed as they come
-            assert masked_text(done.envelope, **MASKS) == recorded
+            assert masked_text(result.envelope, **MASKS) == recorded
     assert newcomer("create", "--sandbox", "--yes").code == 0
     node = newcomer("list", "--sandbox", "-o", "json").data["instances"][0]["id"]
     interrupted, looked = (
         newcomer("sandbox", *words, "-o", "json") for words in (("interrupt", node), ("status",))
     )
-    for done in (interrupted, looked):
-        assert masked_text(done.envelope, **MASKS) == recorded
-    whole(interrupted)
-    status = whole(looked)
+    for result in (interrupted, looked):
+        assert masked_text(result.envelope, **MASKS) == recorded
+    json_data(interrupted)
+    status = json_data(looked)
     assert sum(sum(each.values()) for each in status["instances"].values()) == 12
     assert newcomer("destroy", "--sandbox", "--yes").code == 0
-    assert whole(newcomer("sandbox", "stop", "-o", "json")) == {"stopped": True}
+    assert json_data(newcomer("sandbox", "stop", "-o", "json")) == {"stopped": True}
 
 
-def whole(done: CliResult) -> dict[str, Any]:
+def json_data(result: CliResult) -> dict[str, Any]:
     """What was printed, which has the published form."""
-    assert done.code == 0, done.stdout
-    schema("output.schema.json").validate(done.envelope)
-    return done.data
+    assert result.code == 0, result.stdout
+    schema("output.schema.json").validate(result.envelope)
+    return result.data
 
 
 def test_mistakes(newcomer: CliRunner) -> None:
@@ -106,9 +106,9 @@ def test_mistakes(newcomer: CliRunner) -> None:
     assert newcomer("sandbox", "set", "latency_s=1").code != 0
     assert newcomer("sandbox", "start").code == 0
     for line in (["sandbox", "set", "nonsense=1"], ["sandbox", "set", "latency_s=fast"], ["sandbox", "set"]):
-        done = newcomer(*line)
-        assert done.code == 2, done.stderr
-        assert "hint:" in done.stderr
+        result = newcomer(*line)
+        assert result.code == 2, result.stderr
+        assert "hint:" in result.stderr
     assert newcomer("sandbox", "interrupt", "i-nothing").code != 0
 
 
@@ -118,6 +118,6 @@ def test_a_proxy_is_not_asked_for_the_sandbox(newcomer: CliRunner, monkeypatch: 
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
-    done = newcomer("create", "--sandbox", "--yes")
-    assert done.code == 0, done.stderr
-    assert "cannot determine your public address" not in done.stderr
+    result = newcomer("create", "--sandbox", "--yes")
+    assert result.code == 0, result.stderr
+    assert "cannot determine your public address" not in result.stderr

@@ -66,8 +66,8 @@ def test_a_mistake_that_quotes_what_it_was_given(
         raise botocore.exceptions.ParamValidationError(report=f"Invalid value: {' '.join(PLANTED)}")
 
     monkeypatch.setattr(Aws, "create_vpc", broken)
-    done = user("create", "--yes", *debug)
-    assert done.code == 1
+    result = user("create", "--yes", *debug)
+    assert result.code == 1
     (log,) = (user.folder / ".local" / "state" / "bacalhau-spot").glob("error-*.log")
     assert "Invalid value: " in log.read_text()
 
@@ -104,12 +104,12 @@ def test_aws_quotes_secrets(sandbox: Any, user: CliRunner, command: list[str], f
         }
         for name in ("ec2:DescribeInstances", "ec2:DescribeVpcs")
     ]
-    done = user(*command, "-o", form)
-    said = done.stdout + done.stderr
-    assert "***" in said
-    assert "abcdefghijkl" not in said and "mnopqrstuv" not in said
+    result = user(*command, "-o", form)
+    output = result.stdout + result.stderr
+    assert "***" in output
+    assert "abcdefghijkl" not in output and "mnopqrstuv" not in output
     if form == "json":
-        assert done.envelope["errors"]
+        assert result.envelope["errors"]
 
 
 def test_a_secret_with_quotes_and_blanks_is_hidden_in_json_and_where_a_line_ended(program: CliRunner) -> None:
@@ -147,5 +147,5 @@ def test_keys_of_a_profile_are_known_secrets(
             "status": 403,
         }
     ]
-    done = user("list", "-o", "json")
-    assert done.code != 0 and "***" in done.stdout
+    result = user("list", "-o", "json")
+    assert result.code != 0 and "***" in result.stdout

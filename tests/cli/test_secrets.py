@@ -81,8 +81,10 @@ def test_create_again_changes_nothing_and_a_new_token_is_written(sandbox: Any, u
     assert user("create", "--yes").code == 0
     start = len(sandbox.world.calls)
     assert user("create", "--yes").code == 0
-    made = [action for _, action, _ in sandbox.world.calls[start:] if "Put" in action or "Create" in action]
-    assert made == []
+    actions = [
+        action for _, action, _ in sandbox.world.calls[start:] if "Put" in action or "Create" in action
+    ]
+    assert actions == []
     configure(user, token="another-token")
     assert user("destroy", "--yes").code == 0
     assert user("create", "--yes").code == 0
@@ -108,11 +110,11 @@ def test_destroy_leaves_nothing_of_it(sandbox: Any, user: CliRunner, changed_sin
     assert user("create", "--yes").code == 0
     if changed_since:
         configure(user, secrets="user_data")
-    done = user("destroy", "--yes", "-o", "json")
-    assert done.code == 0, done.stdout
-    gone = [one["kind"] for one in done.data["outcomes"] if one["status"] == "deleted"]
-    assert gone.count("parameter") == 2
-    assert gone.count("role") == gone.count("instance-profile") == 1
+    result = user("destroy", "--yes", "-o", "json")
+    assert result.code == 0, result.stdout
+    deleted_kinds = [outcome["kind"] for outcome in result.data["outcomes"] if outcome["status"] == "deleted"]
+    assert deleted_kinds.count("parameter") == 2
+    assert deleted_kinds.count("role") == deleted_kinds.count("instance-profile") == 1
     assert sandbox.leftovers() == before
     assert client(sandbox, "iam").list_roles(PathPrefix="/bacalhau-spot/")["Roles"] == []
     assert client(sandbox, "ssm").describe_parameters()["Parameters"] == []
@@ -129,12 +131,12 @@ def test_another_clusters_role_stays(sandbox: Any, user: CliRunner) -> None:
     )
     assert user("create", "--yes").code == 0
     assert user("destroy", "--yes").code == 0
-    assert [one["RoleName"] for one in iam.list_roles(PathPrefix="/bacalhau-spot/")["Roles"]] == [
+    assert [role["RoleName"] for role in iam.list_roles(PathPrefix="/bacalhau-spot/")["Roles"]] == [
         "bacalhau-other"
     ]
     sandbox.world.settings.deny = ("iam:ListRoles",)
-    blind = user("destroy", "--yes", "--cluster", "other")  # nobody knows what that one was made with
-    assert (blind.code, "verified" in blind.stdout) == (5, False)
+    refused = user("destroy", "--yes", "--cluster", "other")  # nobody knows what that one was made with
+    assert (refused.code, "verified" in refused.stdout) == (5, False)
 
 
 @pytest.mark.parametrize("action", ["iam:ListRoles", "ssm:DescribeParameters", "*:GetResources"])
@@ -145,20 +147,20 @@ def test_a_cluster_without_ssm_needs_no_permission_for_it(
     program.configure(nodes=1, regions="[us-west-1]")
     assert program("create", "--yes").code == 0
     sandbox.world.settings.deny = (action,)
-    done = program("destroy", "--yes")
-    assert done.code == 0, done.stdout + done.stderr
-    assert f"not scanned, and not used by the configuration: {action.split(':')[1]}" in done.stdout
+    result = program("destroy", "--yes")
+    assert result.code == 0, result.stdout + result.stderr
+    assert f"not scanned, and not used by the configuration: {action.split(':')[1]}" in result.stdout
 
 
 def test_a_cluster_with_ssm_is_not_verified_gone_without_looking(sandbox: Any, user: CliRunner) -> None:
     """The role might still be there."""
     assert user("create", "--yes").code == 0
     sandbox.world.settings.deny = ("iam:ListRoles",)
-    done = user("destroy", "--yes")
-    assert done.code == 5
-    assert "ListRoles" in done.stderr
-    assert "verified" not in done.stdout
-    assert "the scan is incomplete" in done.stdout
+    result = user("destroy", "--yes")
+    assert result.code == 5
+    assert "ListRoles" in result.stderr
+    assert "verified" not in result.stdout
+    assert "the scan is incomplete" in result.stdout
 
 
 def test_a_fresh_profile_that_ec2_does_not_know_yet_is_waited_for(sandbox: Any, user: CliRunner) -> None:
@@ -167,7 +169,7 @@ def test_a_fresh_profile_that_ec2_does_not_know_yet_is_waited_for(sandbox: Any, 
     sandbox.world.settings.iam_lag_s = 20
     created = user("create", "--yes", "-o", "json")
     assert created.code == 0, created.stdout
-    assert [len(one["launched"]) for one in created.data["receipt"]["regions"]] == [1, 1]
+    assert [len(region["launched"]) for region in created.data["receipt"]["regions"]] == [1, 1]
     assert user("destroy", "--yes").code == 0
     assert sandbox.leftovers() == before
 

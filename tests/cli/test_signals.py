@@ -93,12 +93,14 @@ def test_ctrl_c(slow: Any, program: CliRunner, at: int) -> None:
     assert "to remove everything: bacalhau-spot destroy" in out
     assert "Traceback" not in err
 
-    made = set(slow.leftovers()) - set(before)
+    resources = set(slow.leftovers()) - set(before)
     listed = program("list", "-o", "json")
-    shown = {one["id"] for one in listed.data["instances"]} | {one["id"] for one in listed.data["others"]}
+    shown = {instance["id"] for instance in listed.data["instances"]} | {
+        other["id"] for other in listed.data["others"]
+    }
     top = {
         line.split()[2]
-        for line in made
+        for line in resources
         if line.split()[1] in {"vpc", "subnet", "igw", "lt", "instance", "fleet"}
     }
     assert top <= shown, "list shows what there is"
@@ -135,11 +137,11 @@ def test_ctrl_c_before_anything_is_made(slow: Any, program: CliRunner) -> None:
 
 def test_the_module_runs(tmp_path: Path) -> None:
     """`python -m bacalhau_spot` is the program too."""
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "bacalhau_spot", "--version"],
         capture_output=True,
         text=True,
         check=True,
         timeout=60,
     )
-    assert done.stdout.strip()
+    assert result.stdout.strip()

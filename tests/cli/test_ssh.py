@@ -83,16 +83,18 @@ def configure(user: CliRunner, *more: str) -> None:
 
 
 def created(user: CliRunner) -> list[str]:
-    done = user("create", "--yes", "-o", "json")
-    assert done.code == 0, done.stdout
-    return sorted(one for region in done.data["receipt"]["regions"] for one in region["launched"])
+    result = user("create", "--yes", "-o", "json")
+    assert result.code == 0, result.stdout
+    return sorted(
+        instance_id for region in result.data["receipt"]["regions"] for instance_id in region["launched"]
+    )
 
 
 def notes(user: CliRunner) -> list[list[str]]:
     """What ssh was called with, each time since the last look."""
-    found = sorted((user.folder / "notes").iterdir(), key=lambda path: path.stat().st_mtime_ns)
-    calls = [path.read_text().splitlines() for path in found]
-    for path in found:
+    notes = sorted((user.folder / "notes").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    calls = [path.read_text().splitlines() for path in notes]
+    for path in notes:
         path.unlink()
     return calls
 
@@ -126,7 +128,7 @@ def test_one_node(user: CliRunner) -> None:
     nobody = user("ssh")
     assert nobody.code == 3 and "3 nodes match" in nobody.stderr
     unknown = user("ssh", "i-nobody")
-    assert unknown.code == 2 and all(one in unknown.stderr for one in (first, second, third))
+    assert unknown.code == 2 and all(instance_id in unknown.stderr for instance_id in (first, second, third))
     forgotten = user("ssh", first, "uptime")
     assert forgotten.code == 2 and f"ssh {first} -- uptime" in forgotten.stderr
     assert notes(user) == []
@@ -146,23 +148,25 @@ def test_one_node(user: CliRunner) -> None:
 
 def test_all_nodes(user: CliRunner) -> None:
     """Together, each with its own words and exit code; 1 if it failed on any; the slow are given up."""
-    made = created(user)
-    done = user("ssh", "--all", "--", "uptime")
-    assert done.code == 0 and "3 of 3 nodes well" in done.stdout
-    assert sorted(line for line in done.stdout.splitlines() if ": did" in line) == [
-        f"{one}: did uptime" for one in made
+    instance_ids = created(user)
+    everywhere = user("ssh", "--all", "--", "uptime")
+    assert everywhere.code == 0 and "3 of 3 nodes well" in everywhere.stdout
+    assert sorted(line for line in everywhere.stdout.splitlines() if ": did" in line) == [
+        f"{instance_id}: did uptime" for instance_id in instance_ids
     ]
     assert all("BatchMode=yes" in words for words in notes(user))
 
     failed = user("ssh", "--all", "-o", "json", "--", "fail")
     assert (failed.code, failed.data["failed"]) == (1, 3)
-    assert {one["stderr"] for one in failed.data["nodes"]} == {"failing\n"}
+    assert {node["stderr"] for node in failed.data["nodes"]} == {"failing\n"}
     assert "3 nodes, exit code 3" in user("ssh", "--all", "--group", "--", "fail").stdout
 
     slow = user("ssh", "us-west-2", "--all", "--timeout", "0.5", "-o", "json", "--", "hang")
-    assert slow.code == 1 and all(one["timed_out"] and one["exit_code"] is None for one in slow.data["nodes"])
-    result = user("ssh", made[0], "-o", "json", "--", "uptime")
-    assert [(node["id"], node["exit_code"]) for node in result.data["nodes"]] == [(made[0], 0)]
+    assert slow.code == 1 and all(
+        node["timed_out"] and node["exit_code"] is None for node in slow.data["nodes"]
+    )
+    result = user("ssh", instance_ids[0], "-o", "json", "--", "uptime")
+    assert [(node["id"], node["exit_code"]) for node in result.data["nodes"]] == [(instance_ids[0], 0)]
     nothing = user("ssh", "--all")
     assert nothing.code == 2 and "no command" in nothing.stderr
 
@@ -191,17 +195,17 @@ def folder_key(user: CliRunner) -> None:
 def test_a_key_that_ssh_would_not_use(user: CliRunner, spoil: Any, what: str, hint: str) -> None:
     """Is an error before AWS is asked anything."""
     spoil(user)
-    done = user("ssh", "i-1")
-    assert done.code == 2 and what in done.stderr and hint in done.stderr
+    result = user("ssh", "i-1")
+    assert result.code == 2 and what in result.stderr and hint in result.stderr
 
 
 def test_nobody_to_reach(user: CliRunner) -> None:
     """A cluster without nodes, and a machine without ssh."""
     empty = user("ssh")
     assert empty.code == 1 and "bacalhau-spot status" in empty.stderr
-    (one, *_) = created(user)
+    (instance_id, *_) = created(user)
     user.environ["PATH"] = f"{user.folder}/notes"
-    bare = user("ssh", one)
+    bare = user("ssh", instance_id)
     assert bare.code == 1 and "no ssh program" in bare.stderr
 
 
@@ -209,19 +213,19 @@ def test_regions_that_may_not_be_seen_are_no_regions_without_nodes(sandbox: Any,
     """Where nothing can be seen, that is the error; where a part is not, the rest works, and all is not said to be all."""
     user.configure(nodes=1, regions="[us-west-2]", more="username: bob\nprivate_ssh_key_path: ./key\n")
     fault = {"match": "DescribeInstances", "code": "UnauthorizedOperation"}
-    made = created(user)
+    instance_ids = created(user)
     sandbox.settings.faults = [fault]
     for line in (("ssh",), ("console",), ("ssh", "--all", "--", "uptime")):
-        done = user(*line)
-        assert (done.code, "no node" in done.stderr) == (5, False), done.stderr
-        assert "DescribeInstances: UnauthorizedOperation" in done.stderr
+        result = user(*line)
+        assert (result.code, "no node" in result.stderr) == (5, False), result.stderr
+        assert "DescribeInstances: UnauthorizedOperation" in result.stderr
     sandbox.settings.faults = [{**fault, "region": "us-east-1"}]
-    assert user("ssh", made[0], "--", "uptime").code == 0
+    assert user("ssh", instance_ids[0], "--", "uptime").code == 0
     some = user("ssh", "--all", "-o", "json", "--", "uptime")
-    assert (some.code, [one["id"] for one in some.data["nodes"]]) == (5, made)
+    assert (some.code, [node["id"] for node in some.data["nodes"]]) == (5, instance_ids)
     assert [error["regions"] for error in some.envelope["errors"]] == [["us-east-1"]]
     other = user("console", "i-0123")
-    assert (other.code, "that can be seen is called" in other.stderr) == (5, True)
+    assert (other.code, "no scanned node matches i-0123" in other.stderr) == (5, True)
 
 
 class Follower(EngineClock):
@@ -236,25 +240,27 @@ class Follower(EngineClock):
         await super().sleep(seconds)
 
 
-def phases(done: CliResult) -> list[str]:
+def phases(result: CliResult) -> list[str]:
     return [
-        line.split()[2].rstrip(":") for line in done.stdout.splitlines() if line.startswith("bacalhau-spot:")
+        line.split()[2].rstrip(":")
+        for line in result.stdout.splitlines()
+        if line.startswith("bacalhau-spot:")
     ]
 
 
 def test_a_console(sandbox: Any, user: CliRunner) -> None:
     """All of it, the node's own lines, as data, and as it comes: each line once."""
-    one, *_ = created(user)
+    instance_id, *_ = created(user)
     user.clock = Follower(sandbox.clock)
-    followed = user("console", one, "--follow", "--interval", "10", "--phases")
+    followed = user("console", instance_id, "--follow", "--interval", "10", "--phases")
     assert followed.code == 0
     assert phases(followed) == ["packages", "docker", "download", "start", "joined"]
 
-    whole = user("console", one)
-    assert "bacalhau-spot: " in whole.stdout and len(whole.stdout) > len(followed.stdout)
-    data = user("console", one, "-o", "json").data
+    full = user("console", instance_id)
+    assert "bacalhau-spot: " in full.stdout and len(full.stdout) > len(followed.stdout)
+    data = user("console", instance_id, "-o", "json").data
     assert [phase["phase"] for phase in data["phases"]] == phases(followed)
-    assert user("console", one, "--follow", "-o", "json").code == 2
+    assert user("console", instance_id, "--follow", "-o", "json").code == 2
     assert user("console").code == 3
 
 

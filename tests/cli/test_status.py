@@ -54,13 +54,13 @@ def newcomer(sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch) 
 
 
 def created(user: CliRunner, *argv: str) -> list[str]:
-    done = user("create", "--yes", "-o", "json", *argv)
-    assert done.code == 0, done.stdout
-    return [one for region in done.data["receipt"]["regions"] for one in region["launched"]]
+    result = user("create", "--yes", "-o", "json", *argv)
+    assert result.code == 0, result.stdout
+    return [instance_id for region in result.data["receipt"]["regions"] for instance_id in region["launched"]]
 
 
-def kinds(done: CliResult) -> dict[str, str]:
-    return {one["id"]: one["diagnosis"]["kind"] for one in done.data["nodes"]}
+def kinds(result: CliResult) -> dict[str, str]:
+    return {node["id"]: node["diagnosis"]["kind"] for node in result.data["nodes"]}
 
 
 def test_thirty_nodes_in_six_regions(sandbox: Any, newcomer: CliRunner) -> None:
@@ -68,13 +68,13 @@ def test_thirty_nodes_in_six_regions(sandbox: Any, newcomer: CliRunner) -> None:
 
     Three calls in a region with nodes and one in each other; a console for none that has joined.
     """
-    user, there = newcomer, "--sandbox"
+    user, option = newcomer, "--sandbox"
     user.configure(nodes=30, regions=SIX)
-    ghost, taken, noticed, refused, bare, stuck, broken, *rest = created(user, there)
+    ghost, taken, noticed, refused, bare, stuck, broken, *rest = created(user, option)
     sandbox.world.settings_of(NodeSettings).stuck = {refused: "token", stuck: "docker"}
     sandbox.world.settings_of(NodeSettings).without_docker, sandbox.settings.impaired = [bare], [broken]
     sandbox.clock.advance(60)
-    assert set(kinds(user("status", there, "-o", "json")).values()) == {
+    assert set(kinds(user("status", option, "-o", "json")).values()) == {
         "joined", "never-joined", "booting", "no-docker", "impaired",
     }  # fmt: skip
 
@@ -87,15 +87,15 @@ def test_thirty_nodes_in_six_regions(sandbox: Any, newcomer: CliRunner) -> None:
     sandbox.server.interrupt(where[noticed], noticed, notice_s=120)
     sandbox.clock.advance(10)
     start = len(sandbox.world.calls)
-    done = user("status", there, "-o", "json")
-    told = kinds(done)
-    assert {one: told.pop(one) for one in (ghost, taken, noticed, refused, bare, stuck, broken)} == {
+    result = user("status", option, "-o", "json")
+    diagnoses = kinds(result)
+    assert {instance_id: diagnoses.pop(instance_id) for instance_id in (ghost, taken, noticed, refused, bare, stuck, broken)} == {
         ghost: "orphan", taken: "interrupted", noticed: "interruption-notice", refused: "never-joined",
         bare: "no-docker", stuck: "failed", broken: "impaired",
     }  # fmt: skip
-    assert told == dict.fromkeys(rest, "joined")
-    assert (done.code, done.data["missing"], done.data["total"]["present"]) == (1, 2, 28)
-    assert set(done.data["stale_nodes"]) == {ghost, taken}
+    assert diagnoses == dict.fromkeys(rest, "joined")
+    assert (result.code, result.data["missing"], result.data["total"]["present"]) == (1, 2, 28)
+    assert set(result.data["stale_nodes"]) == {ghost, taken}
 
     calls = Counter((region, action) for region, action, _ in sandbox.world.calls[start:])
     per_region = Counter(region for region, action in calls if action.startswith("ec2:"))
@@ -103,7 +103,7 @@ def test_thirty_nodes_in_six_regions(sandbox: Any, newcomer: CliRunner) -> None:
     assert all(count == 1 for (_, action), count in calls.items() if action != "ec2:GetConsoleOutput"), calls
     assert max(per_region.values()) <= 5
 
-    screen = look(user, there, width=80, height=24)
+    screen = look(user, option, width=80, height=24)
     assert len(screen) <= 24
     for sentence in (
         "token refused",
@@ -114,19 +114,19 @@ def test_thirty_nodes_in_six_regions(sandbox: Any, newcomer: CliRunner) -> None:
         "failed at first boot: docker",
     ):
         assert any(sentence in line for line in screen), screen
-    others(user, there, ghost=ghost, taken=taken, refused=refused)
+    others(user, option, ghost=ghost, taken=taken, refused=refused)
 
 
-def others(user: CliRunner, there: str, *, ghost: str, taken: str, refused: str) -> None:
+def others(user: CliRunner, option: str, *, ghost: str, taken: str, refused: str) -> None:
     """What the other commands say of the same thirty nodes."""
-    pruned = user("prune", there, "--yes", "-o", "json").data["nodes"]
-    assert {one["instance_id"] for one in pruned if one["status"] == "removed"} == {ghost, taken}
-    assert "Authorization Violation" in user("console", there, refused, "--phases").stdout
-    spent = user("cost", there, "-o", "json").data
+    pruned = user("prune", option, "--yes", "-o", "json").data["nodes"]
+    assert {node["instance_id"] for node in pruned if node["status"] == "removed"} == {ghost, taken}
+    assert "Authorization Violation" in user("console", option, refused, "--phases").stdout
+    spent = user("cost", option, "-o", "json").data
     assert (spent["total"]["instances"], spent["total"]["running"]) == (30, 28)
     assert len(spent["regions"]) == 6 and float(spent["total"]["usd"]) > 0
-    assert len(user("ssh", there, "--all", "--print", "-o", "json", "--", "uptime").data["lines"]) == 28
-    planned = user("create", there, "--dry-run", "-o", "json").data["plan"]
+    assert len(user("ssh", option, "--all", "--print", "-o", "json", "--", "uptime").data["lines"]) == 28
+    planned = user("create", option, "--dry-run", "-o", "json").data["plan"]
     assert (planned["present"], planned["launch"]) == (28, 2)
 
 
@@ -146,12 +146,16 @@ def look(user: CliRunner, *argv: str, width: int, height: int) -> list[str]:
 
 def test_a_cluster_as_asked_and_what_keeps_it_from_being_seen(sandbox: Any, user: CliRunner) -> None:
     """0 when all have joined; 1 before that, and when the configuration asks for more; 5 and 4 when it cannot be known."""
-    made = created(user)
+    instance_ids = created(user)
     assert user("status", *HERE).code == 1  # they boot
     sandbox.clock.advance(60)
-    done = user("status", "-o", "json")
-    assert (done.code, done.data["matches_spec"], kinds(done)) == (0, True, dict.fromkeys(made, "joined"))
-    assert done.data["orchestrator"]["api"] == "answered"
+    result = user("status", "-o", "json")
+    assert (result.code, result.data["matches_spec"], kinds(result)) == (
+        0,
+        True,
+        dict.fromkeys(instance_ids, "joined"),
+    )
+    assert result.data["orchestrator"]["api"] == "answered"
 
     assert "3 of 3 nodes joined" in user("status", *HERE).stdout
     nowhere = user("status", "--region", "nowhere-1")
@@ -160,9 +164,9 @@ def test_a_cluster_as_asked_and_what_keeps_it_from_being_seen(sandbox: Any, user
     assert other.code == 0 and "no nodes of another" in other.stdout
 
     sandbox.settings.faults = [{"match": "orchestrator:*", "code": "InternalError", "status": 500}]
-    silent = user("status", *HERE, "-o", "json")
-    assert silent.code == 5 and silent.data["orchestrator"]["problem"]["code"]
-    assert set(kinds(silent).values()) == {"joined-by-console"}
+    without_orchestrator = user("status", *HERE, "-o", "json")
+    assert without_orchestrator.code == 5 and without_orchestrator.data["orchestrator"]["problem"]["code"]
+    assert set(kinds(without_orchestrator).values()) == {"joined-by-console"}
     sandbox.settings.faults = []
     sandbox.world.settings_of(NodeSettings).orchestrator_api_key = "sesame-open-sesame-open"
     assert user("status", *HERE).code == 4
@@ -195,8 +199,8 @@ def test_without_an_api(sandbox: Any, program: CliRunner) -> None:
     program.configure(nodes=2, regions="[us-west-2]")
     created(program)
     sandbox.clock.advance(60)
-    done = program("status", "-o", "json")
-    assert (done.code, set(kinds(done).values())) == (0, {"joined-by-console"})
+    result = program("status", "-o", "json")
+    assert (result.code, set(kinds(result).values())) == (0, {"joined-by-console"})
     assert "the orchestrator's API is not configured" in program("status", *HERE).stdout
 
 
@@ -270,15 +274,15 @@ def test_the_dead_of_clusters_that_are_over_are_not_listed(sandbox: Any, program
     sandbox.server.interrupt("us-west-2", taken, notice_s=1)
     sandbox.clock.advance(20)
 
-    done = program("status")
-    rows = [line for line in done.stdout.splitlines() if " i-" in line and "us-" in line[:3]]
+    result = program("status")
+    rows = [line for line in result.stdout.splitlines() if " i-" in line and "us-" in line[:3]]
     assert [line for line in rows if "terminated by" in line] == []
     assert len([line for line in rows if taken in line and "interrupted by AWS" in line]) == 1
-    assert len(rows) == 3 and "us-east-1" not in done.stdout
-    assert "2 terminated by destroy on this machine, 1 terminated by a user" in done.stdout
-    assert "1 missing" in done.stdout
+    assert len(rows) == 3 and "us-east-1" not in result.stdout
+    assert "2 terminated by destroy on this machine, 1 terminated by a user" in result.stdout
+    assert "1 missing" in result.stdout
 
-    nodes = {one["id"]: one for one in program("status", "-o", "json").data["nodes"]}
+    nodes = {node["id"]: node for node in program("status", "-o", "json").data["nodes"]}
     assert len(nodes) == 6  # programs get all
     assert sum(node["terminated_by"] == "destroy" for node in nodes.values()) == 2
     wide = program("status", "-o", "wide").stdout
@@ -288,10 +292,10 @@ def test_the_dead_of_clusters_that_are_over_are_not_listed(sandbox: Any, program
 def created_now(sandbox: Any) -> list[str]:
     """The nodes that run."""
     return [
-        one["InstanceId"]
+        instance["InstanceId"]
         for reservation in sandbox.client("ec2", "us-west-2").describe_instances()["Reservations"]
-        for one in reservation["Instances"]
-        if one["State"]["Name"] == "running"
+        for instance in reservation["Instances"]
+        if instance["State"]["Name"] == "running"
     ]
 
 

@@ -43,7 +43,7 @@ def run(folder: Path, *argv: str, redirect: str = "", code: str = "", **variable
         "AWS_EC2_METADATA_DISABLED": "true",
         **variables,
     }
-    done = subprocess.run(
+    result = subprocess.run(
         ["/bin/sh", "-c", f'exec "$@" {redirect}', "sh", sys.executable, *start, *argv],
         cwd=folder,
         env=environ,
@@ -53,10 +53,10 @@ def run(folder: Path, *argv: str, redirect: str = "", code: str = "", **variable
         timeout=60,
         check=False,
     )
-    shown = done.stdout.decode(errors="replace")
+    shown = result.stdout.decode(errors="replace")
     for word in ("Traceback", "mistake in this program", "Exception ignored"):
         assert word not in shown, shown
-    return done.returncode, shown
+    return result.returncode, shown
 
 
 def test_nobody_knows_the_home(tmp_path: Path) -> None:
@@ -77,19 +77,19 @@ def test_a_picture_where_nobody_knows_the_home(program: CliRunner, monkeypatch: 
     for module in [name for name in sys.modules if name.partition(".")[0] == "altair"]:
         monkeypatch.delitem(sys.modules, module)  # altair looks for a home while it is imported
     assert program("create", "--yes").code == 0
-    done = program("prices", "--plot=~/prices.svg")
-    assert done.code == 2
-    assert "mistake" not in done.stderr
-    assert "need a home directory" in done.stderr
+    result = program("prices", "--plot=~/prices.svg")
+    assert result.code == 2
+    assert "mistake" not in result.stderr
+    assert "need a home directory" in result.stderr
 
 
 @pytest.mark.parametrize("argv", [("configure", "--defaults"), ("offers", "--write"), ("list",)])
 def test_a_path_that_no_file_can_have(program: CliRunner, argv: tuple[str, ...]) -> None:
     """Complaint 7: pathlib's `exists` raises for it, and for a folder that may not be searched."""
-    done = program(*argv, "--config", "a" * 300)
-    assert done.code in {1, 2}
-    assert "File name too long" in done.stderr
-    assert "mistake" not in done.stderr
+    result = program(*argv, "--config", "a" * 300)
+    assert result.code in {1, 2}
+    assert "File name too long" in result.stderr
+    assert "mistake" not in result.stderr
 
 
 def test_a_configuration_that_may_not_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,9 +114,9 @@ def test_an_unusable_folder_for_temporary_files(tmp_path: Path) -> None:
 def test_an_unusable_state_folder(program: CliRunner, state: str) -> None:
     """Complaint 7: a receipt all the same, and a word about the log."""
     program.environ["XDG_STATE_HOME"] = state
-    done = program("create", "--yes")
-    assert done.code == 0
-    assert f"the audit log {state}/bacalhau-spot/audit.jsonl cannot be written" in done.stderr
+    result = program("create", "--yes")
+    assert result.code == 0
+    assert f"the audit log {state}/bacalhau-spot/audit.jsonl cannot be written" in result.stderr
     assert program("cost").code == 0
 
 
@@ -148,11 +148,11 @@ def test_a_locale_that_knows_no_letters(tmp_path: Path, locale: dict[str, str]) 
 def test_words_that_are_no_text(program: CliRunner, command: str) -> None:
     """Bytes that are not UTF-8 come as lone surrogates, which no AWS call, JSON file or terminal takes."""
     for more in (("--cluster", NOT_UTF8), ("--config", NOT_UTF8), (NOT_UTF8,), ("--", NOT_UTF8)):
-        done = program(command, *more)
-        assert done.code == 2
-        assert r"is not text: caf\udce9" in done.stderr
-    done = program(command, NOT_UTF8, "-o", "json")
-    assert (done.code, done.envelope["exit_code"]) == (2, 2)
+        result = program(command, *more)
+        assert result.code == 2
+        assert r"is not text: caf\udce9" in result.stderr
+    result = program(command, NOT_UTF8, "-o", "json")
+    assert (result.code, result.envelope["exit_code"]) == (2, 2)
 
 
 def test_a_log_of_a_folder_that_is_no_text(tmp_path: Path) -> None:
@@ -168,11 +168,11 @@ def test_a_mistyped_variable_is_said_once(tmp_path: Path) -> None:
     program.environ.update(BACALHAU_SPOT_CONFG="x", BACALHAU_SPOT_REGION="y", BACALHAU_SPOT_TOKEN="z")
     (tmp_path / "config.yaml").write_text("bacalhau: {token_env: BACALHAU_SPOT_TOKEN}\n")
     for argv in (("config", "show"), ("config", "show", "-o", "json"), ("configure", "--set", "nodes=3")):
-        done = program(*argv)
-        assert done.code == 0, done.stderr
-        assert done.stderr.count("variable BACALHAU_SPOT_CONFG: did you mean BACALHAU_SPOT_CONFIG?") == 1
-        assert done.stderr.count("variable BACALHAU_SPOT_REGION: there are ") == 1
-        assert "BACALHAU_SPOT_TOKEN" not in done.stderr
+        result = program(*argv)
+        assert result.code == 0, result.stderr
+        assert result.stderr.count("variable BACALHAU_SPOT_CONFG: did you mean BACALHAU_SPOT_CONFIG?") == 1
+        assert result.stderr.count("variable BACALHAU_SPOT_REGION: there are ") == 1
+        assert "BACALHAU_SPOT_TOKEN" not in result.stderr
 
 
 def test_every_variable_stands_in_one_place_and_in_the_documentation() -> None:

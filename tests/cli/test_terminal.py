@@ -66,8 +66,8 @@ def test_what_was_typed_during_the_scan_deletes_nothing(sandbox: Any, program: C
     seat.type("y\n")
     assert seat.end() == 3
     assert "nothing was changed" in seat.shown
-    there = program("list", "-o", "json").data["instances"]
-    assert [one["state"] for one in there] == ["running"] * 12
+    instances = program("list", "-o", "json").data["instances"]
+    assert [instance["state"] for instance in instances] == ["running"] * 12
 
 
 LINES = (
@@ -88,7 +88,7 @@ LINES = (
 )
 
 
-class Shown:
+class EffectiveValue:
     """What tables and sentences were asked to show, and what of it was left out or folded."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,12 +97,12 @@ class Shown:
         self.cells: list[str] = []
         table, wrap = TextTable._table, textwrap.wrap
 
-        def recorded(columns: TextTable, kept: Sequence[str]) -> Table:
+        def recorded(columns: TextTable, columns_shown: Sequence[str]) -> Table:
             for head in columns.heads:
                 cells = columns._cells(head)
-                self.dropped += [head] if head not in kept and any(cells) else []
+                self.dropped += [head] if head not in columns_shown and any(cells) else []
                 self.cells += cells
-            return table(columns, kept)
+            return table(columns, columns_shown)
 
         def wrapped(words: str, *args: Any, **kwargs: Any) -> list[str]:
             lines = wrap(words, *args, **kwargs)
@@ -118,14 +118,14 @@ class Shown:
 def test_a_pipe_has_no_width(user: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """A2: no column goes and no line is folded in any command, whatever COLUMNS says; with `-o wide` neither."""
     monkeypatch.setenv("COLUMNS", "20")
-    shown = Shown(monkeypatch)
+    shown = EffectiveValue(monkeypatch)
     for line in LINES:
         for form in ("table", "wide"):
             shown.cells.clear()
-            done = user(*line, "-o", form)
+            result = user(*line, "-o", form)
             assert (shown.dropped, shown.folded) == ([], []), line
-            said = done.stdout + done.stderr
-            assert [cell for cell in shown.cells if cell.rstrip() not in said] == [], line
+            output = result.stdout + result.stderr
+            assert [cell for cell in shown.cells if cell.rstrip() not in output] == [], line
 
 
 def test_a_sentence_in_a_pipe_is_one_line() -> None:

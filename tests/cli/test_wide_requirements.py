@@ -39,17 +39,17 @@ def pages(call: Callable[..., dict[str, Any]], key: str, **parameters: Any) -> l
 
 def test_a_thousand_types_meet_them(sandbox: Any) -> None:
     """The catalogue of the sandbox is AWS's as moto recorded it, so that the tests below ask for what AWS refuses."""
-    asked = sandbox.client().get_instance_types_from_instance_requirements
-    assert len(pages(asked, "InstanceTypes", **QUESTION)) > 1000
+    operation = sandbox.client().get_instance_types_from_instance_requirements
+    assert len(pages(operation, "InstanceTypes", **QUESTION)) > 1000
 
 
 @pytest.mark.parametrize("line", [["create", "--dry-run"], ["create", "--yes"], ["doctor"]], ids=" ".join)
 def test_every_command_that_chooses_types(sandbox: Any, wide: CliRunner, line: list[str]) -> None:
     """AWS: FilterLimitExceeded, "The maximum number of filter values specified on a single call is 200" (druid#1954)."""
-    done = wide(*line)
-    assert "FilterLimitExceeded" not in done.stdout + done.stderr
-    assert "DescribeInstanceTypes" not in done.stderr
-    assert done.code == 0, done.stdout + done.stderr
+    result = wide(*line)
+    assert "FilterLimitExceeded" not in result.stdout + result.stderr
+    assert "DescribeInstanceTypes" not in result.stderr
+    assert result.code == 0, result.stdout + result.stderr
     names = [name for _, name, _ in sandbox.world.calls]
     # Twenty types are kept, so no more than these are looked at: one call (`doctor` plans twice), not one for every two hundred.
     assert names.count("ec2:DescribeInstanceTypeOfferings") <= 2
@@ -58,6 +58,6 @@ def test_every_command_that_chooses_types(sandbox: Any, wide: CliRunner, line: l
 
 def test_prices_are_of_the_cheapest_types(sandbox: Any, wide: CliRunner) -> None:
     """The price history of a thousand types is neither asked for nor drawn."""
-    done = wide("prices", "-o", "json")
-    assert done.code == 0, done.stderr
-    assert len({row["type"] for row in done.data["pools"]}) <= 20
+    result = wide("prices", "-o", "json")
+    assert result.code == 0, result.stderr
+    assert len({row["type"] for row in result.data["pools"]}) <= 20

@@ -65,7 +65,7 @@ def test_a_life_without_the_sandbox(moto: str, tmp_path: Path) -> None:
     created = program("create", "--yes", "-o", "json")
     assert created.code == 0, created.stdout
     listed = program("list", "-o", "json")
-    assert [one["state"] for one in listed.data["instances"]] == ["running"] * 4
+    assert [instance["state"] for instance in listed.data["instances"]] == ["running"] * 4
     again = program("create", "--yes", "-o", "json")
     assert again.code == 0, again.stdout + again.stderr
     assert again.data["plan"]["launch"] == 0
@@ -73,12 +73,12 @@ def test_a_life_without_the_sandbox(moto: str, tmp_path: Path) -> None:
     assert destroyed.code == 0, destroyed.stdout
     for region in ("us-east-1", "eu-west-1"):
         ec2 = boto3.client("ec2", region_name=region, endpoint_url=moto)
-        mine = [{"Name": "tag:bacalhau-cluster", "Values": ["bacalhau-aws-spot"]}]
-        assert ec2.describe_vpcs(Filters=mine)["Vpcs"] == []
-        assert ec2.describe_launch_templates(Filters=mine)["LaunchTemplates"] == []
+        cluster_filter = [{"Name": "tag:bacalhau-cluster", "Values": ["bacalhau-aws-spot"]}]
+        assert ec2.describe_vpcs(Filters=cluster_filter)["Vpcs"] == []
+        assert ec2.describe_launch_templates(Filters=cluster_filter)["LaunchTemplates"] == []
         states = [
             unknown["State"]["Name"]
-            for reservation in ec2.describe_instances(Filters=mine)["Reservations"]
+            for reservation in ec2.describe_instances(Filters=cluster_filter)["Reservations"]
             for unknown in reservation["Instances"]
         ]
         assert set(states) <= {"terminated"}

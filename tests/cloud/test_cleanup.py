@@ -43,23 +43,23 @@ STRANGERS = (
 
 @pytest.fixture
 def cloud(sandbox: Any) -> Iterator[Aws]:
-    made = Aws(
+    aws = Aws(
         AwsConnection(
             endpoint_url=sandbox.url, access_key_id=ACCESS_KEY_ID, secret_access_key=SECRET_ACCESS_KEY
         )
     )
-    yield made
-    made.close()
+    yield aws
+    aws.close()
 
 
 @pytest.fixture
 def beasts(sandbox: Any) -> ResourceFixture:
-    made = ResourceFixture(sandbox.client, REGION, TAGS, "beast").everything()
-    made.identities()
-    return made
+    resources = ResourceFixture(sandbox.client, REGION, TAGS, "beast").everything()
+    resources.identities()
+    return resources
 
 
-async def found(cloud: Aws, scope: Scope) -> dict[ResourceKind, set[str]]:
+async def listed_ids(cloud: Aws, scope: Scope) -> dict[ResourceKind, set[str]]:
     """Of every kind, whatever the indexes show."""
     index = (*await cloud.tagged(REGION, scope), *await cloud.tagged_outside_ec2(REGION, scope))
     shown: dict[ResourceKind, set[str]] = {}
@@ -78,17 +78,17 @@ def test_every_kind_has_its_handler() -> None:
 
 def test_the_bestiary_has_every_kind(beasts: ResourceFixture) -> None:
     """A kind that is added to the table is added there."""
-    assert set(beasts.made) == set(ResourceKind)
+    assert set(beasts.resource_ids) == set(ResourceKind)
 
 
 @pytest.mark.parametrize("scope", [CLUSTER, ACCOUNT], ids=["cluster", "account"])
 def test_every_kind_is_found_by_its_tag(cloud: Aws, beasts: ResourceFixture, scope: Scope) -> None:
     """By the exact value, and by the key with our mark. Untagged instances of ours are found through what launched them."""
-    shown = asyncio.run(found(cloud, scope))
+    shown = asyncio.run(listed_ids(cloud, scope))
     untagged = {ResourceKind.INSTANCE}
     missing = {
         kind: ids
-        for kind, ids in beasts.made.items()
+        for kind, ids in beasts.resource_ids.items()
         if kind not in untagged and not set(ids) <= shown.get(kind, set())
     }
     assert missing == {}
@@ -96,9 +96,9 @@ def test_every_kind_is_found_by_its_tag(cloud: Aws, beasts: ResourceFixture, sco
 
 def test_nobody_elses_is_found(cloud: Aws, beasts: ResourceFixture) -> None:
     """Not by part of a value, by a wildcard, by another spelling, by another creator."""
-    assert beasts.made
+    assert beasts.resource_ids
     for scope in STRANGERS:
-        assert asyncio.run(found(cloud, scope)) == {}
+        assert asyncio.run(listed_ids(cloud, scope)) == {}
 
 
 # --- The code itself
@@ -135,7 +135,7 @@ FINAL = {
 }
 
 
-def asked() -> Iterator[tuple[str, str, str]]:
+def documented_calls() -> Iterator[tuple[str, str, str]]:
     """Every call that cleaning makes, as it stands in the code: how, of which service, which operation."""
     for path in sorted(FOLDER.glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -150,7 +150,7 @@ def test_whatever_has_pages_is_read_to_its_end() -> None:
     """A list of which only the first page is read leaves the rest behind."""
     loader = boto_session()
     first_page_only = []
-    for how, service, operation in set(asked()):
+    for how, service, operation in set(documented_calls()):
         client = loader.create_client(service, region_name=REGION)
         if how == "call" and client.can_paginate(operation) and operation not in ONE_PAGE:
             first_page_only.append((service, operation))
@@ -161,7 +161,7 @@ def test_whatever_has_pages_is_read_to_its_end() -> None:
 def test_every_refusal_of_a_deletion_is_known() -> None:
     """Of services that publish their errors (EC2 does not): what passes is waited out, and no code is unknown to us."""
     strange = set()
-    for how, service, operation in set(asked()):
+    for how, service, operation in set(documented_calls()):
         if how == "call" and service != "ec2" and not operation.startswith(("describe", "list", "get")):
             model = boto_session().get_service_model(service)
             names = {xform_name(name): name for name in model.operation_names}

@@ -33,39 +33,43 @@ def words_of_the_code() -> set[str]:
 def calls() -> dict[str, set[str]]:
     """Service -> operations that the code names. A name that several services have counts for each: rather too many."""
     words = words_of_the_code()
-    found: dict[str, set[str]] = {service: set(operations) for service, operations in CHAIN.items()}
+    allowed: dict[str, set[str]] = {service: set(operations) for service, operations in CHAIN.items()}
     for service in words & set(boto_session().get_available_services()):
         model = boto_session().get_service_model(service)
-        found.setdefault(service, set()).update(words & {xform_name(name) for name in model.operation_names})
-    return found
+        allowed.setdefault(service, set()).update(
+            words & {xform_name(name) for name in model.operation_names}
+        )
+    return allowed
 
 
 def modelled_codes() -> dict[str, str]:
     """Code -> one call that can answer it."""
-    found: dict[str, str] = {}
+    codes: dict[str, str] = {}
     for service, operations in calls().items():
         model = boto_session().get_service_model(service)
         names = {xform_name(name): name for name in model.operation_names}
         for operation in operations:
             for shape in model.operation_model(names[operation]).error_shapes:
                 code = shape.metadata.get("error", {}).get("code") or shape.name
-                found[str(code)] = f"{service}:{operation}"
-    return found
+                codes[str(code)] = f"{service}:{operation}"
+    return codes
 
 
 def test_the_scan_finds_the_calls() -> None:
     """Those that are named where they are made, and those that a table names."""
-    found = calls()
-    assert {"create_fleet", "describe_tags", "delete_vpc", "describe_spot_fleet_requests"} <= found["ec2"]
-    assert "put_parameter" in found["ssm"]
-    assert "delete_topic" in found["sns"]
-    assert "get_caller_identity" in found["sts"]
+    operations = calls()
+    assert {"create_fleet", "describe_tags", "delete_vpc", "describe_spot_fleet_requests"} <= operations[
+        "ec2"
+    ]
+    assert "put_parameter" in operations["ssm"]
+    assert "delete_topic" in operations["sns"]
+    assert "get_caller_identity" in operations["sts"]
 
 
 def test_every_code_of_the_models_has_words() -> None:
     """For the operations that we call."""
-    silent = {code: call for code, call in modelled_codes().items() if classify(code) == classify("")}
-    assert silent == {}
+    unclassified = {code: call for code, call in modelled_codes().items() if classify(code) == classify("")}
+    assert unclassified == {}
 
 
 @pytest.mark.parametrize("code", BEYOND_MODELS)

@@ -22,10 +22,10 @@ class Session:
     def __init__(self, rows: dict[str, dict[str, Any]], *, apart: str = "") -> None:
         self.rows = rows
         self.apart = apart
-        self.asked: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
 
     async def all_pages(self, *_call: Any, **kwargs: Any) -> dict[str, Any]:
-        self.asked.append(kwargs)
+        self.requests.append(kwargs)
         names = kwargs["ActionNames"]
         if self.apart in names and len(names) > 1:
             text = MIXED.format(self.apart, ",".join(set(names) - {self.apart}))
@@ -49,15 +49,23 @@ def row(decision: str, *missing: str) -> dict[str, Any]:
 
 def beneath(decision: str, *missing: str) -> dict[str, Any]:
     """As AWS answers where a resource was named: the row itself names a pattern (IAM API reference, EvaluationResult)."""
-    one = {"EvalResourceName": ROLE, "EvalResourceDecision": decision, "MissingContextValues": list(missing)}
+    resource_result = {
+        "EvalResourceName": ROLE,
+        "EvalResourceDecision": decision,
+        "MissingContextValues": list(missing),
+    }
     pattern = "arn:${Partition}:iam::${Account}:role/${RoleNameWithPath}"
-    return {"EvalDecision": "allowed", "EvalResourceName": pattern, "ResourceSpecificResults": [one]}
+    return {
+        "EvalDecision": "allowed",
+        "EvalResourceName": pattern,
+        "ResourceSpecificResults": [resource_result],
+    }
 
 
 def test_the_decision_on_the_resource_counts_whatever_its_row_is_called() -> None:
     session = Session({"iam:GetRole": beneath("implicitDeny"), "iam:TagRole": beneath("allowed")})
     assert may(session, "iam:GetRole", "iam:TagRole") == {"iam:GetRole": False, "iam:TagRole": True}
-    assert session.asked[0]["ResourceArns"] == [ROLE]
+    assert session.requests[0]["ResourceArns"] == [ROLE]
 
 
 def test_about_all_resources_no_resource_is_sent() -> None:
@@ -66,7 +74,7 @@ def test_about_all_resources_no_resource_is_sent() -> None:
         {"ec2:DeleteVpc": {**row("implicitDeny"), "EvalResourceName": "arn:${Partition}:ec2:…"}}
     )
     assert may(session, "ec2:DeleteVpc", resource="*") == {"ec2:DeleteVpc": False}
-    assert "ResourceArns" not in session.asked[0]
+    assert "ResourceArns" not in session.requests[0]
 
 
 def test_what_aws_does_not_judge_in_one_call_is_asked_in_several() -> None:

@@ -21,10 +21,10 @@ class Fake:
 
     def __init__(self, *replies: Any) -> None:
         self.replies = list(replies)
-        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.requests: list[tuple[str, dict[str, Any]]] = []
 
     async def call(self, service: str, region: str, operation: str, **kwargs: Any) -> Any:
-        self.asked.append((operation, kwargs))
+        self.requests.append((operation, kwargs))
         reply = self.replies.pop(0)
         if isinstance(reply, str):
             raise CloudError(reply, "no", operation=operation, region=region)
@@ -35,9 +35,9 @@ class Fake:
 
 
 def watching(fake: Fake) -> AwsInstanceStatus:
-    made = AwsInstanceStatus()
-    made._session = cast("Session", fake)
-    return made
+    aws_instance_status = AwsInstanceStatus()
+    aws_instance_status._session = cast("Session", fake)
+    return aws_instance_status
 
 
 def test_statuses_are_asked_a_hundred_at_a_time() -> None:
@@ -45,17 +45,17 @@ def test_statuses_are_asked_a_hundred_at_a_time() -> None:
     ids = [f"i-{number}" for number in range(205)]
     row = {"InstanceId": "i-7", "SystemStatus": {"Status": "ok"}, "InstanceStatus": {"Status": "impaired"}}
     fake = Fake({"InstanceStatuses": [row, {"InstanceId": "i-8", "SystemStatus": {"Status": "new"}}]}, {}, {})
-    found = asyncio.run(watching(fake).statuses("r", ids))
-    assert found == {"i-7": StatusChecks(StatusCheck.OK, StatusCheck.IMPAIRED), "i-8": StatusChecks()}
-    assert [len(asked["InstanceIds"]) for _, asked in fake.asked] == [100, 100, 5]
-    assert all(asked["IncludeAllInstances"] for _, asked in fake.asked)
+    statuses = asyncio.run(watching(fake).statuses("r", ids))
+    assert statuses == {"i-7": StatusChecks(StatusCheck.OK, StatusCheck.IMPAIRED), "i-8": StatusChecks()}
+    assert [len(request["InstanceIds"]) for _, request in fake.requests] == [100, 100, 5]
+    assert all(request["IncludeAllInstances"] for _, request in fake.requests)
 
 
 def test_a_console_of_an_older_type() -> None:
     """It cannot show the latest, and is asked for what it has."""
     fake = Fake("UnsupportedOperation", {"Output": "hello"})
     assert asyncio.run(watching(fake).console("r", "i-1")) == "hello"
-    assert [asked.get("Latest") for _, asked in fake.asked] == [True, None]
+    assert [request.get("Latest") for _, request in fake.requests] == [True, None]
 
 
 def test_a_console_without_output_is_empty_and_a_refusal_is_one() -> None:

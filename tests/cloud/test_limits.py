@@ -23,15 +23,17 @@ def test_a_long_filter_is_split_and_no_value_is_lost() -> None:
         within_filter_limit({"Filters": [{"Name": "instance-id", "Values": values}, state], "DryRun": False})
     )
     assert all(state in part["Filters"] and part["DryRun"] is False for part in parts)
-    assert all(sum(len(one["Values"]) for one in part["Filters"]) <= MAX_FILTER_VALUES for part in parts)
-    asked = [
+    assert all(
+        sum(len(condition["Values"]) for condition in part["Filters"]) <= MAX_FILTER_VALUES for part in parts
+    )
+    filter_parts = [
         value
         for part in parts
         for entry in part["Filters"]
         if entry["Name"] == "instance-id"
         for value in entry["Values"]
     ]
-    assert asked == values
+    assert filter_parts == values
 
 
 def test_two_long_filters_are_a_mistake_and_not_a_wrong_answer() -> None:

@@ -19,22 +19,27 @@ class Session:
 
     def __init__(self, rows: list[Any]) -> None:
         self.rows = rows
-        self.asked: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
 
     async def pages(
         self, service: str, region: str, operation: str, key: str, **kwargs: Any
     ) -> list[dict[str, Any]]:
-        self.asked.append({"service": service, "region": region, "operation": operation, **kwargs})
+        self.requests.append({"service": service, "region": region, "operation": operation, **kwargs})
         return self.rows
 
     def filter(self, field: str) -> list[str]:
-        return [one["Value"] for asked in self.asked for one in asked["Filters"] if one.get("Field") == field]
+        return [
+            condition["Value"]
+            for request in self.requests
+            for condition in request["Filters"]
+            if condition.get("Field") == field
+        ]
 
 
 def prices(rows: list[Any]) -> tuple[AwsPrices, Session]:
-    session, made = Session(rows), AwsPrices()
-    made._session = session  # type: ignore[assignment]
-    return made, session
+    session, prices = Session(rows), AwsPrices()
+    prices._session = session  # type: ignore[assignment]
+    return prices, session
 
 
 def product(usd: str, currency: str = "USD", **attributes: str) -> str:
@@ -54,15 +59,15 @@ def test_on_demand_prices_of_many_regions_are_one_call() -> None:
             product("0.3", currency="CNY", regionCode="cn-north-1", instanceType="t3.medium"),
         ]
     )
-    found = asyncio.run(
+    result = asyncio.run(
         aws.on_demand_prices(["us-east-1", "eu-west-1"], ["t3a.medium", "t3.medium", "t3.medium"])
     )
-    assert found == {
+    assert result == {
         ("us-east-1", "t3.medium"): Decimal("0.0416"),
         ("eu-west-1", "t3.medium"): Decimal("0.0456"),
     }
-    assert len(session.asked) == 1
-    assert (session.asked[0]["service"], session.asked[0]["region"]) == ("pricing", "us-east-1")
+    assert len(session.requests) == 1
+    assert (session.requests[0]["service"], session.requests[0]["region"]) == ("pricing", "us-east-1")
     assert session.filter("regionCode") == ["eu-west-1,us-east-1"]
     assert session.filter("instanceType") == ["t3.medium,t3a.medium"]
     assert session.filter("operatingSystem") == ["Linux"]
@@ -83,7 +88,7 @@ def test_a_filter_is_never_longer_than_aws_takes_it() -> None:
 def test_nothing_asked_is_no_call() -> None:
     aws, session = prices([])
     assert asyncio.run(aws.on_demand_prices(["us-east-1"], [])) == {}
-    assert session.asked == []
+    assert session.requests == []
 
 
 def test_what_a_gibibyte_costs() -> None:
@@ -94,8 +99,8 @@ def test_what_a_gibibyte_costs() -> None:
             product("0.9990000000", regionCode="sa-east-1", usagetype="SAE1-EBS:VolumeUsage.gp3.outposts"),
         ]
     )
-    found = asyncio.run(aws.volume_prices(["us-east-1", "sa-east-1"]))
-    assert found == {"us-east-1": Decimal("0.08"), "sa-east-1": Decimal("0.152")}
+    result = asyncio.run(aws.volume_prices(["us-east-1", "sa-east-1"]))
+    assert result == {"us-east-1": Decimal("0.08"), "sa-east-1": Decimal("0.152")}
     assert session.filter("volumeApiName") == ["gp3"]
 
 
@@ -122,5 +127,5 @@ def test_a_price_history_by_pool_and_time() -> None:
         PricePoint("t3.medium", "us-east-1a", NOON + timedelta(hours=1), Decimal("0.0125")),
         PricePoint("t3.medium", "us-east-1b", NOON, Decimal("0.0131")),
     )
-    assert session.asked[0]["StartTime"] == NOON
-    assert session.asked[0]["Filters"] == [{"Name": "availability-zone", "Values": ["us-east-1a"]}]
+    assert session.requests[0]["StartTime"] == NOON
+    assert session.requests[0]["Filters"] == [{"Name": "availability-zone", "Values": ["us-east-1a"]}]

@@ -45,8 +45,8 @@ def stranger() -> Iterator[Stranger]:
         return f"http://127.0.0.1:{listener.getsockname()[1]}/"
 
     yield start
-    for one in sockets:
-        one.close()
+    for opened in sockets:
+        opened.close()
 
 
 def _http(body: bytes, *, head: bytes = b"") -> bytes:
@@ -154,8 +154,8 @@ def test_the_authority_that_aws_is_asked_with_is_trusted(
 ) -> None:
     """A proxy that inspects TLS signs for every server: with AWS_CA_BUNDLE set, AWS's address check works as AWS does."""
     self_signed(tmp_path)
-    with stand_in(tmp_path) as there:
-        url = f"{there.url}/api/v1/agent/version"
+    with stand_in(tmp_path) as server:
+        url = f"{server.url}/api/v1/agent/version"
         with pytest.raises(FetchError, match="certificate"):
             asyncio.run(fetch(url, timeout_s=5, max_bytes=1000))
         monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "server.pem"))

@@ -197,9 +197,55 @@ def test_a_number_sign_in_a_text_is_no_comment() -> None:
         "cluster.tags.a": "z", "cluster.creator": "me", "instance.root_volume_gib": 30
     }  # fmt: skip
     assert set_values(before, values) == (
-        "cluster:\n  creator: me\n  name: x\n  # c\n  tags: {a: z, d: 'y'}\n"
-        "instance: {additional_commands: 'a # b', root_volume_gib: 30}\n"
+        "cluster:\n  creator: me\n  name: x\n  tags: {\n    a: z,  # c\n    d: 'y'\n  }\n"
+        "instance: {additional_commands: 'a # b',\n  root_volume_gib: 30\n}\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value", "after"),
+    [
+        (
+            "regions:\n- us-east-1\nnodes: 4\ninstance_types:\n  - t3.medium\n",
+            "instance_types",
+            "[t3a.medium]",
+            "regions:\n- us-east-1\nnodes: 4\ninstance_types: [t3a.medium]\n",
+        ),
+        (
+            "regions:\n- us-east-1\nssh_cidrs:\n  - 10.0.0.0/8\n",
+            "ssh_cidrs",
+            "none",
+            "regions:\n- us-east-1\nssh_cidrs: none\n",
+        ),
+        (
+            "regions:\n  - us-east-1\nbacalhau:\n  orchestrators: # oo\n  - nats://192.0.2.1:4222 # n\n# end\n",
+            "bacalhau.orchestrators",
+            '["nats://192.0.2.9:4222"]',
+            "regions:\n  - us-east-1\nbacalhau:\n  orchestrators: [nats://192.0.2.9:4222] # oo\n# end\n",
+        ),
+        (
+            'instance: {additional_commands: "a\n\n  b", root_volume_gib: 20}\n',
+            "instance.root_volume_gib",
+            "30",
+            'instance: {additional_commands: "a\n\n  b", root_volume_gib: 30}\n',
+        ),
+        (
+            "{\n  # c1\n  nodes: 4, # how many\n  regions: [us-east-1],  # where\n}\n",
+            "nodes",
+            "5",
+            "{\n  # c1\n  nodes: 5, # how many\n  regions: [us-east-1],  # where\n}\n",
+        ),
+        (
+            "regions: [us-east-1, # e\n  us-west-2, # w\n]\ninstance_types: [\n  t3.medium,\n  # more\n  t3a.medium ]\n",
+            "instance_types",
+            "[m5.large]",
+            "regions: [us-east-1, # e\n  us-west-2, # w\n]\n# more\ninstance_types: [m5.large]\n",
+        ),
+    ],
+)
+def test_a_value_is_replaced_where_it_is(text: str, key: str, value: str, after: str) -> None:
+    """Two indentations of lists, flow style over several lines: a round trip would move or refuse what nobody changed."""
+    assert set_values(text, {key: value}) == after
 
 
 @pytest.mark.parametrize(
@@ -294,14 +340,14 @@ def test_a_one_key_edit_of_any_file_is_one_change(text: str, key: str, data: st.
     assert after.startswith("\ufeff") == text.startswith("\ufeff")
     assert ("\r\n" in text) <= (after.count("\r\n") == after.count("\n"))
     change = changes(text, after)
-    gone = [line[1:] for line in change if line[0] == "-"]
+    removed = [line[1:] for line in change if line[0] == "-"]
     come = [line[1:] for line in change if line[0] == "+"]
     lines = {_line_of(line) for line in come}
-    assert len(lines - {_line_of(line) for line in gone}) <= 1
+    assert len(lines - {_line_of(line) for line in removed}) <= 1
     if not isinstance(old, list | dict):
-        assert len(gone) <= 2  # with the last line's end, where the file has no final newline
-    if gone and not isinstance(old, list | dict):
-        for line in gone:
+        assert len(removed) <= 2  # with the last line's end, where the file has no final newline
+    if removed and not isinstance(old, list | dict):
+        for line in removed:
             comment = line.partition(" #")[2].strip()
             assert comment in after
 
@@ -314,10 +360,10 @@ def test_a_choice_in_any_file_loses_no_line(text: str, names: list[str]) -> None
     before = parse_yaml(text).data
     assert isinstance(before, dict)
     assert parse_yaml(after).data == {**before, "regions": names}
-    kept = after.removeprefix("\ufeff").splitlines()
+    lines = after.removeprefix("\ufeff").splitlines()
     for line in text.removeprefix("\ufeff").splitlines():
         if "#" in line:
-            assert line in kept or f"# {line}" in kept
+            assert line in lines or f"# {line}" in lines
 
 
 def test_every_commented_line_of_the_template_takes_its_value() -> None:
@@ -341,3 +387,20 @@ def test_every_commented_line_of_the_template_takes_its_value() -> None:
 def test_writing_the_same_value_again_changes_nothing(tmp_path: Path) -> None:
     text = set_values(template(), {"nodes": 5, "cluster.tag_value": "blue"})
     assert set_values(text, {"nodes": 5, "cluster.tag_value": "blue"}) == text
+
+
+def test_a_mapping_is_set_from_text() -> None:
+    """The type of labels is a list of types in the schema, which no set can hold."""
+    assert set_values("nodes: 2\n", {"bacalhau.labels": "{a: b}"}) == "nodes: 2\nbacalhau: {labels: {a: b}}\n"
+
+
+def test_an_anchor_that_would_be_lost_is_refused() -> None:
+    text = "instance_types: &t [t3.medium]\nregions: {us-east-1: {instance_types: *t}}\n"
+    with pytest.raises(UserError, match="without touching other keys"):
+        set_block(text, {"instance_types": None, "requirements": {"vcpus": "2.."}})
+
+
+def test_a_password_in_an_address_is_not_quoted(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as refused:
+        set_values("nodes: 2\n", {"bacalhau.api.host": "http://user:top-secret@127.0.0.1:1"})
+    assert "top-secret" not in f"{refused.value.what} {refused.value.details} {refused.value.hint}"

@@ -119,19 +119,19 @@ ENVIRON = {"HOME": "/home/me", "TWO_LINES": "a\nb"}
 
 
 def test_a_mistake_is_one_line_with_its_place(refused: Refusal, snapshot: SnapshotAssertion) -> None:
-    told = {}
+    problems = {}
     for text in BAD:
         error = refused(text, environ=ENVIRON)
         assert error.exit_code is ExitCode.USAGE
-        told[text] = list(error.details)
-    assert told == snapshot
+        problems[text] = list(error.details)
+    assert problems == snapshot
 
 
 def test_a_mistake_is_told_once(refused: Refusal) -> None:
     for text in BAD:
         error = refused(text, environ=ENVIRON)
-        told = [line.split(":", 3)[:3] for line in error.details]
-        assert len(told) == len({tuple(place) for place in told}), error.details
+        places = [line.split(":", 3)[:3] for line in error.details]
+        assert len(places) == len({tuple(place) for place in places}), error.details
 
 
 def test_all_mistakes_come_at_once_in_the_order_of_the_file(refused: Refusal) -> None:

@@ -148,8 +148,8 @@ def test_every_key_of_the_tables_is_moved_named_or_refused(parent: str) -> None:
         path = (*filter(None, [parent]), key)
         for value in (True, False, "x", None):
             data = {parent: {key: value}} if parent else {key: value}
-            done = legacy_formats.convert(data)
-            assert path in [where for where, _ in (*done.notes, *done.problems)], path
+            result = legacy_formats.convert(data)
+            assert path in [where for where, _ in (*result.notes, *result.problems)], path
 
 
 def test_the_old_total_was_a_ceiling(loading: Load) -> None:

@@ -174,9 +174,11 @@ def test_secrets_are_never_shown(loading: Load) -> None:
         "bacalhau: {token: tok-abc, api: {key_env: KEY}}\ninstance: {files: [{path: /a, content: file-abc}]}"
     )
     loaded = loading(text, environ={"KEY": "key-abc"})
-    told = repr(loaded.spec.bacalhau) + repr(shown_values(loaded)) + repr(loaded.notes) + repr(loaded.sources)
-    assert "tok-abc" not in told
-    assert "key-abc" not in told
+    shown_text = (
+        repr(loaded.spec.bacalhau) + repr(shown_values(loaded)) + repr(loaded.notes) + repr(loaded.sources)
+    )
+    assert "tok-abc" not in shown_text
+    assert "key-abc" not in shown_text
     assert loaded.spec.bacalhau.token is not None
     assert loaded.spec.bacalhau.token.reveal() == "tok-abc"
 
@@ -283,8 +285,8 @@ def test_whatever_the_bytes_loading_ends_in_a_spec_or_one_error(raw: bytes, tmp_
 
 def test_only_this_package_imports_the_libraries() -> None:
     code = "import sys, bacalhau_spot.core.launch.plan, bacalhau_spot.errors; print({'pydantic', 'ruamel'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"
 
 
 def test_a_byte_order_mark_moves_no_column_and_stays(refused: Refusal, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def _shape(service: str, name: str) -> dict[str, object]:
 
 
 def _in_tag(text: str) -> bool:
-    return all(unicodedata.category(one)[0] in "LZN" or one in _TAG_SIGNS for one in text)
+    return all(unicodedata.category(character)[0] in "LZN" or character in _TAG_SIGNS for character in text)
 
 
 def test_the_models_rules_for_tags_are_those_that_are_tested_here() -> None:
@@ -120,7 +120,7 @@ def test_the_groups_description_is_one_that_ec2_takes() -> None:
 )
 def test_what_aws_would_refuse_is_refused_with_its_place(refused: Refusal, text: str, line: str) -> None:
     """F15, F16 (EC2 API reference, MaxPrice: more than $0.001), F17."""
-    assert [found for found in refused(text).details if found.startswith(f"config.yaml:{line}")]
+    assert [detail for detail in refused(text).details if detail.startswith(f"config.yaml:{line}")]
 
 
 def test_a_price_just_above_the_least_and_a_small_budget_are_taken(loading: Load) -> None:

@@ -132,8 +132,8 @@ def test_setting_a_key_changes_that_key_only(before: str, key: str, value: objec
     [
         ("nodse", 1, "there is no configuration key `nodse`"),
         ("cluster.tagkey", 1, "there is no configuration key `cluster.tagkey`"),
-        ("nodes", "-1", "the configuration config.yaml has a problem"),
-        ("nodes", "[", "the configuration config.yaml has a problem"),
+        ("nodes", "-1", "a new value is invalid"),
+        ("nodes", "[", "a new value is invalid"),
     ],
 )
 def test_setting_what_is_not_allowed_is_refused(key: str, value: object, words: str) -> None:

@@ -25,21 +25,21 @@ BOTOCORE = {
 
 def test_every_region_of_botocore_is_known() -> None:
     """When this fails after an update of botocore, add what is new to the table."""
-    ours = {partition.id: set(partition.regions) for partition in PARTITIONS}
+    regions_by_partition = {partition.id: set(partition.regions) for partition in PARTITIONS}
     theirs = {
         name: {region for region in row["regions"] if not region.startswith("aws")}
         for name, row in BOTOCORE.items()
     }
-    assert ours == theirs
+    assert regions_by_partition == theirs
 
 
-@pytest.mark.parametrize("partition", PARTITIONS, ids=lambda one: one.id)
+@pytest.mark.parametrize("partition", PARTITIONS, ids=lambda part: part.id)
 def test_domains_and_home(partition: object) -> None:
     """The suffixes under which a partition's endpoints lie, and the region that answers for all."""
-    for one in PARTITIONS:
-        outputs = BOTOCORE[one.id]["outputs"]
-        assert one.domains == (outputs["dnsSuffix"], outputs["dualStackDnsSuffix"])
-        assert one.home == outputs["implicitGlobalRegion"]
+    for partition_row in PARTITIONS:
+        outputs = BOTOCORE[partition_row.id]["outputs"]
+        assert partition_row.domains == (outputs["dnsSuffix"], outputs["dualStackDnsSuffix"])
+        assert partition_row.home == outputs["implicitGlobalRegion"]
 
 
 def test_a_region_newer_than_the_table() -> None:
@@ -52,12 +52,12 @@ def test_a_region_newer_than_the_table() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"),
+    ("typed", "expected"),
     [("us-esat-1", "us-east-1"), ("eu-wset-1", "eu-west-1"), ("us-east1", "us-east-1"), ("nowhere", "")],
 )
-def test_what_was_meant(typed: str, meant: str) -> None:
+def test_what_was_meant(typed: str, expected: str) -> None:
     """`us-esat-1` was taken for us-west-1."""
-    assert closest_region(typed, COMMERCIAL.regions) == meant
+    assert closest_region(typed, COMMERCIAL.regions) == expected
 
 
 def test_a_region_of_another_partition_is_no_mistyped_one() -> None:

@@ -29,7 +29,7 @@ from bacalhau_spot.errors import ExitCode
 
 
 @pytest.mark.parametrize(
-    ("codes", "told"),
+    ("codes", "expected"),
     [
         (["InsufficientInstanceCapacity", "UnauthorizedOperation"], "UnauthorizedOperation"),
         (["InsufficientInstanceCapacity", "MaxSpotInstanceCountExceeded"], "MaxSpotInstanceCountExceeded"),
@@ -39,10 +39,10 @@ from bacalhau_spot.errors import ExitCode
         (["RequestExpired", "UnauthorizedOperation"], "RequestExpired"),
     ],
 )
-def test_of_several_errors_the_worst_fault_is_told(codes: list[str], told: str) -> None:
+def test_of_several_errors_the_worst_fault_is_told(codes: list[str], expected: str) -> None:
     """It is a capacity problem only if all of them are."""
-    assert most_severe(codes) == told
-    assert most_severe(reversed(codes)) == told
+    assert most_severe(codes) == expected
+    assert most_severe(reversed(codes)) == expected
 
 
 def test_credentials_and_permission_have_their_own_exit_code() -> None:
@@ -118,8 +118,8 @@ def test_what_dies_with_its_owner_is_given_the_time_to() -> None:
     volume = Resource(kind=ResourceKind.VOLUME, id="vol-1", region="r", state="available")
     assert deletable([volume], scanned=()) == ()
     assert deletable([volume], scanned={ResourceKind.VOLUME}) == (volume,)
-    held = Resource(kind=ResourceKind.INTERFACE, id="eni-1", region="r", state="in-use")
-    assert deletable([held], scanned={ResourceKind.INTERFACE}) == ()
+    resource = Resource(kind=ResourceKind.INTERFACE, id="eni-1", region="r", state="in-use")
+    assert deletable([resource], scanned={ResourceKind.INTERFACE}) == ()
 
 
 def test_what_is_ending_is_not_asked_to_end_again() -> None:
@@ -187,9 +187,9 @@ def test_names_fit_every_kind_of_aws_name(value: str, key: str) -> None:
 
 
 @given(st.text(max_size=64), st.text(max_size=64))
-def test_distinct_clusters_have_distinct_names(one: str, other: str) -> None:
+def test_distinct_clusters_have_distinct_names(first: str, other: str) -> None:
     """Even where their values look alike once only letters are left."""
-    assert (slug(Naming(tag_value=one)) == slug(Naming(tag_value=other))) == (one == other)
+    assert (slug(Naming(tag_value=first)) == slug(Naming(tag_value=other))) == (first == other)
 
 
 @given(st.integers(1, 50), st.floats(0, 0.999))

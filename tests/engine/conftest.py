@@ -18,10 +18,10 @@ __all__ = ["cloud", "sandbox", "sandbox_server"]
 @pytest.fixture(scope="module")
 def cloud(sandbox_server: Any) -> Iterator[Aws]:
     """The way to the sandbox: made once, because making clients is most of the time that these tests take."""
-    made = Aws(
+    aws = Aws(
         AwsConnection(
             endpoint_url=sandbox_server.url, access_key_id=ACCESS_KEY_ID, secret_access_key=SECRET_ACCESS_KEY
         )
     )
-    yield made
-    made.close()
+    yield aws
+    aws.close()

@@ -31,18 +31,18 @@ class Source:
     """Serves a text for each address, and notes what it is asked for."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.requests: list[str] = []
 
     async def digest(self, url: str) -> str:
-        self.asked.append(url)
+        self.requests.append(url)
         return hashlib.sha256(url.encode()).hexdigest()
 
 
 def sums(
     spec: BacalhauSpec, source: Any, *, memory: Cache | None = None, url: str | None = None
 ) -> dict[Arch, str]:
-    found = with_sums(spec, BOTH, source=ArchiveSource(source.digest, url), memory=memory or NullCache())
-    return dict(asyncio.run(found).sha256)
+    completed = with_sums(spec, BOTH, source=ArchiveSource(source.digest, url), memory=memory or NullCache())
+    return dict(asyncio.run(completed).sha256)
 
 
 def test_each_architecture_in_use_is_fetched_once_and_kept(tmp_path: Path) -> None:
@@ -50,31 +50,33 @@ def test_each_architecture_in_use_is_fetched_once_and_kept(tmp_path: Path) -> No
     source, spec = Source(), BacalhauSpec(download_url="https://o/{version}/{arch}")
     memory = FileCache(tmp_path / "state", clock=RealClock())
     first = sums(spec, source, memory=memory)
-    assert source.asked == ["https://o/v1.9.3/arm64", "https://o/v1.9.3/amd64"]
+    assert source.requests == ["https://o/v1.9.3/arm64", "https://o/v1.9.3/amd64"]
     assert sums(spec, source, memory=FileCache(tmp_path / "state", clock=RealClock())) == first
-    assert len(source.asked) == 2
+    assert len(source.requests) == 2
     assert (tmp_path / "state" / "cache" / "archives.json").stat().st_mode & 0o777 == 0o600
     sums(BacalhauSpec(version="v1.9.2", download_url=spec.download_url), source, memory=memory)
-    assert len(source.asked) == 4
+    assert len(source.requests) == 4
 
 
 def test_a_given_sum_is_not_fetched() -> None:
     source = Source()
-    found = sums(BacalhauSpec(sha256=((Arch.X86_64, "ab" * 32),), download_url="https://o/{arch}"), source)
-    assert found[Arch.X86_64] == "ab" * 32
-    assert source.asked == ["https://o/arm64"]
+    completed = sums(
+        BacalhauSpec(sha256=((Arch.X86_64, "ab" * 32),), download_url="https://o/{arch}"), source
+    )
+    assert completed[Arch.X86_64] == "ab" * 32
+    assert source.requests == ["https://o/arm64"]
 
 
 def test_the_address_to_look_at_may_be_another() -> None:
     source = Source()
     sums(BacalhauSpec(), source, url="http://127.0.0.1:9/{version}/{arch}")
-    assert source.asked[0] == "http://127.0.0.1:9/v1.9.3/arm64"
+    assert source.requests[0] == "http://127.0.0.1:9/v1.9.3/arm64"
 
 
 def test_without_verification_nothing_is_fetched() -> None:
     source = Source()
     assert sums(BacalhauSpec(verify_archive=False), source) == {}
-    assert source.asked == []
+    assert source.requests == []
 
 
 def test_a_sum_that_cannot_be_found_out_is_an_error_with_both_ways_out() -> None:
@@ -117,9 +119,9 @@ def test_a_types_name_has_its_architecture(name: str, arch: Arch) -> None:
 
 def test_only_a_whole_gzip_archive_has_a_sum() -> None:
     """T8: a sign-in page or a cut download must not become the sum that every node is held to."""
-    whole = gzip.compress(b"x" * 10)
-    assert served(whole) == hashlib.sha256(whole).hexdigest()
-    for body, length in ((b"<html>", 6), (b"", 0), (whole[:9], len(whole))):
+    archive_bytes = gzip.compress(b"x" * 10)
+    assert served(archive_bytes) == hashlib.sha256(archive_bytes).hexdigest()
+    for body, length in ((b"<html>", 6), (b"", 0), (archive_bytes[:9], len(archive_bytes))):
         with pytest.raises(FetchError):
             served(body, length=length)
 
@@ -136,5 +138,5 @@ def served(body: bytes, *, length: int | None = None) -> str:
 def test_the_sandbox_serves_an_archive_whose_sum_does_not_change(sandbox: Any) -> None:
     """get.bacalhau.org serves one archive for a version and architecture; so does the sandbox, on loopback."""
     url = f"{sandbox.url}/_sandbox/archive/v1.9.3/"
-    found = [asyncio.run(archive.digest(f"{url}{arch}")) for arch in ("amd64", "amd64", "arm64")]
-    assert found[0] == found[1] != found[2]
+    digests = [asyncio.run(archive.digest(f"{url}{arch}")) for arch in ("amd64", "amd64", "arm64")]
+    assert digests[0] == digests[1] != digests[2]

@@ -23,7 +23,7 @@ class Calls:
 
     def __init__(self, *answers: FleetResult) -> None:
         self.answers = list(answers)
-        self.asked: list[FleetRequest] = []
+        self.requests: list[FleetRequest] = []
         self.now_s = 0.0
         self.clock = SimpleNamespace(monotonic_s=lambda: self.now_s)
         self.cloud = SimpleNamespace(launch=self._launch, fleet=self._fleet)
@@ -39,7 +39,7 @@ class Calls:
         self.now_s += seconds
 
     async def _launch(self, _region: str, request: FleetRequest) -> FleetResult:
-        self.asked.append(request)
+        self.requests.append(request)
         return self.answers.pop(0)
 
     async def _fleet(self, _region: str, _fleet_id: str) -> None:
@@ -70,7 +70,7 @@ def test_lag_refused_by_each_pool_is_asked_again(code: str) -> None:
     lag = tuple(PoolError("t3.medium", zone, code, "does not exist") for zone in ("us-east-1a", "us-east-1b"))
     calls = Calls(FleetResult("fleet-1", pool_errors=(*lag, UNFULFILLABLE)), GRANTED)
     assert answer(calls) == GRANTED
-    assert [one.client_token for one in calls.asked] == ["token-1", "token-2"]
+    assert [request.client_token for request in calls.requests] == ["token-1", "token-2"]
 
 
 def test_a_fresh_profile_beside_other_refusals_is_asked_again() -> None:
@@ -85,4 +85,4 @@ def test_lag_beside_a_real_refusal_is_an_answer() -> None:
     result = FleetResult("fleet-1", pool_errors=(lag, NOTHING_LEFT, UNFULFILLABLE))
     calls = Calls(result)
     assert answer(calls) == result
-    assert len(calls.asked) == 1
+    assert len(calls.requests) == 1

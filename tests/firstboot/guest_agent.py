@@ -31,10 +31,10 @@ FILES = [
 
 
 def run(*command: str) -> list[Any]:
-    done = subprocess.run(
+    result = subprocess.run(
         command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120
     )
-    return [done.returncode, done.stdout.strip()[-400:]]
+    return [result.returncode, result.stdout.strip()[-400:]]
 
 
 def about(path: str) -> object:
@@ -65,9 +65,9 @@ def containers() -> dict[str, Any]:
     web = subprocess.Popen(
         [sys.executable, "-m", "http.server", "2345"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    found = {"bridge": fetch(), "host": fetch("--network", "host")}
+    replies = {"bridge": fetch(), "host": fetch("--network", "host")}
     # Past the timeout of wget as well: a connection by hand, as root, in the host's network.
-    found["netcat"] = run(
+    replies["netcat"] = run(
         "docker",
         "run",
         "--rm",
@@ -82,7 +82,7 @@ def containers() -> dict[str, Any]:
         "80",
     )
     web.terminate()
-    return found
+    return replies
 
 
 def token_seen() -> list[str]:

@@ -31,7 +31,7 @@ class Machine:
     def console(self) -> str:
         return self._console.read_text("utf-8", errors="replace") if self._console.exists() else ""
 
-    def said(self) -> list[tuple[str, str]]:
+    def phases(self) -> list[tuple[str, str]]:
         """(phase, detail), in order."""
         return [(phase, (detail or "").strip()) for _, phase, detail in _LINE.findall(self.console())]
 
@@ -39,9 +39,9 @@ class Machine:
         """The detail of a phase, once it is on the console."""
         until = time.monotonic() + seconds
         while time.monotonic() < until and self.process.poll() is None:
-            found = [detail for name, detail in self.said() if name == phase]
-            if found:
-                return found[-1]
+            details = [detail for name, detail in self.phases() if name == phase]
+            if details:
+                return details[-1]
             time.sleep(0.5)
         raise AssertionError(f"no `{phase}` within {seconds} s\n{self.console()[-6000:]}")
 

@@ -85,8 +85,8 @@ class Ec2:
                     return
                 version, _, path = self.path.lstrip("/").partition("/")
                 known = version in {"latest", "2021-03-23", "2016-09-02", "2009-04-04"}
-                found = ec2.look(path) if known else None
-                self._answer(404 if found is None else 200, found or b"")
+                document = ec2.look(path) if known else None
+                self._answer(404 if document is None else 200, document or b"")
 
             def _answer(self, code: int, body: bytes) -> None:
                 self.send_response(code)

@@ -39,26 +39,26 @@ def made_older(status: str, names: set[str]) -> tuple[str, int]:
     """Dpkg's status with these packages one version back, and how many they are."""
     stanzas = status.split("\n\n")
     versions = set()
-    held = 0
+    held_back = 0
     for number, stanza in enumerate(stanzas):
         name, version = _NAME.search(stanza), _VERSION.search(stanza)
         if name and version and name[1] in names:
             stanzas[number] = _VERSION.sub(f"Version: {version[1]}{OLDER}", stanza)
             versions.add(version[1])
-            held += 1
+            held_back += 1
     text = "\n\n".join(stanzas)
     # Packages of one source want each other in exactly their version.
     for exact in versions:
         text = re.sub(rf"(\([<>]?= {re.escape(exact)})\)", rf"\1{OLDER})", text)
-    return text, held
+    return text, held_back
 
 
 def main() -> None:
     root = Path(sys.argv[1])
     status = root / "var/lib/dpkg/status"
-    text, held = made_older(status.read_text("utf-8"), published_since(root))
+    text, held_back = made_older(status.read_text("utf-8"), published_since(root))
     status.write_text(text, "utf-8")
-    print(f"{held} packages count as not upgraded", file=sys.stderr)  # noqa: T201 -- its report
+    print(f"{held_back} packages count as not upgraded", file=sys.stderr)  # noqa: T201 -- its report
 
 
 if __name__ == "__main__":

@@ -61,17 +61,17 @@ def archive(program: bytes) -> bytes:
 @contextlib.contextmanager
 def orchestrator() -> Iterator[int]:
     """Takes connections and keeps them."""
-    kept: list[socket.socket] = []
+    sockets: list[socket.socket] = []
 
     def accept(server: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while True:
-                kept.append(server.accept()[0])
+                sockets.append(server.accept()[0])
 
     server = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=accept, args=(server,), daemon=True).start()
     yield server.getsockname()[1]
-    for each in (server, *kept):
+    for each in (server, *sockets):
         each.close()
 
 
@@ -123,15 +123,15 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boot]:
         ec2.served["bacalhau_v1.9.3_amd64.tar.gz"] = program
         try:
             with boot(image(), console) as machine:
-                found = Boot(ec2, machine)
+                machine_boot = Boot(ec2, machine)
                 machine.wait_for("joined", seconds=BOOT_S)
-                found.joined_after = time.monotonic() - machine.began
-                _interrupt(found)
-                yield found
+                machine_boot.joined_after = time.monotonic() - machine.began
+                _interrupt(machine_boot)
+                yield machine_boot
         finally:
             ec2.close()
-            if kept := os.environ.get("BACALHAU_SPOT_CONSOLE"):
-                Path(kept).write_bytes(console.read_bytes())
+            if console_path := os.environ.get("BACALHAU_SPOT_CONSOLE"):
+                Path(console_path).write_bytes(console.read_bytes())
 
 
 def _interrupt(booted: Boot) -> None:
@@ -148,7 +148,7 @@ def _interrupt(booted: Boot) -> None:
 
 
 def test_every_phase_is_on_the_console_in_order(booted: Boot) -> None:
-    phases = [phase for phase, _ in booted.machine.said()]
+    phases = [phase for phase, _ in booted.machine.phases()]
     assert phases == [
         "packages",
         "docker",
@@ -162,10 +162,10 @@ def test_every_phase_is_on_the_console_in_order(booted: Boot) -> None:
         "stopping",
         "stopped",
     ]
-    said = dict(booted.machine.said())
-    assert said["start"].startswith(f"{NAME}, Bacalhau v1.9.3, archive sha256 ")
-    assert said["failed"].startswith("additional_commands ended with 5")
-    assert said["joined"].endswith("engines docker wasm")
+    phase_details = dict(booted.machine.phases())
+    assert phase_details["start"].startswith(f"{NAME}, Bacalhau v1.9.3, archive sha256 ")
+    assert phase_details["failed"].startswith("additional_commands ended with 5")
+    assert phase_details["joined"].endswith("engines docker wasm")
 
 
 def test_bacalhau_is_started_with_what_was_configured(booted: Boot) -> None:
@@ -254,9 +254,9 @@ def test_containers_cannot_read_the_metadata_and_can_reach_the_rest(booted: Boot
 
 
 def test_the_interruption_cordons_waits_and_leaves_in_time(booted: Boot) -> None:
-    said = dict(booted.machine.said())
-    assert said["interrupted"].startswith("terminate in ")
-    assert said["stopping"] == "unfinished executions: 0"
+    phases = dict(booted.machine.phases())
+    assert phases["interrupted"].startswith("terminate in ")
+    assert phases["stopping"] == "unfinished executions: 0"
     assert booted.note("left") == {"draining": True}
     assert booted.interrupted_after < 90
 

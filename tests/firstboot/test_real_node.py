@@ -53,22 +53,22 @@ def spec(port: int) -> ClusterSpec:
 
 
 def test_the_orchestrator_lists_the_node_until_it_is_interrupted(tmp_path: Path) -> None:
-    with orchestrator(tmp_path) as there:
-        ec2 = Ec2(render(spec(there.nats), region="us-east-1"))
+    with orchestrator(tmp_path) as orchestrator_process:
+        ec2 = Ec2(render(spec(orchestrator_process.nats), region="us-east-1"))
         ec2.served["program"] = archive()
         try:
             with boot(image(), tmp_path / "console") as machine:
                 assert "docker" in machine.wait_for("joined", seconds=BOOT_S)
-                found = until("the node is connected", there.connected)
-                assert "docker" in found["Info"]["ComputeNodeInfo"]["ExecutionEngines"]
-                assert found["Info"]["Labels"]["zone"] == "us-east-1a"
-                assert found["Info"]["NodeID"] == NODE
+                node = until("the node is connected", orchestrator_process.connected)
+                assert "docker" in node["Info"]["ComputeNodeInfo"]["ExecutionEngines"]
+                assert node["Info"]["Labels"]["zone"] == "us-east-1a"
+                assert node["Info"]["NodeID"] == NODE
                 ends = dt.datetime.now(tz=dt.UTC) + dt.timedelta(seconds=120)
                 notice = {"action": "terminate", "time": ends.strftime("%Y-%m-%dT%H:%M:%SZ")}
                 ec2.values["meta-data/spot/instance-action"] = json.dumps(notice).encode()
                 machine.wait_for("stopped", seconds=120)
                 began = time.monotonic()
-                until("the node has left", lambda: not there.connected())
+                until("the node has left", lambda: not orchestrator_process.connected())
                 # A node that says goodbye is gone at once; one that is killed is missed after a minute.
                 assert time.monotonic() - began < 10
         finally:

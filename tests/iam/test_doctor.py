@@ -73,8 +73,8 @@ def ports() -> Iterator[tuple[int, int]]:
 def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """A key pair of OpenSSH's making, with a passphrase: the pair is told all the same."""
     path = tmp_path_factory.mktemp("keys") / "key"
-    made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "passphrase", "-f", str(path)]
-    subprocess.run(made, check=True)
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "passphrase", "-f", str(path)]
+    subprocess.run(command, check=True)
     return path.read_text(), path.with_suffix(".pub").read_text()
 
 
@@ -131,14 +131,16 @@ def test_all_is_well(sandbox: Any, well: CliRunner) -> None:
     """Nothing fails, nothing is made, and the form is published."""
     sandbox.settings.spot_vcpu_quota = {"*": 64}
     before = sandbox.leftovers()
-    done = well("doctor", "-o", "json")
-    assert done.code == 0, done.stdout
-    assert {one["check"] for one in done.data["findings"]} == {check.value for check in AccountCheck}
-    assert [one for one in done.data["findings"] if one["status"] != "PASS"] == []
-    contract("doctor", done.data)
+    result = well("doctor", "-o", "json")
+    assert result.code == 0, result.stdout
+    assert {finding["check"] for finding in result.data["findings"]} == {
+        check.value for check in AccountCheck
+    }
+    assert [finding for finding in result.data["findings"] if finding["status"] != "PASS"] == []
+    contract("doctor", result.data)
     assert sandbox.leftovers() == before
-    made = [call for _, call, outcome in sandbox.world.calls if "Create" in call and outcome == "ok"]
-    assert made == []
+    calls = [call for _, call, outcome in sandbox.world.calls if "Create" in call and outcome == "ok"]
+    assert calls == []
 
 
 class Case(NamedTuple):
@@ -276,7 +278,7 @@ CASES = [
         "us-west-2: could not be checked: DescribeSpotPriceHistory: InternalError",
         "",
         {"faults": [{"match": "ec2:DescribeSpotPriceHistory", "code": "InternalError", "status": 500}]},
-        code=0,
+        code=1,  # the check of `create` fails, as `create` does
     ),
     Case(C.MARKET, F, "no enabled region offers", "instance_types", change=NOWHERE, code=1),
     Case(
@@ -366,7 +368,7 @@ CASES = [
         "",
         change=("7f3a9c5e1b", "yourco-prod-7f3a9c5e1b"),
     ),
-    Case(C.TOKEN, W, "none is configured", "token_file", change=("  token: 7f3a9c5e1b\n", "")),
+    Case(C.TOKEN, W, "no token is configured", "token_file", change=("  token: 7f3a9c5e1b\n", "")),
     Case(C.ORCHESTRATOR, W, "is unreachable from this machine (connection refused)", "firewall", do="deaf"),
     Case(C.ORCHESTRATOR, F, "no orchestrator is configured", "configure --set", do="no orchestrator", code=1),
     Case(C.ORCHESTRATOR, F, " failed", "", do="deaf api", code=1),
@@ -394,16 +396,20 @@ def test_what_is_wrong_is_told(sandbox: Any, well: CliRunner, ports: tuple[int, 
         )
         change(well, case.change[0], case.change[1].replace("AMI", image))
     disturb(sandbox, well, case.do, ports)
-    done = well("doctor", "-o", "json")
-    found = [
-        one for one in done.data["findings"] if one["check"] == case.check and one["status"] == case.mark
+    result = well("doctor", "-o", "json")
+    findings = [
+        finding
+        for finding in result.data["findings"]
+        if finding["check"] == case.check and finding["status"] == case.mark
     ]
-    assert [one for one in found if case.says in one["message"] and case.fix in one["hint"]], done.stdout
+    assert [
+        finding for finding in findings if case.says in finding["message"] and case.fix in finding["hint"]
+    ], result.stdout
     if case.code is not None:
-        assert done.code == case.code
-        assert bool(done.envelope["errors"]) == bool(case.code)
-    elif not any(one["status"] == "FAIL" for one in done.data["findings"]):
-        assert done.code == 0
+        assert result.code == case.code
+        assert bool(result.envelope["errors"]) == bool(case.code)
+    elif not any(finding["status"] == "FAIL" for finding in result.data["findings"]):
+        assert result.code == 0
 
 
 def test_no_version_is_looked_for_where_none_is_published(
@@ -412,8 +418,12 @@ def test_no_version_is_looked_for_where_none_is_published(
     """A7: it warned on every run that pip finds no package of that name."""
     monkeypatch.setattr(project, "PACKAGE", "")
     tools(well, pip="exit 1")
-    found = [one for one in well("doctor", "-o", "json").data["findings"] if one["check"] == C.VERSION]
-    assert [(one["status"], one["message"]) for one in found] == [(CheckStatus.PASS, __version__)]
+    findings = [
+        finding for finding in well("doctor", "-o", "json").data["findings"] if finding["check"] == C.VERSION
+    ]
+    assert [(finding["status"], finding["message"]) for finding in findings] == [
+        (CheckStatus.PASS, __version__)
+    ]
 
 
 def test_left_to_auto_the_choice_is_made_and_held_against_the_quotas(sandbox: Any, well: CliRunner) -> None:
@@ -422,17 +432,17 @@ def test_left_to_auto_the_choice_is_made_and_held_against_the_quotas(sandbox: An
     change(well, "regions: [us-west-2]", "regions: {auto: {count: 2}}")
     change(well, "nodes: 2", "nodes: 4")
     plan = well("create", "--dry-run", "-o", "json").data
-    planned = [one["region"] for one in plan["plan"]["regions"]]
-    done = well("doctor", "-o", "json")
-    assert done.code == 0, done.stdout
-    told = {
-        (one["check"], one["message"].split(":")[0])
-        for one in done.data["findings"]
-        if one["status"] == "PASS"
+    planned = [finding["region"] for finding in plan["plan"]["regions"]]
+    result = well("doctor", "-o", "json")
+    assert result.code == 0, result.stdout
+    messages = {
+        (finding["check"], finding["message"].split(":")[0])
+        for finding in result.data["findings"]
+        if finding["status"] == "PASS"
     }
     for region in planned:
-        assert {("offers", region), ("quotas", region)} <= told
-    (where,) = [one["message"] for one in done.data["findings"] if one["check"] == "regions"]
+        assert {("offers", region), ("quotas", region)} <= messages
+    (where,) = [finding["message"] for finding in result.data["findings"] if finding["check"] == "regions"]
     assert where.startswith(f"{', '.join(sorted(planned))} chosen now, of ")
     sandbox.settings.spot_vcpu_quota = {"*": 2}
     assert well("doctor").code == 1
@@ -491,26 +501,26 @@ def test_one_look_that_breaks_stops_no_other(sandbox: Any, well: CliRunner) -> N
     """A mistake of ours in one place is told there; all the rest is looked at."""
     sandbox.settings.spot_vcpu_quota = {"*": 64}
     sandbox.settings.faults = [{"match": "iam:*", "code": "InternalError", "status": 500}]
-    done = well("doctor", "-o", "json")
-    marks = {one["check"]: one["status"] for one in done.data["findings"]}
+    result = well("doctor", "-o", "json")
+    marks = {finding["check"]: finding["status"] for finding in result.data["findings"]}
     assert set(marks) == {check.value for check in AccountCheck}
     assert marks["spot role"] == marks["permissions"] == "WARN"
     assert marks["offers"] == marks["quotas"] == marks["orchestrator"] == "PASS"
-    assert done.code == 0
+    assert result.code == 0
 
 
 def test_for_people(sandbox: Any, well: CliRunner) -> None:
     """A line a finding, what to do below it; which failed is on stderr, too; the secret is in neither."""
     sandbox.settings.deny = ["ec2:CreateVpc"]
-    done = well("doctor")
-    assert done.code == DENIED
-    assert "PASS  clock " in done.stdout
-    assert "FAIL  permissions     1 action is not allowed" in done.stdout
-    assert "      ec2:CreateVpc in us-west-2: UnauthorizedOperation" in done.stdout
-    assert "1 failed" in done.stdout.splitlines()[-1]
-    assert "error: 1 of 16 checks failed: permissions\n" in done.stderr
-    assert "ec2:CreateVpc" not in done.stderr  # said once
-    assert "7f3a9c5e1b" not in done.stdout + done.stderr
+    result = well("doctor")
+    assert result.code == DENIED
+    assert "PASS  clock " in result.stdout
+    assert "FAIL  permissions     1 action is not allowed" in result.stdout
+    assert "      ec2:CreateVpc in us-west-2: UnauthorizedOperation" in result.stdout
+    assert "1 failed" in result.stdout.splitlines()[-1]
+    assert "error: 1 of 16 checks failed: permissions\n" in result.stderr
+    assert "ec2:CreateVpc" not in result.stderr  # said once
+    assert "7f3a9c5e1b" not in result.stdout + result.stderr
 
 
 def test_in_the_sandbox_the_configured_orchestrator_is_left_alone(
@@ -529,10 +539,10 @@ def test_in_the_sandbox_the_configured_orchestrator_is_left_alone(
     with socket.create_server(("127.0.0.1", 0)) as theirs:
         port = theirs.getsockname()[1]
         (well.folder / "config.yaml").write_text(CONFIG.format(port=port, api=port))
-        done = well("doctor", "--sandbox", "-o", "json")
+        result = well("doctor", "--sandbox", "-o", "json")
         theirs.setblocking(False)
         with pytest.raises(BlockingIOError):
             theirs.accept()
-    assert done.code == 0, done.stdout
-    (api,) = [one["message"] for one in done.data["findings"] if one["check"] == "orchestrator"]
+    assert result.code == 0, result.stdout
+    (api,) = [finding["message"] for finding in result.data["findings"] if finding["check"] == "orchestrator"]
     assert api == f"its API at {sandbox.url}/_sandbox/orchestrator answers, v1.9.3"

@@ -38,7 +38,7 @@ def policy(program: CliRunner, *commands: str) -> list[Document]:
     """As the program prints it: for these commands, or for all."""
     only = [word for name in commands for word in ("--command", name)]
     printed = program("iam-policy", "-o", "json", "--account", "000000000000", *only).data
-    return [one["document"] for one in printed["documents"]]
+    return [document["document"] for document in printed["documents"]]
 
 
 def without(documents: list[Document], *actions: str) -> list[Document]:
@@ -46,23 +46,25 @@ def without(documents: list[Document], *actions: str) -> list[Document]:
     less = copy.deepcopy(documents)
     for document in less:
         for statement in document["Statement"]:
-            statement["Action"] = [one for one in statement["Action"] if one not in actions]
+            statement["Action"] = [action for action in statement["Action"] if action not in actions]
     return less
 
 
 def beasts(sandbox: Any) -> ResourceFixture:
     """One of every kind of ours, where the policy can reach all of them: instances and the default group carry the tag."""
-    made = ResourceFixture(sandbox.client, "us-west-2", OURS, "bacalhau-beast").everything()
-    made.identities()
+    resources = ResourceFixture(sandbox.client, "us-west-2", OURS, "bacalhau-beast").everything()
+    resources.identities()
     ec2 = sandbox.client("ec2", "us-west-2")
-    instances = ec2.describe_instances(Filters=[{"Name": "vpc-id", "Values": [made.vpc]}])["Reservations"]
+    instances = ec2.describe_instances(Filters=[{"Name": "vpc-id", "Values": [resources.vpc]}])[
+        "Reservations"
+    ]
     default = ec2.describe_security_groups(
-        Filters=[{"Name": "vpc-id", "Values": [made.vpc]}, {"Name": "group-name", "Values": ["default"]}]
+        Filters=[{"Name": "vpc-id", "Values": [resources.vpc]}, {"Name": "group-name", "Values": ["default"]}]
     )["SecurityGroups"][0]["GroupId"]
-    ids = [one["InstanceId"] for group in instances for one in group["Instances"]]
-    ec2.create_tags(Resources=[*ids, default], Tags=made.list)
+    ids = [instance["InstanceId"] for group in instances for instance in group["Instances"]]
+    ec2.create_tags(Resources=[*ids, default], Tags=resources.list)
     sandbox.clock.advance(10)
-    return made
+    return resources
 
 
 def test_the_policy_suffices(sandbox: Any, user: CliRunner) -> None:
@@ -89,15 +91,15 @@ def test_the_policy_suffices(sandbox: Any, user: CliRunner) -> None:
         "explain",
         "iam-policy",
     }  # those ask AWS nothing
-    with stand_in() as there:
-        there.nodes = [cluster_node("i-0aaaaaaaaaaaaaaa1", region=REGION, cluster="bacalhau-aws-spot")]
+    with stand_in() as server:
+        server.nodes = [cluster_node("i-0aaaaaaaaaaaaaaa1", region=REGION, cluster="bacalhau-aws-spot")]
         path = user.folder / "config.yaml"
-        path.write_text(path.read_text() + f'  api: {{host: "{there.url}"}}\n')
+        path.write_text(path.read_text() + f'  api: {{host: "{server.url}"}}\n')
         run(sandbox, user, lines)
-        assert there.removals[0] == "bacalhau-i-0aaaaaaaaaaaaaaa1"
-    asked = {action for _, _, action in sandbox.world.evaluated}
-    assert asked - set(actions_of(policy(user))) == set()
-    assert len(asked) > 120
+        assert server.removals[0] == "bacalhau-i-0aaaaaaaaaaaaaaa1"
+    actions = {action for _, _, action in sandbox.world.evaluated}
+    assert actions - set(actions_of(policy(user))) == set()
+    assert len(actions) > 120
 
 
 def refusals(sandbox: Any) -> list[Any]:
@@ -110,11 +112,11 @@ def run(sandbox: Any, user: CliRunner, lines: tuple[list[str], ...]) -> None:
     for line in lines:
         # The checkup asks what all the others would be allowed.
         sandbox.settings.policies = policy(user) if line == ["doctor"] else policy(user, line[0])
-        done = user(*line)
+        result = user(*line)
         assert refusals(sandbox) == [], line
-        assert done.code in {0, 1} if line[0] in {"status", "doctor"} else done.code == 0, (
+        assert result.code in {0, 1} if line[0] in {"status", "doctor"} else result.code == 0, (
             line,
-            done.stderr[-2000:],
+            result.stderr[-2000:],
         )
 
 
@@ -143,9 +145,9 @@ def create_names(sandbox: Any, user: CliRunner) -> set[str]:
     for number, action in enumerate(sample(sorted(actions), every=3)):
         sandbox.settings.policies = without(another_cluster(user, f"c{number}"), action)
         sandbox.settings.service_roles = [] if action == FIRST_USE else ["spot.amazonaws.com"]
-        done = user("create", "--yes")
-        said = WORDS.get(action, action)
-        assert (done.code, said in done.stderr) == (4, True), (action, done.code, done.stderr)
+        result = user("create", "--yes")
+        operation = WORDS.get(action, action)
+        assert (result.code, operation in result.stderr) == (4, True), (action, result.code, result.stderr)
     return actions
 
 
@@ -159,17 +161,19 @@ def test_without_any_one_action_a_command_fails(sandbox: Any, user: CliRunner) -
     """A create names what it lacks; of what it does not ask for, the checkup names each, before it is missed."""
     named = create_names(sandbox, user)
     assert len(named) > 30
-    whole = policy(user)
-    rest = sorted(set(actions_of(whole)) - named - {ASKING})
+    complete = policy(user)
+    rest = sorted(set(actions_of(complete)) - named - {ASKING})
     for start in range(0, len(rest), AT_ONCE):
         some = rest[start : start + AT_ONCE]
-        sandbox.settings.policies = without(whole, *some)
-        done = user("doctor", "-o", "json")
-        lines = next(one["details"] for one in done.data["findings"] if one["check"] == "permissions")
-        assert (done.code, lines) == (4, some)
-    sandbox.settings.policies = without(whole, ASKING)
-    done = user("doctor")
-    assert (done.code, ASKING in done.stdout) == (4, True)
+        sandbox.settings.policies = without(complete, *some)
+        result = user("doctor", "-o", "json")
+        lines = next(
+            finding["details"] for finding in result.data["findings"] if finding["check"] == "permissions"
+        )
+        assert (result.code, lines) == (4, some)
+    sandbox.settings.policies = without(complete, ASKING)
+    result = user("doctor")
+    assert (result.code, ASKING in result.stdout) == (4, True)
 
 
 # Of what a choice of regions asks for: it does without, and the plan says what was not known.
@@ -188,17 +192,17 @@ def test_a_choice_of_regions_names_what_it_lacks(sandbox: Any, user: CliRunner) 
         sandbox.world.evaluated.clear()
         assert user(*line).code == 0
         assert refusals(sandbox) == [], line
-    asked = {action for _, _, action in sandbox.world.evaluated}
-    assert {"ec2:GetInstanceTypesFromInstanceRequirements", *UNKNOWN} < asked
-    for action in sorted(asked - SPARED):
+    actions = {action for _, _, action in sandbox.world.evaluated}
+    assert {"ec2:GetInstanceTypesFromInstanceRequirements", *UNKNOWN} < actions
+    for action in sorted(actions - SPARED):
         sandbox.settings.policies = without(policy(user), action)
         user.environ["XDG_STATE_HOME"] = str(user.folder / action)
-        done = user("create", "--dry-run")
+        result = user("create", "--dry-run")
         if action in UNKNOWN:
-            said = f"AWS refused {action.partition(':')[2]} (" in done.stdout
-            assert (done.code, said) == (0, True), (action, done.stdout)
-            done = user("doctor")
-        assert (done.code, action in done.stdout + done.stderr) == (4, True), (action, done.stderr)
+            denied = f"AWS refused {action.partition(':')[2]} (" in result.stdout
+            assert (result.code, denied) == (0, True), (action, result.stdout)
+            result = user("doctor")
+        assert (result.code, action in result.stdout + result.stderr) == (4, True), (action, result.stderr)
 
 
 def test_what_is_not_ours_cannot_be_touched_even_directly(sandbox: Any, user: CliRunner) -> None:
@@ -207,7 +211,7 @@ def test_what_is_not_ours_cannot_be_touched_even_directly(sandbox: Any, user: Cl
     theirs.network()
     theirs.launchers()
     ec2, iam = sandbox.client("ec2", "us-west-2"), sandbox.client("iam")
-    instance = theirs.made["instance"][0]  # type: ignore[index]  # a kind is a text
+    instance = theirs.resource_ids["instance"][0]  # type: ignore[index]  # a kind is a text
     iam.create_role(RoleName="theirs", AssumeRolePolicyDocument="{}", Path="/bacalhau-spot/theirs/")
     sandbox.client("sqs", "us-west-2").create_queue(QueueName="bacalhau-theirs")
     image = theirs.image_id()
@@ -234,16 +238,18 @@ def test_what_a_launcher_of_ours_launched_without_our_tag_is_named_and_stays(
     sandbox: Any, user: CliRunner
 ) -> None:
     """Neither its protections may be known nor may it be ended: that is told, and stops no look at anything else."""
-    made = ResourceFixture(sandbox.client, "us-west-2", OURS, "bacalhau-beast")
-    made.network()
-    made.launchers()
+    resource_fixture = ResourceFixture(sandbox.client, "us-west-2", OURS, "bacalhau-beast")
+    resource_fixture.network()
+    resource_fixture.launchers()
     sandbox.clock.advance(10)
-    left = made.made["instance"][0]  # type: ignore[index]  # a kind is a text
+    left = resource_fixture.resource_ids["instance"][0]  # type: ignore[index]  # a kind is a text
     sandbox.settings.policies = policy(user, "nuke")
-    done = user("nuke", "--force", "--regions", "us-west-2")
-    assert (done.code, "TerminateInstances: UnauthorizedOperation" in done.stderr) == (4, True), done.stderr
-    assert "DescribeInstanceAttribute" not in done.stderr
-    assert left in done.stderr
+    result = user("nuke", "--force", "--regions", "us-west-2")
+    assert (result.code, "TerminateInstances: UnauthorizedOperation" in result.stderr) == (4, True), (
+        result.stderr
+    )
+    assert "DescribeInstanceAttribute" not in result.stderr
+    assert left in result.stderr
     sandbox.settings.policies = []
     rows = sandbox.client("ec2", "us-west-2").describe_instances(InstanceIds=[left])["Reservations"]
     assert rows[0]["Instances"][0]["State"]["Name"] == "running"
@@ -260,6 +266,6 @@ def test_in_a_vpc_of_the_users_the_policy_suffices_too(sandbox: Any, user: CliRu
         path.write_text(text.replace(vpcs[0]["VpcId"], vpc_id))
         sandbox.settings.policies = policy(user, "create", "destroy")
         path.write_text(text)
-        done = user("create", "--yes")
-        assert done.code == code, done.stderr
+        result = user("create", "--yes")
+        assert result.code == code, result.stderr
     assert user("destroy", "--yes").code == 0

@@ -15,15 +15,15 @@ from support.schemas import contract
 def test_stdout_is_the_policy(sandbox: Any, program: CliRunner) -> None:
     """Ready for --policy-document; the configuration's tag is in it; AWS is asked nothing."""
     program.configure(more="\ncluster: {tag_value: blue}\n")
-    done = program("iam-policy", "--command", "create", "--account", "123456789012")
-    assert done.code == 0
-    assert done.stderr == ""
-    document = json.loads(done.stdout)
+    result = program("iam-policy", "--command", "create", "--account", "123456789012")
+    assert result.code == 0
+    assert result.stderr == ""
+    document = json.loads(result.stdout)
     assert document["Version"] == "2012-10-17"
     assert {"aws:RequestTag/bacalhau-cluster": "blue"} in [
-        one.get("Condition", {}).get("StringEquals") for one in document["Statement"]
+        statement.get("Condition", {}).get("StringEquals") for statement in document["Statement"]
     ]
-    assert "arn:*:ec2:*:123456789012:vpc/*" in done.stdout
+    assert "arn:*:ec2:*:123456789012:vpc/*" in result.stdout
     assert not sandbox.world.calls
 
 
@@ -32,7 +32,9 @@ def test_a_tag_in_another_alphabet_is_escaped(program: CliRunner) -> None:
     program.configure(more="\ncluster: {tag_value: кластер}\n")
     printed = program("iam-policy", "--command", "create").stdout
     assert printed.isascii()
-    tags = [one.get("Condition", {}).get("StringEquals") for one in json.loads(printed)["Statement"]]
+    tags = [
+        statement.get("Condition", {}).get("StringEquals") for statement in json.loads(printed)["Statement"]
+    ]
     assert {"aws:RequestTag/bacalhau-cluster": "кластер"} in tags
 
 
@@ -43,9 +45,9 @@ def test_what_does_not_fit_comes_in_parts(program: CliRunner) -> None:
     assert "the policy takes 2 documents: AWS allows 6144 characters in one" in refused.stderr
     assert "bacalhau-spot iam-policy --part 2 > policy-2.json" in refused.stderr
     parts = [json.loads(program("iam-policy", "--part", number).stdout) for number in "12"]
-    whole = program("iam-policy", "-o", "json").data
-    assert [one["document"] for one in whole["documents"]] == parts
-    assert all(one["characters"] <= whole["characters_allowed"] for one in whole["documents"])
+    data = program("iam-policy", "-o", "json").data
+    assert [document["document"] for document in data["documents"]] == parts
+    assert all(document["characters"] <= data["characters_allowed"] for document in data["documents"])
     assert program("iam-policy", "--part", "3").code == 2
 
 

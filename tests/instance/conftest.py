@@ -30,7 +30,7 @@ def metadata_server() -> Iterator[MetadataServer]:
 
 
 @pytest.fixture
-def said() -> RecordedMessages:
+def messages() -> RecordedMessages:
     return RecordedMessages()
 
 

@@ -37,10 +37,10 @@ class FakeNode(BacalhauCli):
     clock: FakeWatchClock
     work: int | None = 0
     problem: str = ""
-    done: list[tuple[str, float]] = field(default_factory=list)
+    steps: list[tuple[str, float]] = field(default_factory=list)
 
     def _note(self, what: str) -> None:
-        self.done.append((what, self.clock.now() - T0))
+        self.steps.append((what, self.clock.now() - T0))
 
     def cordon(self) -> None:
         self._note("cordon")
@@ -60,13 +60,13 @@ class FakeNode(BacalhauCli):
 @dataclass
 class Scene:
     server: MetadataServer
-    said: RecordedMessages
+    messages: RecordedMessages
     clock: FakeWatchClock = field(default_factory=FakeWatchClock)
 
     def __post_init__(self) -> None:
         self.node = FakeNode(self.clock)
         self.watcher = interruption_watcher.InterruptionWatcher(
-            Metadata(self.server.url), self.node, self.clock, self.said.say
+            Metadata(self.server.url), self.node, self.clock, self.messages.say
         )
 
     def announce(self, *, at: float, seconds: float = 120, action: str = "terminate") -> None:
@@ -80,15 +80,15 @@ class Scene:
 
 
 @pytest.fixture
-def scene(metadata_server: MetadataServer, said: RecordedMessages) -> Scene:
-    return Scene(metadata_server, said)
+def scene(metadata_server: MetadataServer, messages: RecordedMessages) -> Scene:
+    return Scene(metadata_server, messages)
 
 
 def test_an_idle_node_leaves_at_once(scene: Scene) -> None:
     scene.announce(at=12)
     scene.watcher.run()
-    assert scene.node.done == [("cordon", 15), ("stop bacalhau", 15), ("stop containers", 15)]
-    assert scene.said.lines == [
+    assert scene.node.steps == [("cordon", 15), ("stop bacalhau", 15), ("stop containers", 15)]
+    assert scene.messages.lines == [
         ("interrupted", "terminate in 117 s; no new work is accepted"),
         ("stopping", "unfinished executions: 0"),
         ("stopped", "117 s before the instance ends"),
@@ -100,8 +100,8 @@ def test_short_work_may_end(scene: Scene) -> None:
     scene.announce(at=5)
     scene.at(30, lambda: setattr(scene.node, "work", 0))
     scene.watcher.run()
-    assert dict(scene.node.done)["cordon"] == 5
-    assert 30 <= dict(scene.node.done)["stop bacalhau"] <= 30 + interruption_watcher.LOOK_S
+    assert dict(scene.node.steps)["cordon"] == 5
+    assert 30 <= dict(scene.node.steps)["stop bacalhau"] <= 30 + interruption_watcher.CHECK_INTERVAL_S
 
 
 @pytest.mark.parametrize("work", [3, None])
@@ -109,9 +109,12 @@ def test_long_work_and_silence_are_left_in_time(scene: Scene, work: int | None) 
     scene.node.work = work
     scene.announce(at=5)
     scene.watcher.run()
-    stopped = dict(scene.node.done)["stop bacalhau"]
+    stopped = dict(scene.node.steps)["stop bacalhau"]
     assert 5 + interruption_watcher.GRACE_S <= stopped <= 5 + 120 - interruption_watcher.MARGIN_S
-    assert scene.said.lines[-2] == ("stopping", f"unfinished executions: {'unknown' if work is None else 3}")
+    assert scene.messages.lines[-2] == (
+        "stopping",
+        f"unfinished executions: {'unknown' if work is None else 3}",
+    )
 
 
 def test_a_late_notice_leaves_less_time(scene: Scene) -> None:
@@ -119,8 +122,8 @@ def test_a_late_notice_leaves_less_time(scene: Scene) -> None:
     scene.announce(at=5, seconds=45)
     scene.watcher.run()
     assert (
-        dict(scene.node.done)["stop bacalhau"]
-        <= 5 + 45 - interruption_watcher.MARGIN_S + interruption_watcher.LOOK_S
+        dict(scene.node.steps)["stop bacalhau"]
+        <= 5 + 45 - interruption_watcher.MARGIN_S + interruption_watcher.CHECK_INTERVAL_S
     )
 
 
@@ -128,15 +131,15 @@ def test_a_late_notice_leaves_less_time(scene: Scene) -> None:
 def test_a_notice_that_cannot_be_read_is_a_notice(scene: Scene, text: str) -> None:
     scene.server.values["spot/instance-action"] = text
     scene.watcher.run()
-    assert scene.said.phases == ["interrupted", "stopping", "stopped"]
+    assert scene.messages.phases == ["interrupted", "stopping", "stopped"]
 
 
 def test_a_recommendation_is_told_once_and_changes_nothing(scene: Scene) -> None:
     scene.server.values["events/recommendations/rebalance"] = '{"noticeTime": "2027-01-15T08:00:00Z"}'
     scene.announce(at=60)
     scene.watcher.run()
-    assert scene.said.phases == ["rebalance", "interrupted", "stopping", "stopped"]
-    assert scene.node.done[0] == ("cordon", 60)
+    assert scene.messages.phases == ["rebalance", "interrupted", "stopping", "stopped"]
+    assert scene.node.steps[0] == ("cordon", 60)
 
 
 def test_a_token_that_is_over_is_renewed(scene: Scene) -> None:
@@ -144,32 +147,32 @@ def test_a_token_that_is_over_is_renewed(scene: Scene) -> None:
     scene.announce(at=40)
     scene.watcher.run()
     assert scene.server.tokens == 2
-    assert scene.said.phases[-1] == "stopped"
+    assert scene.messages.phases[-1] == "stopped"
 
 
 def test_a_silent_metadata_service_is_asked_again(
     scene: Scene, metadata_server: MetadataServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    silent = Metadata("http://127.0.0.1:9", timeout_s=0.2)
+    metadata = Metadata("http://127.0.0.1:9", timeout_s=0.2)
 
     class Moody(Metadata):
         def get(self, path: str) -> str | None:
-            return (silent if scene.clock.now() < T0 + 20 else scene.watcher.metadata).get(path)
+            return (metadata if scene.clock.now() < T0 + 20 else scene.watcher.metadata).get(path)
 
     scene.announce(at=25)
     watcher = interruption_watcher.InterruptionWatcher(
-        Moody(metadata_server.url), scene.node, scene.clock, scene.said.say
+        Moody(metadata_server.url), scene.node, scene.clock, scene.messages.say
     )
     watcher.run()
     assert "the metadata service does not answer" in capsys.readouterr().out
-    assert scene.said.phases[-1] == "stopped"
+    assert scene.messages.phases[-1] == "stopped"
 
 
 def test_what_could_not_be_stopped_is_told(scene: Scene) -> None:
     scene.node.problem = "Unit bacalhau.service not loaded."
     scene.announce(at=1)
     scene.watcher.run()
-    assert ("warning", "Unit bacalhau.service not loaded.") in scene.said.lines
+    assert ("warning", "Unit bacalhau.service not loaded.") in scene.messages.lines
 
 
 def test_the_cordon_is_the_file_that_the_admission_probe_looks_at(tmp_path: Path) -> None:

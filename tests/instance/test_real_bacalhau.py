@@ -90,14 +90,20 @@ def test_the_keys_that_we_know_are_bacalhaus_own(tmp_path: Path) -> None:
 
 
 def test_a_rendered_node_joins_with_its_name_and_labels(tmp_path: Path) -> None:
-    with orchestrator(tmp_path) as there, compute(tmp_path, there.nats) as node:
-        found = until("the node is connected", there.connected)
-        assert found["Info"]["NodeType"] == "Compute"
-        labels = found["Info"]["Labels"]
-        ours = {"provider": "aws", "region": "us-east-1", "cluster": "demo", "team": "data", **MACHINE}
-        assert {key: labels[key] for key in ours} == ours
+    with orchestrator(tmp_path) as server, compute(tmp_path, server.nats) as node:
+        node_info = until("the node is connected", server.connected)
+        assert node_info["Info"]["NodeType"] == "Compute"
+        labels = node_info["Info"]["Labels"]
+        expected_labels = {
+            "provider": "aws",
+            "region": "us-east-1",
+            "cluster": "demo",
+            "team": "data",
+            **MACHINE,
+        }
+        assert {key: labels[key] for key in expected_labels} == expected_labels
         # What the first boot looks at, on the real thing.
-        assert join_check.connections(node.pid, {there.nats})
+        assert join_check.connections(node.pid, {server.nats})
         assert ask(node.api, "agent/node")["ComputeNodeInfo"]["RunningExecutions"] == 0
     assert "Node shutdown notice received" in (tmp_path / "orchestrator.log").read_text()
 
@@ -105,29 +111,29 @@ def test_a_rendered_node_joins_with_its_name_and_labels(tmp_path: Path) -> None:
 def test_tls_native(tmp_path: Path) -> None:
     text, section = certificate(tmp_path)
     with (
-        orchestrator(tmp_path, tls=section) as there,
-        compute(tmp_path, there.nats, tls=TlsMode.NATIVE, ca=text),
+        orchestrator(tmp_path, tls=section) as server,
+        compute(tmp_path, server.nats, tls=TlsMode.NATIVE, ca=text),
     ):
-        until("the node is connected", there.connected)
+        until("the node is connected", server.connected)
 
 
 def test_tls_proxy(tmp_path: Path) -> None:
     text, _ = certificate(tmp_path)
     with (
-        orchestrator(tmp_path, proxied=True) as there,
-        tls_proxy(tmp_path, there.nats) as port,
+        orchestrator(tmp_path, proxied=True) as server,
+        tls_proxy(tmp_path, server.nats) as port,
         compute(tmp_path, port, tls=TlsMode.PROXY, ca=text),
     ):
-        until("the node is connected", there.connected)
+        until("the node is connected", server.connected)
 
 
 def test_a_wrong_token_leaves_no_connection_and_a_reason(tmp_path: Path) -> None:
-    with orchestrator(tmp_path) as there, compute(tmp_path, there.nats, token="wrong") as node:
+    with orchestrator(tmp_path) as server, compute(tmp_path, server.nats, token="wrong") as node:
         reason = until("a reason", lambda: join_check.last_error((tmp_path / "node.log").read_text()))
         assert "Authorization Violation" in reason
         assert "wrong" not in reason
-        assert join_check.connections(node.pid, {there.nats}) == set()
-        assert there.node() is None
+        assert join_check.connections(node.pid, {server.nats}) == set()
+        assert server.node() is None
 
 
 # States of an execution, as the API numbers them.
@@ -159,18 +165,18 @@ def job(name: str) -> dict[str, Any]:
 
 
 def test_a_cordoned_node_takes_no_new_work(tmp_path: Path) -> None:
-    with orchestrator(tmp_path) as there, compute(tmp_path, there.nats):
-        until("the node is connected", there.connected)
+    with orchestrator(tmp_path) as server, compute(tmp_path, server.nats):
+        until("the node is connected", server.connected)
 
         def outcome(name: str) -> list[int]:
-            made = ask(there.api, "orchestrator/jobs", body={"Job": job(name)})["JobID"]
+            job_id = ask(server.api, "orchestrator/jobs", body={"Job": job(name)})["JobID"]
 
             def ended() -> str | None:
-                state = ask(there.api, f"orchestrator/jobs/{made}")["Job"]["State"]["StateType"]
+                state = ask(server.api, f"orchestrator/jobs/{job_id}")["Job"]["State"]["StateType"]
                 return state if state in {"Completed", "Failed"} else None
 
             until(f"{name} ends", ended)
-            executions = ask(there.api, f"orchestrator/jobs/{made}/executions")["Items"]
+            executions = ask(server.api, f"orchestrator/jobs/{job_id}/executions")["Items"]
             return [execution["ComputeState"]["StateType"] for execution in executions]
 
         assert outcome("before") == [COMPLETED]

@@ -210,16 +210,16 @@ def test_a_failure_carries_the_last_line(monkeypatch: pytest.MonkeyPatch, tmp_pa
     ],
 )
 def test_additional_commands_report_how_they_ended(
-    text: str, code: int, tmp_path: Path, said: RecordedMessages, monkeypatch: pytest.MonkeyPatch
+    text: str, code: int, tmp_path: Path, messages: RecordedMessages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(first_boot, "LOG", str(tmp_path / "log"))
     file = tmp_path / "commands"
     file.write_text(text)
     file.chmod(0o700)
     console = Console(paths=())
-    monkeypatch.setattr(console, "say", said.say)
+    monkeypatch.setattr(console, "say", messages.say)
     assert first_boot.additional_commands(console, path=str(file)) == code
-    assert said.phases == (["commands"] if text.strip() else [])
+    assert messages.phases == (["commands"] if text.strip() else [])
 
 
 # --- joined
@@ -257,9 +257,9 @@ def test_the_reason_is_bacalhaus_own() -> None:
 class FakeService(join_check.Service):
     """`held`: when each socket is there, as (socket, from, to)."""
 
-    def __init__(self, *held: tuple[str, float, float], error: str = "") -> None:
+    def __init__(self, *locks: tuple[str, float, float], error: str = "") -> None:
         self.at = 0.0
-        self._held = held
+        self._held = locks
         self._error = error
 
     def sockets(self, to: set[int]) -> set[str]:
@@ -275,27 +275,28 @@ class FakeService(join_check.Service):
         self.at += seconds
 
 
-def test_joined_is_a_connection_that_outlasts_a_handshake(said: RecordedMessages) -> None:
+def test_joined_is_a_connection_that_outlasts_a_handshake(messages: RecordedMessages) -> None:
     service = FakeService(("a", 3, 1000))
     assert (
-        join_check.wait_for_join({4222}, seconds=60, say=said.say, service=service) >= join_check.HANDSHAKE_S
+        join_check.wait_for_join({4222}, seconds=60, say=messages.say, service=service)
+        >= join_check.HANDSHAKE_S
     )
     assert service.at == 3 + join_check.LASTING_S
-    assert said.lines == []
+    assert messages.lines == []
 
 
-def test_connections_that_come_and_go_are_no_joining(said: RecordedMessages) -> None:
+def test_connections_that_come_and_go_are_no_joining(messages: RecordedMessages) -> None:
     attempts = [(str(n), 10.0 * n, 10.0 * n + 9) for n in range(10)]
     with pytest.raises(CommandFailedError, match="not joined after 60 s: nats: Authorization Violation"):
         join_check.wait_for_join(
             {4222},
             seconds=60,
-            say=said.say,
+            say=messages.say,
             service=FakeService(*attempts, error="nats: Authorization Violation"),
         )
-    assert said.lines == [("waiting", "nats: Authorization Violation")]
+    assert messages.lines == [("waiting", "nats: Authorization Violation")]
 
 
-def test_no_connection_at_all_is_said(said: RecordedMessages) -> None:
+def test_no_connection_at_all_is_said(messages: RecordedMessages) -> None:
     with pytest.raises(CommandFailedError, match="no lasting connection"):
-        join_check.wait_for_join({4222}, seconds=60, say=said.say, service=FakeService())
+        join_check.wait_for_join({4222}, seconds=60, say=messages.say, service=FakeService())

@@ -56,20 +56,20 @@ def put(sandbox: Any, value: str) -> None:
 def test_a_request_is_signed_as_botocore_signs_it(moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two signers, one signature: the same headers, the same body, the same second."""
     url, body = "https://ssm.eu-west-1.amazonaws.com/", b'{"Name": "/a b/\xc3\xa9"}'
-    ours = secret.signed(
+    request = secret.signed(
         url, body, region="eu-west-1", credentials=ROLE, now=dt.datetime.fromisoformat(moment)
     )
-    asked = AWSRequest(
+    aws_request = AWSRequest(
         "POST",
         url,
         data=body,
-        headers={name: ours[name] for name in ("content-type", "x-amz-target")},
+        headers={name: request[name] for name in ("content-type", "x-amz-target")},
     )
     credentials = Credentials(ROLE["AccessKeyId"], ROLE["SecretAccessKey"], ROLE["Token"])
     monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: dt.datetime.fromisoformat(moment))
-    SigV4Auth(credentials, "ssm", "eu-west-1").add_auth(asked)
-    assert ours["authorization"] == asked.headers["Authorization"]
-    assert ours["x-amz-date"] == asked.headers["X-Amz-Date"]
+    SigV4Auth(credentials, "ssm", "eu-west-1").add_auth(aws_request)
+    assert request["authorization"] == aws_request.headers["Authorization"]
+    assert request["x-amz-date"] == aws_request.headers["X-Amz-Date"]
 
 
 def test_the_token_comes_into_a_file_that_only_root_may_read(

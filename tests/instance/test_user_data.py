@@ -92,11 +92,11 @@ def test_with_ssm_the_token_is_not_in_it() -> None:
 def test_cloud_init_accepts_every_variant(variant: ClusterSpec, tmp_path: Path) -> None:
     file = tmp_path / "user-data"
     file.write_text(cloud_config(variant, region="us-east-1"), "utf-8")
-    done = subprocess.run(
+    result = subprocess.run(
         ["cloud-init", "schema", "--config-file", str(file)], check=False, capture_output=True, text=True
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "Valid" in done.stdout
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "Valid" in result.stdout
 
 
 def test_every_program_and_unit_of_the_package_reaches_the_node() -> None:
@@ -169,8 +169,8 @@ def test_comments_of_our_programs_give_way_to_the_users_own() -> None:
     assert len(render(spec, region="us-east-1")) <= MAX_BYTES
     for path, file in files(spec).items():
         if path.endswith(".py"):
-            whole = (PACKAGE / "scripts" / Path(path).name).read_text("utf-8")
-            assert len(file["content"]) <= len(whole)
+            source = (PACKAGE / "scripts" / Path(path).name).read_text("utf-8")
+            assert len(file["content"]) <= len(source)
 
 
 def test_without_comments_a_program_is_the_same_program() -> None:
@@ -254,7 +254,7 @@ def test_odd_names_reach_the_node_unchanged(
 
 def environment_file(text: str) -> dict[str, str]:
     """systemd.exec(5): in double quotes a backslash escapes the quote, itself, a backtick and a dollar."""
-    found = {}
+    files = {}
     for line in text.splitlines():
         name, _, value = line.partition("=")
         inside = value[1:-1]
@@ -268,8 +268,8 @@ def environment_file(text: str) -> dict[str, str]:
             else:
                 assert letter != '"'
                 out += letter
-        found[name] = out
-    return found
+        files[name] = out
+    return files
 
 
 @settings(deadline=None)  # a shared machine may pause at any place

@@ -55,20 +55,20 @@ SCENES = {
 }
 
 
-def named(done: CliResult) -> set[str]:
+def named(result: CliResult) -> set[str]:
     """Everything that is told to be in the way, or what it hangs on."""
-    blockers = [blocker for one in done.data["outcomes"] for blocker in one["dependencies"]]
+    blockers = [blocker for outcome in result.data["outcomes"] for blocker in outcome["dependencies"]]
     return {blocker[key] for blocker in blockers for key in ("id", "parent_id") if blocker[key]}
 
 
-def commands(done: CliResult) -> list[str]:
-    found = [
+def commands(result: CliResult) -> list[str]:
+    dependencies = [
         blocker["fix_command"]
-        for one in done.data["outcomes"]
-        for blocker in one["dependencies"]
+        for outcome in result.data["outcomes"]
+        for blocker in outcome["dependencies"]
         if blocker["fix_command"]
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(dependencies))
 
 
 def nuked(program: CliRunner) -> CliResult:
@@ -88,35 +88,39 @@ def run(command: str, sandbox: Any) -> None:
 def test_it_is_named_and_not_touched(sandbox: Any, program: CliRunner, scene: str) -> None:
     """What is left is exactly what it keeps; when the user has typed what the report says, the next run finishes."""
     program.configure()
-    hooks, kept = SCENES[scene]
+    hooks, remaining_kinds = SCENES[scene]
     stage = ForeignScene(sandbox)
     theirs = {hook.__name__: hook(stage) for hook in hooks}
     before = account_snapshot(sandbox.client, [REGION])
-    done = nuked(program)
-    assert done.code == 1, done.stdout[-2000:]
-    assert {hook: one for hook, one in theirs.items() if one not in named(done)} == {}
-    assert {one["kind"] for one in done.data["remaining"]} == kept
-    left = {one["id"] for one in done.data["remaining"]}
+    result = nuked(program)
+    assert result.code == 1, result.stdout[-2000:]
+    assert {
+        hook: resource_id for hook, resource_id in theirs.items() if resource_id not in named(result)
+    } == {}
+    assert {row["kind"] for row in result.data["remaining"]} == remaining_kinds
+    left = {row["id"] for row in result.data["remaining"]}
     after = account_snapshot(sandbox.client, [REGION])
-    gone = {one["id"] for one in done.data["outcomes"] if one["status"] == "deleted"}
+    deleted_ids = {outcome["id"] for outcome in result.data["outcomes"] if outcome["status"] == "deleted"}
     for key, row in before.items():
-        if "bacalhau-cluster" not in row and not any(one in row for one in left | gone):
+        if "bacalhau-cluster" not in row and not any(
+            resource_id in row for resource_id in left | deleted_ids
+        ):
             assert after.get(key) == row, key
     assert not [their for their in theirs.values() if not any(their in key for key in after)], (
         "they are still there"
     )
     for _ in range(4):
-        if done.code == 0:
+        if result.code == 0:
             break
-        for command in commands(done):
+        for command in commands(result):
             with contextlib.suppress(aws_cli.Gone):
                 run(command, sandbox)
         sandbox.clock.advance(60)
-        done = nuked(program)
-    assert done.code == 0, [
-        (one["kind"], one["id"], one["status"], one["problem"], one["dependencies"])
-        for one in done.data["outcomes"]
-        if one["status"] not in {"deleted", "already gone"}
+        result = nuked(program)
+    assert result.code == 0, [
+        (outcome["kind"], outcome["id"], outcome["status"], outcome["problem"], outcome["dependencies"])
+        for outcome in result.data["outcomes"]
+        if outcome["status"] not in {"deleted", "already gone"}
     ]
 
 
@@ -125,14 +129,14 @@ def test_it_is_told_in_words(sandbox: Any, program: CliRunner) -> None:
     program.configure()
     scene = ForeignScene(sandbox)
     machine = scene.instance(
-        SubnetId=scene.ours.subnet,
+        SubnetId=scene.fixture.subnet,
         TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "corp-db"}]}],
     )
-    done = program("nuke", "--force", "--regions", REGION)
-    assert done.code == 1
-    assert f"instance {machine} named corp-db" in " ".join(done.stdout.split())
+    result = program("nuke", "--force", "--regions", REGION)
+    assert result.code == 1
+    assert f"instance {machine} named corp-db" in " ".join(result.stdout.split())
     command = f"to unblock: aws ec2 terminate-instances --instance-ids {machine} --region {REGION}\n"
-    assert done.stdout.count(command) == 1, "it keeps the subnet and its VPC, and is ended once"
+    assert result.stdout.count(command) == 1, "it keeps the subnet and its VPC, and is ended once"
 
 
 def test_a_tagged_default_vpc_stays(sandbox: Any, program: CliRunner) -> None:
@@ -141,7 +145,7 @@ def test_a_tagged_default_vpc_stays(sandbox: Any, program: CliRunner) -> None:
     ec2 = sandbox.client("ec2", REGION)
     vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
     by_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
-    subnets = [one["SubnetId"] for one in ec2.describe_subnets(Filters=by_vpc)["Subnets"]]
+    subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets(Filters=by_vpc)["Subnets"]]
     gateway = ec2.describe_internet_gateways(Filters=[{"Name": "attachment.vpc-id", "Values": [vpc]}])[
         "InternetGateways"
     ][0]["InternetGatewayId"]
@@ -156,13 +160,13 @@ def test_a_tagged_default_vpc_stays(sandbox: Any, program: CliRunner) -> None:
     before = account_snapshot(sandbox.client, [REGION])
     looked = program("nuke", "--dry-run", "--regions", REGION)
     assert "it came with the account" in looked.stdout
-    done = nuked(program)
-    assert done.code == 0, done.stdout
-    skipped = {one["id"] for one in done.data["outcomes"] if one["status"] == "skipped"}
+    result = nuked(program)
+    assert result.code == 0, result.stdout
+    skipped = {outcome["id"] for outcome in result.data["outcomes"] if outcome["status"] == "skipped"}
     assert skipped == {vpc, gateway, *subnets}
-    gone = f"{REGION} SecurityGroups {group}"
+    group_line = f"{REGION} SecurityGroups {group}"
     assert account_snapshot(sandbox.client, [REGION]) == {
-        key: row for key, row in before.items() if key != gone
+        key: row for key, row in before.items() if key != group_line
     }
 
 
@@ -170,7 +174,7 @@ def test_a_reservation_with_a_commitment_stays(sandbox: Any, program: CliRunner)
     """Cancelling it costs money; that is nobody's default."""
     program.configure()
     ec2 = sandbox.client("ec2", REGION)
-    made = ec2.create_capacity_reservation(
+    capacity_reservation_id = ec2.create_capacity_reservation(
         InstanceType="t3.medium",
         InstancePlatform="Linux/UNIX",
         AvailabilityZone=f"{REGION}a",
@@ -181,10 +185,10 @@ def test_a_reservation_with_a_commitment_stays(sandbox: Any, program: CliRunner)
             "capacity-reservation"
         ),
     )["CapacityReservation"]["CapacityReservationId"]
-    done = nuked(program)
-    assert done.code == 0
-    assert [(one["id"], one["status"], one["reason"]) for one in done.data["outcomes"]] == [
-        (made, "skipped", "it has a commitment that AWS bills until its end")
+    result = nuked(program)
+    assert result.code == 0
+    assert [(outcome["id"], outcome["status"], outcome["reason"]) for outcome in result.data["outcomes"]] == [
+        (capacity_reservation_id, "skipped", "it has a commitment that AWS bills until its end")
     ]
 
 
@@ -192,15 +196,15 @@ def test_it_is_told_before_anybody_agrees(sandbox: Any, program: CliRunner) -> N
     """What is not ours in a VPC of ours; not what AWS or a launcher of ours put there, and not what is adopted."""
     program.configure()
     scene = ForeignScene(sandbox)
-    scene.ours.attachments()
-    scene.ours.launchers()
+    scene.fixture.attachments()
+    scene.fixture.launchers()
     theirs = scene.interface()
     for flags, expected in (((), {theirs}), (("--adopt", theirs), set())):
         looked = program("nuke", "--dry-run", "--regions", REGION, "-o", "json", *flags)
-        assert {one["dependency"]["id"] for one in looked.data["foreign"]} == expected
+        assert {row["dependency"]["id"] for row in looked.data["foreign"]} == expected
     shown = " ".join(program("nuke", "--dry-run", "--regions", REGION).stdout.split())
     assert (
-        f"unmanaged resources block VPC {scene.ours.vpc}, which will be retained: network interface {theirs}"
+        f"unmanaged resources block VPC {scene.fixture.vpc}, which will be retained: network interface {theirs}"
         in shown
     )
     assert "not scanned (not enabled in this account): af-south-1" in shown
@@ -212,11 +216,12 @@ def test_what_may_not_be_read_is_not_taken_for_nothing(sandbox: Any, program: Cl
     scene = ForeignScene(sandbox)
     scene.interface()
     sandbox.settings.deny = ["ec2:DescribeNatGateways"]
-    blind = program("nuke", "--dry-run", "--regions", REGION, "-o", "json")
-    assert {one["operation"] for one in blind.data["partial_failures"]} == {"DescribeNatGateways"}
-    done = nuked(program)
-    assert done.code == 1
-    left = {one["problem"]["message"] for one in done.data["outcomes"] if one["problem"]}
+    result = program("nuke", "--dry-run", "--regions", REGION, "-o", "json")
+    assert {failure["operation"] for failure in result.data["partial_failures"]} == {"DescribeNatGateways"}
+    result = nuked(program)
+    assert result.code == 1
+    left = {outcome["problem"]["message"] for outcome in result.data["outcomes"] if outcome["problem"]}
     assert any(
-        "could not be read completely: DescribeNatGateways (UnauthorizedOperation)" in one for one in left
+        "could not be read completely: DescribeNatGateways (UnauthorizedOperation)" in message
+        for message in left
     )

@@ -20,7 +20,7 @@ def nodes_of_clusters(shown: dict[str, str]) -> Counter[str]:
     """How many instances carry each value of the tag."""
     rows = [json.loads(row) for key, row in shown.items() if " Reservations " in key]
     tags = [{tag["Key"]: tag["Value"] for tag in row.get("Tags") or ()} for row in rows]
-    return Counter(one["bacalhau-cluster"] for one in tags if "bacalhau-cluster" in one)
+    return Counter(tag["bacalhau-cluster"] for tag in tags if "bacalhau-cluster" in tag)
 
 
 @pytest.fixture
@@ -40,14 +40,20 @@ def test_nuke_takes_all_that_is_ours_and_nothing_else(
     beasts = busy_account.beasts(sandbox)
     everybody = account_snapshot(sandbox.client, busy_account.REGIONS)
     assert nodes_of_clusters(everybody) == {"bacalhau-aws-spot": 22, "second": 9, "third": 9}
-    assert set(beasts.made) == set(ResourceKind)
+    assert set(beasts.resource_ids) == set(ResourceKind)
     for region in busy_account.REGIONS:
         assert sum(key.startswith(f"{region} Reservations") for key in account) >= 2, "machines of bystanders"
-    done = program("nuke", "--force", "-o", "json")
-    assert done.code == 0, done.stdout[-3000:]
-    gone = {(one["kind"], one["id"]) for one in done.data["outcomes"] if one["status"] == "deleted"}
-    assert {(kind.value, one) for kind, ids in beasts.made.items() for one in ids} <= gone
-    assert sum(kind == "instance" for kind, _ in gone) >= 30
+    result = program("nuke", "--force", "-o", "json")
+    assert result.code == 0, result.stdout[-3000:]
+    deleted_resources = {
+        (outcome["kind"], outcome["id"])
+        for outcome in result.data["outcomes"]
+        if outcome["status"] == "deleted"
+    }
+    assert {
+        (kind.value, resource_id) for kind, ids in beasts.resource_ids.items() for resource_id in ids
+    } <= deleted_resources
+    assert sum(kind == "instance" for kind, _ in deleted_resources) >= 30
     assert account_snapshot(sandbox.client, busy_account.REGIONS) == account
 
 
@@ -60,8 +66,8 @@ def test_destroy_takes_one_cluster_and_nothing_else(
     before = account_snapshot(sandbox.client, busy_account.REGIONS)
     busy_account.cluster(program, nodes=10)
     busy_account.beasts(sandbox)
-    done = program("destroy", "--yes", "-o", "json")
-    assert done.code == 0, done.stdout[-3000:]
+    result = program("destroy", "--yes", "-o", "json")
+    assert result.code == 0, result.stdout[-3000:]
     assert account_snapshot(sandbox.client, busy_account.REGIONS) == before
 
 

@@ -36,7 +36,7 @@ def nuke(program: CliRunner, *flags: str, answers: str | None = None) -> CliResu
     return program("nuke", "--regions", ",".join(HERE), *flags, answers=answers)
 
 
-def found(program: CliRunner, *flags: str) -> list[dict[str, Any]]:
+def preview_rows(program: CliRunner, *flags: str) -> list[dict[str, Any]]:
     result: list[dict[str, Any]] = nuke(program, "--dry-run", "-o", "json", *flags).data["to_delete"]
     return result
 
@@ -48,9 +48,9 @@ def found(program: CliRunner, *flags: str) -> list[dict[str, Any]]:
 def test_the_accounts_id_is_to_be_typed(program: CliRunner) -> None:
     """Everything that matters stands above the question; anything but the id changes nothing."""
     for answer in ("yes\n", "\n", "00000000000\n", ""):
-        done = nuke(program, answers=answer)
-        assert done.code == 3, answer
-        assert "nothing was changed" in done.stderr
+        result = nuke(program, answers=answer)
+        assert result.code == 3, answer
+        assert "nothing was changed" in result.stderr
     shown = program("nuke", answers="no\n").stderr
     assert f"account {ACCOUNT} as arn:aws:iam::{ACCOUNT}:user/sandbox" in shown
     assert "scanned" in shown
@@ -60,17 +60,17 @@ def test_the_accounts_id_is_to_be_typed(program: CliRunner) -> None:
     for word in ("instance", "VPC", "eu-west-1", "us-west-2"):
         assert word in shown
     assert listed(program) == 2
-    done = program("nuke", answers=f"{ACCOUNT}\n")
-    assert done.code == 0, done.stderr
-    assert "verified: nothing with bacalhau-cluster is left" in done.stdout
+    result = program("nuke", answers=f"{ACCOUNT}\n")
+    assert result.code == 0, result.stderr
+    assert "verified: nothing with bacalhau-cluster is left" in result.stdout
     assert listed(program) == 0
 
 
 @pytest.mark.usefixtures("nodes")
 def test_nobody_there_to_answer(program: CliRunner) -> None:
-    done = nuke(program)
-    assert done.code == 3
-    assert "--force" in done.stderr
+    result = nuke(program)
+    assert result.code == 3
+    assert "--force" in result.stderr
     assert listed(program) == 2
     as_json = nuke(program, "-o", "json")
     assert as_json.code == 3
@@ -83,9 +83,9 @@ def test_the_alias_is_shown(sandbox: Any, program: CliRunner, nodes: int) -> Non
     sandbox.client("iam").create_account_alias(AccountAlias="acme-data")
     assert f"account {ACCOUNT} (acme-data)" in nuke(program, "--dry-run").stdout
     sandbox.settings.deny = ["iam:ListAccountAliases"]
-    done = nuke(program, "--dry-run")
-    assert done.code == 0, "the alias is only a help"
-    assert "acme-data" not in done.stdout
+    result = nuke(program, "--dry-run")
+    assert result.code == 0, "the alias is only a help"
+    assert "acme-data" not in result.stdout
 
 
 @pytest.mark.usefixtures("nodes")
@@ -100,10 +100,10 @@ def test_what_was_just_made_is_pointed_out(sandbox: Any, program: CliRunner) -> 
 def test_dry_run_changes_nothing(sandbox: Any, program: CliRunner) -> None:
     """Not a tag, not a file."""
     before = len(sandbox.world.calls)
-    done = nuke(program, "--dry-run", "--force")
-    assert done.code == 0
-    made = {call for _, call, outcome in sandbox.world.calls[before:] if outcome == "ok"}
-    assert not [call for call in made if not call.split(":")[1].startswith(("Describe", "Get", "List"))]
+    result = nuke(program, "--dry-run", "--force")
+    assert result.code == 0
+    calls = {call for _, call, outcome in sandbox.world.calls[before:] if outcome == "ok"}
+    assert not [call for call in calls if not call.split(":")[1].startswith(("Describe", "Get", "List"))]
     assert not list(program.folder.rglob("audit.jsonl"))
     assert listed(program) == 2
 
@@ -111,9 +111,9 @@ def test_dry_run_changes_nothing(sandbox: Any, program: CliRunner) -> None:
 def test_nothing_of_ours(program: CliRunner) -> None:
     program.configure()
     for flags in (("--dry-run",), (), ("--force",)):
-        done = nuke(program, *flags)
-        assert done.code == 0, done.stderr
-        assert "nothing" in done.stdout
+        result = nuke(program, *flags)
+        assert result.code == 0, result.stderr
+        assert "nothing" in result.stdout
 
 
 # --- The flags
@@ -121,9 +121,9 @@ def test_nothing_of_ours(program: CliRunner) -> None:
 
 @pytest.mark.usefixtures("nodes")
 def test_some_regions_only(program: CliRunner) -> None:
-    done = program("nuke", "--force", "--regions", "eu-west-1", "-o", "json")
-    assert done.code == 0
-    assert done.data["regions_scanned"] == ["eu-west-1"]
+    result = program("nuke", "--force", "--regions", "eu-west-1", "-o", "json")
+    assert result.code == 0
+    assert result.data["regions_scanned"] == ["eu-west-1"]
     assert listed(program) == 1
     looked = program("nuke", "--dry-run", "--regions", "eu-west-1")
     assert "excluded by your options: ap-northeast-1" in looked.stdout
@@ -145,17 +145,17 @@ NONSENSE = (
 def test_a_flag_that_says_nonsense(program: CliRunner) -> None:
     """Exit code 2, the flag and the value, and nothing is touched."""
     for flags, words in NONSENSE:
-        done = program("nuke", "--force", *flags)
-        assert done.code == 2, (flags, done.stderr)
+        result = program("nuke", "--force", *flags)
+        assert result.code == 2, (flags, result.stderr)
         for word in words:
-            assert word in done.stderr
+            assert word in result.stderr
     assert listed(program) == 2
 
 
 @pytest.mark.usefixtures("nodes")
 def test_more_than_expected(program: CliRunner) -> None:
     """With --force it refuses; a person is asked for the number first."""
-    count = len(found(program))
+    count = len(preview_rows(program))
     refused = nuke(program, "--force", "--max", str(count - 1))
     assert refused.code == 3
     assert f"{count} resources were found, and --max allows {count - 1}" in refused.stderr
@@ -171,12 +171,12 @@ def test_what_is_younger_stays_and_what_it_needs(sandbox: Any, program: CliRunne
     busy_account.cluster(program, busy_account.SECOND, nodes=1, regions=["eu-west-1"])
     sandbox.clock.advance(7200)
     busy_account.cluster(program, nodes=1, regions=["eu-west-1"])
-    done = nuke(program, "--force", "--min-age", "1h", "-o", "json")
-    assert done.code == 0, done.stdout
-    fates = {(one["kind"], one["status"]) for one in done.data["outcomes"]}
+    result = nuke(program, "--force", "--min-age", "1h", "-o", "json")
+    assert result.code == 0, result.stdout
+    fates = {(outcome["kind"], outcome["status"]) for outcome in result.data["outcomes"]}
     assert ("vpc", "deleted") in fates
     assert ("vpc", "skipped") in fates
-    assert {one["reason"] for one in done.data["outcomes"] if one["status"] == "skipped"} == {
+    assert {outcome["reason"] for outcome in result.data["outcomes"] if outcome["status"] == "skipped"} == {
         "it, or what needs it, is younger than --min-age"
     }
     assert listed(program) == 1
@@ -188,9 +188,11 @@ def test_what_is_protected_is_left_or_lifted(sandbox: Any, program: CliRunner) -
     """Of a protected instance the rest of its batch goes all the same; what it holds is named with the reason."""
     ec2 = sandbox.client("ec2", "eu-west-1")
     image = ResourceFixture(sandbox.client, "eu-west-1", {}, "x").image_id()
-    subnet = next(row for row in found(program) if row["kind"] == "subnet" and row["region"] == "eu-west-1")
+    subnet = next(
+        row for row in preview_rows(program) if row["kind"] == "subnet" and row["region"] == "eu-west-1"
+    )
     tags = [{"Key": key, "Value": value} for key, value in busy_account.OURS.items()]
-    made = ec2.run_instances(
+    instance_id = ec2.run_instances(
         ImageId=image,
         InstanceType="t3.small",
         MinCount=1,
@@ -201,11 +203,11 @@ def test_what_is_protected_is_left_or_lifted(sandbox: Any, program: CliRunner) -
     )["Instances"][0]["InstanceId"]
     looked = nuke(program, "--dry-run")
     assert "termination protection: add --disable-protection" in looked.stdout
-    done = nuke(program, "--force")
-    assert done.code == 1
-    assert f"left: instance {made} in eu-west-1 (termination protection is on)" in done.stdout
-    assert "ours: termination protection is on" in " ".join(done.stdout.split())
-    assert "to go on: bacalhau-spot nuke" in done.stdout
+    result = nuke(program, "--force")
+    assert result.code == 1
+    assert f"left: instance {instance_id} in eu-west-1 (termination protection is on)" in result.stdout
+    assert "managed: termination protection is on" in " ".join(result.stdout.split())
+    assert "to go on: bacalhau-spot nuke" in result.stdout
     assert listed(program) == 1
     assert "will be lifted" in nuke(program, "--dry-run", "--disable-protection").stdout
     assert nuke(program, "--force", "--disable-protection").code == 0
@@ -216,14 +218,16 @@ def test_adopting_what_lacks_the_tag(sandbox: Any, program: CliRunner) -> None:
     """It is shown before; dry run tags nothing; then it goes, and what is not named stays."""
     program.configure()
     ec2 = sandbox.client("ec2", "eu-west-1")
-    mine, theirs = (ec2.create_volume(AvailabilityZone="eu-west-1a", Size=1)["VolumeId"] for _ in range(2))
-    looked = nuke(program, "--dry-run", "--adopt", mine)
-    assert f"{mine} in eu-west-1 is adopted" in looked.stdout
-    assert "Tags" not in ec2.describe_volumes(VolumeIds=[mine])["Volumes"][0]
-    done = nuke(program, "--force", "--adopt", mine)
-    assert done.code == 0, done.stderr
-    left = [one["VolumeId"] for one in ec2.describe_volumes()["Volumes"]]
-    assert mine not in left
+    own_volume, theirs = (
+        ec2.create_volume(AvailabilityZone="eu-west-1a", Size=1)["VolumeId"] for _ in range(2)
+    )
+    looked = nuke(program, "--dry-run", "--adopt", own_volume)
+    assert f"{own_volume} in eu-west-1 is adopted" in looked.stdout
+    assert "Tags" not in ec2.describe_volumes(VolumeIds=[own_volume])["Volumes"][0]
+    result = nuke(program, "--force", "--adopt", own_volume)
+    assert result.code == 0, result.stderr
+    left = [volume["VolumeId"] for volume in ec2.describe_volumes()["Volumes"]]
+    assert own_volume not in left
     assert theirs in left
 
 
@@ -231,9 +235,9 @@ def test_adopting_what_lacks_the_tag(sandbox: Any, program: CliRunner) -> None:
 def test_no_more_time(sandbox: Any, program: CliRunner) -> None:
     """It says what is left, and the next run finishes."""
     sandbox.settings.terminate_s = 300.0
-    done = nuke(program, "--force", "--timeout", "60")
-    assert done.code == 1
-    assert "to go on: bacalhau-spot nuke" in done.stdout
+    result = nuke(program, "--force", "--timeout", "60")
+    assert result.code == 1
+    assert "to go on: bacalhau-spot nuke" in result.stdout
     assert nuke(program, "--force").code == 0
 
 
@@ -252,9 +256,13 @@ def test_only_what_the_plan_names(sandbox: Any, program: CliRunner) -> None:
     templates = sandbox.client("ec2", "eu-west-1")
     disowned = templates.describe_launch_templates()["LaunchTemplates"][0]["LaunchTemplateId"]
     templates.delete_tags(Resources=[disowned], Tags=[{"Key": "bacalhau-cluster"}])
-    done = nuke(program, "--force", "--plan", str(plan), "-o", "json")
-    assert done.code == 0, done.stdout
-    skipped = {one["id"]: one["reason"] for one in done.data["outcomes"] if one["status"] == "skipped"}
+    result = nuke(program, "--force", "--plan", str(plan), "-o", "json")
+    assert result.code == 0, result.stdout
+    skipped = {
+        outcome["id"]: outcome["reason"]
+        for outcome in result.data["outcomes"]
+        if outcome["status"] == "skipped"
+    }
     assert skipped == {later: "it is not in the plan"}
     assert len(ec2.describe_volumes(VolumeIds=[later])["Volumes"]) == 1
     assert templates.describe_launch_templates()["LaunchTemplates"][0]["LaunchTemplateId"] == disowned
@@ -294,10 +302,10 @@ def test_a_plan_that_does_not_fit(program: CliRunner) -> None:
     """No JSON, no plan, another account's, another tag's, incomplete: exit code 2, and nothing is touched."""
     for text, words in MISFITS:
         (program.folder / "plan.json").write_text(text)
-        done = nuke(program, "--force", "--plan", str(program.folder / "plan.json"))
-        assert done.code == 2, (text, done.stderr)
+        result = nuke(program, "--force", "--plan", str(program.folder / "plan.json"))
+        assert result.code == 2, (text, result.stderr)
         for word in words:
-            assert word in done.stderr
+            assert word in result.stderr
     assert listed(program) == 2
 
 
@@ -313,13 +321,13 @@ def test_what_we_may_not_delete_is_known_beforehand(sandbox: Any, program: CliRu
         "missing permission DeleteVpc in eu-west-1 and us-west-2: affected resources will remain"
         in looked.stdout
     )
-    done = nuke(program, "--force", "-o", "json")
-    assert done.code == 4
-    assert {one["kind"] for one in done.data["remaining"]} == {"vpc"}
-    assert {one["problem"]["code"] for one in done.data["outcomes"] if one["problem"]} == {
+    result = nuke(program, "--force", "-o", "json")
+    assert result.code == 4
+    assert {row["kind"] for row in result.data["remaining"]} == {"vpc"}
+    assert {outcome["problem"]["code"] for outcome in result.data["outcomes"] if outcome["problem"]} == {
         "UnauthorizedOperation"
     }
-    assert all(one["problem"]["request_id"] for one in done.data["outcomes"] if one["problem"])
+    assert all(outcome["problem"]["request_id"] for outcome in result.data["outcomes"] if outcome["problem"])
     sandbox.settings.deny = []
     assert nuke(program, "--force").code == 0
 
@@ -328,9 +336,9 @@ def test_a_service_that_will_not_say(sandbox: Any, program: CliRunner, nodes: in
     """What could not be scanned may hold something: exit code 5, and it is named. Destroy does not need it."""
     assert nodes
     sandbox.settings.deny = ["tagging:GetResources", "tag:GetResources"]
-    done = nuke(program, "--force")
-    assert done.code == 5, done.stdout + done.stderr
-    assert "GetResources" in done.stdout + done.stderr
+    result = nuke(program, "--force")
+    assert result.code == 5, result.stdout + result.stderr
+    assert "GetResources" in result.stdout + result.stderr
     busy_account.cluster(program, nodes=1, regions=["eu-west-1"])
     assert program("destroy", "--yes").code == 0
 
@@ -341,9 +349,9 @@ def test_a_region_that_will_not_say(sandbox: Any, program: CliRunner, nodes: int
     sandbox.settings.faults = [
         {"match": "DescribeTags", "region": "eu-west-1", "code": "UnauthorizedOperation", "status": 403}
     ]
-    done = nuke(program, "--force", "-o", "json")
-    assert done.code in {4, 5}
-    assert [one["region"] for one in done.data["failed_regions"]] == ["eu-west-1"]
+    result = nuke(program, "--force", "-o", "json")
+    assert result.code in {4, 5}
+    assert [region["region"] for region in result.data["failed_regions"]] == ["eu-west-1"]
     sandbox.settings.faults = []
     assert listed(program) == 1
 
@@ -359,9 +367,9 @@ def test_a_tagged_thing_of_an_unknown_kind(sandbox: Any, program: CliRunner) -> 
     )["CustomerGateway"]["CustomerGatewayId"]
     bus = sandbox.client("events", "eu-west-1").create_event_bus(Name="jobs", Tags=tags)["EventBusArn"]
     for flags in (["--dry-run"], ["--force"]):
-        done = nuke(program, "-o", "json", *flags)
-        assert {one["id"] for one in done.data["unsupported"]} == {gateway, bus}
-    assert done.code == 1
+        result = nuke(program, "-o", "json", *flags)
+        assert {row["id"] for row in result.data["unsupported"]} == {gateway, bus}
+    assert result.code == 1
     text = nuke(program, "--force")
     assert "cannot delete this kind of resource" in text.stdout
 
@@ -383,15 +391,15 @@ def last_run(program: CliRunner) -> list[dict[str, Any]]:
 def test_the_audit_log(program: CliRunner, nodes: int) -> None:
     """Who, what was asked for with AWS's request ids, what was verified, how it ended; runs are added, never replaced."""
     assert nodes
-    done: CliResult = program("nuke", "--force", "-o", "json")
+    result: CliResult = program("nuke", "--force", "-o", "json")
     rows = last_run(program)
     assert rows[0]["event"] == "command-started"
     assert rows[0]["argv"] == ["nuke", "--force", "-o", "json"]
     assert {row["account_id"] for row in rows} == {ACCOUNT}
     deleted = {row["id"] for row in rows if row["event"] == "deleted"}
-    assert deleted == {one["id"] for one in done.data["outcomes"] if one["status"] == "deleted"}
-    asked = [row for row in rows if row["event"] == "deleting"]
-    assert all(row["request_ids"] for row in asked)
+    assert deleted == {outcome["id"] for outcome in result.data["outcomes"] if outcome["status"] == "deleted"}
+    deletions = [row for row in rows if row["event"] == "deleting"]
+    assert all(row["request_ids"] for row in deletions)
     assert rows[-1]["event"] == "command-ended"
     assert rows[-1]["exit_code"] == 0
     program("nuke", "--force")
@@ -412,15 +420,15 @@ def test_an_audit_log_that_cannot_be_written(program: CliRunner, nodes: int) -> 
     assert nodes
     log = program.folder / ".local" / "state" / "bacalhau-spot" / "audit.jsonl"
     log.mkdir(parents=True)  # in the way
-    done = nuke(program, "--force")
-    assert done.code == 0
-    assert "audit log" in done.stderr
+    result = nuke(program, "--force")
+    assert result.code == 0
+    assert "audit log" in result.stderr
     assert listed(program) == 0
 
 
 def test_the_order_can_be_looked_at_without_aws(program: CliRunner) -> None:
-    done = program("nuke", "--explain", "-o", "json")
-    assert done.code == 0
-    steps = {row["kind"]: row["step"] for row in done.data["kinds"]}
+    result = program("nuke", "--explain", "-o", "json")
+    assert result.code == 0
+    steps = {row["kind"]: row["step"] for row in result.data["kinds"]}
     assert steps["instance"] < steps["subnet"] < steps["vpc"] < steps["role"]
     assert "subnet" in program("nuke", "--explain").stdout

@@ -43,7 +43,7 @@ class Ours:
 
         As spot: on demand AWS refuses the template's tags for a spot request (RunInstances).
         """
-        made = self.ec2.run_instances(
+        reply = self.ec2.run_instances(
             LaunchTemplate={"LaunchTemplateId": self.template, "Version": "$Latest"},
             ImageId=self.image,
             InstanceType="t3.small",
@@ -52,28 +52,30 @@ class Ours:
             InstanceMarketOptions={"MarketType": "spot"},
             NetworkInterfaces=[{"DeviceIndex": 0, "SubnetId": self.subnet, "Groups": [self.group]}],
         )
-        return str(made["Instances"][0]["InstanceId"])
+        return str(reply["Instances"][0]["InstanceId"])
 
     def persistent(self, tags: list[dict[str, str]]) -> tuple[str, str]:
         """A spot request that launches again, and its instance, which carries no tag of the request."""
-        made = self.ec2.request_spot_instances(
+        reply = self.ec2.request_spot_instances(
             Type="persistent",
             InstanceCount=1,
             LaunchSpecification={"ImageId": self.image, "InstanceType": "t3.small", "SubnetId": self.subnet},
             TagSpecifications=[{"ResourceType": "spot-instances-request", "Tags": tags}],
         )
-        (row,) = made["SpotInstanceRequests"]
+        (row,) = reply["SpotInstanceRequests"]
         return str(row["SpotInstanceRequestId"]), str(row["InstanceId"])
 
 
 def living(sandbox: Any) -> set[str]:
     rows = sandbox.client().describe_instances()["Reservations"]
-    states = {one["InstanceId"]: one["State"]["Name"] for row in rows for one in row["Instances"]}
+    states = {
+        instance["InstanceId"]: instance["State"]["Name"] for row in rows for instance in row["Instances"]
+    }
     return {instance for instance, state in states.items() if state in ("pending", "running")}
 
 
-def blockers(done: CliResult) -> list[Any]:
-    return [blocker for one in done.data["outcomes"] for blocker in one["dependencies"]]
+def blockers(result: CliResult) -> list[Any]:
+    return [blocker for outcome in result.data["outcomes"] for blocker in outcome["dependencies"]]
 
 
 OUR_TAGS = [
@@ -88,8 +90,8 @@ def test_an_instance_by_hand_from_our_template_goes(
 ) -> None:
     """trust.md §8: the template gives its spot request our tags, so both are the cluster's."""
     assert Ours(sandbox).by_hand() in living(sandbox)
-    done = cluster(*command)
-    assert done.code == 0, done.stdout + done.stderr
+    result = cluster(*command)
+    assert result.code == 0, result.stdout + result.stderr
     assert living(sandbox) == set()
     assert not sandbox.leftovers()
 
@@ -99,16 +101,16 @@ def test_an_instance_by_hand_in_our_subnet_is_named(
     sandbox: Any, cluster: CliRunner, command: tuple[str, ...]
 ) -> None:
     """trust.md §8: from our template's values and not by it: nothing of it carries our tag."""
-    ours = Ours(sandbox)
-    card = {"DeviceIndex": 0, "SubnetId": ours.subnet, "Groups": [ours.group]}
-    made = ours.ec2.run_instances(
-        ImageId=ours.image, InstanceType="t3.small", MinCount=1, MaxCount=1, NetworkInterfaces=[card]
+    fixture = Ours(sandbox)
+    card = {"DeviceIndex": 0, "SubnetId": fixture.subnet, "Groups": [fixture.group]}
+    reply = fixture.ec2.run_instances(
+        ImageId=fixture.image, InstanceType="t3.small", MinCount=1, MaxCount=1, NetworkInterfaces=[card]
     )
-    theirs = made["Instances"][0]["InstanceId"]
-    done = cluster(*command, "-o", "json")
-    assert done.code == 1, done.stdout
+    theirs = reply["Instances"][0]["InstanceId"]
+    result = cluster(*command, "-o", "json")
+    assert result.code == 1, result.stdout
     assert living(sandbox) == {theirs}
-    assert theirs in {blocker[key] for blocker in blockers(done) for key in ("id", "parent_id")}
+    assert theirs in {blocker[key] for blocker in blockers(result) for key in ("id", "parent_id")}
 
 
 @COMMANDS
@@ -116,31 +118,31 @@ def test_a_group_on_our_template_is_named_and_not_its_instance_alone(
     sandbox: Any, cluster: CliRunner, command: tuple[str, ...]
 ) -> None:
     """trust.md §8: ending its instance does not help, the group replaces it (Auto Scaling user guide, "Health checks")."""
-    ours = Ours(sandbox)
+    fixture = Ours(sandbox)
     scaling = sandbox.client("autoscaling", REGION)
-    ours.ec2.create_launch_template_version(
-        LaunchTemplateId=ours.template,
+    fixture.ec2.create_launch_template_version(
+        LaunchTemplateId=fixture.template,
         LaunchTemplateData={
-            "ImageId": ours.image,
+            "ImageId": fixture.image,
             "InstanceType": "t3.small",
-            "SecurityGroupIds": [ours.group],
+            "SecurityGroupIds": [fixture.group],
         },
     )
     scaling.create_auto_scaling_group(
         AutoScalingGroupName="theirs",
-        LaunchTemplate={"LaunchTemplateId": ours.template, "Version": "$Latest"},
+        LaunchTemplate={"LaunchTemplateId": fixture.template, "Version": "$Latest"},
         MinSize=1,
         MaxSize=1,
-        VPCZoneIdentifier=ours.subnet,
+        VPCZoneIdentifier=fixture.subnet,
     )
-    theirs = living(sandbox) - {ours.node}
-    done = cluster(*command, "-o", "json")
-    assert done.code == 1, done.stdout
+    theirs = living(sandbox) - {fixture.node}
+    result = cluster(*command, "-o", "json")
+    assert result.code == 1, result.stdout
     assert living(sandbox) == theirs
     assert len(scaling.describe_auto_scaling_groups()["AutoScalingGroups"]) == 1
-    named = [blocker for blocker in blockers(done) if theirs & {blocker["id"], blocker["parent_id"]}]
-    assert named and all("Auto Scaling group theirs" in one["owner"] for one in named)
-    (free,) = {one["fix_command"] for one in named}
+    named = [blocker for blocker in blockers(result) if theirs & {blocker["id"], blocker["parent_id"]}]
+    assert named and all("Auto Scaling group theirs" in row["owner"] for row in named)
+    (free,) = {row["fix_command"] for row in named}
     assert "autoscaling update-auto-scaling-group" in free
     aws_cli.run(free, sandbox.client)
 
@@ -151,8 +153,8 @@ def test_a_persistent_request_is_cancelled_before_its_instance_ends(
 ) -> None:
     """trust.md §8: "Spot Instance request types" (EC2 user guide): it launches again until it is cancelled."""
     request, _ = Ours(sandbox).persistent(OUR_TAGS)
-    done = cluster(*command)
-    assert done.code == 0, done.stdout + done.stderr
+    result = cluster(*command)
+    assert result.code == 0, result.stdout + result.stderr
     sandbox.clock.sleep(600)
     assert living(sandbox) == set()
     rows = sandbox.client().describe_spot_instance_requests(SpotInstanceRequestIds=[request])
@@ -163,12 +165,14 @@ def test_an_instance_that_a_request_would_launch_again_is_named(sandbox: Any, cl
     """trust.md §8, F3: without CancelSpotInstanceRequests its instance stays, and the rest goes as far as it can."""
     request, instance = Ours(sandbox).persistent(OUR_TAGS)
     sandbox.settings.deny = ["ec2:CancelSpotInstanceRequests"]
-    done = cluster("destroy", "--yes", "-o", "json")
-    assert done.code != 0
+    result = cluster("destroy", "--yes", "-o", "json")
+    assert result.code != 0
     assert living(sandbox) == {instance}
-    told = {one["id"]: (one["problem"] or {}).get("message", "") for one in done.data["outcomes"]}
-    assert "would start another" in told[instance]
-    assert request in told
+    messages = {
+        outcome["id"]: (outcome["problem"] or {}).get("message", "") for outcome in result.data["outcomes"]
+    }
+    assert "would start another" in messages[instance]
+    assert request in messages
 
 
 @COMMANDS
@@ -177,9 +181,9 @@ def test_anothers_persistent_request_in_our_subnet_is_left(
 ) -> None:
     """trust.md §8: neither the request nor its instance is ours."""
     request, instance = Ours(sandbox).persistent([{"Key": "team", "Value": "theirs"}])
-    done = cluster(*command, "-o", "json")
-    assert done.code == 1, done.stdout
+    result = cluster(*command, "-o", "json")
+    assert result.code == 1, result.stdout
     assert living(sandbox) == {instance}
     rows = sandbox.client().describe_spot_instance_requests(SpotInstanceRequestIds=[request])
     assert rows["SpotInstanceRequests"][0]["State"] == "active"
-    assert instance in {blocker[key] for blocker in blockers(done) for key in ("id", "parent_id")}
+    assert instance in {blocker[key] for blocker in blockers(result) for key in ("id", "parent_id")}

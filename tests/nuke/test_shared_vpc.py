@@ -39,8 +39,8 @@ def test_a_participant_sees_the_owner_and_changes_nothing(net: Net) -> None:
     ):
         with refused("UnauthorizedOperation"):
             change(**of)
-    made = net.ec2.create_security_group(GroupName="ours", Description="ours", VpcId=net.vpc)
-    assert net.ec2.describe_security_groups(GroupIds=[made["GroupId"]])["SecurityGroups"]
+    reply = net.ec2.create_security_group(GroupName="ours", Description="ours", VpcId=net.vpc)
+    assert net.ec2.describe_security_groups(GroupIds=[reply["GroupId"]])["SecurityGroups"]
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_a_cluster_in_a_shared_vpc(
     before = set(sandbox.leftovers())
     program.configure(nodes=1, regions=f"{{{REGION}: {{vpc_id: {net.vpc}}}}}")
     assert program("create", "--yes").code == 0
-    done = program(*command)
-    assert done.code == 0, done.stdout + done.stderr
+    result = program(*command)
+    assert result.code == 0, result.stdout + result.stderr
     assert set(sandbox.leftovers()) == before
 
 
@@ -63,8 +63,8 @@ def test_a_shared_vpc_with_our_tag_stays(sandbox: Any, program: CliRunner, net: 
     net.ec2.create_tags(Resources=[net.vpc, net.public], Tags=OUR_TAGS)
     before = set(sandbox.leftovers())
     program.configure(nodes=1, regions=f"[{REGION}]")
-    done = program("nuke", "--force", "--regions", REGION)
-    assert done.code != 0, done.stdout
+    result = program("nuke", "--force", "--regions", REGION)
+    assert result.code != 0, result.stdout
     assert set(sandbox.leftovers()) == before
-    assert net.vpc in done.stdout and net.public in done.stdout
-    assert "UnauthorizedOperation" in done.stdout + done.stderr
+    assert net.vpc in result.stdout and net.public in result.stdout
+    assert "UnauthorizedOperation" in result.stdout + result.stderr

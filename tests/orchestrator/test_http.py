@@ -37,7 +37,7 @@ def server() -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def there(server: StandIn) -> StandIn:
+def orchestrator_server(server: StandIn) -> StandIn:
     """The server as it is in the beginning."""
     url = server.url
     server.__init__()  # type: ignore[misc]  # anew, under the same address
@@ -61,54 +61,60 @@ def refused(orchestrator: HttpOrchestrator) -> OrchestratorError:
 # What is read
 
 
-def test_a_connected_node_is_read_whole(there: StandIn) -> None:
+def test_a_connected_node_is_read_whole(orchestrator_server: StandIn) -> None:
     """Labels lower-cased, capacities in bytes and cores, the orchestrator itself left out, unknown fields ignored."""
-    there.nodes = [node("n-1", labels={"Instance-ID": "i-1", "cluster": "Blue"})]
-    there.nodes[0]["SomethingNew"] = {"a": 1}
-    (one,) = members(HttpOrchestrator(there.url))
-    assert (one.id, one.connected, one.membership, one.engines) == (
+    orchestrator_server.nodes = [node("n-1", labels={"Instance-ID": "i-1", "cluster": "Blue"})]
+    orchestrator_server.nodes[0]["SomethingNew"] = {"a": 1}
+    (member,) = members(HttpOrchestrator(orchestrator_server.url))
+    assert (member.id, member.connected, member.membership, member.engines) == (
         "n-1",
         True,
         Membership.APPROVED,
         ("docker", "wasm"),
     )
-    assert (one.instance_id, one.labels["cluster"], one.version) == ("i-1", "Blue", "v1.9.3")
-    assert one.total == Capacity(Decimal("1.6"), 3_200_000_000, 15_000_000_000)
-    assert one.free.cpu == Decimal("1.1")
-    assert (one.running, one.last_error) == (2, "")
-    assert one.last_heartbeat_at == datetime(2026, 11, 25, 9, 29, 42, 636878, tzinfo=UTC)
-    assert one.since == datetime(2026, 11, 25, 9, 29, 42, 636878, tzinfo=UTC)
+    assert (member.instance_id, member.labels["cluster"], member.version) == ("i-1", "Blue", "v1.9.3")
+    assert member.total == Capacity(Decimal("1.6"), 3_200_000_000, 15_000_000_000)
+    assert member.free.cpu == Decimal("1.1")
+    assert (member.running, member.last_error) == (2, "")
+    assert member.last_heartbeat_at == datetime(2026, 11, 25, 9, 29, 42, 636878, tzinfo=UTC)
+    assert member.since == datetime(2026, 11, 25, 9, 29, 42, 636878, tzinfo=UTC)
 
 
-def test_a_disconnected_node_has_no_free_capacity_and_says_since_when_and_why(there: StandIn) -> None:
-    there.nodes = [node("n-2", connected=False, engines=None), node("n-1")]
-    first, second = members(HttpOrchestrator(there.url))
+def test_a_disconnected_node_has_no_free_capacity_and_says_since_when_and_why(
+    orchestrator_server: StandIn,
+) -> None:
+    orchestrator_server.nodes = [node("n-2", connected=False, engines=None), node("n-1")]
+    first, second = members(HttpOrchestrator(orchestrator_server.url))
     assert [first.id, second.id] == ["n-1", "n-2"]
     assert (second.connected, second.engines, second.free) == (False, (), Capacity())
     assert second.since == datetime(2026, 11, 25, 9, 29, 50, 691047, tzinfo=UTC)
     assert second.last_error == "graceful shutdown"
 
 
-def test_what_is_zero_or_absent_is_zero(there: StandIn) -> None:
+def test_what_is_zero_or_absent_is_zero(orchestrator_server: StandIn) -> None:
     """The API leaves zeros out, down to a node of which nothing but the name is known."""
-    there.nodes = [{"Info": {"NodeID": "n-1"}, "Membership": "UNKNOWN", "Connection": "CONNECTED"}]
-    (one,) = members(HttpOrchestrator(there.url))
-    assert one == OrchestratorNode("n-1", connected=True, membership=Membership.PENDING)
+    orchestrator_server.nodes = [
+        {"Info": {"NodeID": "n-1"}, "Membership": "UNKNOWN", "Connection": "CONNECTED"}
+    ]
+    (node,) = members(HttpOrchestrator(orchestrator_server.url))
+    assert node == OrchestratorNode("n-1", connected=True, membership=Membership.PENDING)
 
 
-def test_the_version_is_asked_without_the_key(there: StandIn) -> None:
-    orchestrator = HttpOrchestrator(there.url, login=Login(key=Secret(KEY)))
+def test_the_version_is_asked_without_the_key(orchestrator_server: StandIn) -> None:
+    orchestrator = HttpOrchestrator(orchestrator_server.url, login=Login(key=Secret(KEY)))
     assert asyncio.run(orchestrator.version()) == "v1.9.3"
-    assert "Authorization" not in there.asked[0][2]
+    assert "Authorization" not in orchestrator_server.requests[0][2]
 
 
-def test_removing_asks_for_this_node_and_one_that_is_not_known_is_no_error(there: StandIn) -> None:
-    there.nodes = [node("a/b c"), node("n-2")]
-    orchestrator = HttpOrchestrator(there.url)
+def test_removing_asks_for_this_node_and_one_that_is_not_known_is_no_error(
+    orchestrator_server: StandIn,
+) -> None:
+    orchestrator_server.nodes = [node("a/b c"), node("n-2")]
+    orchestrator = HttpOrchestrator(orchestrator_server.url)
     asyncio.run(orchestrator.remove("a/b c"))
     asyncio.run(orchestrator.remove("a/b c"))
-    assert there.names == ["n-2"]
-    method, path, _, body = there.asked[0]
+    assert orchestrator_server.names == ["n-2"]
+    method, path, _, body = orchestrator_server.requests[0]
     assert (method, path) == ("PUT", f"{NODES}/a%2Fb%20c")
     assert json.loads(body) == {"Action": "delete", "NodeID": "a/b c"}
 
@@ -123,9 +129,9 @@ def test_removing_asks_for_this_node_and_one_that_is_not_known_is_no_error(there
         ),
     ],
 )
-def test_who_we_are(there: StandIn, login: Login, sent: str) -> None:
-    there.authorization = sent
-    assert members(HttpOrchestrator(there.url, login=login)) == ()
+def test_who_we_are(orchestrator_server: StandIn, login: Login, sent: str) -> None:
+    orchestrator_server.authorization = sent
+    assert members(HttpOrchestrator(orchestrator_server.url, login=login)) == ()
 
 
 # What is refused
@@ -194,11 +200,11 @@ def hostile(**fields: bytes) -> tuple[int, dict[str, str], bytes]:
     ],
 )
 def test_an_answer_that_is_no_list_is_told_by_its_code(
-    there: StandIn, answer: tuple[int, dict[str, str], bytes], code: str, words: str
+    orchestrator_server: StandIn, answer: tuple[int, dict[str, str], bytes], code: str, words: str
 ) -> None:
     """With the other side's own words, shortened, and never with the key."""
-    there.answer = answer
-    error = refused(HttpOrchestrator(there.url, login=Login(key=Secret(KEY))))
+    orchestrator_server.answer = answer
+    error = refused(HttpOrchestrator(orchestrator_server.url, login=Login(key=Secret(KEY))))
     assert error.code == code
     assert words in error.message
     assert len(error.message) < 300
@@ -207,27 +213,29 @@ def test_an_answer_that_is_no_list_is_told_by_its_code(
 
 
 @pytest.mark.parametrize("word", [b"[1]", b"{}", b"7", b'"else"', b"null"])
-def test_a_membership_that_nobody_knows_gets_no_work(there: StandIn, word: bytes) -> None:
+def test_a_membership_that_nobody_knows_gets_no_work(orchestrator_server: StandIn, word: bytes) -> None:
     """T6: `"Membership": [1]` ended in TypeError."""
-    there.answer = hostile(Membership=word, Labels=b'{"A": [1], "b": "c"}', LastError=b'{"x": 1}')
-    (member,) = asyncio.run(HttpOrchestrator(there.url).nodes())
+    orchestrator_server.answer = hostile(
+        Membership=word, Labels=b'{"A": [1], "b": "c"}', LastError=b'{"x": 1}'
+    )
+    (member,) = asyncio.run(HttpOrchestrator(orchestrator_server.url).nodes())
     assert member.membership == "PENDING"
     assert (dict(member.labels), member.last_error) == ({"a": "", "b": "c"}, "")
 
 
-def test_a_redirect_is_not_followed(there: StandIn) -> None:
+def test_a_redirect_is_not_followed(orchestrator_server: StandIn) -> None:
     """The key goes to the configured address and nowhere else."""
     with stand_in() as elsewhere:
-        there.answer = (302, {"Location": f"{elsewhere.url}{NODES}"}, b"")
-        refused(HttpOrchestrator(there.url, login=Login(key=Secret(KEY))))
-        assert elsewhere.asked == []
+        orchestrator_server.answer = (302, {"Location": f"{elsewhere.url}{NODES}"}, b"")
+        refused(HttpOrchestrator(orchestrator_server.url, login=Login(key=Secret(KEY))))
+        assert elsewhere.requests == []
 
 
-def test_a_page_not_found_is_not_a_node_not_found(there: StandIn) -> None:
+def test_a_page_not_found_is_not_a_node_not_found(orchestrator_server: StandIn) -> None:
     """Another server's 404 would make us believe that the node is gone."""
-    there.answer = (404, {}, b"404 page not found\n")
+    orchestrator_server.answer = (404, {}, b"404 page not found\n")
     with pytest.raises(OrchestratorError) as caught:
-        asyncio.run(HttpOrchestrator(there.url).remove("n-1"))
+        asyncio.run(HttpOrchestrator(orchestrator_server.url).remove("n-1"))
     assert caught.value.code == "OrchestratorAnswer"
 
 
@@ -241,22 +249,22 @@ def test_nobody_there() -> None:
 def talker() -> Iterator[Any]:
     """A server that says these bytes and nothing else; with none it says nothing and keeps the line open."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        held: list[socket.socket] = []
+        sockets: list[socket.socket] = []
 
-        def serve(said: bytes) -> str:
+        def serve(response: bytes) -> str:
             def run() -> None:
                 line, _ = server.accept()
-                held.append(line)
-                if said:
+                sockets.append(line)
+                if response:
                     line.recv(65536)
-                    line.sendall(said)
+                    line.sendall(response)
                     line.shutdown(socket.SHUT_WR)
 
             threading.Thread(target=run, daemon=True).start()
             return f"127.0.0.1:{server.getsockname()[1]}"
 
         yield serve
-        for line in held:
+        for line in sockets:
             line.close()
 
 
@@ -273,8 +281,8 @@ def test_the_port_that_nodes_join(talker: Any) -> None:
     assert "4222" in classify(error.code).hint
 
 
-def test_https_to_a_server_of_http(there: StandIn) -> None:
-    error = refused(HttpOrchestrator(there.url.replace("http:", "https:")))
+def test_https_to_a_server_of_http(orchestrator_server: StandIn) -> None:
+    error = refused(HttpOrchestrator(orchestrator_server.url.replace("http:", "https:")))
     assert (error.code, error.message) == (
         "OrchestratorScheme",
         "it does not use TLS, and the address begins with https",
@@ -283,12 +291,12 @@ def test_https_to_a_server_of_http(there: StandIn) -> None:
 
 def test_a_private_authority_is_trusted_when_it_is_named_and_only_then(tmp_path: Path) -> None:
     text = self_signed(tmp_path)
-    with stand_in(tmp_path) as there:
-        assert members(HttpOrchestrator(there.url, ca_pem=text)) == ()
-        unknown = refused(HttpOrchestrator(there.url))
+    with stand_in(tmp_path) as server:
+        assert members(HttpOrchestrator(server.url, ca_pem=text)) == ()
+        unknown = refused(HttpOrchestrator(server.url))
         assert unknown.code == "OrchestratorTls"
         assert "certificate" in unknown.message
-        elsewhere = refused(HttpOrchestrator(there.url.replace("127.0.0.1", "localhost"), ca_pem=text))
+        elsewhere = refused(HttpOrchestrator(server.url.replace("127.0.0.1", "localhost"), ca_pem=text))
         assert elsewhere.code == "OrchestratorTls"
         assert "localhost" in elsewhere.message
     assert refused(HttpOrchestrator("https://127.0.0.1", ca_pem="x")).code == "OrchestratorTls"
@@ -297,24 +305,26 @@ def test_a_private_authority_is_trusted_when_it_is_named_and_only_then(tmp_path:
 def test_http_to_a_real_server_of_https(tmp_path: Path) -> None:
     """Python's server hangs up where Go's answers; either way it is no traceback."""
     self_signed(tmp_path)
-    with stand_in(tmp_path) as there:
-        error = refused(HttpOrchestrator(there.url.replace("https:", "http:")))
+    with stand_in(tmp_path) as server:
+        error = refused(HttpOrchestrator(server.url.replace("https:", "http:")))
         assert error.code in {"OrchestratorAnswer", "OrchestratorUnreachable"}
 
 
-def test_a_key_that_no_request_can_carry_is_not_repeated(there: StandIn) -> None:
-    error = refused(HttpOrchestrator(there.url, login=Login(key=Secret("se\ncret"))))
+def test_a_key_that_no_request_can_carry_is_not_repeated(orchestrator_server: StandIn) -> None:
+    error = refused(HttpOrchestrator(orchestrator_server.url, login=Login(key=Secret("se\ncret"))))
     assert error.code == "OrchestratorUnauthorized"
     assert "cret" not in str(error)
 
 
-def test_a_proxy_is_not_asked_for_this_machine(there: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_is_not_asked_for_this_machine(
+    orchestrator_server: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And one that cannot be used is named where it is asked."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
-    assert members(HttpOrchestrator(there.url)) == ()
+    assert members(HttpOrchestrator(orchestrator_server.url)) == ()
     assert refused(HttpOrchestrator("http://nowhere.invalid")).code == "OrchestratorUnreachable"
     monkeypatch.setenv("HTTP_PROXY", "strange://127.0.0.1:1")
     monkeypatch.setenv("http_proxy", "strange://127.0.0.1:1")
@@ -420,4 +430,4 @@ def test_whatever_the_json_reading_ends_in_nodes_or_one_error(body: Any) -> None
     except parsing.UnexpectedFormatError as error:
         assert str(error)  # noqa: PT017 - either outcome is right
     else:
-        assert all(one.id for one in nodes)
+        assert all(node.id for node in nodes)

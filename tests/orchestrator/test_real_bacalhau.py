@@ -39,8 +39,8 @@ USERS: list[dict[str, Any]] = [
 ]
 
 
-def members(there: HttpOrchestrator) -> tuple[OrchestratorNode, ...]:
-    return asyncio.run(there.nodes())
+def members(client: HttpOrchestrator) -> tuple[OrchestratorNode, ...]:
+    return asyncio.run(client.nodes())
 
 
 def refusal(call: Any) -> str:
@@ -51,37 +51,41 @@ def refusal(call: Any) -> str:
     return caught.value.code
 
 
-def connected(there: HttpOrchestrator) -> OrchestratorNode | None:
-    return next((node for node in members(there) if node.connected), None)
+def connected(client: HttpOrchestrator) -> OrchestratorNode | None:
+    return next((node for node in members(client) if node.connected), None)
 
 
 def test_a_node_of_ours_joins_leaves_and_is_forgotten(tmp_path: Path) -> None:
     """On an open API. The orchestrator itself is not in the list."""
     with orchestrator(tmp_path) as here:
-        there = HttpOrchestrator(f"127.0.0.1:{here.api}")
-        assert asyncio.run(there.version()).startswith("v")
-        assert members(there) == ()
+        client = HttpOrchestrator(f"127.0.0.1:{here.api}")
+        assert asyncio.run(client.version()).startswith("v")
+        assert members(client) == ()
         with compute(tmp_path, here.nats):
-            one = until("the node is connected", lambda: connected(there))
-            assert (one.id, one.membership, one.last_error) == (NODE, Membership.APPROVED, "")
+            member = until("the node is connected", lambda: connected(client))
+            assert (member.id, member.membership, member.last_error) == (NODE, Membership.APPROVED, "")
             expected = {"provider": "aws", "region": "us-east-1", "team": "data", **MACHINE}
-            assert expected.items() <= one.labels.items()
-            assert one.labels["cluster"] == label_value(FULL.name)
-            assert "wasm" in one.engines
-            assert one.total.cpu >= Decimal("0.5")
-            assert 0 < one.free.memory_bytes <= one.total.memory_bytes
-            assert one.total.disk_bytes > 0
-            assert (one.running, one.version) == (0, asyncio.run(there.version()))
-            assert one.last_heartbeat_at is not None and one.since is not None
-        gone = until(
-            "the node is disconnected", lambda: [node for node in members(there) if not node.connected]
+            assert expected.items() <= member.labels.items()
+            assert member.labels["cluster"] == label_value(FULL.name)
+            assert "wasm" in member.engines
+            assert member.total.cpu >= Decimal("0.5")
+            assert 0 < member.free.memory_bytes <= member.total.memory_bytes
+            assert member.total.disk_bytes > 0
+            assert (member.running, member.version) == (0, asyncio.run(client.version()))
+            assert member.last_heartbeat_at is not None and member.since is not None
+        disconnected = until(
+            "the node is disconnected", lambda: [node for node in members(client) if not node.connected]
         )[0]
-        assert (gone.id, gone.last_error, gone.free.cpu) == (NODE, "graceful shutdown", 0)
-        assert gone.since is not None and gone.since >= one.since
-        asyncio.run(there.remove(NODE))
-        assert members(there) == ()
-        asyncio.run(there.remove(NODE))
-        assert not is_cluster_node(gone, cluster="another")
+        assert (disconnected.id, disconnected.last_error, disconnected.free.cpu) == (
+            NODE,
+            "graceful shutdown",
+            0,
+        )
+        assert disconnected.since is not None and disconnected.since >= member.since
+        asyncio.run(client.remove(NODE))
+        assert members(client) == ()
+        asyncio.run(client.remove(NODE))
+        assert not is_cluster_node(disconnected, cluster="another")
 
 
 def test_keys_and_passwords(tmp_path: Path) -> None:

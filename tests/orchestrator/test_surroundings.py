@@ -28,9 +28,9 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def proxy() -> Iterator[Proxy]:
-    made = Proxy()
-    yield made
-    made.close()
+    proxy = Proxy()
+    yield proxy
+    proxy.close()
 
 
 def refusal(host: str) -> OrchestratorError:
@@ -71,8 +71,8 @@ def resolved(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_host_of_no_proxy_is_asked_itself(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", proxy.url)
     monkeypatch.setenv("no_proxy", "o.example,.internal")
-    with stand_in() as there:
-        port = there.url.rpartition(":")[2]
+    with stand_in() as server:
+        port = server.url.rpartition(":")[2]
         for host in ("o.example", "a.internal"):
             assert asyncio.run(HttpOrchestrator(f"http://{host}:{port}").nodes()) == ()
     assert proxy.lines == []
@@ -82,7 +82,7 @@ def test_the_authorities_of_ssl_cert_file_are_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     self_signed(tmp_path)
-    with stand_in(tmp_path) as there:
-        assert refusal(there.url).code == "OrchestratorTls"
+    with stand_in(tmp_path) as server:
+        assert refusal(server.url).code == "OrchestratorTls"
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
-        assert asyncio.run(HttpOrchestrator(there.url).nodes()) == ()
+        assert asyncio.run(HttpOrchestrator(server.url).nodes()) == ()

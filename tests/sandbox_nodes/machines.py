@@ -33,7 +33,7 @@ def spec(*, token: str = TOKEN, secrets: Secrets = Secrets.USER_DATA, **more: An
 def launch(sandbox: Any, count: int = 1, *, of: ClusterSpec | None = None, **more: Any) -> list[str]:
     """Spot instances that were given what a node is given. Their ids."""
     ec2 = sandbox.client()
-    made = ec2.run_instances(
+    instances = ec2.run_instances(
         **{
             "ImageId": image(ec2),
             "InstanceType": "t3.medium",
@@ -44,7 +44,7 @@ def launch(sandbox: Any, count: int = 1, *, of: ClusterSpec | None = None, **mor
         }
         | more
     )["Instances"]
-    return [one["InstanceId"] for one in made]
+    return [row["InstanceId"] for row in instances]
 
 
 def ask(

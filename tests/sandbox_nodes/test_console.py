@@ -40,31 +40,31 @@ def console(sandbox: Any, instance_id: str, **more: Any) -> str:
     return str(answer.get("Output", ""))  # botocore has taken it out of base64
 
 
-def ours(sandbox: Any, instance_id: str) -> list[tuple[str, str]]:
+def phase_lines(sandbox: Any, instance_id: str) -> list[tuple[str, str]]:
     """Phase and detail of our own lines."""
-    found = [LINE.fullmatch(line) for line in console(sandbox, instance_id).split("\r\n")]
-    return [(line[2], line[3] or "") for line in found if line]
+    lines = [LINE.fullmatch(line) for line in console(sandbox, instance_id).split("\r\n")]
+    return [(line[2], line[3] or "") for line in lines if line]
 
 
 def test_it_grows_with_the_boot(sandbox: Any) -> None:
     """Nothing at first; then the kernel, cloud-init, and phase after phase with its time, until `joined`."""
-    one = launch(sandbox)[0]
+    instance_id = launch(sandbox)[0]
     sandbox.clock.advance(PENDING_S + 1)
-    assert "Output" not in sandbox.client().get_console_output(InstanceId=one)
+    assert "Output" not in sandbox.client().get_console_output(InstanceId=instance_id)
     sandbox.clock.advance(3)
-    early = console(sandbox, one, Latest=True)
+    early = console(sandbox, instance_id, Latest=True)
     assert early.startswith("[    0.000000] Linux version ")
     assert "cloud-init" in early
-    assert ours(sandbox, one) == []
+    assert phase_lines(sandbox, instance_id) == []
     sandbox.clock.advance(5)
-    assert [phase for phase, _ in ours(sandbox, one)] == ["packages"]
+    assert [phase for phase, _ in phase_lines(sandbox, instance_id)] == ["packages"]
     sandbox.clock.advance(BOOT_S)
-    lines = ours(sandbox, one)
+    lines = phase_lines(sandbox, instance_id)
     assert [phase for phase, _ in lines] == ["packages", "docker", "download", "start"]
-    assert lines[3][1].startswith(f"bacalhau-{one}, Bacalhau v1.")
+    assert lines[3][1].startswith(f"bacalhau-{instance_id}, Bacalhau v1.")
     sandbox.clock.advance(60)
-    assert ours(sandbox, one)[-1] == ("joined", "connected for 11 s, engines docker wasm")
-    times = [line[1] for line in map(LINE.fullmatch, console(sandbox, one).split("\r\n")) if line]
+    assert phase_lines(sandbox, instance_id)[-1] == ("joined", "connected for 11 s, engines docker wasm")
+    times = [line[1] for line in map(LINE.fullmatch, console(sandbox, instance_id).split("\r\n")) if line]
     assert times == sorted(times)
 
 
@@ -79,11 +79,11 @@ def test_the_words_are_the_programs_own() -> None:
 def test_a_refused_token(sandbox: Any) -> None:
     """`waiting` with Bacalhau's reason, and `failed` when join_s is over."""
     sandbox.world.settings_of(NodeSettings).orchestrator_token = "another"
-    one = launch(sandbox)[0]
+    instance_id = launch(sandbox)[0]
     sandbox.clock.advance(PENDING_S + BOOT_S)
-    assert ours(sandbox, one)[-1] == ("waiting", "nats: Authorization Violation")
+    assert phase_lines(sandbox, instance_id)[-1] == ("waiting", "nats: Authorization Violation")
     sandbox.clock.advance(600)
-    assert ours(sandbox, one)[-1] == (
+    assert phase_lines(sandbox, instance_id)[-1] == (
         "failed",
         "join: not joined after 600 s: nats: Authorization Violation",
     )
@@ -91,34 +91,34 @@ def test_a_refused_token(sandbox: Any) -> None:
 
 def test_every_way_to_get_stuck_ends_in_its_own_words(sandbox: Any) -> None:
     """Each program gives up after a time of its own; before it, nothing follows the phase; `boot` never says a word of ours."""
-    said = {}
+    consoles = {}
     for phase in ("packages", "docker", "download", "start", "join", "boot"):
         sandbox.world.settings_of(NodeSettings).stuck[launch(sandbox)[0]] = phase
     sandbox.clock.advance(PENDING_S + BOOT_S)
-    for one, phase in sandbox.world.settings_of(NodeSettings).stuck.items():
-        assert "failed" not in dict(ours(sandbox, one)), phase
+    for instance_id, phase in sandbox.world.settings_of(NodeSettings).stuck.items():
+        assert "failed" not in dict(phase_lines(sandbox, instance_id)), phase
     sandbox.clock.advance(1000)
-    for one, phase in sandbox.world.settings_of(NodeSettings).stuck.items():
-        said[phase] = ours(sandbox, one)[-1:]
-    assert said.pop("boot") == []
-    assert {phase: lines[0][0] for phase, lines in said.items()} == dict.fromkeys(said, "failed")
-    assert all(lines[0][1].startswith(f"{phase}: ") for phase, lines in said.items())
+    for instance_id, phase in sandbox.world.settings_of(NodeSettings).stuck.items():
+        consoles[phase] = phase_lines(sandbox, instance_id)[-1:]
+    assert consoles.pop("boot") == []
+    assert {phase: lines[0][0] for phase, lines in consoles.items()} == dict.fromkeys(consoles, "failed")
+    assert all(lines[0][1].startswith(f"{phase}: ") for phase, lines in consoles.items())
 
 
 def test_a_token_that_cannot_be_read(sandbox: Any) -> None:
     """With `secrets: ssm` and no role: secret.py's reason, after its patience."""
-    one = launch(sandbox, of=spec(secrets=Secrets.SSM))[0]
+    instance_id = launch(sandbox, of=spec(secrets=Secrets.SSM))[0]
     sandbox.clock.advance(PENDING_S + BOOT_S + 300)
-    phase, why = ours(sandbox, one)[-1]
+    phase, why = phase_lines(sandbox, instance_id)[-1]
     assert phase == "failed"
     assert why.endswith("cannot be read: the instance has no role")
 
 
 def test_without_docker_it_says_so(sandbox: Any) -> None:
     sandbox.world.settings_of(NodeSettings).without_docker = ["*"]
-    one = launch(sandbox)[0]
+    instance_id = launch(sandbox)[0]
     sandbox.clock.advance(60)
-    assert ours(sandbox, one)[-2:] == [
+    assert phase_lines(sandbox, instance_id)[-2:] == [
         ("warning", "Bacalhau does not offer Docker here"),
         ("joined", "connected for 11 s, engines wasm"),
     ]
@@ -126,25 +126,25 @@ def test_without_docker_it_says_so(sandbox: Any) -> None:
 
 def test_the_watcher_on_an_interruption(sandbox: Any) -> None:
     """Its three lines; when the machine is off, the kernel's last word and nothing after it."""
-    one = launch(sandbox)[0]
+    instance_id = launch(sandbox)[0]
     sandbox.clock.advance(60)
-    sandbox.server.interrupt("us-east-1", one)
-    assert ours(sandbox, one)[-3:] == [
+    sandbox.server.interrupt("us-east-1", instance_id)
+    assert phase_lines(sandbox, instance_id)[-3:] == [
         ("interrupted", "terminate in 120 s; no new work is accepted"),
         ("stopping", "unfinished executions: 0"),
         ("stopped", "120 s before the instance ends"),
     ]
     sandbox.clock.advance(200)
-    assert console(sandbox, one).rstrip().endswith("reboot: Power down")
+    assert console(sandbox, instance_id).rstrip().endswith("reboot: Power down")
 
 
 def test_a_notice_during_the_boot(sandbox: Any) -> None:
     """first_boot.py does not start a node that would be taken at once."""
-    one = launch(sandbox)[0]
+    instance_id = launch(sandbox)[0]
     sandbox.clock.advance(PENDING_S + 5)
-    sandbox.server.interrupt("us-east-1", one)
+    sandbox.server.interrupt("us-east-1", instance_id)
     sandbox.clock.advance(60)
-    lines = ours(sandbox, one)
+    lines = phase_lines(sandbox, instance_id)
     assert lines[-1] == ("failed", "start: EC2 takes the instance back; the node does not start")
     assert ("interrupted", "terminate in 117 s; no new work is accepted") in lines
 

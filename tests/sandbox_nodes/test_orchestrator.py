@@ -35,23 +35,23 @@ def boot(sandbox: Any) -> None:
 
 def test_a_node_joins_when_it_has_booted(sandbox: Any) -> None:
     """models.NodeState: its name and labels from its user-data and its metadata, four fifths of its machine, both engines."""
-    made = launch(sandbox)[0]
+    instance_id = launch(sandbox)[0]
     sandbox.clock.advance(PENDING_S + BOOT_S - 1)
     assert compute(sandbox) == []
     sandbox.clock.advance(31)
     row = compute(sandbox)[0]
     info = row["Info"]
-    assert info["NodeID"] == f"bacalhau-{made}"
+    assert info["NodeID"] == f"bacalhau-{instance_id}"
     assert info["Labels"] == {
         "provider": "aws",
         "cluster": "demo",
         "team": "data",
         "region": "us-east-1",
         "zone": "us-east-1a",
-        "instance-id": made,
+        "instance-id": instance_id,
         "instance-type": "t3.medium",
         "lifecycle": "spot",
-        "name": f"bacalhau-{made}",
+        "name": f"bacalhau-{instance_id}",
         "os_arch": "amd64",
         "os_type": "linux",
     }
@@ -139,10 +139,10 @@ def test_switches_mean_nodes_by_any_name(sandbox: Any) -> None:
 
 def test_an_interrupted_node_says_goodbye(sandbox: Any) -> None:
     """ShutdownNotice: disconnected at once, capacities empty, and listed for ever."""
-    made = launch(sandbox)[0]
+    instance_id = launch(sandbox)[0]
     boot(sandbox)
     assert summary(sandbox) == CONNECTED
-    sandbox.server.interrupt("us-east-1", made)
+    sandbox.server.interrupt("us-east-1", instance_id)
     assert summary(sandbox) == [("DISCONNECTED", "graceful shutdown")]
     sandbox.clock.advance(90 * 86400)
     row = compute(sandbox)[0]
@@ -154,9 +154,9 @@ def test_an_interrupted_node_says_goodbye(sandbox: Any) -> None:
 def test_a_node_at_work_uses_its_notice(sandbox: Any) -> None:
     """The watcher lets work end for 75 s at most, and leaves 30 s of the notice."""
     sandbox.world.settings_of(NodeSettings).executions = {"*": 1}
-    made = launch(sandbox)[0]
+    instance_id = launch(sandbox)[0]
     boot(sandbox)
-    sandbox.server.interrupt("us-east-1", made, notice_s=120)
+    sandbox.server.interrupt("us-east-1", instance_id, notice_s=120)
     sandbox.clock.advance(74)
     assert summary(sandbox) == CONNECTED
     sandbox.clock.advance(1)
@@ -165,10 +165,10 @@ def test_a_node_at_work_uses_its_notice(sandbox: Any) -> None:
 
 def test_a_machine_that_ends_without_a_word_is_missed_after_a_minute(sandbox: Any) -> None:
     """NodeManager.DisconnectTimeout 1m, looked for every 20 s: connected for 60 s after its last heartbeat, never for over 80."""
-    made = launch(sandbox)[0]
+    instance_id = launch(sandbox)[0]
     boot(sandbox)
     assert summary(sandbox) == CONNECTED
-    sandbox.client().terminate_instances(InstanceIds=[made])
+    sandbox.client().terminate_instances(InstanceIds=[instance_id])
     sandbox.clock.advance(59)
     assert summary(sandbox) == CONNECTED
     sandbox.clock.advance(22)
@@ -177,10 +177,10 @@ def test_a_machine_that_ends_without_a_word_is_missed_after_a_minute(sandbox: An
 
 def test_nobody_needs_to_look(sandbox: Any) -> None:
     """What joined and ended while nobody asked is known all the same."""
-    made = launch(sandbox)[0]
+    instance_id = launch(sandbox)[0]
     sandbox.client().describe_instances()
     boot(sandbox)
-    sandbox.client().terminate_instances(InstanceIds=[made])
+    sandbox.client().terminate_instances(InstanceIds=[instance_id])
     sandbox.clock.advance(2 * 86400)
     sandbox.client().describe_instances()
     assert summary(sandbox) == [("DISCONNECTED", "heartbeat timeout")]
@@ -193,8 +193,8 @@ def test_removing(sandbox: Any) -> None:
     assert len(compute(sandbox)) == 2
     sandbox.client().terminate_instances(InstanceIds=[ghost])
     sandbox.clock.advance(1)
-    for one in (ghost, living):
-        assert put(sandbox, f"bacalhau-{one}", "delete") == (200, {"Success": True})
+    for node_name in (ghost, living):
+        assert put(sandbox, f"bacalhau-{node_name}", "delete") == (200, {"Success": True})
     assert compute(sandbox) == []
     sandbox.clock.advance(13)
     assert compute(sandbox) == []
@@ -245,27 +245,27 @@ def test_filters_and_orders(sandbox: Any) -> None:
     sandbox.world.settings_of(NodeSettings).executions = {first: 1}
     boot(sandbox)
 
-    def found(query: str) -> list[str]:
+    def names_of(query: str) -> list[str]:
         return [row["Info"]["Labels"]["instance-id"] for row in compute(sandbox, query)]
 
-    assert found("") == [first, second]
-    assert found("?order_by=id&reverse=true") == [second, first]
-    assert found("?order_by=available_cpu") == [second, first]
-    assert found("?filter-status=disconnected") == []
-    assert found("?filter-approval=APPROVED") == [first, second]
-    assert found(f"?labels=cluster%3Ddemo,instance-id!%3D{first}") == [second]
-    assert found(f"?labels=instance-id+in+({first},x)&labels=zone") == [first]
-    assert found("?labels=!zone") == []
+    assert names_of("") == [first, second]
+    assert names_of("?order_by=id&reverse=true") == [second, first]
+    assert names_of("?order_by=available_cpu") == [second, first]
+    assert names_of("?filter-status=disconnected") == []
+    assert names_of("?filter-approval=APPROVED") == [first, second]
+    assert names_of(f"?labels=cluster%3Ddemo,instance-id!%3D{first}") == [second]
+    assert names_of(f"?labels=instance-id+in+({first},x)&labels=zone") == [first]
+    assert names_of("?labels=!zone") == []
     assert len(ask(sandbox, f"{NODES}?limit=1")[1]["Nodes"]) == 1
     assert ask(sandbox, f"{NODES}?order_by=age")[0] == 400
 
 
 def test_one_by_prefix(sandbox: Any) -> None:
     """GET by id or by a prefix that only it has; several are a conflict that names three of them."""
-    made = launch(sandbox, 4)
+    instance_ids = launch(sandbox, 4)
     boot(sandbox)
-    status, answer = ask(sandbox, f"{NODES}/bacalhau-{made[0][:-2]}")
-    assert (status, answer["Node"]["Info"]["NodeID"]) == (200, f"bacalhau-{made[0]}")
+    status, answer = ask(sandbox, f"{NODES}/bacalhau-{instance_ids[0][:-2]}")
+    assert (status, answer["Node"]["Info"]["NodeID"]) == (200, f"bacalhau-{instance_ids[0]}")
     status, error = ask(sandbox, f"{NODES}/bacalhau-")
     assert (status, error["Code"]) == (409, "MultipleNodesFound")
     assert error["Message"].endswith(" ...]")

@@ -47,7 +47,7 @@ OURS_ALONE = (
     ("describe_images", "Images", "ImageId", {"Owners": ["self"]}),
     ("describe_snapshots", "Snapshots", "SnapshotId", {"OwnerIds": ["self"]}),
 )
-_GONE = {
+_DELETED_STATES = {
     "terminated",
     "cancelled",
     "closed",
@@ -71,25 +71,25 @@ def _region(client: Callable[..., Any], region: str) -> Iterator[tuple[str, Any]
     ec2 = client("ec2", region)
     for operation, key, id_key in EC2:
         for row in _rows(ec2, operation, key):
-            yield from _one(f"{region} {key}", row, id_key)
+            yield from _entries(f"{region} {key}", row, id_key)
     for operation, key, id_key, only in OURS_ALONE:
         for row in _rows(ec2, operation, key, **only):
-            yield from _one(f"{region} {key}", row, id_key)
+            yield from _entries(f"{region} {key}", row, id_key)
     yield from _services(client, region)
 
 
 def _rows(ec2: Any, operation: str, key: str, **only: Any) -> list[Any]:
-    found: list[Any] = getattr(ec2, operation)(**only)[key]
-    return [one for row in found for one in row["Instances"]] if key == "Reservations" else found
+    rows: list[Any] = getattr(ec2, operation)(**only)[key]
+    return [instance for row in rows for instance in row["Instances"]] if key == "Reservations" else rows
 
 
-def _one(prefix: str, row: Any, id_key: str) -> Iterator[tuple[str, Any]]:
+def _entries(prefix: str, row: Any, id_key: str) -> Iterator[tuple[str, Any]]:
     states = [row.get(name) for name in ("State", "Status", "FleetState", "SpotFleetRequestState")]
     texts = {
         state if isinstance(state, str) else (state or {}).get("Name") or (state or {}).get("Code")
         for state in states
     }
-    if not texts & _GONE:
+    if not texts & _DELETED_STATES:
         yield f"{prefix} {row[id_key or 'InstanceId']}", row
 
 

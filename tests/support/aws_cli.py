@@ -59,7 +59,7 @@ def _options(words: list[str]) -> Iterator[tuple[str, Any]]:
     assert not words or words[0].startswith("--"), words
     for at, word in enumerate(words):
         if word.startswith("--"):
-            values = list(takewhile(lambda one: not one.startswith("--"), words[at + 1 :]))
+            values = list(takewhile(lambda word: not word.startswith("--"), words[at + 1 :]))
             yield word, values if len(values) > 1 else next(iter(values), True)
 
 
@@ -96,9 +96,9 @@ def run(command: str, client: Callable[..., Any]) -> None:
     """Raises Gone, whatever else AWS raises, and what `parse` raises."""
     parsed = parse(command)
     assert parsed is not None, command
-    there = client(parsed.service, parsed.wide.get("--region", "us-east-1"))
+    service = client(parsed.service, parsed.wide.get("--region", "us-east-1"))
     try:
-        getattr(there, re.sub("-", "_", parsed.operation))(**parsed.arguments)
+        getattr(service, re.sub("-", "_", parsed.operation))(**parsed.arguments)
     except ClientError as error:
         if "NotFound" in error.response["Error"]["Code"]:
             raise Gone(command) from error

@@ -67,14 +67,14 @@ def _tagged(kind: str, tags: list[dict[str, str]]) -> list[dict[str, Any]]:
 
 def beasts(sandbox: Any, region: str = BEASTS_IN) -> ResourceFixture:
     """One of every kind, of ours."""
-    made = ResourceFixture(sandbox.client, region, OURS, "beast").everything()
-    made.identities()
+    resources = ResourceFixture(sandbox.client, region, OURS, "beast").everything()
+    resources.identities()
     sandbox.clock.advance(10)
-    return made
+    return resources
 
 
 def cluster(program: CliRunner, more: str = "", *, nodes: int, regions: Sequence[str] = REGIONS) -> None:
     """A cluster of this program's own making; the configuration stays."""
     program.configure(nodes=nodes, regions=f"[{', '.join(regions)}]", more=more)
-    done = program("create", "--yes")
-    assert done.code == 0, done.stdout + done.stderr
+    result = program("create", "--yes")
+    assert result.code == 0, result.stdout + result.stderr

@@ -37,14 +37,14 @@ def calls_in_code() -> frozenset[str]:
         service: {xform_name(name): name for name in session.get_service_model(service).operation_names}
         for service in SERVICES
     }
-    found: set[str] = set()
+    calls: set[str] = set()
     for path in sorted(FOLDER.rglob("*.py")):
         own = "iam" if path.name == "iam.py" else "ec2"
         for service, word in _words(ast.parse(path.read_text(encoding="utf-8")), own):
             name = known[service].get(word)
             if name is not None:
-                found.add(f"{SPELLED.get(service, service)}:{name}")
-    return frozenset(found)
+                calls.add(f"{SPELLED.get(service, service)}:{name}")
+    return frozenset(calls)
 
 
 def _words(tree: ast.AST, own: str) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ def self_signed(folder: Path) -> str:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "orchestrator")])
     now = dt.datetime.now(tz=dt.UTC)
-    made = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -33,7 +33,7 @@ def self_signed(folder: Path) -> str:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    text = made.public_bytes(serialization.Encoding.PEM).decode()
+    text = builder.public_bytes(serialization.Encoding.PEM).decode()
     (folder / "server.pem").write_text(text)
     (folder / "server.key").write_bytes(
         key.private_bytes(

@@ -101,9 +101,9 @@ class CliRunner:
             else patch.object(fact_sources, "probe_orchestrators", _accepted)
         ):
             code = run(list(argv), runtime=runtime)
-        done = CliResult(code=code, stdout=stdout.getvalue(), stderr=stderr.getvalue())
+        result = CliResult(code=code, stdout=stdout.getvalue(), stderr=stderr.getvalue())
         if argv[:1] != ("sandbox",) and argv[:2] != ("config", "upgrade"):
             # The one tells how to reach it, with keys that open nothing else; the other prints the user's own file.
-            for stream in (done.stdout, done.stderr):
+            for stream in (result.stdout, result.stderr):
                 planted_secrets.check(stream, where=" ".join(argv))
-        return done
+        return result

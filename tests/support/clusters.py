@@ -7,7 +7,7 @@ from dataclasses import replace
 from bacalhau_spot.core.health.cluster_status import ClusterStatus, cluster_status
 from bacalhau_spot.core.model import ClusterSpec, Naming, RegionSpec, State, Timeouts
 from support.fake_status_cloud import FakeOrchestrator, FakeStatusCloud, snapshot_of
-from support.health import MINUTE, member, node, said, spot
+from support.health import MINUTE, console_output, member, node, spot
 
 NAME = "bacalhau-aws-spot"
 SIX = ("ap-southeast-1", "eu-west-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2")
@@ -31,7 +31,7 @@ def well(*, api: bool = True) -> ClusterStatus:
     nodes = [node(number, region=SIX[2 + 3 * (number > 2)]) for number in range(1, 5)]
     cloud = FakeStatusCloud(*nodes)
     cloud.consoles = {
-        instance.id: said("joined: connected for 11 s, engines docker wasm") for instance in nodes
+        instance.id: console_output("joined: connected for 11 s, engines docker wasm") for instance in nodes
     }
     known = FakeOrchestrator(*(member(instance) for instance in nodes)) if api else None
     return judged(cloud, known, spec(4, "us-east-1", "us-west-2"))
@@ -47,9 +47,9 @@ def thirty() -> ClusterStatus:
         spot(nodes[20], "marked-for-termination", ago=MINUTE / 2),
     ]
     cloud.consoles = {
-        nodes[3].id: said("packages: Docker", "docker: waiting until it answers"),
-        nodes[9].id: said("start: x", "waiting: nats: Authorization Violation"),
-        nodes[28].id: said("packages: Docker", ago=28 * MINUTE),
+        nodes[3].id: console_output("packages: Docker", "docker: waiting until it answers"),
+        nodes[9].id: console_output("start: x", "waiting: nats: Authorization Violation"),
+        nodes[28].id: console_output("packages: Docker", ago=28 * MINUTE),
     }
     quiet = {nodes[number].id for number in (2, 3, 9, 28)}
     members = [member(instance) for instance in nodes if instance.id not in quiet]
@@ -58,7 +58,7 @@ def thirty() -> ClusterStatus:
     return judged(cloud, FakeOrchestrator(*members, ghost), spec(30, *SIX))
 
 
-def blind() -> ClusterStatus:
+def partial_status() -> ClusterStatus:
     """An orchestrator that does not answer, a region that does not, and consoles that may not be read."""
     nodes = [node(number, region="us-east-1", age=20 * MINUTE) for number in range(1, 3)]
     cloud = FakeStatusCloud(*nodes, node(3, region="us-west-2"))

@@ -63,7 +63,7 @@ def report(
     *, usages: tuple[Usage, ...] = LIVES, steps: PriceSteps = STEPS, rates: Rates = RATES, **more: object
 ) -> CostReport:
     window = Window(now=NOON)
-    made = CostReport(
+    cost_report = CostReport(
         cluster="bacalhau-aws-spot",
         window=window,
         charges=tuple(charge(usage, steps, rates, window) for usage in usages),
@@ -71,7 +71,7 @@ def report(
         regions_scanned=("eu-west-1", "us-east-1", "us-west-2"),
         log_entries=True,
     )
-    return replace(made, **more)  # type: ignore[arg-type]
+    return replace(cost_report, **more)  # type: ignore[arg-type]
 
 
 # Everything that can be missing is missing.

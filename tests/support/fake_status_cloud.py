@@ -30,10 +30,10 @@ class FakeStatusCloud:
         self.spots: list[SpotStatus] = []
         self.consoles: dict[str, str] = {}
         self.denied: dict[tuple[str, str], str] = {}
-        self.asked: Counter[tuple[str, str]] = Counter()
+        self.requests: Counter[tuple[str, str]] = Counter()
 
     def _ask(self, region: str, verb: str) -> None:
-        self.asked[region, verb] += 1
+        self.requests[region, verb] += 1
         if (region, verb) in self.denied:
             raise CloudError(self.denied[region, verb], "no", operation=verb, region=region)
 
@@ -104,8 +104,8 @@ def snapshot_of(
     )
     where = regions or sorted({instance.region for instance in cloud.there})
 
-    async def whole() -> Any:
+    async def run() -> Any:
         return await cluster_snapshot(calls, Naming(), regions=where, orchestrator=orchestrator)
 
-    snapshot: ClusterSnapshot = asyncio.run(whole())
+    snapshot: ClusterSnapshot = asyncio.run(run())
     return snapshot

@@ -15,28 +15,28 @@ REGION = "eu-west-1"
 class ForeignScene:
     """A network of ours, and somebody else's hands."""
 
-    def __init__(self, sandbox: Any, ours: ResourceFixture | None = None) -> None:
+    def __init__(self, sandbox: Any, fixture: ResourceFixture | None = None) -> None:
         self.sandbox = sandbox
         self.ec2 = sandbox.client("ec2", REGION)
-        if ours is None:
-            ours = ResourceFixture(sandbox.client, REGION, busy_account.OURS, "ours")
-            ours.network()
-        self.ours = ours
+        if fixture is None:
+            fixture = ResourceFixture(sandbox.client, REGION, busy_account.OURS, "ours")
+            fixture.network()
+        self.fixture = fixture
 
     @property
     def image(self) -> str:
-        return self.ours.image_id()
+        return self.fixture.image_id()
 
     def interface(self) -> str:
-        made = self.ec2.create_network_interface(SubnetId=self.ours.subnet, Groups=[self.ours.group])
-        return str(made["NetworkInterface"]["NetworkInterfaceId"])
+        reply = self.ec2.create_network_interface(SubnetId=self.fixture.subnet, Groups=[self.fixture.group])
+        return str(reply["NetworkInterface"]["NetworkInterfaceId"])
 
     def instance(self, **where: Any) -> str:
-        made = self.ec2.run_instances(
+        reply = self.ec2.run_instances(
             ImageId=self.image, InstanceType="t3.small", MinCount=1, MaxCount=1, **where
         )
         self.sandbox.clock.advance(10)
-        return str(made["Instances"][0]["InstanceId"])
+        return str(reply["Instances"][0]["InstanceId"])
 
     def vpc(self) -> str:
         return str(self.ec2.create_vpc(CidrBlock="10.50.0.0/16")["Vpc"]["VpcId"])
@@ -44,12 +44,12 @@ class ForeignScene:
     @cached_property
     def policy(self) -> str:
         """With our role and our profile."""
-        self.ours.identities()
+        self.fixture.identities()
         every = self.sandbox.client("iam").list_policies(Scope="Local")["Policies"]
-        return next(str(one["Arn"]) for one in every if one["PolicyName"] == f"{self.ours.name}-policy")
+        return next(str(row["Arn"]) for row in every if row["PolicyName"] == f"{self.fixture.name}-policy")
 
     def tagged(self, *kinds: str) -> list[dict[str, Any]]:
-        return self.ours.spec(*kinds)
+        return self.fixture.spec(*kinds)
 
 
 # Each makes something of another's hang on something of ours, and gives the id that must be named.
@@ -66,14 +66,14 @@ def an_elastic_ip_on_an_interface_in_our_subnet(scene: ForeignScene) -> str:
 
 
 def an_instance_in_our_subnet(scene: ForeignScene) -> str:
-    return scene.instance(SubnetId=scene.ours.subnet)
+    return scene.instance(SubnetId=scene.fixture.subnet)
 
 
 def a_rule_that_names_our_group(scene: ForeignScene) -> str:
-    group = scene.ec2.create_security_group(GroupName="corp", Description="theirs", VpcId=scene.ours.vpc)[
+    group = scene.ec2.create_security_group(GroupName="corp", Description="theirs", VpcId=scene.fixture.vpc)[
         "GroupId"
     ]
-    pair = {"UserIdGroupPairs": [{"GroupId": scene.ours.group}]}
+    pair = {"UserIdGroupPairs": [{"GroupId": scene.fixture.group}]}
     scene.ec2.authorize_security_group_ingress(
         GroupId=group, IpPermissions=[{"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, **pair}]
     )
@@ -81,65 +81,70 @@ def a_rule_that_names_our_group(scene: ForeignScene) -> str:
 
 
 def a_subnet_in_our_vpc(scene: ForeignScene) -> str:
-    made = scene.ec2.create_subnet(VpcId=scene.ours.vpc, CidrBlock="10.7.99.0/24")
-    return str(made["Subnet"]["SubnetId"])
+    reply = scene.ec2.create_subnet(VpcId=scene.fixture.vpc, CidrBlock="10.7.99.0/24")
+    return str(reply["Subnet"]["SubnetId"])
 
 
 def a_route_table_in_our_vpc(scene: ForeignScene) -> str:
-    return str(scene.ec2.create_route_table(VpcId=scene.ours.vpc)["RouteTable"]["RouteTableId"])
+    return str(scene.ec2.create_route_table(VpcId=scene.fixture.vpc)["RouteTable"]["RouteTableId"])
 
 
 def an_acl_in_our_vpc(scene: ForeignScene) -> str:
-    return str(scene.ec2.create_network_acl(VpcId=scene.ours.vpc)["NetworkAcl"]["NetworkAclId"])
+    return str(scene.ec2.create_network_acl(VpcId=scene.fixture.vpc)["NetworkAcl"]["NetworkAclId"])
 
 
 def a_subnet_that_has_our_acl(scene: ForeignScene) -> str:
-    theirs = scene.ec2.create_subnet(VpcId=scene.ours.vpc, CidrBlock="10.7.98.0/24")["Subnet"]["SubnetId"]
+    theirs = scene.ec2.create_subnet(VpcId=scene.fixture.vpc, CidrBlock="10.7.98.0/24")["Subnet"]["SubnetId"]
     rows = scene.ec2.describe_network_acls(Filters=[{"Name": "association.subnet-id", "Values": [theirs]}])
-    held = [one for one in rows["NetworkAcls"][0]["Associations"] if one["SubnetId"] == theirs]
+    associations = [
+        association
+        for association in rows["NetworkAcls"][0]["Associations"]
+        if association["SubnetId"] == theirs
+    ]
     scene.ec2.replace_network_acl_association(
-        AssociationId=held[0]["NetworkAclAssociationId"], NetworkAclId=scene.ours.made[ResourceKind.ACL][0]
+        AssociationId=associations[0]["NetworkAclAssociationId"],
+        NetworkAclId=scene.fixture.resource_ids[ResourceKind.ACL][0],
     )
     return str(theirs)
 
 
 def a_vpn_gateway_of_our_vpc(scene: ForeignScene) -> str:
     gateway = scene.ec2.create_vpn_gateway(Type="ipsec.1")["VpnGateway"]["VpnGatewayId"]
-    scene.ec2.attach_vpn_gateway(VpnGatewayId=gateway, VpcId=scene.ours.vpc)
+    scene.ec2.attach_vpn_gateway(VpnGatewayId=gateway, VpcId=scene.fixture.vpc)
     return str(gateway)
 
 
 def a_peering_with_our_vpc(scene: ForeignScene) -> str:
-    made = scene.ec2.create_vpc_peering_connection(VpcId=scene.vpc(), PeerVpcId=scene.ours.vpc)
-    peering = made["VpcPeeringConnection"]["VpcPeeringConnectionId"]
+    reply = scene.ec2.create_vpc_peering_connection(VpcId=scene.vpc(), PeerVpcId=scene.fixture.vpc)
+    peering = reply["VpcPeeringConnection"]["VpcPeeringConnectionId"]
     scene.ec2.accept_vpc_peering_connection(VpcPeeringConnectionId=peering)
     return str(peering)
 
 
 def an_egress_gateway_of_our_vpc(scene: ForeignScene) -> str:
-    made = scene.ec2.create_egress_only_internet_gateway(VpcId=scene.ours.vpc)
-    return str(made["EgressOnlyInternetGateway"]["EgressOnlyInternetGatewayId"])
+    reply = scene.ec2.create_egress_only_internet_gateway(VpcId=scene.fixture.vpc)
+    return str(reply["EgressOnlyInternetGateway"]["EgressOnlyInternetGatewayId"])
 
 
 def a_nat_gateway_in_our_subnet(scene: ForeignScene) -> str:
     address = scene.ec2.allocate_address(Domain="vpc")["AllocationId"]
-    made = scene.ec2.create_nat_gateway(SubnetId=scene.ours.subnet, AllocationId=address)
-    return str(made["NatGateway"]["NatGatewayId"])
+    reply = scene.ec2.create_nat_gateway(SubnetId=scene.fixture.subnet, AllocationId=address)
+    return str(reply["NatGateway"]["NatGatewayId"])
 
 
 def an_endpoint_in_our_subnet(scene: ForeignScene) -> str:
-    made = scene.ec2.create_vpc_endpoint(
-        VpcId=scene.ours.vpc,
+    reply = scene.ec2.create_vpc_endpoint(
+        VpcId=scene.fixture.vpc,
         ServiceName=f"com.amazonaws.{REGION}.ssm",
         VpcEndpointType="Interface",
-        SubnetIds=[scene.ours.subnet],
+        SubnetIds=[scene.fixture.subnet],
     )
-    return str(made["VpcEndpoint"]["VpcEndpointId"])
+    return str(reply["VpcEndpoint"]["VpcEndpointId"])
 
 
 def a_connect_endpoint_in_our_subnet(scene: ForeignScene) -> str:
-    made = scene.ec2.create_instance_connect_endpoint(SubnetId=scene.ours.subnet)
-    return str(made["InstanceConnectEndpoint"]["InstanceConnectEndpointId"])
+    reply = scene.ec2.create_instance_connect_endpoint(SubnetId=scene.fixture.subnet)
+    return str(reply["InstanceConnectEndpoint"]["InstanceConnectEndpointId"])
 
 
 def an_instance_that_uses_our_volume(scene: ForeignScene) -> str:
@@ -162,28 +167,30 @@ def an_instance_that_has_our_interface(scene: ForeignScene) -> str:
     """In a subnet of the default VPC: there is nothing else of ours in it."""
     instance = scene.instance(Placement={"AvailabilityZone": f"{REGION}a"})
     subnet = scene.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
-    made = scene.ec2.create_network_interface(
+    network_interface_id = scene.ec2.create_network_interface(
         SubnetId=subnet["SubnetId"], TagSpecifications=scene.tagged("network-interface")
     )["NetworkInterface"]["NetworkInterfaceId"]
-    scene.ec2.attach_network_interface(NetworkInterfaceId=made, InstanceId=instance, DeviceIndex=1)
+    scene.ec2.attach_network_interface(
+        NetworkInterfaceId=network_interface_id, InstanceId=instance, DeviceIndex=1
+    )
     return instance
 
 
 def a_vpc_that_has_our_gateway(scene: ForeignScene) -> str:
-    made = scene.ec2.create_internet_gateway(TagSpecifications=scene.tagged("internet-gateway"))
+    reply = scene.ec2.create_internet_gateway(TagSpecifications=scene.tagged("internet-gateway"))
     vpc = scene.vpc()
-    gateway = made["InternetGateway"]["InternetGatewayId"]
+    gateway = reply["InternetGateway"]["InternetGatewayId"]
     scene.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
     return vpc
 
 
 def a_vpc_that_has_our_dhcp_options(scene: ForeignScene) -> str:
     vpc = scene.vpc()
-    made = scene.ec2.create_dhcp_options(
+    dhcp_options_id = scene.ec2.create_dhcp_options(
         DhcpConfigurations=[{"Key": "domain-name", "Values": ["example.org"]}],
         TagSpecifications=scene.tagged("dhcp-options"),
     )["DhcpOptions"]["DhcpOptionsId"]
-    scene.ec2.associate_dhcp_options(DhcpOptionsId=made, VpcId=vpc)
+    scene.ec2.associate_dhcp_options(DhcpOptionsId=dhcp_options_id, VpcId=vpc)
     return vpc
 
 
@@ -191,10 +198,10 @@ def an_image_of_our_snapshot(scene: ForeignScene) -> str:
     volume = scene.ec2.create_volume(AvailabilityZone=f"{REGION}a", Size=1)["VolumeId"]
     snapshot = scene.ec2.create_snapshot(VolumeId=volume, TagSpecifications=scene.tagged("snapshot"))
     disk = {"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": snapshot["SnapshotId"]}}
-    made = scene.ec2.register_image(
+    reply = scene.ec2.register_image(
         Name="theirs", Architecture="x86_64", RootDeviceName="/dev/sda1", BlockDeviceMappings=[disk]
     )
-    return str(made["ImageId"])
+    return str(reply["ImageId"])
 
 
 def an_instance_in_our_placement_group(scene: ForeignScene) -> str:
@@ -208,7 +215,9 @@ def a_profile_that_has_our_role(scene: ForeignScene) -> str:
     assert scene.policy
     iam = scene.sandbox.client("iam")
     iam.create_instance_profile(InstanceProfileName="theirs-profile")
-    iam.add_role_to_instance_profile(InstanceProfileName="theirs-profile", RoleName=f"{scene.ours.name}-role")
+    iam.add_role_to_instance_profile(
+        InstanceProfileName="theirs-profile", RoleName=f"{scene.fixture.name}-role"
+    )
     return "theirs-profile"
 
 

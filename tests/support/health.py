@@ -20,7 +20,7 @@ def node(
     number: int = 1, *, age: timedelta = 3 * MINUTE, region: str = "us-east-1", **values: Any
 ) -> Instance:
     """A running instance, `age` old."""
-    made = Instance(
+    instance = Instance(
         id=f"i-{number:017x}",
         region=region,
         zone=f"{region}{'abc'[number % 3]}",
@@ -31,12 +31,12 @@ def node(
         private_ip=f"10.0.0.{number}",
         spot_request_id=f"sir-{number:08}",
     )
-    return replace(made, **values)
+    return replace(instance, **values)
 
 
 def member(of: Instance, **values: Any) -> OrchestratorNode:
     """A node in good health at the orchestrator: two cores of which one is taken."""
-    made = OrchestratorNode(
+    orchestrator_node = OrchestratorNode(
         id=f"bacalhau-{of.id}",
         connected=True,
         membership=Membership.APPROVED,
@@ -49,22 +49,22 @@ def member(of: Instance, **values: Any) -> OrchestratorNode:
         last_heartbeat_at=NOW,
         since=NOW - 3 * MINUTE,
     )
-    return replace(made, **values)
+    return replace(orchestrator_node, **values)
 
 
 def spot(of: Instance, code: str, *, ago: timedelta = 4 * MINUTE) -> SpotStatus:
     return SpotStatus(of.spot_request_id or "", of.id, code, NOW - ago)
 
 
-def said(*phases: str, ago: timedelta = MINUTE) -> str:
+def console_output(*phases: str, ago: timedelta = MINUTE) -> str:
     """A console's output: each `phase` or `phase: detail`, all of them `ago`, between other lines."""
     at = f"{NOW - ago:%Y-%m-%dT%H:%M:%SZ}"
-    ours = "".join(f"bacalhau-spot: {at} {phase}\r\n" for phase in phases)
-    return f"[    0.000000] Linux version 6.8\r\n{ours}cloud-init[812]: done\r\n"
+    lines = "".join(f"bacalhau-spot: {at} {phase}\r\n" for phase in phases)
+    return f"[    0.000000] Linux version 6.8\r\n{lines}cloud-init[812]: done\r\n"
 
 
 def booted(*phases: str, ago: timedelta = MINUTE) -> BootProgress:
-    return parse_boot(console_lines(said(*phases, ago=ago)))
+    return parse_boot(console_lines(console_output(*phases, ago=ago)))
 
 
 def evidence(instance: Instance | None = None, **values: Any) -> NodeObservation:

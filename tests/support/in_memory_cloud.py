@@ -48,7 +48,7 @@ class InMemoryResource:
     relaunches: bool = False
     dies_with: str = ""
     protection: str = ""
-    kept: str = ""
+    retained_because: str = ""
     takes_s: float = 0.0
     shown_from_s: float = 0.0
     ends_at_s: float | None = None
@@ -135,9 +135,9 @@ class InMemoryCloud:
         )
 
     def _shown(self, region: str) -> Iterator[InMemoryResource]:
-        for one in list(self.living().values()):
-            if one.region == region and one.shown_from_s <= self.clock.now():
-                yield one
+        for resource_now in list(self.living().values()):
+            if resource_now.region == region and resource_now.shown_from_s <= self.clock.now():
+                yield resource_now
 
     async def find(
         self, region: str, kind: ResourceKind, scope: Scope, *, ids: Sequence[str] = ()
@@ -150,7 +150,7 @@ class InMemoryCloud:
         )
 
     def _resource(self, resource: InMemoryResource) -> Resource:
-        held = resource.kind in SAYS_WHO
+        named = resource.kind in SAYS_WHO
         vpcs = resource.uses if resource.kind == ResourceKind.GATEWAY else ()
         return Resource(
             kind=resource.kind,
@@ -158,10 +158,10 @@ class InMemoryCloud:
             region=resource.region,
             tags=dict(resource.tags),
             state=self._state(resource),
-            used_by=tuple(sorted(vpcs or (self._users(resource) if held else ()))),
+            used_by=tuple(sorted(vpcs or (self._users(resource) if named else ()))),
             children=tuple(resource.children),
             relaunches=resource.relaunches,
-            retained=resource.kept,
+            retained=resource.retained_because,
             protection=resource.protection,
         )
 
@@ -183,17 +183,19 @@ class InMemoryCloud:
     async def dependencies(
         self, region: str, resource: Resource
     ) -> tuple[tuple[Dependency, ...], tuple[CloudError, ...]]:
-        one = self.living().get(resource.id)
-        if one is None:
+        resource_now = self.living().get(resource.id)
+        if resource_now is None:
             return (), ()
-        attached = one.uses if one.kind == ResourceKind.GATEWAY else set()
-        users = [self.things[user] for user in sorted((self._users(one) | attached) & self.things.keys())]
-        rules = [other for other in self.things.values() if one.id in other.rules]
-        found = (
+        attached = resource_now.uses if resource_now.kind == ResourceKind.GATEWAY else set()
+        users = [
+            self.things[user] for user in sorted((self._users(resource_now) | attached) & self.things.keys())
+        ]
+        rules = [other for other in self.things.values() if resource_now.id in other.rules]
+        matches = (
             *(Dependency(user.kind, user.id, parent_id=user.dies_with) for user in users),
             *(Dependency("security-group-rule", f"sgr-{other.id}", parent_id=other.id) for other in rules),
         )
-        return found, ()
+        return matches, ()
 
     async def dry_run_delete(self, region: str, resource: Resource) -> CloudError | None:
         return self._denial(region, resource.kind)
@@ -211,16 +213,16 @@ class InMemoryCloud:
         self._check_batch(region, ids)
         self._batches += 1
         refused = []
-        for number, one in enumerate(ids):
+        for number, resource_id in enumerate(ids):
             if (
                 len(ids) > 1
                 and number == 0
                 and self.weather.picky
                 and self._batches % self.weather.picky == 0
             ):
-                refused.append(FailedDeletion(one, "InternalError", "not this time"))
-            elif one in self.living():
-                self._begin_to_end(self.things[one])
+                refused.append(FailedDeletion(resource_id, "InternalError", "not this time"))
+            elif resource_id in self.living():
+                self._begin_to_end(self.things[resource_id])
         self._changed(region)
         return Deletion(("req-1",), tuple(refused))
 
@@ -235,10 +237,10 @@ class InMemoryCloud:
     def _check_batch(self, region: str, ids: Sequence[str]) -> None:
         """One that cannot go spoils the whole batch, as with TerminateInstances."""
         living = self.living()
-        for one in ids:
-            if one not in living and len(ids) > 1:
-                raise CloudError("InvalidInstanceID.NotFound", one, operation="Delete", region=region)
-        for thing in (living[one] for one in ids if one in living):
+        for resource_id in ids:
+            if resource_id not in living and len(ids) > 1:
+                raise CloudError("InvalidInstanceID.NotFound", resource_id, operation="Delete", region=region)
+        for thing in (living[resource_id] for resource_id in ids if resource_id in living):
             if thing.protection:
                 raise CloudError("OperationNotPermitted", thing.id, operation="Delete", region=region)
             if self._kept_by(thing):
@@ -278,12 +280,12 @@ class InMemoryCloud:
         defaults = {
             thing.id
             for thing in self.things.values()
-            if thing.kind == ResourceKind.GROUP and thing.kept and thing.dies_with in vpcs
+            if thing.kind == ResourceKind.GROUP and thing.retained_because and thing.dies_with in vpcs
         }
-        ours = {*groups, *defaults}
-        for one in self.things.values():
-            if one.id in ours:
-                one.rules -= ours
+        group_ids = {*groups, *defaults}
+        for resource in self.things.values():
+            if resource.id in group_ids:
+                resource.rules -= group_ids
         return Deletion()
 
     async def adopt(self, region: str, resource_id: str, *, tags: Mapping[str, str], dry_run: bool) -> bool:

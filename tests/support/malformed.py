@@ -59,8 +59,8 @@ def _written(root: ET.Element) -> bytes:
 
 def _members(value: Any, leaf: Callable[[Any], Any]) -> Any:
     if isinstance(value, dict):
-        kept = {key: _members(inner, leaf) for key, inner in value.items()}
-        return {key: inner for key, inner in kept.items() if inner is not _NOTHING}
+        members = {key: _members(inner, leaf) for key, inner in value.items()}
+        return {key: inner for key, inner in members.items() if inner is not _NOTHING}
     if isinstance(value, list):
         return [_members(inner, leaf) for inner in value]
     if isinstance(value, str) and value.startswith("{"):  # the Price List's products are JSON in a text

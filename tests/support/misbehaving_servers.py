@@ -26,13 +26,13 @@ HALF = b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 500\r\nCon
 def bad_server(answer: bytes | None) -> Iterator[str]:
     """Its address. It answers every request with `answer`; SILENT: never; None: it hangs up at once."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        kept: list[socket.socket] = []
+        sockets: list[socket.socket] = []
 
         def serve() -> None:
             with contextlib.suppress(OSError):
                 while True:
                     connection, _ = server.accept()
-                    kept.append(connection)
+                    sockets.append(connection)
                     if answer is None:
                         connection.close()
                     elif answer:
@@ -44,7 +44,7 @@ def bad_server(answer: bytes | None) -> Iterator[str]:
         try:
             yield f"127.0.0.1:{server.getsockname()[1]}"
         finally:
-            for connection in kept:
+            for connection in sockets:
                 connection.close()
             # A thread that waits in accept() holds the socket: this wakes it up.
             with contextlib.suppress(OSError):

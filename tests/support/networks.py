@@ -22,8 +22,8 @@ class Net:
         self.route(self.public, GatewayId=gateway)
 
     def subnet(self, cidr: str) -> str:
-        made = self.ec2.create_subnet(VpcId=self.vpc, CidrBlock=cidr, AvailabilityZone="us-east-1a")
-        return str(made["Subnet"]["SubnetId"])
+        reply = self.ec2.create_subnet(VpcId=self.vpc, CidrBlock=cidr, AvailabilityZone="us-east-1a")
+        return str(reply["Subnet"]["SubnetId"])
 
     def route(self, subnet: str, **target: str) -> None:
         table = self.ec2.create_route_table(VpcId=self.vpc)["RouteTable"]["RouteTableId"]
@@ -31,13 +31,13 @@ class Net:
         self.ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
 
     def nat(self) -> None:
-        made = self.ec2.create_nat_gateway(SubnetId=self.public, ConnectivityType="private")
-        self.route(self.private, NatGatewayId=made["NatGateway"]["NatGatewayId"])
+        reply = self.ec2.create_nat_gateway(SubnetId=self.public, ConnectivityType="private")
+        self.route(self.private, NatGatewayId=reply["NatGateway"]["NatGatewayId"])
 
     def exclude(self, mode: str = "allow-bidirectional", **where: str) -> str:
-        made = self.ec2.create_vpc_block_public_access_exclusion(InternetGatewayExclusionMode=mode, **where)
+        reply = self.ec2.create_vpc_block_public_access_exclusion(InternetGatewayExclusionMode=mode, **where)
         self.sandbox.clock.sleep(5)
-        return str(made["VpcBlockPublicAccessExclusion"]["ExclusionId"])
+        return str(reply["VpcBlockPublicAccessExclusion"]["ExclusionId"])
 
     def reaches(self, subnet: str, *, public_ip: bool) -> bool:
         card = {"DeviceIndex": 0, "SubnetId": subnet, "AssociatePublicIpAddress": public_ip}

@@ -21,7 +21,7 @@ class ResourceFixture:
     region: str
     tags: Mapping[str, str]
     name: str  # part of every name that must be unique
-    made: dict[ResourceKind, list[str]] = field(default_factory=dict)
+    resource_ids: dict[ResourceKind, list[str]] = field(default_factory=dict)
     vpc: str = ""
     subnet: str = ""
     group: str = ""
@@ -31,7 +31,7 @@ class ResourceFixture:
         return self.client("ec2", self.region)
 
     def note(self, kind: ResourceKind, resource_id: str) -> str:
-        self.made.setdefault(kind, []).append(resource_id)
+        self.resource_ids.setdefault(kind, []).append(resource_id)
         return resource_id
 
     def spec(self, *kinds: str) -> list[dict[str, Any]]:
@@ -209,12 +209,12 @@ class ResourceFixture:
         return str(self.client("ssm", self.region).get_parameter(Name=name)["Parameter"]["Value"])
 
     def template(self) -> str:
-        made = self.ec2.create_launch_template(
+        reply = self.ec2.create_launch_template(
             LaunchTemplateName=f"{self.name}-template",
             LaunchTemplateData={"ImageId": self.image_id(), "InstanceType": "t3.medium"},
             TagSpecifications=self.spec("launch-template"),
         )
-        return self.note(ResourceKind.TEMPLATE, made["LaunchTemplate"]["LaunchTemplateId"])
+        return self.note(ResourceKind.TEMPLATE, reply["LaunchTemplate"]["LaunchTemplateId"])
 
     def launchers(self) -> None:
         """A group, a fleet that keeps its number, a spot fleet, a spot request; all with instances."""

@@ -69,10 +69,10 @@ def cluster_node(
 
 
 def requester() -> Data:
-    made = node("vm", engines=None)
-    made["Info"]["NodeType"] = "Requester"
-    made["Info"]["ComputeNodeInfo"]["MaxCapacity"] = {}
-    return made
+    row = node("vm", engines=None)
+    row["Info"]["NodeType"] = "Requester"
+    row["Info"]["ComputeNodeInfo"]["MaxCapacity"] = {}
+    return row
 
 
 def refusal(status: int, message: str, code: str, component: str, **more: Any) -> Data:
@@ -96,15 +96,15 @@ class StandIn:
     read_only: bool = False
     refused: set[str] = field(default_factory=set)
     answer: tuple[int, dict[str, str], bytes] | None = None
-    asked: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+    requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
 
     @property
     def names(self) -> list[str]:
-        return [str(one["Info"]["NodeID"]) for one in self.nodes]
+        return [str(node["Info"]["NodeID"]) for node in self.nodes]
 
     @property
     def removals(self) -> list[str]:
-        return [path.rpartition("/")[2] for method, path, _, _ in self.asked if method == "PUT"]
+        return [path.rpartition("/")[2] for method, path, _, _ in self.requests if method == "PUT"]
 
     def reply(self, method: str, path: str, given: str | None) -> tuple[int, Data]:
         if path == "/api/v1/agent/version":
@@ -126,7 +126,7 @@ class StandIn:
             return 500, refusal(500, "the store is closed", "InternalError", "NodesManager")
         if name not in self.names:
             return 404, refusal(404, f"node not found: {name}", "NotFound", "NodesManager")
-        self.nodes = [one for one in self.nodes if one["Info"]["NodeID"] != name]
+        self.nodes = [node for node in self.nodes if node["Info"]["NodeID"] != name]
         return 200, {"Success": True}
 
 
@@ -138,7 +138,7 @@ def stand_in(certificate: Path | None = None) -> Iterator[StandIn]:
     class Handler(BaseHTTPRequestHandler):
         def _any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            here.asked.append((self.command, self.path, dict(self.headers), body))
+            here.requests.append((self.command, self.path, dict(self.headers), body))
             if here.answer is not None:
                 status, headers, raw = here.answer
             else:

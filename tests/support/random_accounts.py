@@ -45,7 +45,7 @@ class RandomAccount:
 def random_account(seed: int, toy: InMemoryCloud) -> RandomAccount:
     dice = random.Random(seed)
     regions = tuple(f"r-{number}" for number in range(dice.randint(1, 3)))
-    made = RandomAccount(toy, dice.choice([ACCOUNT, CLUSTER]), dice.random() < 0.3, regions)
+    account = RandomAccount(toy, dice.choice([ACCOUNT, CLUSTER]), dice.random() < 0.3, regions)
     builder = _Builder(dice, toy)
     for region in regions:
         for tags in (OURS, SECOND, *dice.sample(STRANGERS, 2)):
@@ -58,7 +58,7 @@ def random_account(seed: int, toy: InMemoryCloud) -> RandomAccount:
     builder.tangle(regions)
     builder.births(regions)
     toy.weather = builder.weather(regions)
-    return made
+    return account
 
 
 class _Builder:
@@ -68,9 +68,9 @@ class _Builder:
         self._numbers = count(1)
 
     def thing(self, kind: str, region: str, tags: dict[str, str], **more: object) -> InMemoryResource:
-        made = InMemoryResource(kind, f"{kind}-{next(self._numbers)}", region, dict(tags), **more)  # type: ignore[arg-type]
-        self.toy.add(made)
-        return made
+        resource = InMemoryResource(kind, f"{kind}-{next(self._numbers)}", region, dict(tags), **more)  # type: ignore[arg-type]
+        self.toy.add(resource)
+        return resource
 
     def maybe(self, chance: float) -> bool:
         return self.dice.random() < chance
@@ -81,16 +81,20 @@ class _Builder:
     def default_network(self, region: str) -> None:
         """The account's own, in which somebody works, and which somebody tagged as ours."""
         tags = OURS if self.maybe(0.3) else {}
-        vpc = self.thing(ResourceKind.VPC, region, tags, kept="it came with the account")
-        subnet = self.thing(ResourceKind.SUBNET, region, {}, uses={vpc.id}, kept="it came with the account")
-        self.thing(ResourceKind.GATEWAY, region, {}, uses={vpc.id}, kept="it came with the account")
+        vpc = self.thing(ResourceKind.VPC, region, tags, retained_because="it came with the account")
+        subnet = self.thing(
+            ResourceKind.SUBNET, region, {}, uses={vpc.id}, retained_because="it came with the account"
+        )
+        self.thing(
+            ResourceKind.GATEWAY, region, {}, uses={vpc.id}, retained_because="it came with the account"
+        )
         self.thing(ResourceKind.INSTANCE, region, {}, uses={subnet.id})
 
     def cluster(self, region: str, tags: dict[str, str]) -> None:
         """A network and what lives in it; any part may be missing, as after a create that was cut short."""
         vpc = self.thing(ResourceKind.VPC, region, tags)
         default = self.thing(
-            ResourceKind.GROUP, region, {}, kept="AWS created it with its VPC", dies_with=vpc.id
+            ResourceKind.GROUP, region, {}, retained_because="AWS created it with its VPC", dies_with=vpc.id
         )
         groups = [self.thing(ResourceKind.GROUP, region, tags, uses={vpc.id}) for _ in self.some(3)]
         for group in groups:
@@ -154,8 +158,10 @@ class _Builder:
         subnets: list[InMemoryResource],
         groups: list[InMemoryResource],
     ) -> InMemoryResource:
-        made = self.thing(ResourceKind.INSTANCE, region, tags, takes_s=self.dice.choice([20.0, 60.0, 200.0]))
-        made.protection = "termination protection" if self.maybe(0.08) else ""
+        instance = self.thing(
+            ResourceKind.INSTANCE, region, tags, takes_s=self.dice.choice([20.0, 60.0, 200.0])
+        )
+        instance.protection = "termination protection" if self.maybe(0.08) else ""
         if subnets:
             places = {self.dice.choice(subnets).id, *(group.id for group in groups if self.maybe(0.7))}
             self.thing(
@@ -163,10 +169,10 @@ class _Builder:
                 region,
                 tags if self.maybe(0.8) else {},
                 uses=places,
-                dies_with=made.id,
+                dies_with=instance.id,
             )
-        self.thing(ResourceKind.VOLUME, region, tags, dies_with=made.id if self.maybe(0.9) else "")
-        return made
+        self.thing(ResourceKind.VOLUME, region, tags, dies_with=instance.id if self.maybe(0.9) else "")
+        return instance
 
     def alone(self, region: str, kind: ResourceKind, tags: dict[str, str] | None = None) -> None:
         whose = self.dice.choice([OURS, SECOND, *STRANGERS]) if tags is None else tags
@@ -174,7 +180,7 @@ class _Builder:
 
     def tangle(self, regions: tuple[str, ...]) -> None:
         """Hooks between what is ours and what is not."""
-        every = [thing for thing in self.toy.things.values() if not thing.kept]
+        every = [thing for thing in self.toy.things.values() if not thing.retained_because]
         by_kind: dict[tuple[str, str], list[InMemoryResource]] = {}
         for resource in every:
             by_kind.setdefault((resource.region, resource.kind), []).append(resource)

@@ -42,7 +42,7 @@ class RandomSandboxAccount:
     scope: Scope
     lift: bool
     full: dict[str, str] = field(default_factory=dict)
-    ours: set[str] = field(default_factory=set)
+    own_keys: set[str] = field(default_factory=set)
     births: list[int] = field(default_factory=list)
     tangled: bool = False
 
@@ -52,24 +52,24 @@ def random_sandbox_account(seed: int, sandbox: Any) -> RandomSandboxAccount:
     dice = random.Random(seed)
     settings = sandbox.settings
     settings.quotas = {"vpcs": 50, "internet_gateways": 50, "elastic_ips": 50}
-    made = RandomSandboxAccount(dice.choice([ACCOUNT, CLUSTER]), lift=dice.random() < 0.3)
+    account = RandomSandboxAccount(dice.choice([ACCOUNT, CLUSTER]), lift=dice.random() < 0.3)
     _cluster(dice, sandbox, dice.choice(STRANGERS), "strange")
-    if made.scope.creator is None:
+    if account.scope.creator is None:
         _cluster(dice, sandbox, SECOND, "second")
     before = account_snapshot(sandbox.client, [REGION])
-    mine = _cluster(dice, sandbox, busy_account.OURS, "ours")
-    if made.scope.creator is not None and dice.random() < 0.5:
+    own = _cluster(dice, sandbox, busy_account.OURS, "ours")
+    if account.scope.creator is not None and dice.random() < 0.5:
         _cluster(dice, sandbox, SECOND, "second")
     if dice.random() < 0.3:
-        mine.identities()
+        own.identities()
     sandbox.clock.advance(30)
-    made.ours = account_snapshot(sandbox.client, [REGION]).keys() - before.keys()
-    made.tangled = _tangle(dice, sandbox, mine)
+    account.own_keys = account_snapshot(sandbox.client, [REGION]).keys() - before.keys()
+    account.tangled = _tangle(dice, sandbox, own)
     sandbox.clock.advance(30)
-    made.full = account_snapshot(sandbox.client, [REGION])
-    made.births = sorted(dice.randint(1, 25) for _ in range(dice.randint(0, 3)))
+    account.full = account_snapshot(sandbox.client, [REGION])
+    account.births = sorted(dice.randint(1, 25) for _ in range(dice.randint(0, 3)))
     _fault_plan(dice, settings)
-    return made
+    return account
 
 
 def _cluster(dice: random.Random, sandbox: Any, tags: dict[str, str], name: str) -> ResourceFixture:
@@ -86,28 +86,33 @@ def _cluster(dice: random.Random, sandbox: Any, tags: dict[str, str], name: str)
     return fixture
 
 
-def _half(dice: random.Random, one: ResourceFixture) -> None:
+def _half(dice: random.Random, resource_fixture: ResourceFixture) -> None:
     """A create that was cut short: a gateway that hangs on nothing, groups without a rule, a subnet or none."""
-    ec2 = one.ec2
-    vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16", TagSpecifications=one.spec("vpc"))["Vpc"]["VpcId"]
+    ec2 = resource_fixture.ec2
+    vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16", TagSpecifications=resource_fixture.spec("vpc"))["Vpc"][
+        "VpcId"
+    ]
     if dice.random() < 0.6:
-        ec2.create_internet_gateway(TagSpecifications=one.spec("internet-gateway"))
+        ec2.create_internet_gateway(TagSpecifications=resource_fixture.spec("internet-gateway"))
     if dice.random() < 0.6:
-        made = ec2.create_subnet(VpcId=vpc, CidrBlock="10.7.1.0/24", TagSpecifications=one.spec("subnet"))
+        reply = ec2.create_subnet(
+            VpcId=vpc, CidrBlock="10.7.1.0/24", TagSpecifications=resource_fixture.spec("subnet")
+        )
         if dice.random() < 0.6:
             ec2.create_network_interface(
-                SubnetId=made["Subnet"]["SubnetId"], TagSpecifications=one.spec("network-interface")
+                SubnetId=reply["Subnet"]["SubnetId"],
+                TagSpecifications=resource_fixture.spec("network-interface"),
             )
     for number in range(dice.randint(0, 2)):
         ec2.create_security_group(
             GroupName=f"g{number}",
             Description="one",
             VpcId=vpc,
-            TagSpecifications=one.spec("security-group"),
+            TagSpecifications=resource_fixture.spec("security-group"),
         )
 
 
-def _instance(dice: random.Random, one: ResourceFixture) -> None:
+def _instance(dice: random.Random, resource_fixture: ResourceFixture) -> None:
     """Bought or on spot; protected or not; with a disk that dies with it or outlives it; its parts tagged or not."""
     spot = dice.random() < 0.5
     kinds = ["instance", *(kind for kind in ("volume", "network-interface") if dice.random() < 0.6)]
@@ -119,23 +124,23 @@ def _instance(dice: random.Random, one: ResourceFixture) -> None:
     else:
         more["DisableApiTermination"] = dice.random() < 0.25
         more["DisableApiStop"] = dice.random() < 0.15
-    one.ec2.run_instances(
-        ImageId=one.image_id(),
+    resource_fixture.ec2.run_instances(
+        ImageId=resource_fixture.image_id(),
         InstanceType="t3.small",
         MinCount=1,
         MaxCount=1,
-        SubnetId=one.subnet,
-        SecurityGroupIds=[one.group],
+        SubnetId=resource_fixture.subnet,
+        SecurityGroupIds=[resource_fixture.group],
         BlockDeviceMappings=[{"DeviceName": "/dev/sda1", "Ebs": disk}],
-        TagSpecifications=one.spec(*kinds),
+        TagSpecifications=resource_fixture.spec(*kinds),
         **more,
     )
 
 
-def _tangle(dice: random.Random, sandbox: Any, mine: ResourceFixture) -> bool:
-    if not mine.subnet or dice.random() < 0.5:
+def _tangle(dice: random.Random, sandbox: Any, resource_fixture: ResourceFixture) -> bool:
+    if not resource_fixture.subnet or dice.random() < 0.5:
         return False
-    scene = ForeignScene(sandbox, mine)
+    scene = ForeignScene(sandbox, resource_fixture)
     for hook in dice.sample((*IN_OUR_NETWORK, *ATTACHED_TO_OURS), dice.randint(1, 3)):
         hook(scene)
     return True
@@ -174,12 +179,16 @@ def clear(settings: Any) -> None:
 def late(sandbox: Any, number: int, region: str) -> None:
     """What a create in another terminal makes meanwhile."""
     ec2 = sandbox.client("ec2", region)
-    ours = ResourceFixture(sandbox.client, region, busy_account.OURS, f"late{number}")
+    resource_fixture = ResourceFixture(sandbox.client, region, busy_account.OURS, f"late{number}")
     if number % 3 == 0:
-        ec2.create_vpc(CidrBlock="10.8.0.0/16", TagSpecifications=ours.spec("vpc"))
+        ec2.create_vpc(CidrBlock="10.8.0.0/16", TagSpecifications=resource_fixture.spec("vpc"))
     elif number % 3 == 1:
-        ec2.create_volume(AvailabilityZone=f"{region}a", Size=1, TagSpecifications=ours.spec("volume"))
+        ec2.create_volume(
+            AvailabilityZone=f"{region}a", Size=1, TagSpecifications=resource_fixture.spec("volume")
+        )
     else:
         ec2.create_security_group(
-            GroupName=ours.name, Description="late", TagSpecifications=ours.spec("security-group")
+            GroupName=resource_fixture.name,
+            Description="late",
+            TagSpecifications=resource_fixture.spec("security-group"),
         )

@@ -53,8 +53,8 @@ def until(what: str, look: Callable[[], Any], *, seconds: float = PATIENCE_S) ->
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         with contextlib.suppress(OSError):
-            if found := look():
-                return found
+            if value := look():
+                return value
         time.sleep(0.2)
     pytest.fail(f"{what}: not within {seconds} s")
 
@@ -88,7 +88,7 @@ class Orchestrator:
 
     def node(self) -> dict[str, Any] | None:
         nodes = ask(self.api, "orchestrator/nodes")["Nodes"]
-        return next((one for one in nodes if one["Info"]["NodeID"] == NODE), None)
+        return next((node for node in nodes if node["Info"]["NodeID"] == NODE), None)
 
     def connected(self) -> dict[str, Any] | None:
         node = self.node()

@@ -22,27 +22,27 @@ def schema(name: str) -> Draft7Validator:
     """The published form of that file name; the forms that it names are found beside it."""
     forms = [json.loads(path.read_text(encoding="utf-8")) for path in FOLDER.glob("*.json")]
     registry = Registry().with_resources((form["$id"], Resource.from_contents(form)) for form in forms)
-    whole = json.loads((FOLDER / name).read_text(encoding="utf-8"))
-    return Draft7Validator(whole, registry=registry)
+    schema = json.loads((FOLDER / name).read_text(encoding="utf-8"))
+    return Draft7Validator(schema, registry=registry)
 
 
 def printed(command: str, data: Mapping[str, Any] | None, *errors: UserError) -> Data:
-    made = json_output.envelope(command=command, data=data, exit_code=ExitCode.FAILED, errors=errors)
-    loaded: Data = json.loads(json_output.envelope_text(made, form="json"))
+    envelope = json_output.envelope(command=command, data=data, exit_code=ExitCode.FAILED, errors=errors)
+    loaded: Data = json.loads(json_output.envelope_text(envelope, form="json"))
     return loaded
 
 
 def contract(command: str, data: Mapping[str, Any]) -> None:
     """What is printed has the published form, and a key more or less, at any depth, would be noticed."""
-    whole = printed(command, data)
-    schema("output.schema.json").validate(whole)
-    assert unnoticed(whole) == []
+    document = printed(command, data)
+    schema("output.schema.json").validate(document)
+    assert unnoticed(document) == []
 
 
-def unnoticed(whole: Data) -> list[Data]:
+def unnoticed(data: Data) -> list[Data]:
     """Of `whole` with one key too many, or one too few, those that the published form lets pass."""
     form = schema("output.schema.json")
-    return [changed for changed in changes(whole) if form.is_valid(changed)]
+    return [changed for changed in changes(data) if form.is_valid(changed)]
 
 
 def first_items(value: Any) -> Any:
@@ -52,12 +52,12 @@ def first_items(value: Any) -> Any:
     return [first_items(inner) for inner in value[:1]] if isinstance(value, list) else value
 
 
-def mutants(whole: Data) -> Iterator[Data]:
+def mutants(data: Data) -> Iterator[Data]:
     """`whole` with a key too many, a key too few, or a value of a type that no key has."""
-    yield from changes(whole)
-    for path in places(whole, ()):
+    yield from changes(data)
+    for path in places(data, ()):
         if path and not _FREE_INSIDE & set(path[:-1]) and path[-1] != "Condition":
-            copy = json.loads(json.dumps(whole))
+            copy = json.loads(json.dumps(data))
             at(copy, path[:-1])[path[-1]] = [[None]]
             yield copy
 
@@ -77,13 +77,13 @@ _FREE = {
 _FREE_INSIDE = {"Condition", "settings", "refusals"}
 
 
-def changes(whole: Data) -> Iterator[Data]:
+def changes(data: Data) -> Iterator[Data]:
     """`whole` with one key too many, or one too few, for every object in it."""
-    for path in objects(whole, ()):
-        for key in (*at(whole, path), None):
+    for path in objects(data, ()):
+        for key in (*at(data, path), None):
             if key in _FREE or (path and path[-1] in _FREE):
                 continue
-            copy = json.loads(json.dumps(whole))
+            copy = json.loads(json.dumps(data))
             inner = at(copy, path)
             if key is None:
                 inner["a key too many"] = 1

@@ -32,8 +32,8 @@ def budget(most: str, *, standing: str | None = "0.0200", launch: str | None = "
     return Budget(Decimal(most), *(None if usd is None else Decimal(usd) for usd in (standing, launch)))
 
 
-def refused(made: Plan) -> UserError:
-    return views.over_budget(made)
+def refused(refused_plan: Plan) -> UserError:
+    return views.over_budget(refused_plan)
 
 
 VIEWS: dict[str, RenderableType] = {
@@ -69,11 +69,11 @@ def test_the_json_has_its_published_form(shown: CostReport, snapshot: SnapshotAs
 def test_sums_of_the_json_are_those_of_its_parts() -> None:
     """To the last digit that is printed, whatever it is summed by."""
     data = json_output.cost_data(report())
-    whole = Decimal(data["total"]["usd"])
+    total = Decimal(data["total"]["usd"])
     for part in ("regions", "zones", "types"):
-        assert abs(sum(Decimal(one["usd"]) for one in data[part]) - whole) < Decimal("0.00001")
+        assert abs(sum(Decimal(row["usd"]) for row in data[part]) - total) < Decimal("0.00001")
     things = [*data["instances"], *data["volumes"]]
-    assert abs(sum(Decimal(thing["usd"]) for thing in things) - whole) < Decimal("0.00002")
+    assert abs(sum(Decimal(thing["usd"]) for thing in things) - total) < Decimal("0.00002")
 
 
 def test_csv_is_a_row_for_each_thing_that_costs(snapshot: SnapshotAssertion) -> None:
@@ -97,7 +97,7 @@ def test_csv_leaves_open_what_is_not_known() -> None:
 
 def test_a_plan_has_its_published_form(snapshot: SnapshotAssertion) -> None:
     recorded = golden(snapshot)
-    for made in (plan(budget=budget("1")), plan(PRICELESS), plan(budget=budget("1", standing=None))):
-        data = {"plan": json_output.plan_data(made)}
+    for priced_plan in (plan(budget=budget("1")), plan(PRICELESS), plan(budget=budget("1", standing=None))):
+        data = {"plan": json_output.plan_data(priced_plan)}
         assert output_text("create", data) == recorded
         contract("create", data)

@@ -61,19 +61,19 @@ FINDINGS = (
 def test_what_is_read(width: int, snapshot: SnapshotAssertion) -> None:
     """A line a finding; commands are never folded."""
     findings = [finding for finding in FINDINGS if finding is not None]
-    assert rendered(views.checkup_view(findings), width=width) == snapshot
+    assert rendered(views.findings_view(findings), width=width) == snapshot
 
 
 def test_what_failed_is_an_error(snapshot: SnapshotAssertion) -> None:
     """For those who see stderr alone."""
     findings = [finding for finding in FINDINGS if finding is not None]
-    (error,) = views.checkup_errors(findings, exit_code=ExitCode.DENIED)
+    (error,) = views.doctor_errors(findings, exit_code=ExitCode.DENIED)
     assert rendered(views.error_view(error)) == snapshot
-    assert views.checkup_errors(findings[:1], exit_code=ExitCode.DONE) == ()
+    assert views.doctor_errors(findings[:1], exit_code=ExitCode.DONE) == ()
 
 
 def test_what_programs_get_is_published(snapshot: SnapshotAssertion) -> None:
     """Every finding, and how many of each mark."""
-    data = json_output.checkup_data([finding for finding in FINDINGS if finding])
+    data = json_output.doctor_data([finding for finding in FINDINGS if finding])
     assert output_text("doctor", data) == golden(snapshot)
     contract("doctor", data)

@@ -33,10 +33,12 @@ ENVELOPE = ["version", "command", "endpoint", "status", "exit_code", "data", "er
 )
 def test_the_envelope(code: ExitCode, data: dict[str, Any] | None, status: str) -> None:
     """Always the same keys in the same order, and a status that follows from the exit code."""
-    made = json_output.envelope(command="c", data=data, exit_code=code, errors=(UserError("w", hint="h"),))
-    assert list(made) == ENVELOPE
-    assert made["status"] == status
-    assert list(made["errors"][0]) == [
+    envelope = json_output.envelope(
+        command="c", data=data, exit_code=code, errors=(UserError("w", hint="h"),)
+    )
+    assert list(envelope) == ENVELOPE
+    assert envelope["status"] == status
+    assert list(envelope["errors"][0]) == [
         "what",
         "why",
         "code",
@@ -45,7 +47,7 @@ def test_the_envelope(code: ExitCode, data: dict[str, Any] | None, status: str) 
         "regions",
         "details",
     ]
-    assert json.loads(json_output.envelope_text(made, form="json")) == made
+    assert json.loads(json_output.envelope_text(envelope, form="json")) == envelope
 
 
 plain = st.recursive(

@@ -42,7 +42,7 @@ def resource(
     )
 
 
-def found(**more: object) -> NukePreview:
+def preview(**more: object) -> NukePreview:
     return NukePreview(
         identity=Identity("000000000000", "arn:aws:iam::000000000000:user/sandbox"),
         alias="acme-data",
@@ -72,10 +72,12 @@ BUSY = ApiFailure(
 
 VIEWS: dict[str, RenderableType] = {
     "found, one cluster": views.nuke_preview_view(
-        found(to_delete=(VPC, resource(ResourceKind.INSTANCE, 1, minutes=1)), usd_per_hour=Decimal("0.0131"))
+        preview(
+            to_delete=(VPC, resource(ResourceKind.INSTANCE, 1, minutes=1)), usd_per_hour=Decimal("0.0131")
+        )
     ),
     "found, everything that can be said": views.nuke_preview_view(
-        found(
+        preview(
             to_delete=(
                 VPC,
                 resource(ResourceKind.INSTANCE, 2, minutes=90, protection="termination protection"),
@@ -94,12 +96,12 @@ VIEWS: dict[str, RenderableType] = {
             usd_per_hour=Decimal("1.52"),
         )
     ),
-    "found, nothing": views.nuke_preview_view(found()),
+    "found, nothing": views.nuke_preview_view(preview()),
     "found, nothing in the scanned regions": views.nuke_preview_view(
-        found(failed_regions=(ApiFailure("UnauthorizedOperation", "no", "DescribeTags", "sa-east-1"),))
+        preview(failed_regions=(ApiFailure("UnauthorizedOperation", "no", "DescribeTags", "sa-east-1"),))
     ),
     "found, without a spot price": views.nuke_preview_view(
-        found(to_delete=(resource(ResourceKind.INSTANCE, 1),))
+        preview(to_delete=(resource(ResourceKind.INSTANCE, 1),))
     ),
     "order": views.order_view(),
     "left, with what keeps it": views.deletion_result_view(
@@ -117,7 +119,7 @@ VIEWS: dict[str, RenderableType] = {
                     DeletionStatus.BLOCKED,
                     ApiFailure("HeldByAnother", f"{SUBNET.id} uses it and is retained", "", "us-east-1"),
                     dependencies=(
-                        Dependency("subnet", SUBNET.id, owner="ours: The subnet has dependencies."),
+                        Dependency("subnet", SUBNET.id, owner="managed: The subnet has dependencies."),
                     ),
                 ),
                 DeletionOutcome(resource(ResourceKind.VPC, 2), DeletionStatus.FAILED, DENIED),
@@ -161,5 +163,5 @@ def test_what_is_to_be_copied_is_whole(name: str) -> None:
     lines = rendered(VIEWS[name], width=40).splitlines()
     for line in rendered(VIEWS[name], width=2000).splitlines():
         if "aws ec2" in line:
-            assert line.strip() in [one.strip() for one in lines]
+            assert line.strip() in [line.strip() for line in lines]
     assert all(line.strip() for line in lines)

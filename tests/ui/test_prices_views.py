@@ -53,10 +53,10 @@ def drawn() -> PriceChart:
 
 def test_lines_begin_where_the_chart_does_and_marks_are_counted() -> None:
     """The price in force at the beginning is drawn from there; what came before, or elsewhere, is not marked."""
-    made = drawn()
-    first = next(line for line in made.lines if line.zone == "us-east-1a")
+    chart = drawn()
+    first = next(line for line in chart.lines if line.zone == "us-east-1a")
     assert first.steps[0] == (START, Decimal("0.0120"))
-    assert [(mark.label, mark.count, mark.moment) for mark in made.interruptions] == [
+    assert [(mark.label, mark.count, mark.moment) for mark in chart.interruptions] == [
         ("launched", 2, NOON - timedelta(hours=30)),
         ("taken back", 1, NOON),
     ]
@@ -66,9 +66,9 @@ def test_of_too_many_pools_the_cheapest_are_drawn() -> None:
     many = {
         "us-east-1": [point("us-east-1a", 9, f"0.{number}", f"m{number}.large") for number in range(11, 31)]
     }
-    made = price_chart_of("c", many, (), since=START, now=NOON)
-    assert [line.last for line in made.lines] == [Decimal(f"0.{number}") for number in range(11, 19)]
-    assert (len(made.lines), made.omitted_lines) == (MAX_LINES, 12)
+    chart = price_chart_of("c", many, (), since=START, now=NOON)
+    assert [line.last for line in chart.lines] == [Decimal(f"0.{number}") for number in range(11, 19)]
+    assert (len(chart.lines), chart.omitted_lines) == (MAX_LINES, 12)
 
 
 @pytest.mark.parametrize("width", [60, 140])
@@ -138,9 +138,9 @@ def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         chart_files.draw(drawn(), tmp_path / "p.png")
-    assert "uv tool install '.[plot]'" in told.value.hint
+    assert "uv tool install '.[plot]'" in caught.value.hint
 
 
 def test_a_format_that_nobody_draws() -> None:

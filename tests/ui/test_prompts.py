@@ -161,12 +161,12 @@ class Late(StringIO):
 @pytest.mark.parametrize("question", ["yes", "word", "text", "number"])
 def test_what_was_typed_before_a_question_is_not_its_answer(question: str) -> None:
     """A1: on a pseudo-terminal, with a line waiting there; every kind of question."""
-    mine, theirs = pty.openpty()
+    own_end, theirs = pty.openpty()
     with os.fdopen(theirs) as stdin:
-        os.write(mine, b"y\n")
+        os.write(own_end, b"y\n")
         select.select([theirs], [], [], 10)
         keys = {"yes": "n\n", "word": "no\n", "text": "late\n", "number": "2\n"}[question]
-        screen = Console(file=Late(mine, keys), width=100, markup=False)
+        screen = Console(file=Late(own_end, keys), width=100, markup=False)
         if question == "text":
             assert ask_text("Key", default="d", console=screen, stdin=stdin, check=lambda _: None) == "late"
         elif question == "number":
@@ -174,7 +174,7 @@ def test_what_was_typed_before_a_question_is_not_its_answer(question: str) -> No
         else:
             with pytest.raises(UserError, match="nothing was changed"):
                 _settled(question, screen, stdin)
-    os.close(mine)
+    os.close(own_end)
 
 
 def _settled(question: str, screen: Console, stdin: TextIO) -> None:

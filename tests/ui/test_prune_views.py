@@ -116,5 +116,5 @@ _DENIED = "OrchestratorForbidden: HTTP 403: Request Forbidden"
 )
 def test_what_destroy_warns_of(forgotten: PruneResult | None, what: str) -> None:
     """What is still listed, why, and the command that catches up; nothing when all is well or the user stopped it."""
-    told = (f"the orchestrator {ADDRESS} still lists {what}; {_PRUNE}",) if what else ()
-    assert views.not_removed_text(forgotten) == told
+    warnings = (f"the orchestrator {ADDRESS} still lists {what}; {_PRUNE}",) if what else ()
+    assert views.not_removed_text(forgotten) == warnings

@@ -94,13 +94,13 @@ TEARDOWN = DeletionResult(
     tuple(
         DeletionOutcome(
             VPC,
-            fate,
-            PROBLEM if fate in {DeletionStatus.FAILED, DeletionStatus.BLOCKED} else None,
+            status,
+            PROBLEM if status in {DeletionStatus.FAILED, DeletionStatus.BLOCKED} else None,
             reason="too young",
             request_ids=("req-1",),
             dependencies=(Dependency("network-interface", "eni-1", "an AWS service", "i-1", "aws ec2 …"),),
         )
-        for fate in (
+        for status in (
             DeletionStatus.DELETED,
             DeletionStatus.NOT_FOUND,
             DeletionStatus.FAILED,
@@ -179,8 +179,8 @@ def test_the_bytes_of_a_result(name: str, snapshot: SnapshotAssertion) -> None:
 
 def test_every_command_has_a_published_form() -> None:
     """A new one without is noticed here."""
-    whole = json.loads((FOLDER / "output.schema.json").read_text(encoding="utf-8"))
-    published = {one["if"]["properties"]["command"]["const"] for one in whole["allOf"]}
+    schema = json.loads((FOLDER / "output.schema.json").read_text(encoding="utf-8"))
+    published = {row["if"]["properties"]["command"]["const"] for row in schema["allOf"]}
     inner = {f"{group} {name}" for group, (_, commands) in GROUPS.items() for name in commands}
     assert published == set(COMMANDS) | inner
 
@@ -198,9 +198,9 @@ def test_golden_files_are_accepted_and_their_mutants_refused() -> None:
     """Whole, all of them; with a key too many, too few, or a value of another type, the first item of each list."""
     form = schema("output.schema.json")
     for path in GOLDEN:
-        whole = json.loads(path.read_text(encoding="utf-8"))
-        form.validate(whole)
-        assert [mutant for mutant in mutants(first_items(whole)) if form.is_valid(mutant)] == [], path
+        document = json.loads(path.read_text(encoding="utf-8"))
+        form.validate(document)
+        assert [mutant for mutant in mutants(first_items(document)) if form.is_valid(mutant)] == [], path
 
 
 def test_an_error_of_aws_has_its_code_and_regions() -> None:

@@ -161,14 +161,14 @@ def test_the_frame_vanishes() -> None:
     for event in CREATE:
         screen.emit(event)
         screen._live.refresh()
-    standing, gone = Glass(), Glass()
+    standing, closed = Glass(), Glass()
     standing.feed(stream.getvalue())
     screen.close()
-    gone.feed(stream.getvalue())
+    closed.feed(stream.getvalue())
     assert standing.lines[0].startswith("creating c · 3 of 4 running")
     assert standing.lines[1].split() == ["us-east-1", "3/4", "done,", "1", "missing"]
     assert not standing.cursor
-    assert (gone.row, "".join(gone.lines).strip(), gone.cursor) == (0, "", True)
+    assert (closed.row, "".join(closed.lines).strip(), closed.cursor) == (0, "", True)
 
 
 def test_events_draw_nothing_by_themselves() -> None:
@@ -204,8 +204,12 @@ def test_what_each_stream_can_do(
     stream: StringIO, environ: dict[str, str], terminal: bool, colour: bool
 ) -> None:
     """A dumb terminal and a pipe get lines, whatever FORCE_COLOR says; NO_COLOR takes the colour and leaves the frame."""
-    made = consoles.stream_console(stream, environ=environ)
-    assert (made.is_terminal, made.is_interactive, not made.no_color) == (terminal, terminal, colour)
+    stream_console = consoles.stream_console(stream, environ=environ)
+    assert (stream_console.is_terminal, stream_console.is_interactive, not stream_console.no_color) == (
+        terminal,
+        terminal,
+        colour,
+    )
     assert consoles.stream_console(Tty(), environ={"TERM": "xterm"}, no_color=True).no_color
 
 

@@ -18,7 +18,7 @@ from bacalhau_spot.ui.prompts import ask_number
 from bacalhau_spot.ui.terminal import stream_console
 from support.cli_runner import Terminal
 from support.golden import golden, output_text
-from support.health import NOW, node, said
+from support.health import NOW, console_output, node
 from support.rendering import rendered
 from support.schemas import contract
 
@@ -69,7 +69,7 @@ def test_what_programs_get_is_published(snapshot: SnapshotAssertion) -> None:
     for fan_out in (json_output.ssh_data(MIXED), json_output.ssh_lines_data([(NODES[0], line)])):
         assert output_text("ssh", fan_out) == recorded
         contract("ssh", fan_out)
-    data = json_output.console_data(NODES[0], said("docker: x"))
+    data = json_output.console_data(NODES[0], console_output("docker: x"))
     assert data["phases"] == [{"at": "2026-11-23T11:59:00Z", "phase": "docker", "detail": "x"}]
     assert output_text("console", data) == recorded
     contract("console", data)

@@ -12,7 +12,7 @@ from syrupy.assertion import SnapshotAssertion
 from bacalhau_spot.core.health.cluster_status import ClusterStatus
 from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui.progress import status_watch
-from support.clusters import blind, nothing, thirty, well
+from support.clusters import nothing, partial_status, thirty, well
 from support.golden import golden, output_text
 from support.rendering import rendered
 from support.schemas import contract, schema
@@ -21,7 +21,7 @@ STATUSES = {
     "well": well(),
     "well, without an API": well(api=False),
     "thirty": thirty(),
-    "blind": blind(),
+    "blind": partial_status(),
     "nothing": nothing(),
 }
 

@@ -69,9 +69,9 @@ def refused(region: str, code: str, *, moved: int = 0, problem: bool = False) ->
 
 
 def succeeded(region: str, *, extra: int = 0) -> RegionResult:
-    made = tuple(instance(number, region) for number in range(3 + extra))
+    instances = tuple(instance(number, region) for number in range(3 + extra))
     return RegionResult(
-        region, requested=3, extra=extra, launched=tuple(one.id for one in made), instances=made
+        region, requested=3, extra=extra, launched=tuple(item.id for item in instances), instances=instances
     )
 
 
@@ -380,16 +380,16 @@ def test_commands_are_printed_as_they_must_be_typed() -> None:
 @pytest.mark.parametrize("option", ["--config other.yaml", "-c other.yaml"])
 def test_commands_about_the_file_name_it(option: str) -> None:
     """C12: `configure` without it would change another file; the rest of the options it does not take."""
-    said = views.sentence_text("`bacalhau-spot configure --set nodes=1`, `bacalhau-spot config show`")
-    text = rendered(said, width=200, flags=("--sandbox", option, "--cluster b", "--profile p"))
+    sentence = views.sentence_text("`bacalhau-spot configure --set nodes=1`, `bacalhau-spot config show`")
+    text = rendered(sentence, width=200, flags=("--sandbox", option, "--cluster b", "--profile p"))
     assert text == f"`bacalhau-spot configure {option} --set nodes=1`, `bacalhau-spot config show {option}`"
 
 
 @pytest.mark.parametrize("other", [" --cluster b", " --cluster=b", " --cluster 'b c'", " --cluster='b c'"])
 def test_another_cluster_is_named_only_where_one_can_be(other: str) -> None:
     """`create` makes the configuration's: with --cluster it would be refused."""
-    said = views.sentence_text("`bacalhau-spot destroy`, `bacalhau-spot create`")
-    text = rendered(said, width=200, flags=("--sandbox", other.strip(), "--profile p"))
+    sentence = views.sentence_text("`bacalhau-spot destroy`, `bacalhau-spot create`")
+    text = rendered(sentence, width=200, flags=("--sandbox", other.strip(), "--profile p"))
     assert (
         text
         == f"`bacalhau-spot destroy --sandbox{other} --profile p`, `bacalhau-spot create --sandbox --profile p`"

@@ -1,4 +1,4 @@
-"""The command line: one verb, one file. `main` is the only place where exceptions become words and exit codes."""
+"""The command line: one file per command. Only `main` turns exceptions into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 def main() -> NoReturn:
     """The console script."""
-    # Python has None for a stream that was closed before it began.
-    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - for as long as we run
+    # A stream that was closed before the start is None.
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - open until the program ends
     out = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     err = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     sys.stdout, sys.stderr = (filtered(safe_streams.wrap(stream)) for stream in (out, err))
     try:
         code = run(sys.argv[1:])
-    except KeyboardInterrupt:  # before anything was begun, or while the last words were said
+    except KeyboardInterrupt:  # before the command started, or while the result was printed
         sys.stderr.write("interrupted\n")
         code = ExitCode.INTERRUPTED
     sys.stdout.flush()
@@ -40,13 +40,13 @@ def main() -> NoReturn:
 
 
 def _has_live_threads() -> bool:
-    """Whether a call still hangs in a thread: Python would wait for it."""
+    """Whether a call is still blocked in a thread, for which Python would wait."""
     return any(thread is not threading.main_thread() for thread in threading.enumerate() if not thread.daemon)
 
 
 def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
-    """Run one command line; the exit code. `runtime` is the world outside, another one in tests."""
-    # Imported here: the first word on the screen waits for nothing else.
+    """Run one command line and return its exit code. `runtime` is the environment, replaced in tests."""
+    # Imported here, so that the first line appears without a delay.
     from bacalhau_spot.cli.runtime.banner import print_banner  # noqa: PLC0415
 
     print_banner(argv, runtime.stderr if runtime else sys.stderr)
@@ -54,16 +54,16 @@ def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
 
     from bacalhau_spot.cli import app as tree  # noqa: PLC0415
     from bacalhau_spot.cli.runtime import reporting, usage_errors  # noqa: PLC0415
-    from bacalhau_spot.cli.runtime.command_line import check_words, command_first, read_invocation  # noqa: PLC0415
+    from bacalhau_spot.cli.runtime.command_line import command_first, read_invocation, validate_arguments  # noqa: PLC0415
     from bacalhau_spot.cli.runtime.environment import Runtime as World  # noqa: PLC0415
 
     invocation = read_invocation(argv)
     world = replace(runtime or World.real(), invocation=invocation)
-    if runtime is None:  # what libraries print takes the same way out
+    if runtime is None:  # output of libraries is filtered too
         sys.stdout, sys.stderr = world.stdout, world.stderr
     app = tree.build_app(argv, console=reporting.help_console(world))
     try:
-        check_words(argv)
+        validate_arguments(argv)
         command, bound, extra = app.parse_args(command_first(argv), exit_on_error=False, print_error=False)
         if "runtime" not in extra:
             command(*bound.args, **bound.kwargs)
@@ -77,5 +77,5 @@ def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
         return reporting.print_error(error, world)
     except KeyboardInterrupt:
         return reporting.print_error(reporting.interrupted(), world)
-    except Exception as error:  # noqa: BLE001 - the one boundary where anything becomes words instead of a traceback
+    except Exception as error:  # noqa: BLE001 - the only place where any exception becomes a message instead of a traceback
         return reporting.print_error(reporting.unexpected(error, world), world)

@@ -21,7 +21,7 @@ _EPILOGUE = (
     "before or after its name. The last value counts."
 )
 
-Commands = dict[str, tuple[str, str]]  # name -> where, and in a line what; in the order of the help page
+Commands = dict[str, tuple[str, str]]  # name -> (import path, one-line help), in the order of the help page
 COMMANDS: Commands = {
     "create": (
         "bacalhau_spot.cli.commands.create:create",
@@ -135,9 +135,9 @@ def command_names(chain: Sequence[str]) -> Collection[str]:
 
 
 def build_app(chosen: Sequence[str] | None = None, *, console: Console | None = None) -> App:
-    """The tree, whose pages go to `console`.
+    """The command tree, with help pages printed to `console`.
 
-    `chosen`: the words of the command line; what they name (None: all) says itself, in full, what it does.
+    `chosen`: the words of the command line; the commands among them (None: all) use their own full help text.
     """
     shown = Parameter(show_default=_default)
     app = App(
@@ -158,7 +158,7 @@ def build_app(chosen: Sequence[str] | None = None, *, console: Console | None = 
 
 
 def _add(app: App, commands: Commands, chosen: Sequence[str] | None) -> None:
-    """A command's module is imported only when it is chosen, so the list of commands cannot take its words from there."""
+    """A command's module is imported only if the command is chosen; otherwise its help is the text given here."""
     for number, (name, (where, text)) in enumerate(commands.items()):
         app.command(
             where, name=name, sort_key=number, help=None if chosen is None or name in chosen else text
@@ -166,5 +166,5 @@ def _add(app: App, commands: Commands, chosen: Sequence[str] | None) -> None:
 
 
 def _default(value: object) -> object:
-    """What a parameter is when nothing is said, where that is worth saying."""
+    """A default worth showing: not False, and not empty."""
     return None if value in (False, "", ()) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.aws_errors import not_aws
+from bacalhau_spot.cloud.aws_errors import non_aws_response
 from bacalhau_spot.core.model import Identity, Region
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class AwsAccount:
     async def identity(self) -> Identity:
         reply = await self._session.call("sts", None, "get_caller_identity")
         if not _ACCOUNT_ID.fullmatch(reply["Account"]) or not _ARN.fullmatch(reply["Arn"]):
-            raise not_aws(operation="get_caller_identity", region="", detail="it names no account")
+            raise non_aws_response(operation="get_caller_identity", region="", detail="it names no account")
         return Identity(account_id=reply["Account"], arn=reply["Arn"])
 
     async def alias(self) -> str:
@@ -37,7 +37,7 @@ class AwsAccount:
         names = [row["RegionName"] for row in reply["Regions"]]
         # Every account has regions that cannot be disabled.
         if not names or not all(map(_REGION.fullmatch, names)):
-            raise not_aws(operation="describe_regions", region="", detail="it names no region")
+            raise non_aws_response(operation="describe_regions", region="", detail="it names no region")
         return tuple(
             sorted(
                 (

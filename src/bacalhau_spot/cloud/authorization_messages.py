@@ -34,10 +34,10 @@ class Denials:
             with self._lock:
                 self._left = 0
             return ""
-        return f"; AWS decoded: {explained(text)}"
+        return f"; AWS decoded: {with_denial_reason(text)}"
 
 
-def explained(text: str) -> str:
+def with_denial_reason(text: str) -> str:
     """`explicitly denied by statement NoBigOnes: ec2:RunInstances on arn:…, ec2:InstanceType=t3.medium`.
 
     The format of the text: STS API reference, DecodeAuthorizationMessage.

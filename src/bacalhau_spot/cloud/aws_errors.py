@@ -71,7 +71,7 @@ def translate(error: BotoCoreError | ClientError, *, operation: str, region: str
     return CloudError(code, _with_name(error, code, message), operation=_action(operation), region=region)
 
 
-def not_aws(*, operation: str, region: str, detail: str = "") -> CloudError:
+def non_aws_response(*, operation: str, region: str, detail: str = "") -> CloudError:
     """A response not from AWS: a network's sign-in page, a proxy's, a truncated one."""
     words = "the response is not in AWS's format" + (f" ({detail})" if detail else "")
     return CloudError("ResponseParserError", words, operation=_action(operation), region=region)
@@ -115,7 +115,7 @@ def _with_name(error: BotoCoreError, code: str, message: str) -> str:
     return message if code in {name, DNS} else f"{name}: {message}"
 
 
-def proof_of(error: BotoCoreError | ClientError) -> str | None:
+def encoded_proof(error: BotoCoreError | ClientError) -> str | None:
     """The encoded message for `sts:DecodeAuthorizationMessage`; None if there is none."""
     if not isinstance(error, ClientError):
         return None

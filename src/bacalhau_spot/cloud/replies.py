@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.parsers import ResponseParserError
 
-from bacalhau_spot.cloud.aws_errors import not_aws
+from bacalhau_spot.cloud.aws_errors import non_aws_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,7 +133,7 @@ def _translated(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
             return await method(self, *args, **kwargs)
         except MALFORMED as error:
             region = args[0] if args and isinstance(args[0], str) else ""
-            raise not_aws(operation=name, region=region, detail=reason(error)) from error
+            raise non_aws_response(operation=name, region=region, detail=reason(error)) from error
 
     return read
 
@@ -153,5 +153,5 @@ def reason(error: Exception) -> str:
 def required(reply: dict[str, Any], key: str, *, operation: str, region: str) -> Any:
     """A member that AWS always returns, even for an empty list. Raises CloudError if it is missing."""
     if key not in reply:
-        raise not_aws(operation=operation, region=region, detail=f"{key} is missing")
+        raise non_aws_response(operation=operation, region=region, detail=f"{key} is missing")
     return reply[key]

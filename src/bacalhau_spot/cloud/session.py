@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import Loader
 
 from bacalhau_spot.cloud.authorization_messages import Denials
-from bacalhau_spot.cloud.aws_errors import REFUSED_TOKENS, not_aws, proof_of, translate
+from bacalhau_spot.cloud.aws_errors import REFUSED_TOKENS, encoded_proof, non_aws_response, translate
 from bacalhau_spot.cloud.credentials import core_session
 from bacalhau_spot.cloud.limits import MAX_PAGE_SIZE, page_size, within_filter_limit, without_duplicates
 from bacalhau_spot.cloud.port import CloudError
@@ -86,7 +86,9 @@ class Session:
             if not token:
                 return items
             if token in tokens or len(tokens) >= MAX_PAGES:
-                raise not_aws(operation=operation, region=region or "", detail="its pages do not end")
+                raise non_aws_response(
+                    operation=operation, region=region or "", detail="its pages do not end"
+                )
             tokens.add(token)
             parameters["NextToken"] = token
 
@@ -135,11 +137,11 @@ class Session:
         pages = client.get_paginator(operation).paginate(**kwargs, PaginationConfig=limit)
         reply = self._invoke(client, operation, region, pages.build_full_result)
         if "NextToken" in reply:  # botocore adds it if it stopped at the limit
-            raise not_aws(operation=operation, region=region or "", detail="its pages do not end")
+            raise non_aws_response(operation=operation, region=region or "", detail="its pages do not end")
         # Only S3 omits empty lists (Amazon S3 API reference, ListObjectVersions).
         if service != "s3" and all(key.search(reply) is None for key in pages.result_keys):
             listed = pages.result_keys[0].expression
-            raise not_aws(operation=operation, region=region or "", detail=f"{listed} is missing")
+            raise non_aws_response(operation=operation, region=region or "", detail=f"{listed} is missing")
         return reply
 
     def _invoke(
@@ -156,7 +158,7 @@ class Session:
             raise self._translate(error, operation, region, client.meta.region_name) from error
         except (*MALFORMED, RuntimeError) as error:  # botocore raises RuntimeError for an invalid time
             outcome = "no response from AWS"
-            raise not_aws(operation=operation, region=region or "", detail=reason(error)) from error
+            raise non_aws_response(operation=operation, region=region or "", detail=reason(error)) from error
         finally:
             if self._access.on_call is not None:
                 spent_ms = (time.monotonic() - start_s) * 1000
@@ -173,7 +175,7 @@ class Session:
         translated = translate(error, operation=operation, region=region or "")
         if self._identified and translated.code in REFUSED_TOKENS:
             translated.code, translated.region = REFUSED_TOKENS[translated.code], region or asked
-        proof = proof_of(error)
+        proof = encoded_proof(error)
         if proof is not None:
             translated.message += self._denials.reason(proof, lambda: self._client("sts", None))
         return translated

@@ -1,4 +1,4 @@
-"""config.yaml: finding, reading, checking, writing. Pydantic and the YAML library stay inside this package."""
+"""config.yaml: finding, reading, validating, writing. Pydantic and the YAML library are used only in this package."""
 
 from bacalhau_spot.config.edit import set_values, write_config
 from bacalhau_spot.config.field_types import bounds
@@ -8,15 +8,15 @@ from bacalhau_spot.config.load import Loaded, defaults, load, load_text, read_co
 from bacalhau_spot.config.locations import MigrationNote
 from bacalhau_spot.config.migrate import upgrade_notes, upgrade_text
 from bacalhau_spot.config.set_blocks import regions_like, set_block
-from bacalhau_spot.config.show import Shown, shown_values
+from bacalhau_spot.config.show import EffectiveValue, shown_values
 from bacalhau_spot.config.template import template
 
 __all__ = [
     "NAME",
     "ConfigLocation",
+    "EffectiveValue",
     "Loaded",
     "MigrationNote",
-    "Shown",
     "bounds",
     "config_schema",
     "defaults",

@@ -1,4 +1,4 @@
-"""Writes what is generated from the schema anew: `uv run python -m bacalhau_spot.config docs/configuration.md`."""
+"""Writes the files generated from the schema: `uv run python -m bacalhau_spot.config docs/configuration.md`."""
 
 from __future__ import annotations
 

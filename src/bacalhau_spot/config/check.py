@@ -16,22 +16,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Checked:
-    """`config` is None when the shape is wrong; `problems` says how. `data` is converted to the present form."""
+class ValidationResult:
+    """`config` is None for an invalid structure; `problems` has the reasons. `data` is in the current format."""
 
     document: Document
     data: dict[str, Any]
     conversion: legacy_formats.Conversion
     config: schema.Config | None = None
     problems: list[ConfigProblem] = field(default_factory=list)
-    structural: list[ConfigProblem] = field(
-        default_factory=list
-    )  # those that leave in doubt what belongs where
+    structural: list[ConfigProblem] = field(default_factory=list)  # those that make the structure ambiguous
 
     def add(self, found: Iterable[tuple[KeyPath, bool, str]]) -> None:
-        """Problems by present path: they are told with the path and place that the file has."""
-        # The shape's errors come first; a rule that looks at the same key adds nothing to them, nor either to what the
-        # reading of the same place said.
+        """Problems by current path: each gets the path and position in the file."""
+        # Errors of the structure come first; a rule for the same key adds nothing to them, nor to errors of reading the
+        # same position.
         known = {problem.key for problem in self.problems[len(self.structural) :]}
         read = {(problem.key, problem.location) for problem in self.structural}
         for path, of_key, message in found:
@@ -41,7 +39,7 @@ class Checked:
                 self.problems.append(problem)
 
     def notes(self, file: str) -> tuple[MigrationNote, ...]:
-        """What the conversion of older keys has to say."""
+        """The notes of the conversion from older keys."""
         return tuple(MigrationNote(text, self.where(file, path)) for path, text in self.conversion.notes)
 
     def where(self, file: str, written: KeyPath) -> str:
@@ -50,20 +48,22 @@ class Checked:
         return f"{file}:{place.line}" if place else file
 
 
-def check_text(text: str) -> Checked:
+def check_text(text: str) -> ValidationResult:
     """Raises Unreadable when the text is no YAML. An empty text is a configuration of defaults."""
     document = parse_yaml(text)
     if document.data is None:
         document.data = {}
     if not isinstance(document.data, dict):
-        sort = messages.sort_of(document.data)
+        sort = messages.value_type(document.data)
         problem = ConfigProblem(
             f"found {sort}; a configuration is a mapping of keys to values", location=document.values.get(())
         )
         problems = [*document.problems, problem]
-        return Checked(document, {}, legacy_formats.Conversion(), problems=problems, structural=problems)
+        return ValidationResult(
+            document, {}, legacy_formats.Conversion(), problems=problems, structural=problems
+        )
     conversion = legacy_formats.convert(document.data)
-    checked = Checked(document, document.data, conversion, problems=list(document.problems))
+    checked = ValidationResult(document, document.data, conversion, problems=list(document.problems))
     for path, message in conversion.problems:
         checked.problems.append(ConfigProblem(message, dotted(path), document.location(path, of_key=True)))
     checked.structural = list(checked.problems)

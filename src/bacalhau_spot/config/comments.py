@@ -1,7 +1,7 @@
-"""The comments of a file, and which key each belongs to.
+"""The comments of a file, and the key of each.
 
-A comment on its own line belongs to the key below it, one at the end of a line to the key on that line. YAML's rule
-for what a comment is: a `#` outside every value, at the beginning of a line or after a blank.
+A comment on its own line belongs to the key below it, one at the end of a line to the key on that line. In YAML a
+comment is a `#` outside every value, at the beginning of a line or after a blank.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _COMMENT = re.compile(r"(?:^|(?<=[ \t]))#[^\n]*", re.MULTILINE)
 
 @dataclass(slots=True)
 class Comments:
-    """`above` and `beside` by the path that a comment belongs to; `head` and `tail` stand alone."""
+    """`above` and `beside`: by the path of the key; `head` and `tail` belong to the file."""
 
     head: list[str] = field(default_factory=list)
     above: dict[KeyPath, list[str]] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Comments:
 
 
 def collect(text: str, document: Document, *, kept: Collection[KeyPath]) -> Comments:
-    """The comments of `text`. One that belongs to a path outside `kept` moves down to the next path inside it."""
+    """The comments of `text`. One of a path outside `kept` moves down to the next path inside it."""
     comments = Comments()
     starts = _starts(document, kept)
     lines = sorted(starts)
@@ -76,7 +76,7 @@ def find_comments(text: str, document: Document) -> list[tuple[int, str, bool]]:
 def _header(
     text: str, comments_by_line: list[tuple[int, str, bool]], *, first: int
 ) -> tuple[list[str], list[tuple[int, str, bool]]]:
-    """What stands above the first key with a blank line between is about the file, not about the key."""
+    """A comment above the first key, with a blank line between, belongs to the file."""
     lines = text.splitlines()
     blank = max((number for number in range(1, first) if not lines[number - 1].strip()), default=0)
     head = [comment for line, comment, alone in comments_by_line if alone and line < blank]

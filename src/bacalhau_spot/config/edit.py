@@ -1,4 +1,4 @@
-"""Changing single keys of a file by ruamel's round trip, and writing files. What is not changed stays as it is."""
+"""Changes single keys of a file by ruamel's round trip, and writes files. The rest of the file is unchanged."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from bacalhau_spot import files
 from bacalhau_spot.config import json_schema, round_trip
 from bacalhau_spot.config.check import check_text
 from bacalhau_spot.config.comments import find_comments
-from bacalhau_spot.config.locations import DOCS, KeyPath, dotted, raise_problems
+from bacalhau_spot.config.locations import DOCS, ConfigProblem, KeyPath, dotted, raise_problems
 from bacalhau_spot.config.migrate import upgrade_text
 from bacalhau_spot.config.round_trip import TextForm
-from bacalhau_spot.config.yaml_document import BOM, Document, UnreadableError, parse_yaml
+from bacalhau_spot.config.yaml_document import BOM, Document, UnreadableError, ValueSpan, parse_yaml
 from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 def set_values(text: str, values: Mapping[str, object], *, file: str = "config.yaml") -> str:
     """`text` with the keys set: `{"nodes": 5, "cluster.tag_value": "blue"}`.
 
-    Text values are read as YAML where the key takes something other than text. An older file is brought to the present
-    form first. Raises UserError (exit code 2) when there is no such key, or when the result would not be good.
+    Text values are parsed as YAML for keys that are not text. A file in an earlier format is converted first. Raises
+    UserError (exit code 2) for an unknown key, and for an invalid result.
     """
     form = TextForm.of(text)
     text = upgrade_text(form.without(text), file=file)
@@ -43,8 +43,26 @@ def set_values(text: str, values: Mapping[str, object], *, file: str = "config.y
     except UnreadableError as error:
         raise raise_problems(file, [error.problem]) from None
     if checked.problems:
-        raise raise_problems(file, checked.problems)
+        raise _new_values_problem(checked.problems, values) or raise_problems(file, checked.problems)
     return form.onto(text)
+
+
+def _new_values_problem(problems: list[ConfigProblem], values: Mapping[str, object]) -> UserError | None:
+    """The problems of the new values, without a line: the user typed a value, and the file has no such line yet."""
+    new = [problem for problem in problems if any(_inside(problem.key, key) for key in values)]
+    if not new:
+        return None
+    return UserError(
+        "a new value is invalid" if len(new) == 1 else f"{len(new)} new values are invalid",
+        details=tuple(f"{problem.key}: {problem.message}" for problem in new),
+        hint="correct the value and run the same command again; the file is unchanged",
+        docs=DOCS,
+        exit_code=ExitCode.USAGE,
+    )
+
+
+def _inside(key: str, section: str) -> bool:
+    return key == section or key.startswith((f"{section}.", f"{section}["))
 
 
 def _known(key: str) -> KeyPath:
@@ -64,7 +82,7 @@ def _known(key: str) -> KeyPath:
 
 
 def _typed(path: KeyPath, value: object) -> object:
-    if not isinstance(value, str) or {node.get("type") for node in json_schema.at(path)} == {"string"}:
+    if not isinstance(value, str) or all(node.get("type") == "string" for node in json_schema.at(path)):
         return value
     try:
         return parse_yaml(value).data
@@ -80,16 +98,54 @@ def set_value(text: str, path: KeyPath, value: object, *, file: str, block: bool
     document = _parsed(text, file)
     wanted = deepcopy(document.data) if isinstance(document.data, dict) else {}
     if not _put(wanted, path, value):
-        raise _unable(path)
+        raise unable(path)
+    spliced = None if block else _spliced(text, document, path, value)
+    if spliced is not None and _has(spliced, wanted):
+        return spliced
     try:
         changed = _changed(text, document, path, value, block=block)
     except (YAMLError, ValueError, UnreadableError):
-        raise _unable(path) from None
+        raise unable(path) from None
     # ruamel's tree has its own idea of some values: that exactly this key changed is checked, not assumed.
     for result in changed:
-        if _parsed(result, file).data == wanted:
+        if _has(result, wanted):
             return result
-    raise _unable(path)
+    raise unable(path)
+
+
+def _has(text: str, wanted: object) -> bool:
+    try:
+        return parse_yaml(text).data == wanted
+    except UnreadableError:
+        return False
+
+
+def _spliced(text: str, document: Document, path: KeyPath, value: object) -> str | None:
+    """The text with another value in the same place, everything else unchanged; None where only a round trip can do it."""
+    span = document.spans.get(path)
+    if span is None:
+        return None
+    new, after = round_trip.inline(value), text[span.end :]
+    if span.block:
+        # The comment on the key's line stays there, or else that of the last item; the others go with their items.
+        beside = text[span.key_end : span.start].partition(":")[2].partition("\n")[0].rstrip()
+        after = _ITEM_COMMENT.sub("", after, count=1) if beside else after
+        return f"{text[: span.key_end]}: {new}{beside}{after}"
+    above = _comments_in(text, document, span)
+    start = text.rfind("\n", 0, span.start) + 1
+    indent = " " * (len(text[start:]) - len(text[start:].lstrip(" ")))
+    lines = "".join(f"{indent}{comment}\n" for comment in above)
+    return f"{text[:start]}{lines}{text[start : span.start]}{new}{after}"
+
+
+# The rest of the last item's line.
+_ITEM_COMMENT = re.compile(r"\A[ \t]+#[^\n]*")
+
+
+def _comments_in(text: str, document: Document, span: ValueSpan) -> list[str]:
+    """The comments within a value of several lines."""
+    first, last = (text.count("\n", 0, offset) + 1 for offset in (span.start, span.end))
+    return [comment for line, comment, _ in find_comments(text, document) if first <= line < last]
 
 
 def _parsed(text: str, file: str) -> Document:
@@ -99,7 +155,7 @@ def _parsed(text: str, file: str) -> Document:
         raise raise_problems(file, [error.problem]) from None
 
 
-def _unable(path: KeyPath) -> UserError:
+def unable(path: KeyPath) -> UserError:
     return UserError(
         f"`{dotted(path)}` cannot be set in this file without touching other keys",
         hint="open the file in an editor and set it there",
@@ -121,7 +177,7 @@ def _put(data: dict[str, Any], path: KeyPath, value: object) -> bool:
 
 
 def _changed(text: str, document: Document, path: KeyPath, value: object, *, block: bool) -> list[str]:
-    """The file with the key set; and, for what cannot be merged, in ruamel's own form throughout if no comment is lost."""
+    """The file with the key set; if it cannot be merged, in ruamel's own format, provided that no comment is lost."""
     depth = max(length for length in range(len(path) + 1) if length == 0 or path[:length] in document.keys)
     if depth < len(path):
         text = _with_line(text, document, path, depth=depth)
@@ -136,7 +192,7 @@ def _changed(text: str, document: Document, path: KeyPath, value: object, *, blo
 
 
 def _assign(tree: CommentedMap, path: KeyPath, value: object, *, block: bool) -> None:
-    """Sets the key in the tree; sections that are not there come in braces, those that are empty get a line."""
+    """Sets the key in the tree; a missing section is written in braces, an empty one gets a line."""
     parent: Any = tree
     for number, part in enumerate(path):
         key = round_trip.child(parent, part)
@@ -185,7 +241,7 @@ def _empty(key: str | int) -> str:
 
 
 def _section(lines: list[str], document: Document, section: KeyPath) -> tuple[int, int]:
-    """The lines of a section written as the template writes it: two blanks a level. Empty when it is not there."""
+    """The lines of a section as the template writes it: two blanks for each level. Empty for a missing section."""
     if not section:
         return 0, len(lines)
     place = document.keys.get(section)
@@ -213,6 +269,6 @@ def write_config(path: Path, text: str, *, overwrite: bool = False) -> None:
     except OSError as error:
         raise UserError(f"{path} cannot be written", why=error.strerror or str(error)) from None
     if text.removeprefix(BOM).startswith(json_schema.MODELINE):
-        # Only editors want it: the configuration is as good without.
+        # Only editors use the schema: the configuration works without it.
         with contextlib.suppress(OSError):
             files.write(path.with_name(json_schema.SCHEMA_NAME), json_schema.packaged())

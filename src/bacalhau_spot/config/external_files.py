@@ -1,6 +1,6 @@
-"""The files and environment variables that a configuration names.
+"""The files and environment variables that a configuration refers to.
 
-Which ones, what they must hold and what they are called is a table; reading never stops at the first that fails.
+A table has their keys and rules; reading continues after an error.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _any_text(_text: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """One key that names a file or an environment variable; `check` returns what is wrong with the text."""
+    """A key that refers to a file or an environment variable; `check` returns the problem of the text."""
 
     path: KeyPath
     check: Callable[[str], str | None]
@@ -67,14 +67,14 @@ _SOURCES: Final = (
 
 @dataclass(slots=True)
 class LoadedFiles:
-    """What was read, by the path of the key that named it, and what could not be read."""
+    """The texts by the path of their key, and the problems."""
 
     texts: dict[KeyPath, str] = field(default_factory=dict)
     failures: list[tuple[KeyPath, str]] = field(default_factory=list)
 
 
 def expand(path: str, *, base: Path, home: Path) -> Path:
-    """A path as the configuration means it: `~` is `home`, and what is relative starts at the file's own folder."""
+    """A path of the configuration: `~` is `home`, and a relative path starts at the file's folder."""
     if path == "~" or path.startswith("~/"):
         return home / path[2:]
     return base / path
@@ -86,7 +86,7 @@ def read_all(data: object, *, base: Path, home: Path, environ: Mapping[str, str]
     for source in (*_SOURCES, *_files(data)):
         name = _lookup(data, source.path)
         if not isinstance(name, str) or not name.strip() or "\0" in name:
-            continue  # absent, or of the wrong sort, which the shape's own check says
+            continue  # missing, or of the wrong type, which the schema reports
         text, failure = (
             _variable(name, environ) if source.variable else _file(expand(name, base=base, home=home))
         )
@@ -136,7 +136,7 @@ def _file(path: Path) -> tuple[str, str | None]:
 
 
 def read_bytes(path: Path, *, max_bytes: int = _MAX_BYTES) -> tuple[bytes, str | None]:
-    """A regular file's bytes, or a sentence saying why not. Never raises, and never waits for a pipe."""
+    """A regular file's bytes, or the reason as a sentence. Never raises, and never waits for a pipe."""
     try:
         return files.read(path, max_bytes=max_bytes), None
     except FileNotFoundError:

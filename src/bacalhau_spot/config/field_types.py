@@ -1,7 +1,7 @@
-"""The kinds of value a configuration holds: each with what is allowed, in words and as a check.
+"""The types of values in a configuration: each with its allowed values, as text and as a check.
 
-A kind says what it allows once; every way of being wrong then reads "found …; must be <that>", unless the check knows
-a better sentence for a particular mistake.
+A type states its allowed values once; an error then reads "found …; must be <that>", unless the check has a better
+sentence.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _PLACEHOLDER = re.compile(r"<[^<>]*>")
 
 
 def must(allowed: str, *, secret: bool = False) -> WrapValidator:
-    """Whatever goes wrong inside is worded as `must be <allowed>`; a sentence of our own (SAY) passes unchanged."""
+    """An error inside is reported as `must be <allowed>`; a sentence of the program (SAY) passes unchanged."""
 
     def check(value: object, handler: Any) -> object:
         try:
@@ -66,7 +66,7 @@ def matching(pattern: str) -> Any:
 
 
 class Whole(GroupedMetadata):
-    """A whole number, both ends included."""
+    """A whole number; both bounds are included."""
 
     def __init__(self, least: int, most: int, unit: str = "") -> None:
         self._least, self._most, self._unit = least, most, unit
@@ -121,7 +121,7 @@ Cidr = Annotated[
 def _orchestrator(value: str) -> str:
     _not_placeholder(value)
     if "@" in value:
-        # Not repeated: what stands before the @ is a secret.
+        # Not quoted: the part before the @ is a secret.
         raise say("has a token in the address; the token belongs in bacalhau.token, token_file or token_env")
     match = _ORCHESTRATOR.fullmatch(value)
     if not match or not 1 <= int(match["port"] or DEFAULT_PORT) <= 65535:  # noqa: PLR2004 -- TCP's last port
@@ -140,6 +140,11 @@ Orchestrator = Annotated[
 
 def _api_host(value: str) -> str:
     _not_placeholder(value)
+    if "@" in value:
+        # Not quoted: the part before the @ is a secret.
+        raise say(
+            "has a user or a key in the address; they belong in user_env and password_env, or in key_env"
+        )
     if not _API_HOST.fullmatch(value):
         raise ValueError(value)
     return value.rstrip("/")
@@ -236,7 +241,7 @@ LabelValue = Annotated[
 
 def _amount(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_PRICE_USD:
-        raise ValueError  # `not`: no comparison holds for NaN
+        raise ValueError  # `not`: every comparison with NaN is false
     return Decimal(str(value))
 
 
@@ -326,7 +331,7 @@ Gpus = Annotated[
 
 
 def share(value: float | str) -> Decimal:
-    """`0.25` or `"25%"` as a part of one. Raises ValueError for what is not above 0 and up to 1."""
+    """`0.25` or `"25%"` as a fraction. Raises ValueError unless above 0 and up to 1."""
     text = str(value)
     percent = isinstance(value, str) and text.endswith("%")
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,3}(?:\.[0-9]{1,6})?", text.removesuffix("%")):

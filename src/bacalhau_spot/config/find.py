@@ -1,4 +1,4 @@
-"""Which configuration file is meant."""
+"""Finds the configuration file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VARIABLE: Final = "BACALHAU_SPOT_CONFIG"
 
 
 class ConfigLocation(NamedTuple):
-    """`source` says why this file: `--config`, `$BACALHAU_SPOT_CONFIG`, or the folder that it was found in."""
+    """`source`: the reason for this file: `--config`, `$BACALHAU_SPOT_CONFIG`, or the folder."""
 
     path: Path
     source: str
@@ -26,8 +26,8 @@ class ConfigLocation(NamedTuple):
 def find_config(
     explicit: Path | None = None, *, environ: Mapping[str, str], cwd: Path
 ) -> ConfigLocation | None:
-    """The file that is named, or `config.yaml` from `cwd` upwards as far as the git checkout's root; None when there is
-    none. A named file need not exist: load() says so.
+    """The given file, or `config.yaml` from `cwd` upwards to the root of the git checkout; None without one. A given
+    file need not exist: load() reports that.
     """
     if explicit is not None:
         return ConfigLocation(explicit, "--config")
@@ -42,7 +42,7 @@ def find_config(
 
 
 def _is_file(path: Path) -> bool:
-    """Raises UserError (exit code 2) where it may not be looked: another file, or none, could be the wrong one."""
+    """Raises UserError (exit code 2) where access is denied: any other result could be the wrong file."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):

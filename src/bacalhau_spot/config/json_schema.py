@@ -1,6 +1,6 @@
-"""The JSON Schema that editors use, and questions about the known keys that it answers.
+"""The JSON Schema for editors, and queries on the known keys.
 
-Editors' YAML servers understand JSON Schema draft 7 and below, while pydantic writes a later one: what differs is
+Editors' YAML servers understand JSON Schema draft 7 and below, and pydantic writes a later one: the differences are
 rewritten here, and a test compares the checked-in copy.
 """
 
@@ -15,11 +15,11 @@ from bacalhau_spot.config.schema import Config
 if TYPE_CHECKING:
     from bacalhau_spot.config.locations import KeyPath
 
-# The copy that is written beside every configuration of ours, whose first line names it.
+# The copy that is written next to a configuration, whose first line names it.
 SCHEMA_NAME: Final = "bacalhau-spot.schema.json"
 MODELINE: Final = f"# yaml-language-server: $schema=./{SCHEMA_NAME}\n"
 _DRAFT: Final = "http://json-schema.org/draft-07/schema#"
-# Mappings whose keys are the user's, shown in a key path with this in the key's place.
+# Stands for the user's own keys in a key path.
 ANY: Final = "*"
 
 Schema = dict[str, Any]
@@ -44,7 +44,7 @@ def _cached() -> Schema:
 
 
 def _plain(node: Any, definitions: Schema) -> Any:
-    """References filled in (draft 7 ignores what stands beside one), titles and empty defaults left out."""
+    """References resolved (draft 7 ignores their siblings), without titles and empty defaults."""
     if isinstance(node, list):
         return [_plain(item, definitions) for item in node]
     if not isinstance(node, dict):
@@ -73,7 +73,7 @@ def _resolved(node: Schema, definitions: Schema) -> Schema:
 
 
 def _without_null(node: Schema) -> Schema:
-    """A single choice beside null: leaves lose the null (an empty value is an error), sections keep it."""
+    """A single choice with null: leaves lose the null (an empty value is an error), sections keep it."""
     choices = node.get("anyOf")
     if not choices or {"type": "null"} not in choices:
         return node
@@ -113,7 +113,7 @@ def _any_key(branch: Schema) -> Schema | None:
 
 
 def at(path: KeyPath) -> list[Schema]:
-    """The schemas that a key path may have; empty when there is no such key."""
+    """The schemas of a key path; empty for an unknown key."""
     nodes = [_cached()]
     for part in path:
         nodes = _step(nodes, part)
@@ -150,5 +150,5 @@ def every_key() -> list[tuple[str, Schema]]:
 
 
 def sections_with(key: str) -> list[str]:
-    """The sections in which a key is known; "" is the top level."""
+    """The sections that have a key; "" is the top level."""
     return [path.rpartition(".")[0] for path, _ in every_key() if path.rpartition(".")[2] == key]

@@ -1,4 +1,4 @@
-"""What an SSH public key file must hold."""
+"""Validates an SSH public key file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TYPES: Final = (
 
 
 def public_key_problem(text: str) -> str | None:
-    """What is wrong with a public key file's text; None when it is one good public key."""
+    """The problem of a public key file's text; None for one valid public key."""
     if "PRIVATE KEY" in text:
         return (
             "holds a private key; name the public one, which usually ends in .pub. Nothing was sent anywhere"
@@ -47,7 +47,7 @@ def _matches(kind: str, encoded: str) -> bool:
 
 
 def certificate_problem(text: str) -> str | None:
-    """What is wrong with a certificate file's text; None when it looks like PEM certificates and no keys."""
+    """The problem of a certificate file's text; None if it looks like PEM certificates without keys."""
     if "PRIVATE KEY" in text:
         return "holds a private key; name the file with the certificate alone"
     if "-----BEGIN CERTIFICATE-----" not in text or "-----END CERTIFICATE-----" not in text:

@@ -1,8 +1,8 @@
-"""Older forms of the file: where each of their keys went.
+"""Converts earlier formats of the file, key by key.
 
-Three forms exist in the wild: a flat one (`max_instances`, top-level `orchestrators`), a nested one (`aws:` beside
-`bacalhau:`), and regions as a list of one-key mappings. A file may mix them with each other and with the present form,
-so every old key is converted by itself. The result remembers where each value stood, for errors and for rewriting.
+Three formats exist: a flat one (`max_instances`, top-level `orchestrators`), a nested one (`aws:` next to `bacalhau:`),
+and regions as a list of one-key mappings. A file may mix them with each other and with the current format, so every old
+key is converted by itself. The result has the original position of each value, for errors and for rewriting.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class _Tree:
 
 @dataclass(slots=True)
 class Conversion:
-    """What was done. `moved` leads from a new path to the old one; notes and problems name old paths."""
+    """The result of a conversion. `moved`: from a new path to the old one; notes and problems have old paths."""
 
     moved: dict[KeyPath, KeyPath] = field(default_factory=dict)
     notes: list[tuple[KeyPath, str]] = field(default_factory=list)
@@ -102,7 +102,7 @@ def _has(data: object, path: KeyPath) -> bool:
 
 
 def _room(data: dict[str, Any], path: KeyPath) -> bool:
-    """The section that `path` goes into is a section, or not there yet."""
+    """Whether the section of `path` is a section, or missing."""
     return all(isinstance(lookup(data, path[:length]), dict | None) for length in range(1, len(path)))
 
 
@@ -133,7 +133,7 @@ def _lists(tree: _Tree, done: Conversion) -> None:
 
 
 def _obsolete(tree: _Tree, done: Conversion) -> None:
-    """What means nothing today is named with the reason; what has a meaning is the user's to put in its place."""
+    """An obsolete key is reported with the reason; a key with a meaning is left for the user to move."""
     parents: tuple[KeyPath, ...] = ((), ("aws",))
     for parent in parents:
         for key, reason in older_keys.OBSOLETE.items():
@@ -162,7 +162,7 @@ def _refuse(tree: _Tree, done: Conversion, path: KeyPath, message: str) -> None:
 
 
 def _leftover(tree: _Tree, done: Conversion) -> None:
-    """What is left under `aws` is in no table, and so a mistake."""
+    """A remaining key under `aws` is in no table, and so an error."""
     for section in ("aws.timeouts", "aws"):
         path: KeyPath = tuple(section.split("."))
         inside = lookup(tree.data, path)
@@ -173,7 +173,7 @@ def _leftover(tree: _Tree, done: Conversion) -> None:
             messages = wording.unknown_older_keys(inside, known)
             done.problems += [((*path, key), text) for key, text in zip(inside, messages, strict=True)]
         elif inside is not None:
-            message = f"found {wording.sort_of(inside)}; must be a mapping of keys to values"
+            message = f"found {wording.value_type(inside)}; must be a mapping of keys to values"
             done.problems.append((path, message))
         tree.drop(path)
 
@@ -272,7 +272,7 @@ def _fixed_numbers(tree: _Tree, done: Conversion) -> None:
     """The old total was a ceiling; now it is the number. Where every region had its own number, their sum counts."""
     old = done.moved.get(("nodes",))
     total = tree.data.get("nodes")
-    numbers = rules.own_numbers(tree.data)
+    numbers = rules.region_node_counts(tree.data)
     if old is None or type(total) is not int or not numbers or None in numbers:
         return
     own_total = sum(number or 0 for number in numbers)

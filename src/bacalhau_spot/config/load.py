@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot import files
 from bacalhau_spot.config import external_files, field_types, rules, schema
-from bacalhau_spot.config.check import Checked, check_text
+from bacalhau_spot.config.check import ValidationResult, check_text
 from bacalhau_spot.config.locations import (
     ConfigProblem,
     KeyPath,
@@ -33,8 +33,8 @@ MAX_BYTES: Final = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration, and where it came from. `sources`: of each key given in the file, `file:line`, or the
-    variable or file that it was taken from; what is not named is a default. `path` None: there is no file.
+    """A configuration and its origin. `sources`: for each key, `file:line`, variable or file; a missing key has its
+    default. `path` None: there is no file.
     """
 
     spec: ClusterSpec
@@ -44,10 +44,10 @@ class Loaded:
 
 
 def load(path: Path, *, environ: Mapping[str, str], home: Path, lenient: bool = False) -> Loaded:
-    """Reads the configuration and all that it names.
+    """Reads the configuration and every file and variable that it refers to.
 
-    Raises one UserError (exit code 2) with every problem, a line each, in `details`. With `lenient`, a named file or
-    variable that cannot be read is a note and counts as not given: for commands that only look or delete.
+    Raises one UserError (exit code 2) with every problem, one line each, in `details`. With `lenient`, an unreadable
+    file or variable is a note and counts as missing: for commands that only read or delete.
     """
     raw, failure = external_files.read_bytes(path, max_bytes=MAX_BYTES)
     if failure:
@@ -111,8 +111,8 @@ def _decode(raw: bytes) -> str:
         raise UnreadableError(ConfigProblem(f"line {line} is not UTF-8 text")) from None
 
 
-def _remarks(checked: Checked, file: str) -> list[MigrationNote]:
-    """Things that are allowed and still worth a word."""
+def _remarks(checked: ValidationResult, file: str) -> list[MigrationNote]:
+    """Warnings about valid settings."""
     notes: list[MigrationNote] = []
 
     def remark(path: KeyPath, text: str) -> None:
@@ -135,7 +135,7 @@ def _remarks(checked: Checked, file: str) -> list[MigrationNote]:
     return notes
 
 
-def _sources(checked: Checked, file: str) -> dict[str, str]:
+def _sources(checked: ValidationResult, file: str) -> dict[str, str]:
     names: dict[str, str] = {}
 
     def walk(data: object, path: KeyPath) -> None:

@@ -1,4 +1,4 @@
-"""Where things stand in a file, and problems that say so."""
+"""Positions in a file, and problems with a position."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 
 DOCS = "docs/configuration.md"
 _LONGEST_KEY = 200
-# As many as somebody reads; the rest is counted.
+# A reader stops at about this number; the rest is counted.
 MOST_SHOWN = 50
 
 
@@ -24,7 +24,7 @@ class Location(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MigrationNote:
-    """Something worth saying about a configuration that is nevertheless good. `where` is `file:line`, or empty."""
+    """A note on a valid configuration. `where` is `file:line`, or empty."""
 
     text: str
     where: str = ""
@@ -32,7 +32,7 @@ class MigrationNote:
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
-    """One thing wrong. `key` is empty when it concerns the file as a whole."""
+    """One problem. `key` is empty when it concerns the whole file."""
 
     message: str
     key: str = ""

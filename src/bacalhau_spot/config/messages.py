@@ -1,4 +1,4 @@
-"""Pydantic's errors in our words: what was found, what is allowed, and which key was probably meant."""
+"""Rewords pydantic's errors: the value, the allowed values, and the most similar key."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.config.locations import KeyPath
 
 _LONGEST: Final = 60
-# Looking for the key that was meant takes time. Of thousands of problems few are shown (places.MOST_SHOWN).
+# The search for a similar key takes time, and few of thousands of problems are shown (locations.MOST_SHOWN).
 _MOST_WORDED: Final = 200
 _KEY_MARK: Final = "[key]"  # pydantic's, for an error in a mapping's key
 
@@ -33,7 +33,7 @@ def path_of(error: Mapping[str, Any]) -> tuple[KeyPath, bool]:
 
 
 def validation_problems(failure: ValidationError) -> list[tuple[KeyPath, bool, str]]:
-    """(path, the key is meant, message) of every error."""
+    """(path, whether the key is the problem, message) of every error."""
     problems = []
     for number, error in enumerate(failure.errors(include_url=False)):
         path, of_key = path_of(error)
@@ -45,15 +45,15 @@ def validation_problems(failure: ValidationError) -> list[tuple[KeyPath, bool, s
 
 def _message(error: Mapping[str, Any], path: KeyPath) -> str:
     word = _WORDS.get(error["type"])
-    # A kind that nobody has worded yet still gets a sentence without the library's vocabulary or the value.
-    return word(error, path) if word else f"found {sort_of(error['input'])}; this is not allowed here"
+    # An error type without a sentence still gets one, without the library's vocabulary or the value.
+    return word(error, path) if word else f"found {value_type(error['input'])}; this is not allowed here"
 
 
 def _must(error: Mapping[str, Any], _path: KeyPath) -> str:
     context = error.get("ctx") or {}
     allowed = context.get("allowed", error["msg"])
     value = error["input"]
-    what = sort_of(value) if context.get("secret") else value_text(value)
+    what = value_type(value) if context.get("secret") else value_text(value)
     return f"found {what}; must be {allowed}{_quoting(value, allowed)}"
 
 
@@ -102,7 +102,7 @@ def _nowhere(key: str) -> str:
 
 
 def unknown_older_keys(keys: Iterable[str], known: Mapping[str, str]) -> Iterator[str]:
-    """A message for each key of an older section that nothing reads. `known`: the section's keys, with their present paths."""
+    """A message for each unused key of an older section. `known`: the section's keys, with their current paths."""
     for number, key in enumerate(keys):
         yield _unknown_older_key(key[:_LONGEST], known) if number < _MOST_WORDED else "is not a key"
 
@@ -120,11 +120,11 @@ def _unknown_older_key(key: str, known: Mapping[str, str]) -> str:
 def _section(error: Mapping[str, Any], path: KeyPath) -> str:
     known = json_schema.keys_at(path)
     of = f" with the keys {', '.join(known)}" if known else " of keys to values"
-    return f"found {sort_of(error['input'])}; must be a mapping{of}"
+    return f"found {value_type(error['input'])}; must be a mapping{of}"
 
 
 def _list(error: Mapping[str, Any], _path: KeyPath) -> str:
-    return f"found {sort_of(error['input'])}; must be a list, such as [a, b]"
+    return f"found {value_type(error['input'])}; must be a list, such as [a, b]"
 
 
 def _too_many(error: Mapping[str, Any], _path: KeyPath) -> str:
@@ -132,7 +132,7 @@ def _too_many(error: Mapping[str, Any], _path: KeyPath) -> str:
 
 
 def _empty(error: Mapping[str, Any], _path: KeyPath) -> str:
-    return f"found {sort_of(error['input'])} that is empty; give at least one, or leave the key out"
+    return f"found {value_type(error['input'])} that is empty; give at least one, or leave the key out"
 
 
 _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any], KeyPath], str]]] = {
@@ -148,8 +148,8 @@ _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any], KeyPath], str]]] = {
 }
 
 
-def sort_of(value: object) -> str:
-    """What sort of thing a value is, without showing it."""
+def value_type(value: object) -> str:
+    """The type of a value, without its content."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -161,11 +161,11 @@ def sort_of(value: object) -> str:
 
 
 def value_text(value: object) -> str:
-    """A value as the file shows it, shortened; lists and mappings by their sort only."""
+    """A value as in the file, shortened; lists and mappings by their type only."""
     if isinstance(value, str):
         shown = json.dumps(value, ensure_ascii=False)
         return shown if len(shown) <= _LONGEST else f'{shown[:_LONGEST]}…"'
     if isinstance(value, int | float) and not isinstance(value, bool):
         shown = str(value)
         return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
-    return sort_of(value)
+    return value_type(value)

@@ -16,17 +16,17 @@ from bacalhau_spot.config.yaml_document import UnreadableError
 if TYPE_CHECKING:
     from ruamel.yaml.tokens import CommentToken
 
-    from bacalhau_spot.config.check import Checked
+    from bacalhau_spot.config.check import ValidationResult
 
 _LAST = Location(1 << 30, 0)
 _WIDTH: Final = 100
 
 
 def upgrade_text(text: str, *, file: str = "config.yaml") -> str:
-    """The same configuration in the present form. A file that needs no change comes back as it is, letter for letter.
+    """The same configuration in the current format. A file that needs no change is returned unchanged.
 
-    Values are not judged, only moved. Raises UserError (exit code 2) for what is not a configuration at all, and for
-    older keys that have no place in the present form.
+    Values are moved, not validated. Raises UserError (exit code 2) for a file that is no configuration, and for older
+    keys without an equivalent.
     """
     form = round_trip.TextForm.of(text)
     plain = form.without(text)
@@ -37,11 +37,11 @@ def upgrade_text(text: str, *, file: str = "config.yaml") -> str:
 
 
 def upgrade_notes(text: str, *, file: str = "config.yaml") -> tuple[MigrationNote, ...]:
-    """What `upgrade` does to each older key, with its line. Raises as `upgrade` does."""
+    """The effect of `upgrade` on each older key, with its line. Raises as `upgrade` does."""
     return _checked(text, file).notes(file)
 
 
-def _checked(text: str, file: str) -> Checked:
+def _checked(text: str, file: str) -> ValidationResult:
     try:
         checked = check_text(text)
     except UnreadableError as error:
@@ -54,11 +54,11 @@ def _checked(text: str, file: str) -> Checked:
 class _Writer:
     """The converted data in the old file's order, each key with the comments of its old place and its value's old quotes."""
 
-    def __init__(self, text: str, checked: Checked) -> None:
+    def __init__(self, text: str, checked: ValidationResult) -> None:
         self._checked = checked
         try:
             self._old = round_trip.load_tree(text)
-        except (YAMLError, ValueError):  # values are not judged here: how they were written is not known
+        except (YAMLError, ValueError):  # values are not validated here, so their form is unknown
             self._old = None
         self._indentation = round_trip.indentation_of(self._old)
         # Several new paths may come from one old path (a machine type and its list); the first one takes the comments.
@@ -77,7 +77,7 @@ class _Writer:
         return origins
 
     def _place(self, path: KeyPath, value: object) -> Location:
-        """Where a path, or the first thing inside it, stood."""
+        """The position of a path, or of the first value inside it."""
         document = self._checked.document
         origin = self._checked.conversion.origin(path)
         own = document.keys.get(origin)
@@ -96,7 +96,7 @@ class _Writer:
             else:
                 node[key] = None if value is None else self._on_line(value, here)
             node.ca.items[key] = [None, above, beside, None]
-            if mark := getattr(node[key], "comment", None):  # beside the mark of a text in lines
+            if mark := getattr(node[key], "comment", None):  # on the line of a block text's mark
                 node.ca.items[key] = [None, above, None, [mark]]
         return node
 
@@ -142,7 +142,7 @@ class _Writer:
         return [*self._comments.above.pop(old, []), *([beside] if beside else [])]
 
     def _taken(self, path: KeyPath, column: int) -> tuple[list[CommentToken], CommentToken | None]:
-        """The comments above a path, and the one beside it."""
+        """The comments above a path, and the one on its line."""
         old = self._checked.conversion.origin(path)
         above = [_comment(comment, column) for comment in self._comments.above.pop(old, [])]
         beside = self._comments.beside.pop(old, None)

@@ -1,6 +1,6 @@
-"""The keys of older files: where each went, which are obsolete and why, and which must be decided by the user.
+"""The keys of earlier formats: their new places, the obsolete ones with reasons, and those that the user must decide.
 
-A key that stands in no table is a mistake, never something to pass over.
+A key in no table is an error, and never ignored.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ OBSOLETE: Final[dict[str, str]] = {
 OBSOLETE_TIMEOUTS: Final[dict[str, str]] = {
     "ip_assignment": "a running instance has an address",
 }
-# Switches that are always on today: on, they are obsolete; off, they ask for what the program does otherwise.
+# Switches that are always on today: on, they are obsolete; off, they contradict the program.
 ALWAYS_ON: Final[dict[str, tuple[str, str]]] = {
     "spot": ("every node is a spot instance", "cannot be false: every node is a spot instance"),
     "associate_public_ip": (
@@ -72,7 +72,7 @@ ALWAYS_ON: Final[dict[str, tuple[str, str]]] = {
         "cannot be false: name the VPC to use as `vpc_id` of each region under `regions`",
     ),
 }
-# Keys with a meaning that only the user can put where it belongs today: key -> what to write instead.
+# Keys with a meaning that only the user can move: key -> the replacement.
 REFUSED: Final[dict[str, str]] = {
     "vpc_id": "belongs to one region: write it under `regions`, such as `regions: {us-east-1: {vpc_id: vpc-…}}`",
     "availability_zone": (

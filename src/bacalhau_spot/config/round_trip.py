@@ -1,7 +1,7 @@
 """ruamel's round trip: text -> a tree with its comments -> text.
 
-What the library would write differently although nobody changed it (blanks in brackets, `~` for nothing, text folded over
-lines, an indentation that changes) stays as the file has it: only lines that the change concerns are taken from ruamel.
+Text that the library would write differently without a change (blanks in brackets, `~` for null, folded text, changing
+indentation) stays as in the file: only changed lines are taken from ruamel.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from bacalhau_spot.config.locations import KeyPath
 
 _UNFOLDED: Final = 1 << 30  # columns
-# Where ruamel keeps what stands beside a key's value, beside a list's item, and above either.
+# ruamel's slots for comments: on a key's line, on a list item's line, and above either.
 _BESIDE_KEY, _BESIDE_ITEM, _ABOVE = 2, 0, 1
 
 
 class TextForm(NamedTuple):
-    """What a text has around and between its lines."""
+    """The form of a text: its begin, end and line ends."""
 
     bom: bool
     crlf: bool
@@ -61,14 +61,14 @@ USUAL: Final = Indentation()
 
 
 class _Constructor(RoundTripConstructor):
-    """Dates stay text, good ones and bad ones."""
+    """Dates stay text, valid ones and invalid ones."""
 
 
 _Constructor.add_constructor("tag:yaml.org,2002:timestamp", RoundTripConstructor.construct_yaml_str)
 
 
 class _Emitter(Emitter):
-    """Text that needs quotes gets double ones; quotes of the file's stay."""
+    """Text that needs quotes gets double ones; quotes in the file are kept."""
 
     def choose_scalar_style(self) -> str | None:
         style: str | None = super().choose_scalar_style()
@@ -95,7 +95,7 @@ def load_tree(text: str) -> Any:
     tree = _yaml(USUAL).load(text)
     for node in _collections(tree):
         if node.yaml_anchor():
-            node.anchor.always_dump = True  # also what no alias names
+            node.anchor.always_dump = True  # also without an alias
     return tree
 
 
@@ -159,13 +159,13 @@ def new_node(value: object, *, block: bool = False) -> Any:
 
 
 def child(node: Any, part: str | int) -> Any:
-    """The key under which a mapping of ruamel's holds what the file calls `part`: 7 for `7`. None: it is not there."""
+    """The key in a ruamel mapping for `part` in the file: 7 for `7`. None: missing."""
     keys = node if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ()
     return next((key for key in keys if str(key) == str(part)), None)
 
 
 def node_at(tree: Any, path: KeyPath) -> Any:
-    """What stands at a path; None when there is nothing."""
+    """The value at a path; None without one."""
     for part in path:
         key = child(tree, part)
         if key is None:
@@ -175,7 +175,7 @@ def node_at(tree: Any, path: KeyPath) -> Any:
 
 
 def replace_value(parent: CommentedMap, key: Any, value: object) -> None:
-    """`parent[key] = value`; the comment beside the old value and what follows it stay."""
+    """`parent[key] = value`; the comments on its line and after it are kept."""
     own = parent.ca.items.get(key) or [None] * 4
     lines, column = _behind(parent, key)
     if is_block(parent[key]) and own[_BESIDE_KEY] and own[_BESIDE_KEY].value.strip():
@@ -188,7 +188,7 @@ def replace_value(parent: CommentedMap, key: Any, value: object) -> None:
 
 
 def _behind(parent: Any, key: Any) -> tuple[list[str], int]:
-    """The comments behind the last thing inside a value: the lines, the first beside it, and their column."""
+    """The comments after the last item inside a value: the lines, the first on its line, and their column."""
     while is_block(parent[key]):
         parent = parent[key]
         key = list(parent)[-1] if isinstance(parent, CommentedMap) else len(parent) - 1
@@ -196,7 +196,7 @@ def _behind(parent: Any, key: Any) -> tuple[list[str], int]:
     token = own[_BESIDE_KEY if isinstance(parent, CommentedMap) else _BESIDE_ITEM]
     lines = token.value.split("\n") if token else [""]
     if isinstance(parent[key], LiteralScalarString | FoldedScalarString):
-        # Beside it is what stands beside its mark; what follows begins on the next line.
+        # The comment on the line of its mark; the rest begins on the next line.
         lines = [getattr(parent[key], "comment", None) or "", *lines]
     return [lines[0].strip(), *lines[1:]], token.start_mark.column if token else 0
 
@@ -287,7 +287,7 @@ def _kept(plain: list[str], new: list[str]) -> tuple[dict[int, int], dict[int, i
 
 
 def _blocks(plain: list[str], old: list[str]) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Which lines of `plain` are which lines of `old`: one by one where they can be told apart."""
+    """The lines of `plain` and the corresponding lines of `old`: one by one where they can be matched."""
     ours, theirs = (["".join(line.split()) for line in lines] for lines in (plain, old))
     matcher = difflib.SequenceMatcher(None, ours, theirs, autojunk=False)
     for tag, first, end, start, stop in matcher.get_opcodes():

@@ -1,4 +1,4 @@
-"""Rules between keys. They look at plain data, so that they speak even when single values are wrong as well."""
+"""Rules between keys. They check plain data, so that they also apply where single values are invalid."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bacalhau_spot.core.tags import tag_problems
 
 _LOOPBACK: Final = re.compile(r"http://(?:127(?:\.[0-9]{1,3}){3}|localhost|\[::1\])(?::[0-9]+)?/")
 
-KeyMessages = list[tuple[KeyPath, bool, str]]  # path, the key is meant, message
+KeyMessages = list[tuple[KeyPath, bool, str]]  # path, whether the key is the problem, message
 
 # Of each group, at most one may be given.
 _EITHER: Final[tuple[tuple[KeyPath, ...], ...]] = (
@@ -69,7 +69,7 @@ def _pairs(data: dict[str, Any]) -> KeyMessages:
 
 
 def _plain_http(data: dict[str, Any]) -> KeyMessages:
-    """Whoever stands between a node and a plain address chooses what runs there as root, unless its sum is given."""
+    """Without a checksum, an attacker between a node and a plain http address controls what runs there as root."""
     path: KeyPath = ("bacalhau", "download_url")
     url = lookup(data, path)
     if not isinstance(url, str) or not url.startswith("http://") or _LOOPBACK.match(url):
@@ -118,7 +118,7 @@ def _empty(data: object, path: KeyPath) -> KeyMessages:
     return messages
 
 
-def own_numbers(data: dict[str, Any]) -> list[int | None]:
+def region_node_counts(data: dict[str, Any]) -> list[int | None]:
     """Each region's own number of nodes; None for one that shares. Empty when regions are not a mapping."""
     regions = data.get("regions")
     if not isinstance(regions, dict) or "auto" in regions:
@@ -129,7 +129,7 @@ def own_numbers(data: dict[str, Any]) -> list[int | None]:
 
 def _numbers(data: dict[str, Any]) -> KeyMessages:
     """`nodes` is the total; the regions' own numbers are part of it."""
-    own = own_numbers(data)
+    own = region_node_counts(data)
     fixed = [number for number in own if number is not None]
     nodes = data.get("nodes")
     if min(fixed, default=-1) < 0:  # none, or one that another rule reports
@@ -160,7 +160,7 @@ _NODES_MISSING: Final = (
 
 
 def naming(cluster: object) -> Naming:
-    """The names and tags that a `cluster` section means; what is not text counts as not given."""
+    """The names and tags of a `cluster` section; values that are not text count as missing."""
     section = cluster if isinstance(cluster, dict) else {}
     given = {
         key: section[key]

@@ -1,7 +1,7 @@
-"""The shape of config.yaml: every key, its kind, its default and its description.
+"""The schema of config.yaml: every key, its type, its default and its description.
 
 The published JSON Schema, the reference in docs/configuration.md and the template's completeness test come from here.
-Pydantic models end in this package: build.py turns them into core's values.
+Pydantic models stay in this package: to_spec.py converts them into core's values.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BACALHAU = BacalhauSpec()
 _INSTANCE = InstanceSpec()
 _TIMEOUTS = Timeouts()
 
-# Marks of a union's branches. They show up in pydantic's error paths, are no keys of the file, and are taken out there.
+# Marks of a union's branches. They appear in pydantic's error paths, are no keys of the file, and are removed there.
 AS_LIST: Final = "<list>"
 AS_MAPPING: Final = "<mapping>"
 AS_AUTO: Final = "<auto>"
@@ -30,8 +30,8 @@ AS_WORD: Final = "<word>"
 MARKS: Final = frozenset({AS_LIST, AS_MAPPING, AS_AUTO, AS_WORD})
 
 
-# Far above any real cluster, so that what is read is bounded. AWS takes 300 overrides in a launch request, 400 patterns of
-# allowed types, and a launch template has room for a few kilobytes of files.
+# Far above any real cluster, so that the input is bounded. AWS accepts 300 overrides in a launch request and 400
+# patterns of allowed types, and a launch template has room for a few kilobytes of files.
 _MOST_TYPES: Final = 300
 _MOST_FAMILIES: Final = 400
 _MOST_REGIONS: Final = 100
@@ -45,7 +45,7 @@ class _Section(BaseModel):
 
 
 class ClusterSection(_Section):
-    """How everything that is made is named and tagged. Later commands find a cluster by `tag_key` and `tag_value`."""
+    """The names and tags of all created resources. Later commands find a cluster by `tag_key` and `tag_value`."""
 
     name: field_types.NameText | None = Field(
         default=None, description="The cluster's name. Without it: the tag's value."
@@ -70,7 +70,7 @@ class ClusterSection(_Section):
 
 
 class RequirementsSection(_Section):
-    """Instance types by what they offer instead of by name. AWS chooses the cheapest that fit."""
+    """Requirements on instance types. AWS chooses the cheapest matching ones."""
 
     vcpus: field_types.Vcpus = Field(
         description='Virtual CPUs: 2 (exactly), "2.." (at least) or "2..4" (from, to).'
@@ -94,7 +94,7 @@ class RequirementsSection(_Section):
 
 
 class RegionSection(_Section):
-    """What one region does differently."""
+    """The settings of one region."""
 
     nodes: field_types.NodeCount | None = Field(
         default=None,
@@ -301,7 +301,7 @@ class InstanceSection(_Section):
     )
 
 
-class Waits(_Section):
+class TimeoutsSection(_Section):
     """Timeouts. Nothing waits for ever."""
 
     api_s: field_types.CallSeconds = Field(
@@ -387,4 +387,4 @@ class Config(_Section):
     instance: InstanceSection | None = Field(
         default=None, description="A node's properties other than its type."
     )
-    timeouts: Waits | None = Field(default=None, description="Timeouts.")
+    timeouts: TimeoutsSection | None = Field(default=None, description="Timeouts.")

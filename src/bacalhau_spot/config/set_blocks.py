@@ -1,34 +1,37 @@
-"""Putting a choice into a file: as `set_values`, and what the old value held beside plain names stays as a comment."""
+"""Writes a choice into a file, like `set_values`; the old value's other settings are kept as comments."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.config.edit import set_value, set_values
+from bacalhau_spot.config.edit import set_value, set_values, unable
 from bacalhau_spot.config.migrate import upgrade_text
 from bacalhau_spot.config.round_trip import TextForm
-from bacalhau_spot.config.yaml_document import Document, parse_yaml
+from bacalhau_spot.config.yaml_document import Document, UnreadableError, parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 def set_block(text: str, values: Mapping[str, object], *, file: str = "config.yaml") -> str:
-    """`text` with top-level keys set; None takes a key out. What is lost with the old values is commented out above.
+    """`text` with top-level keys set; None removes a key. Lost parts of old values are commented out above.
 
-    Raises UserError (exit code 2) when the result would not be good.
+    Raises UserError (exit code 2) for an invalid result.
     """
     form = TextForm.of(text)
     text = upgrade_text(form.without(text), file=file)
-    # What goes makes room for what comes: some keys cannot be combined with each other.
+    # Removals come first: some keys cannot be combined.
     for key, value in sorted(values.items(), key=lambda item: item[1] is not None):
-        if _data(text).get(key) != value:
-            text = _put(text, key, value, file=file)
+        try:
+            if _data(text).get(key) != value:
+                text = _put(text, key, value, file=file)
+        except UnreadableError:  # such as the alias of an anchor in a removed value
+            raise unable((key,)) from None
     return form.onto(set_values(text, {}, file=file))
 
 
 def regions_like(text: str, names: list[str], *, file: str = "config.yaml") -> object:
-    """A value for `regions` with these names: what the file says of a region that stays is kept."""
+    """A value for `regions` with these names: the settings of a region that remains are kept."""
     old = _data(upgrade_text(text, file=file)).get("regions")
     if not isinstance(old, dict) or "auto" in old or not any(old.get(name) for name in names):
         return names
@@ -36,15 +39,15 @@ def regions_like(text: str, names: list[str], *, file: str = "config.yaml") -> o
 
 
 def _data(text: str) -> dict[str, Any]:
-    found = parse_yaml(text).data
-    return found if isinstance(found, dict) else {}
+    data = parse_yaml(text).data
+    return data if isinstance(data, dict) else {}
 
 
 def _put(text: str, key: str, value: object, *, file: str) -> str:
     document = parse_yaml(text)
     place = document.keys.get((key,))
     if place is None or place.column != 1:
-        # Not there; or in braces on the file's only line, where no comment has room.
+        # Missing, or in braces on the file's only line, which has no room for a comment.
         return text if value is None else set_value(text, (key,), value, file=file)
     lines = text.split("\n")
     begin = place.line - 1

@@ -1,4 +1,4 @@
-"""What a configuration comes to, key by key, and where each value is from. Secrets are never shown."""
+"""The effective configuration, key by key, with the source of each value. Secrets are never shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HIDDEN: Final = "***"
 DEFAULT: Final = "default"
 
 
-class Shown(NamedTuple):
+class EffectiveValue(NamedTuple):
     """`source` is `config.yaml:5`, `default`, `$VARIABLE` or `token file …`."""
 
     key: str
@@ -23,11 +23,11 @@ class Shown(NamedTuple):
     source: str
 
 
-def shown_values(loaded: Loaded) -> tuple[Shown, ...]:
+def shown_values(loaded: Loaded) -> tuple[EffectiveValue, ...]:
     """Every key of the configuration with its value as text, in the file's order of sections."""
     spec = loaded.spec
     rows = [*_cluster(spec), *_top(spec), *_bacalhau(spec.bacalhau), *_rest(spec)]
-    return tuple(Shown(key, value, _source(key, loaded.sources)) for key, value in rows)
+    return tuple(EffectiveValue(key, value, _source(key, loaded.sources)) for key, value in rows)
 
 
 _Rows = list[tuple[str, str]]
@@ -148,7 +148,7 @@ def _rest(spec: ClusterSpec) -> _Rows:
         ("instance.root_volume_gib", str(spec.instance.root_volume_gib)),
         ("instance.public_ip", "yes" if spec.instance.public_ip else "no"),
         ("instance.cpu_credits", spec.instance.cpu_credits),
-        # Their text may hold secrets of the user's; how much there is says enough.
+        # The text may contain the user's secrets; its size is enough.
         ("instance.additional_commands", f"{len(commands.splitlines())} lines" if commands else "none"),
         ("instance.files", _list(file.path for file in spec.instance.files)),
         ("timeouts.api_s", str(waits.api_s)),
@@ -167,7 +167,7 @@ def _hidden(secret: Secret | None) -> str:
 
 
 def _key_name(key: str | None) -> str:
-    """A public key by its type and comment; the rest tells a reader nothing."""
+    """A public key by its type and comment."""
     if not key:
         return "none"
     kind, _, rest = key.partition(" ")

@@ -1,4 +1,4 @@
-"""The checked shape and what was read -> core's values. Pure, and total: everything that can be wrong was found before."""
+"""Converts the validated schema into core's values. Pure and total: every error was found before."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def to_spec(
         ssh_cidrs=_ssh(config.ssh_cidrs),
         bacalhau=_bacalhau(config.bacalhau or schema.BacalhauSection(), texts),
         instance=_instance(config.instance or schema.InstanceSection(), texts),
-        timeouts=Timeouts(**(config.timeouts or schema.Waits()).model_dump()),
+        timeouts=Timeouts(**(config.timeouts or schema.TimeoutsSection()).model_dump()),
     )
 
 

@@ -1,7 +1,7 @@
-"""YAML text -> plain data and the place of every key and value.
+"""YAML text -> plain data and the position of every key and value.
 
-It reads YAML's node tree, not the library's finished objects: nodes know their places, and their values are ours to
-interpret. Dates stay text, for instance, and no tag can construct anything.
+It reads YAML's node tree instead of the library's objects: nodes have positions, and their values are interpreted here.
+Dates stay text, for example, and no tag can construct an object.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.composer import Composer, MaxDepthExceededError
@@ -25,25 +25,37 @@ BOM: Final = "\ufeff"  # no character of the file's: columns are counted without
 _PREFIX: Final = "tag:yaml.org,2002:"
 _HALF: Final = re.compile("[\ud800-\udfff]")
 _TEXT_TAGS: Final = {"str", "timestamp", "merge", "value"}
-# Far above any real cluster: forty regions with fifty types each are 2,000. Aliases can make a small file expand without
-# bound, and reading it has to end somewhere.
+# Far above any real cluster: forty regions with fifty types each are 2,000. Aliases can make a small file expand
+# without bound, so the number of values is limited.
 _MAX_NODES: Final = 10_000
 _MAX_DEPTH: Final = 40
-_MAX_DIGITS: Final = 40  # of a number; what is longer is kept as text, and refused as such
+_MAX_DIGITS: Final = 40  # of a number; a longer one stays text, and is refused
 
 
 class UnreadableError(Exception):
-    """The text is no YAML that we can use; nothing else can be said about it."""
+    """The text is not valid YAML; nothing else can be validated."""
 
     def __init__(self, problem: ConfigProblem) -> None:
         super().__init__(problem.message)
         self.problem = problem
 
 
+class ValueSpan(NamedTuple):
+    """Offsets in the text without its BOM: the end of the key, and the begin and end of its value.
+
+    `block`: the value is a mapping or list in lines. Block texts (`|`, `>`) and aliases have no span.
+    """
+
+    key_end: int
+    start: int
+    end: int
+    block: bool
+
+
 @dataclass(slots=True)
 class Document:
-    """A file as plain data. `values` and `keys` hold the place of each path's value and of its key; `scalars`, as offsets
-    in the text, where each key and each text or number begins and ends.
+    """A file as plain data. `values` and `keys`: the position of each path's value and key; `scalars`: begin and end of
+    each key and each text or number, as offsets in the text; `spans`: of values that can be replaced where they are.
     """
 
     data: object = None
@@ -51,9 +63,10 @@ class Document:
     keys: dict[KeyPath, Location] = field(default_factory=dict)
     problems: list[ConfigProblem] = field(default_factory=list)
     scalars: list[tuple[int, int]] = field(default_factory=list)
+    spans: dict[KeyPath, ValueSpan] = field(default_factory=dict)
 
     def location(self, path: KeyPath, *, of_key: bool = False) -> Location | None:
-        """The place of `path`, or of the nearest thing around it that the file holds."""
+        """The position of `path`, or of its nearest parent in the file."""
         for length in range(len(path), 0, -1):
             part = path[:length]
             first, second = (
@@ -108,7 +121,7 @@ def _compose(text: str) -> Node | None:
             ConfigProblem(f"not YAML: {reason}", location=_nth(text, getattr(error, "position", 0)))
         ) from None
     except (ValueError, TypeError, AttributeError, AssertionError, LookupError, NotImplementedError):
-        # The library's scanner trips over a few malformed directives and escapes instead of reporting them.
+        # The library's scanner fails on a few malformed directives and escapes instead of reporting them.
         raise UnreadableError(ConfigProblem("not valid YAML")) from None
     return node
 
@@ -134,7 +147,7 @@ def _is_indented_by_tabs(lines: Sequence[str], number: int) -> bool:
     return "\t" in line[: len(line) - len(line.lstrip())]
 
 
-# The library's phrases that tell a newcomer little -> what is usually meant.
+# The library's phrases -> the usual cause, for beginners.
 _SYNTAX: Final = (
     (
         "mapping values are not allowed here",
@@ -151,6 +164,25 @@ _SYNTAX: Final = (
     ("expected <block end>", "the indentation does not fit the lines above"),
     ("found undefined alias", "an alias (`*name`) without its anchor (`&name`)"),
 )
+
+
+def _end(node: Node) -> int | None:
+    """The offset after the last character of a value; None for a block text, whose end the marks do not show."""
+    end: int = node.end_mark.index
+    if isinstance(node, ScalarNode):
+        return None if node.style in {"|", ">"} else end
+    if _is_flow(node):
+        return end
+    last = node.value[-1] if node.value else None
+    if isinstance(last, tuple):
+        last = last[1]
+    last_end = None if last is None else _end(last)
+    # The end of an alias is where its anchor is.
+    return last_end if last_end is not None and last_end > node.start_mark.index else None
+
+
+def _is_flow(node: Node) -> bool:
+    return isinstance(node, SequenceNode | MappingNode) and bool(node.flow_style)
 
 
 class _Reader:
@@ -215,17 +247,21 @@ class _Reader:
             return
         self._document.keys[here] = _start(key_node)
         self._document.scalars.append((key_node.start_mark.index, key_node.end_mark.index))
+        key_end, end = key_node.end_mark.index, _end(value_node)
+        if end is not None and value_node.start_mark.index > key_end:  # otherwise an alias
+            block = not isinstance(value_node, ScalarNode) and not _is_flow(value_node)
+            self._document.spans[here] = ValueSpan(key_end, value_node.start_mark.index, end, block)
         found[key] = self.value(value_node, here)
 
     def _merge(self, found: dict[str, object], source: Node, path: KeyPath) -> None:
-        """`<<: *anchor`: what the mapping does not have itself comes from the anchor."""
+        """`<<: *anchor`: keys that the mapping lacks come from the anchor."""
         nodes = source.value if isinstance(source, SequenceNode) else [source]
         for node in nodes:
             if not isinstance(node, MappingNode) or id(node) in self._open:
                 self._problem("`<<` must name a mapping", path, source)
                 continue
             for key_node, value_node in node.value:
-                self._count(source)  # also what adds nothing: the same mapping may be named a thousand times
+                self._count(source)  # also without new keys: one mapping may be merged a thousand times
                 if isinstance(key_node, ScalarNode) and str(key_node.value) not in found:
                     self._entry(found, key_node, value_node, path)
 

@@ -1,4 +1,4 @@
-"""How long to wait before asking again, and how often AWS may be asked. Arithmetic only; others sleep."""
+"""Delays between attempts and the rate of AWS calls. Arithmetic only; the callers wait."""
 
 from __future__ import annotations
 

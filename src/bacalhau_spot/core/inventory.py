@@ -1,4 +1,4 @@
-"""What AWS reported about the account and the cluster: the regions, the tagged resources, the instances."""
+"""AWS's data on the account and the cluster: regions, tagged resources, instances."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class UnusableRegions:
-    """Regions that a command cannot work in; empty is false. `known`: every region of the partition."""
+    """Regions that a command cannot use; false if empty. `known`: every region of the partition."""
 
     unknown: tuple[str, ...]
     disabled: tuple[str, ...]

@@ -51,7 +51,7 @@ class ResourceKind(StrEnum):
     POLICY = "policy"
 
 
-# How EC2's ids begin (EC2 API reference, "Resource IDs"), as far as one thing can hang on another.
+# Prefixes of EC2's ids (EC2 API reference, "Resource IDs"), of the kinds that can depend on each other.
 _PREFIXES = {
     "i": ResourceKind.INSTANCE,
     "eni": ResourceKind.INTERFACE,
@@ -65,6 +65,6 @@ _PREFIXES = {
 
 
 def kind_of_id(resource_id: str) -> str:
-    """What an id is the id of; the prefix itself where we do not know."""
+    """The kind of a resource id; the prefix for an unknown kind."""
     prefix = resource_id.partition("-")[0]
     return _PREFIXES[prefix].value if prefix in _PREFIXES else prefix

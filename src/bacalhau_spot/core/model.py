@@ -1,4 +1,5 @@
-"""The words of this program as values. AWS's dictionaries end in cloud/, pydantic's models in config/; from there on it is these.
+"""The program's model. AWS's dictionaries are translated in cloud/, pydantic's models in config/; other packages use
+these values.
 
 Money is Decimal US dollars; times are aware; sizes carry their unit in the name.
 """
@@ -29,15 +30,15 @@ _ARM64_NAME: Final = re.compile(r"(a1|[a-z]+\d+[a-z]*g[a-z]*(-[a-z0-9]+)*)\.")
 
 
 def arch_of_name(instance_type: str) -> Arch:
-    """What an instance type's name says of its architecture, where AWS is not asked."""
+    """The architecture by the name of an instance type, without a call to AWS."""
     return Arch.ARM64 if _ARM64_NAME.match(instance_type) else Arch.X86_64
 
 
 class Spread(StrEnum):
-    """What to do with the nodes that a region has no capacity for."""
+    """The handling of nodes for which a region has no capacity."""
 
     FAILOVER = "failover"  # the other configured regions take them
-    STRICT = "strict"  # they stay missing, and the receipt says so
+    STRICT = "strict"  # they stay missing, and the result reports it
 
 
 class TlsMode(StrEnum):
@@ -49,7 +50,7 @@ class TlsMode(StrEnum):
 
 
 class CpuCredits(StrEnum):
-    """What a burstable instance (T family) does when its CPU credits are used up."""
+    """The behaviour of a burstable instance (T family) without CPU credits."""
 
     STANDARD = "standard"  # it slows down to its baseline
     UNLIMITED = "unlimited"  # it runs on, and AWS bills the surplus
@@ -58,7 +59,9 @@ class CpuCredits(StrEnum):
 class Secrets(StrEnum):
     """How the token reaches a node."""
 
-    USER_DATA = "user_data"  # with the user-data, which whoever may describe the launch template can read
+    USER_DATA = (
+        "user_data"  # in the user data, which every principal that may describe the launch template can read
+    )
     SSM = "ssm"  # from SSM's Parameter Store, encrypted, with a role of the cluster's own
 
 
@@ -79,7 +82,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """The names and tags of everything we make. The five that the user is asked for come first."""
+    """The names and tags of all created resources. The five that `configure` asks for come first."""
 
     tag_key: str = "bacalhau-cluster"
     tag_value: str = "bacalhau-aws-spot"
@@ -91,7 +94,7 @@ class Naming:
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """Instance types by what they offer instead of by name; None means no bound."""
+    """Requirements on instance types; None means no bound."""
 
     vcpus_min: int
     memory_gib_min: Decimal
@@ -100,7 +103,9 @@ class Requirements:
     arch: Arch | None = None
     gpus_min: int | None = None
     gpus_max: int | None = None
-    families: tuple[str, ...] = ()  # what stands before a name's dot, such as m6a, or m6*; empty: any
+    families: tuple[
+        str, ...
+    ] = ()  # the part of a type's name before the dot, such as m6a, or m6*; empty: any
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +116,7 @@ class RegionSpec:
     nodes: int | None = None
     instance_types: tuple[str, ...] = ()  # empty: the cluster's
     image: str | None = None  # None: the cluster's
-    vpc_id: str | None = (
-        None  # a VPC of the user's instead of ours; we then make nothing in it but a security group
-    )
+    vpc_id: str | None = None  # an existing VPC; only a security group is created in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,7 @@ class NodeFile:
 
 @dataclass(frozen=True, slots=True)
 class BacalhauSpec:
-    """What a node needs to join. `ca_pem` is the certificate's text, already read."""
+    """The settings for joining the orchestrator. `ca_pem` is the certificate's text."""
 
     orchestrators: tuple[str, ...] = ()
     token: Secret | None = None
@@ -164,20 +167,20 @@ class Timeouts:
     api_s: int = 60  # one AWS call with its retries, lag included
     fulfilment_s: int = 300  # from asking for an instance until it runs
     join_s: int = 600  # from running until the orchestrator lists it
-    terminate_s: int = 600  # from asking for its end until it has ended
+    terminate_s: int = 600  # from the termination request until the instance is terminated
 
 
 # AWS takes a highest price only above this (EC2 API reference, FleetLaunchTemplateOverridesRequest, MaxPrice).
 MIN_PRICE_USD = Decimal("0.001")
 MAX_PRICE_USD = Decimal(1000)  # far above any instance's price
 
-# What `ssh_cidrs: caller` means until the address is known.
+# The value of `ssh_cidrs: caller` until the address is known.
 CALLER = "caller"
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterSpec:
-    """What the user wants, complete: every default filled in, every file read."""
+    """The complete configuration: with every default and the content of every file."""
 
     name: str
     naming: Naming
@@ -215,7 +218,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """An instance as AWS shows it. `termination_reason` is AWS's state reason, when there is one."""
+    """An instance as AWS returns it. `termination_reason` is AWS's state reason."""
 
     id: str
     region: str
@@ -231,7 +234,7 @@ class Instance:
     vpc_id: str | None = None
     image_id: str | None = None
     termination_reason: str | None = None  # AWS's code, e.g. Server.SpotInstanceTermination
-    terminated_at: datetime | None = None  # when it began to end, as long as AWS says so
+    terminated_at: datetime | None = None  # when its termination began, while AWS returns it
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -309,7 +312,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class TypeInfo:
-    """What an instance type offers."""
+    """The properties of an instance type."""
 
     name: str
     archs: tuple[Arch, ...]
@@ -321,10 +324,10 @@ class TypeInfo:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A machine image in one region. `root_device` is the name under which its root volume is mapped.
+    """A machine image in one region. `root_device`: the device name of its root volume.
 
-    Empty: it has no EBS root volume. `volume_gib`: the size of the root volume's snapshot; 0: not asked for. `encrypted`: that
-    snapshot is, with a key that AWS does not show.
+    Empty: no EBS root volume. `volume_gib`: the size of the root snapshot; 0: not requested. `encrypted`: the snapshot
+    is encrypted, with a key that AWS does not return.
     """
 
     id: str
@@ -336,7 +339,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """What one region has to offer: every pool of the acceptable types, cheapest first, and the image per architecture."""
+    """The offers of one region: every pool of the acceptable types, cheapest first, and the image of each architecture."""
 
     region: str
     offers: tuple[Offer, ...] = ()
@@ -349,7 +352,7 @@ class Market:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What a region's network has so far; None and empty: not made yet. A create that was cut short continues from here."""
+    """The existing parts of a region's network; None and empty: not created yet. An interrupted create continues from here."""
 
     vpc_id: str | None = None
     gateway_id: str | None = None
@@ -363,7 +366,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class TaggedId:
-    """A resource that carries a tag, as the tag index knows it: kind and id only."""
+    """A tagged resource from the tag index: only kind and id."""
 
     kind: str
     id: str
@@ -371,14 +374,13 @@ class TaggedId:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One thing that AWS bills or limits, as AWS shows it now.
+    """A resource as AWS returns it now.
 
-    `kind` is AWS's name of its resource type (`vpc`, `launch-template` …). `handle` is what the delete call takes where
-    that is not the id (a name, an address), `arn` what it is looked up by where AWS does not list it. `attached_to` names
-    what must be undone first: a gateway's VPC, a route table's associations. `used_by` are the ids of what uses it.
-    `children` are instances that it launched, tagged or not; `relaunches`: it replaces them when they end. `retained` says why
-    it is never deleted, `protection` what must be lifted first. `is_gone`: it has ended and AWS still shows it, which matters
-    for its children alone.
+    `kind`: AWS's resource type (`vpc`, `launch-template` …). `handle`: the argument of the delete call where it is not
+    the id (a name, an address); `arn`: for lookups where AWS does not list it. `attached_to`: attachments to remove
+    first (a gateway's VPC, a route table's associations). `used_by`: ids of its users. `children`: instances that it
+    launched, tagged or not; `relaunches`: it replaces them. `retained`: why it is never deleted; `protection`: the
+    protection to lift first. `is_gone`: it is terminated and AWS still lists it, which matters only for its children.
     """
 
     kind: str
@@ -397,6 +399,6 @@ class Resource:
     retained: str = ""
     protection: str = ""
     is_gone: bool = False
-    type: str = ""  # what its price depends on: an instance type, a volume type
+    type: str = ""  # determines the price: an instance type, a volume type
     zone: str = ""
     size_gib: int = 0

@@ -1,7 +1,7 @@
-"""AWS's partitions: which region belongs to which, and what is named differently in each.
+"""AWS's partitions: their regions, and the names that differ between them.
 
-Source: botocore's partitions.json, which a test holds this table to. The consoles' names are in no data of AWS's: AWS China user
-guide and AWS GovCloud (US) user guide, "Signing in"; those of the isolated partitions are not public.
+Source: botocore's partitions.json; a test compares this table with it. The names of the consoles are in no AWS data:
+AWS China user guide and AWS GovCloud (US) user guide, "Signing in"; those of the isolated partitions are not public.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """`domains`: those of its endpoints. `home`: the region that answers for what is the same in all."""
+    """`domains`: of its endpoints. `home`: the region of the global services."""
 
     id: str
     name: str
@@ -120,7 +120,9 @@ def partition_of(region: str) -> Partition:
 
 
 def _prefix(region: str) -> str:
-    """`cn`, `us-gov`, `us-isob`: what all names of a partition begin with; of the commercial one several are, as `eu`."""
+    """`cn`, `us-gov`, `us-isob`: the prefix of all region names of a partition; the commercial one has several, such as
+    `eu`.
+    """
     first, _, rest = region.partition("-")
     second = rest.partition("-")[0]
     return f"{first}-{second}" if second.startswith(("gov", "iso")) else first
@@ -136,7 +138,7 @@ def is_known(region: str) -> bool:
 
 
 def closest_region(name: str, known: Iterable[str]) -> str:
-    """What was meant by a name that is none; empty when nothing is near. Letters that changed places come before others."""
+    """The most similar region for an unknown name; empty without one. Swapped letters come before other differences."""
     close = difflib.get_close_matches(name, tuple(known), n=5)
     swapped = [region for region in close if sorted(region) == sorted(name)]
     return next(iter((*swapped, *close)), "")

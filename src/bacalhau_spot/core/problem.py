@@ -1,4 +1,4 @@
-"""What went wrong in AWS, and where: the failure of one call as a value."""
+"""A failed AWS call, as a value."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
-GroupKey = TypeVar("GroupKey", str, tuple[str, str], tuple[str, str, bool])  # what refusals are told apart by
+GroupKey = TypeVar("GroupKey", str, tuple[str, str], tuple[str, str, bool])  # the grouping key of failures
 
 
 @dataclass(frozen=True, slots=True)
 class ApiFailure:
-    """An error of AWS, where it happened. `code`, `message`, `operation` are AWS's words; core.error_catalog.classifier
-    says what they mean.
+    """An AWS error and its place. `code`, `message` and `operation` are AWS's; core.error_catalog.classifier has their
+    meaning.
 
-    `request_id`: what AWS's support asks for.
+    `request_id`: for AWS's support.
     """
 
     code: str

@@ -1,7 +1,7 @@
-"""What a terminal obeys or hides, taken out of text: whoever wrote it does not write on the user's screen.
+"""Removes characters that a terminal obeys or hides, so that foreign text cannot change the user's screen.
 
-Control characters (C0 but tab and new line, DEL, C1), format characters (bidirectional controls, zero-width, tags), line and
-paragraph separators, and lone surrogates: Unicode's categories Cc, Cf, Zl, Zp and Cs.
+Control characters (C0 but tab and new line, DEL, C1), format characters (bidirectional controls, zero-width, tags),
+line and paragraph separators, and lone surrogates: Unicode's categories Cc, Cf, Zl, Zp and Cs.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def sanitized(text: str) -> str:
 
 
 def escaped(text: str, *, yaml: bool = False) -> str:
-    """JSON (or YAML's double-quoted scalars) with such characters as escapes: its reader gets what was written.
+    """JSON (or YAML's double-quoted scalars) with such characters as escapes: a reader gets the original text.
 
-    Only what stands in strings can be one of them: tabs and new lines are the document's own.
+    Only strings can contain such characters: tabs and new lines belong to the document.
     """
     if text.isprintable():
         return text
@@ -35,7 +35,7 @@ def escaped(text: str, *, yaml: bool = False) -> str:
 
 
 def without_sequences(text: str) -> str:
-    """Others' lines without escape sequences, colours for one, and with one kind of line end; then `sanitized`."""
+    """Foreign text without escape sequences (such as colours) and with one kind of line end; then `sanitized`."""
     return sanitized(_SEQUENCE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
 
 

@@ -1,10 +1,10 @@
-"""Names and tags of everything we make, and what counts as ours.
+"""Names and tags of all created resources, and the definition of a managed resource.
 
 Rules:
-1. Whatever carries the filter tag with exactly our value is ours; case matters, as it does to EC2.
-2. Every resource carries the filter tag, a creator and a name from the call that makes it.
-3. AWS's limits are checked before anything is created: of every service that gets the tag or name, the strictest
-   (EC2 user guide, "Tag restrictions"; IAM and SSM API references, Tag).
+1. A resource with exactly this value of the cluster tag is managed; case matters, as in EC2.
+2. Every resource gets the cluster tag, a creator and a name in the call that creates it.
+3. AWS's limits are checked before anything is created: the strictest of all services that get the tag or name (EC2 user
+   guide, "Tag restrictions"; IAM and SSM API references, Tag).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NAME_KEY = "Name"
 
 # EC2 takes keys of 128 characters, but CreateFleet's tag specifications only 127.
 MAX_KEY = 127
-# Tags take 256, but a value in a filter of EC2's 255, and what cannot be filtered by cannot be found again.
+# Tags can have 256 characters, but filter values in EC2 only 255, and a longer value could not be found again.
 MAX_VALUE = 255
 MAX_TAGS = 50
 MAX_PREFIX = 32
@@ -34,12 +34,12 @@ MAX_PREFIX = 32
 _ALLOWED = re.compile(r"[\w +\-=.:/@]*", re.UNICODE)
 # The prefix also begins Bacalhau's node names, which may not hold spaces, dots, `*` or `>`.
 _PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-# What the name of a security group may not begin with (EC2 API reference, CreateSecurityGroup).
+# A security group's name may not begin with it (EC2 API reference, CreateSecurityGroup).
 _GROUP_ID = "sg-"
 
 
 class TagProblem(NamedTuple):
-    """`field` is the configuration key below `cluster:`, `message` what is wrong and what is allowed."""
+    """`field`: the configuration key below `cluster:`; `message`: the error and the allowed form."""
 
     field: str
     message: str
@@ -118,7 +118,7 @@ def tag_problems(naming: Naming) -> tuple[TagProblem, ...]:
 
 
 def tags_for(naming: Naming, name: str) -> dict[str, str]:
-    """The tags of one resource of ours, from birth."""
+    """The tags of one created resource."""
     return {
         **dict(naming.extra_tags),
         naming.tag_key: naming.tag_value,
@@ -133,9 +133,10 @@ def has_tag(tags: Mapping[str, str], *, key: str, value: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a teardown takes: what shows `key` with exactly `value`.
+    """The scope of a deletion: resources with exactly this `value` of `key`.
 
-    With `creator` also what shows the key with any other value and was made by that creator: other clusters of ours.
+    With `creator` also resources with any other value of the key and that CreatedBy tag: other clusters of this
+    program.
     """
 
     key: str
@@ -153,7 +154,7 @@ def cluster_scope(naming: Naming) -> Scope:
 
 
 def account_scope(naming: Naming) -> Scope:
-    """Every cluster that this program made under the tag's key, whatever its value."""
+    """Every cluster of this program under the tag's key, whatever its value."""
     return Scope(naming.tag_key, naming.tag_value, creator=naming.creator)
 
 
@@ -175,12 +176,12 @@ def group_name(naming: Naming) -> str:
 
 
 def token_parameter(naming: Naming) -> str:
-    """The SSM parameter that holds the token, the same name in every region."""
+    """The SSM parameter with the token, of the same name in every region."""
     return f"{iam_path(naming)}token"
 
 
 def iam_path(naming: Naming) -> str:
-    """The path of the cluster's role and profile. IAM lists by path and not by tag, so cleaning up looks below IAM_ROOT."""
+    """The path of the cluster's role and profile. IAM lists by path and not by tag, so a cleanup lists below IAM_ROOT."""
     return f"{IAM_ROOT}{slug(naming)}/"
 
 
@@ -190,5 +191,5 @@ def role_name(naming: Naming) -> str:
 
 
 def template_name(naming: Naming) -> str:
-    """The launch template's name, unique per region: what two creates of one cluster at once collide on."""
+    """The launch template's name, unique in a region: concurrent creates of one cluster collide on it."""
     return f"{naming.resource_prefix}{slug(naming)}"

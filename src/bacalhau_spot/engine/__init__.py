@@ -1,1 +1,1 @@
-"""The only concurrent code: observe, apply, follow, tear down. It owns when; core owns what."""
+"""The only concurrent code: observe, apply, follow, tear down. `core` contains the decisions."""

@@ -74,7 +74,7 @@ def _packaged(name: str) -> str:
 
 def _values(spec: ClusterSpec, *, region: str) -> dict[str, Value | None]:
     """The values of the template's names; None omits the key."""
-    token = None if in_ssm(spec) else spec.bacalhau.token
+    token = None if uses_ssm_token(spec) else spec.bacalhau.token
     config = bacalhau_config.checked(bacalhau_config.compute(spec, region=region))
     return {
         "username": spec.username,
@@ -85,7 +85,7 @@ def _values(spec: ClusterSpec, *, region: str) -> dict[str, Value | None]:
         "ca_pem": (spec.bacalhau.ca_pem or "") if spec.bacalhau.tls is not TlsMode.NONE else "",
         "additional_commands": spec.instance.additional_commands,
         # Only these nodes need the program: otherwise the file is empty, to save space.
-        **({} if in_ssm(spec) else {"scripts/secret.py": ""}),
+        **({} if uses_ssm_token(spec) else {"scripts/secret.py": ""}),
     }
 
 
@@ -98,12 +98,12 @@ def node_facts(spec: ClusterSpec) -> dict[str, object]:
         "version": bacalhau.version,
         "download_url": bacalhau.download_url or DOWNLOAD_URL,
         "sha256": {arch.value: digest for arch, digest in bacalhau.sha256},
-        "token_parameter": token_parameter(spec.naming) if in_ssm(spec) else "",
+        "token_parameter": token_parameter(spec.naming) if uses_ssm_token(spec) else "",
         "join_s": spec.timeouts.join_s,
     }
 
 
-def in_ssm(spec: ClusterSpec) -> bool:
+def uses_ssm_token(spec: ClusterSpec) -> bool:
     """Whether nodes read their token from the Parameter Store."""
     return spec.bacalhau.secrets is Secrets.SSM and spec.bacalhau.token is not None
 

@@ -1,6 +1,6 @@
-"""Charts as files: PNG and SVG to look at, HTML to point at.
+"""Charts as files: PNG, SVG and HTML.
 
-altair draws them. It is an extra and takes most of a second: it is imported when a picture is asked for, and nowhere else.
+altair draws them. It is an extra and takes most of a second to import, so it is imported only when a file is requested.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FORMATS = (".png", ".svg", ".html")
 
-# Okabe and Ito's colours, which people with any colour vision can tell apart ("Color Universal Design", 2008).
+# Colours by Okabe and Ito, distinguishable with any colour vision ("Color Universal Design", 2008).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#B8A800")
 _SHAPES = {"launched": "triangle-up", "taken back": "cross"}
 _WIDTH, _HEIGHT = 760, 210
@@ -25,7 +25,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {"png": {"scale_factor": 2}, "html": {"inl
 
 
 def check_format(path: Path) -> None:
-    """Raises UserError when the name's end says no format that we can draw."""
+    """Raises UserError for an unsupported file extension."""
     if path.suffix.lower() not in FORMATS:
         raise UserError(
             f"--plot: {path.name} has none of the extensions {', '.join(FORMATS)}",
@@ -35,7 +35,7 @@ def check_format(path: Path) -> None:
 
 
 def draw(chart: PriceChart, path: Path) -> None:
-    """Write the chart. Raises UserError when the library is not there or the file cannot be written."""
+    """Writes the chart. Raises UserError when the library is missing or the file cannot be written."""
     try:
         import altair  # noqa: ICN001, PLC0415 - an extra
         import vl_convert  # noqa: F401, PLC0415 - what altair writes pictures with
@@ -47,7 +47,7 @@ def draw(chart: PriceChart, path: Path) -> None:
             "terminal without `--plot`",
             exit_code=ExitCode.USAGE,
         ) from None
-    except RuntimeError as error:  # altair looks for its cache in a home while it is imported
+    except RuntimeError as error:  # altair looks for its cache in the home directory while it is imported
         raise UserError(
             "image files need a home directory",
             why=str(error),

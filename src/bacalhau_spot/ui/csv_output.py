@@ -1,4 +1,4 @@
-"""Rows for spreadsheets: a head and a row for each thing, nothing to fold out of a cell."""
+"""Rows for spreadsheets: a header, and one row for each item."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COST = (
 
 @dataclass(frozen=True, slots=True)
 class CsvTable:
-    """A table as text, as RFC 4180 wants it; empty cells are what is not known."""
+    """A table as text, by RFC 4180; empty cells are unknown values."""
 
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]

@@ -81,12 +81,12 @@ def _verdict(failure: ApiFailure) -> ErrorInfo:
 
 
 def _refused(failures: Sequence[ApiFailure]) -> str:
-    """`ec2:CreateVpc and ec2:CreateFleet`: what AWS refused, for whoever grants it."""
+    """`ec2:CreateVpc and ec2:CreateFleet`: the denied actions, for the person who grants them."""
     return comma_list(sorted(filter(None, {action_of(failure) for failure in failures})))
 
 
 def _meaning(failure: ApiFailure) -> tuple[ErrorInfo, str]:
-    """What makes two problems the same one. Of codes without a row nothing is known but the code."""
+    """The key under which problems are grouped. For codes without a row, the code alone."""
     info = _verdict(failure)
     return info, failure.code if info.category is Category.UNKNOWN else ""
 
@@ -125,7 +125,7 @@ def _others(groups: Sequence[Sequence[ApiFailure]]) -> tuple[str, ...]:
 
 
 def _briefly(group: Sequence[ApiFailure]) -> str:
-    """The codes; where nothing is known but AWS's words, those."""
+    """The codes; without a row in the catalogue, AWS's message."""
     if _verdict(group[0]).category is Category.UNKNOWN:
         return _why(group[0])
     return ", ".join(sorted({failure.code for failure in group}))

@@ -1,4 +1,4 @@
-"""The one way out: whatever is written to stdout or stderr has no control characters of others' and no secret in it."""
+"""The only way to stdout and stderr: removes foreign control characters and secrets."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class FilteredStream:
-    """A text stream that writes what is safe to show.
+    """A text stream that writes only safe text.
 
-    `styled` is the same stream for a console, which styles its text with escape sequences and takes those of others' out of it
-    itself (`Terminal.render`).
+    `styled`: the same stream for a console, which styles its text with escape sequences and removes foreign ones itself
+    (`Terminal.render`).
     """
 
     def __init__(self, inner: TextIO, *, hide: Hide = str) -> None:

@@ -15,7 +15,7 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 # From here on fractions of a cent are noise.
 _CENTS_FROM = Decimal(1)
 
-# EC2's names of kinds, where they are not what people say, or the plural is not just an s.
+# Kinds whose usual name differs from EC2's, or whose plural is not formed with an s.
 _PLURALS = {
     "dhcp-options": "DHCP option sets",
     "elastic-ip": "Elastic IP addresses",
@@ -86,7 +86,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def kind_label(name: str) -> str:
-    """`spot request`: a kind of resource as people say it."""
+    """`spot request`: the usual name of a resource kind."""
     return _SINGULARS.get(name, name.replace("-", " "))
 
 
@@ -111,18 +111,18 @@ def first_few(names: Sequence[str], *, at_most: int = 3) -> str:
 
 
 def error_label(code: str) -> str:
-    """An AWS code in two or three words; where nothing is known about it, the code."""
+    """An AWS code in two or three words; the code itself where the catalogue has none."""
     if code == CLOSED_ZONE:
         return "no new subnets"
     return _FAULTS.get(classify(code).category, code)
 
 
 def capitalized(text: str) -> str:
-    """With a capital letter, whatever the rest is."""
+    """With a capital first letter; the rest is unchanged."""
     return text[:1].upper() + text[1:]
 
 
-# What no price of ours contains: AWS bills it by use, which nobody knows before.
+# Costs that no estimate contains: AWS bills them by usage.
 IN_NO_SUM = (
     "data transfer (out, between regions and between zones), surplus CPU credits (`instance.cpu_credits: unlimited`), "
     "logs, snapshots, taxes, discounts"

@@ -1,4 +1,4 @@
-"""The pages of the documentation, which come with the program: which one is meant, and which part of it."""
+"""Finds pages and sections of the packaged documentation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CODES: Final = "- AWS's code: "
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading and what stands below it, sections within it too. `anchor` as in a link: lower case, hyphens."""
+    """A heading and the text below it, with its subsections. `anchor` as in a link: lower case, hyphens."""
 
     anchor: str
     title: str
@@ -70,9 +70,9 @@ def _anchor(name: str) -> str:
 
 
 def find_section(topic: str, pages: Mapping[str, str]) -> str:
-    """The text of a page, of a section of one, of an error by its name, or of all errors that an AWS code can mean.
+    """The text of a page, a section, an error by its name, or all errors of an AWS code.
 
-    Empty when there is none.
+    Empty without a match.
     """
     name, _, anchor = topic.partition("#")
     if name in pages:
@@ -107,6 +107,6 @@ def _by_code(code: str, errors: Iterable[Section]) -> str:
 
 
 def nearest(topic: str, pages: Mapping[str, str]) -> tuple[str, ...]:
-    """What may have been meant."""
+    """Similar topics."""
     known = [*pages, *(section.anchor for section in sections(pages.get(ERRORS, "")))]
     return tuple(difflib.get_close_matches(topic.lower(), known, n=3))

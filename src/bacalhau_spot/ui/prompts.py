@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Impact(Enum):
-    """What an action does to what is there."""
+    """The effect of an action on existing resources."""
 
     ADDS = "adds"
     REMOVES = "removes"
@@ -36,7 +36,7 @@ FLAGS = {
 
 
 class Decision(Enum):
-    """What to do about a question."""
+    """The decision on a question."""
 
     PROCEED = "proceed"
     ASK = "ask"
@@ -44,7 +44,7 @@ class Decision(Enum):
 
 
 def confirmation_decision(*, tty: bool, yes: bool) -> Decision:
-    """Whether to go on, to ask, or, where nobody can be asked, to refuse."""
+    """Whether to go on, to ask, or, without a terminal, to refuse."""
     if yes:
         return Decision.PROCEED
     return Decision.ASK if tty else Decision.REFUSE
@@ -71,9 +71,9 @@ def require_typed_confirmation(
     stdin: TextIO,
     name: str = "",
 ) -> None:
-    """As `settle`, but a yes is not enough: the user types `word`, which must be read to be typed, as an account's id is.
+    """Like `require_confirmation`, but the user types `word`, such as an account's id, and so has to read it.
 
-    `name`: what the word is ("the cluster's name"), where the question contains the word itself.
+    `name`: the description of the word ("the cluster's name"), where the question contains the word itself.
     """
     if _agreed_before(decision, impact):
         return
@@ -87,7 +87,7 @@ def require_typed_confirmation(
 
 
 def _agreed_before(decision: Decision, impact: Impact) -> bool:
-    """Whether the flag has answered. Raises UserError where nobody can be asked."""
+    """Whether the flag has answered. Raises UserError without a terminal."""
     if decision is Decision.REFUSE:
         raise UserError(
             "nothing was changed: confirmation needs a terminal",
@@ -105,7 +105,7 @@ def ask_text(
     stdin: TextIO,
     check: Callable[[str], str | None],
 ) -> str:
-    """A line of text; an empty one is the default. Asks again while `check` finds something wrong with it."""
+    """A line of text; an empty one is the default. Asks again while `check` returns a problem."""
     while True:
         answer = _line(f"{question} [{default}]: ", console=console, stdin=stdin).strip() or default
         problem = check(answer)
@@ -115,7 +115,7 @@ def ask_text(
 
 
 def ask_number(question: str, *, at_most: int, console: Console, stdin: TextIO) -> int:
-    """A number from 1 on. Asks again while it is none; an empty line, and Ctrl-C, mean that nothing is to be done."""
+    """A number from 1 on. Asks again for other input; an empty line and Ctrl-C cancel."""
     while True:
         answer = _line(f"{question} [1-{at_most}]: ", console=console, stdin=stdin).strip()
         if not answer:
@@ -126,13 +126,13 @@ def ask_number(question: str, *, at_most: int, console: Console, stdin: TextIO) 
 
 
 def ask_secret(question: str, *, console: Console, stdin: TextIO) -> str:
-    """A line that is not shown while it is typed. Raises EOFError at the end of input, which botocore expects of its prompter."""
+    """A line that is not echoed. Raises EOFError at the end of input, as botocore expects of its prompter."""
     _ask(question, console=console, stdin=stdin)
     return getpass("", stream=cast("TextIO", console.file))
 
 
 def _line(prompt: str, *, console: Console, stdin: TextIO) -> str:
-    """One line from the user. The end of input, and Ctrl-C, mean that nothing is to be done."""
+    """One line from the user. The end of input and Ctrl-C cancel."""
     _ask(prompt, console=console, stdin=stdin)
     try:
         answer = stdin.readline()
@@ -145,7 +145,7 @@ def _line(prompt: str, *, console: Console, stdin: TextIO) -> str:
 
 
 def _ask(prompt: str, *, console: Console, stdin: TextIO) -> None:
-    """Show a question. What was typed before it was shown is no answer to it, and is thrown away."""
+    """Shows a question. Input typed before it is discarded."""
     # Not every stream has a descriptor, and only a terminal has input of its own to be thrown away.
     with contextlib.suppress(io.UnsupportedOperation, termios.error):
         termios.tcflush(stdin.fileno(), termios.TCIFLUSH)

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from rich.console import ConsoleOptions, RenderableType, RenderResult
 
-# A pipe has no width: no line ends and no column goes for want of room. Nothing is as long as this.
+# A pipe has no width: no line is folded and no column is dropped. No output is as wide as this.
 WIDE: Final = "wide"  # the form of output that has none in a window either
 NO_WIDTH: Final = 10_000_000
 # Of a help page in a pipe.
 PAGE_WIDTH: Final = 80
 
-# Commands of ours in a sentence. What is meant for the cluster takes the options that this run was given; the rest does not.
+# Commands of the program in a sentence. Those for the cluster get the options of this run.
 _OURS: Final = re.compile(r"\bbacalhau-spot (--help|(?:sandbox|config) [a-z]+|[a-z]+(?:-[a-z]+)*)")
 _ABOUT_THE_CLUSTER: Final = frozenset(
     {
@@ -42,7 +42,7 @@ _ABOUT_THE_CLUSTER: Final = frozenset(
         "prune",
     }
 )
-# Of these, the ones that are about the configuration's cluster, or about none: they know no --cluster.
+# Commands for the configuration's cluster or none: they have no --cluster.
 _NOT_ABOUT_ANOTHER: Final = frozenset({"create", "nuke", "offers", "doctor", "iam-policy"})
 _ANOTHER: Final = "--cluster"
 # About the configuration's file alone.
@@ -51,13 +51,15 @@ _FILE: Final = ("--config", "-c")
 
 
 class Terminal(Console):
-    """A console that obeys nobody but us, and knows how this program was called: every command it prints can be run."""
+    """A console that removes foreign control characters and adds this run's options to every printed command, so that
+    it can be copied.
+    """
 
     program: str = "bacalhau-spot"
     flags: tuple[str, ...] = ()  # each with its value
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """All that is printed comes through here: text of others' loses what a terminal would obey, before it is styled."""
+        """All output passes here: foreign text loses its control characters before it is styled."""
         for segment in super().render(renderable, options):
             if segment.control or segment.text.isprintable():
                 yield segment
@@ -80,8 +82,8 @@ class Terminal(Console):
 
 
 @dataclass(frozen=True)
-class Unfolded:
-    """As it is in a pipe: each row on one line, with all columns. What the window does not show, the terminal folds or crops."""
+class UnwrappedOutput:
+    """As in a pipe: each row on one line, with all columns. The terminal itself folds or crops what does not fit."""
 
     shown: RenderableType
 
@@ -114,7 +116,7 @@ def stream_console(
         force_interactive=able,
         no_color=plain,
         width=None if terminal else NO_WIDTH,
-        # The words are ours and AWS's: brackets in them are brackets.
+        # Brackets in messages are text, not markup.
         markup=False,
         emoji=False,
         highlight=False,
@@ -125,7 +127,7 @@ def stream_console(
 
 
 def pages(stream: TextIO, *, environ: Mapping[str, str], no_color: bool = False) -> Terminal:
-    """The console for help pages, which are made for a width in a pipe too."""
+    """The console for help pages, which have a width in a pipe too."""
     made = stream_console(stream, environ=environ, no_color=no_color)
     if not made.is_terminal:
         made.width = PAGE_WIDTH

@@ -26,8 +26,8 @@ FILLED_IN = ("aws X", "aws ec2 X", "aws iam X", "aws ec2 revoke-security-group-X
 
 def commands_in(text: str) -> Iterator[str]:
     """With X wherever something is filled in."""
-    for found in _COMMAND.finditer(_BLANK.sub("X", text)):
-        yield " ".join(found[0].split()).removesuffix(".")
+    for match in _COMMAND.finditer(_BLANK.sub("X", text)):
+        yield " ".join(match[0].split()).removesuffix(".")
 
 
 def texts_of_the_code() -> Iterator[str]:
@@ -57,12 +57,12 @@ def texts_of_the_code() -> Iterator[str]:
 
 
 def of_the_code() -> set[str]:
-    found = {command for text in texts_of_the_code() for command in commands_in(text)}
-    return {one for one in found if not one.startswith(FILLED_IN)}
+    commands = {command for text in texts_of_the_code() for command in commands_in(text)}
+    return {command for command in commands if not command.startswith(FILLED_IN)}
 
 
 def of_the_hints() -> set[str]:
-    infos = {*CATALOG.values(), *(one.info for one in (*FAMILIES, *MESSAGE_RULES)), classify("")}
+    infos = {*CATALOG.values(), *(rule.info for rule in (*FAMILIES, *MESSAGE_RULES)), classify("")}
     texts = {info.hint_for("eu-west-1", profile="work", action="ec2:CreateVpc") for info in infos}
     return {command for text in texts for command in commands_in(text)}
 
@@ -76,17 +76,17 @@ def of_the_blockers() -> set[str]:
           if not (who == "group" and "boundary" in take)),  # a group has no boundary
         *(f"ec2 revoke-security-group-{way} --group-id X" for way in ("ingress", "egress")),
     }  # fmt: skip
-    return {_BLANK.sub("X", f"aws {one}") for one in free if one}
+    return {_BLANK.sub("X", f"aws {arguments}") for arguments in free if arguments}
 
 
 def of_the_docs() -> set[str]:
     """In quotation marks, or on lines of their own."""
     pages = (SOURCE.parent.parent / "README.md", *(SOURCE.parent.parent / "docs").glob("*.md"))
     text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
-    told = (
-        found[1] for found in re.finditer(r"(?:`|^ {4,}(?:fix: )?)(aws [a-z][^`\n]*)", text, re.MULTILINE)
+    texts = (
+        match[1] for match in re.finditer(r"(?:`|^ {4,}(?:fix: )?)(aws [a-z][^`\n]*)", text, re.MULTILINE)
     )
-    return {command for one in told for command in commands_in(re.sub(r"\$\([^)]*\)", "X", one))}
+    return {command for text_part in texts for command in commands_in(re.sub(r"\$\([^)]*\)", "X", text_part))}
 
 
 COMMANDS = sorted({*of_the_code(), *of_the_hints(), *of_the_blockers(), *of_the_docs()})
@@ -103,7 +103,9 @@ def test_they_are_found() -> None:
     assert "aws sso login --profile work" in COMMANDS
     assert "aws account enable-region --region-name X" in COMMANDS
     assert "aws ec2 delete-network-interface --network-interface-id X" in COMMANDS
-    assert any(one.startswith("aws service-quotas request-service-quota-increase ") for one in COMMANDS)
+    assert any(
+        command.startswith("aws service-quotas request-service-quota-increase ") for command in COMMANDS
+    )
     assert len(COMMANDS) > 40
 
 

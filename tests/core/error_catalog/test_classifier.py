@@ -30,10 +30,10 @@ WHO = "User: arn:aws:iam::123456789012:user/ann is not authorized to perform: ec
 def test_every_row_says_what_to_do() -> None:
     """No sentence ends in a full stop, whatever is the user's to solve has a hint, and nothing is left to be filled in."""
     for info in ALL:
-        told = info.message("eu-west-1")
-        assert told and not told.endswith("."), info
+        message = info.message("eu-west-1")
+        assert message and not message.endswith("."), info
         assert info.hint or info.recovery is Recovery.DONE, info
-        assert not re.search(r"\{(region|action|profile|quota)\}", told + info.hint_for("eu-west-1"))
+        assert not re.search(r"\{(region|action|profile|quota)\}", message + info.hint_for("eu-west-1"))
 
 
 def test_a_name_is_one_place_in_the_documentation() -> None:
@@ -80,7 +80,8 @@ def test_a_row_says_what_no_family_says() -> None:
     assert [
         code
         for code, info in CATALOG.items()
-        if info == next((one.info for one in FAMILIES if _fits(one, code.removesuffix("Exception"))), None)
+        if info
+        == next((family.info for family in FAMILIES if _fits(family, code.removesuffix("Exception"))), None)
     ] == []
 
 

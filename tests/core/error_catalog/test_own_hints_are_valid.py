@@ -23,13 +23,13 @@ _NAMED = {"node": "i-0123", "region": "eu-west-1", "member": "n-0123"}
 
 
 def commands_in(text: str) -> Iterator[str]:
-    for found in (*_QUOTED.findall(text), *([text] if _BARE.fullmatch(text) else ())):
-        yield " ".join(found.split())
+    for text_part in (*_QUOTED.findall(text), *([text] if _BARE.fullmatch(text) else ())):
+        yield " ".join(text_part.split())
 
 
 def texts() -> Iterator[str]:
     yield from texts_of_the_code()
-    for info in {*CATALOG.values(), *(one.info for one in (*FAMILIES, *MESSAGE_RULES)), classify("")}:
+    for info in {*CATALOG.values(), *(rule.info for rule in (*FAMILIES, *MESSAGE_RULES)), classify("")}:
         yield info.hint_for("eu-west-1", profile="work", action="ec2:CreateVpc", host="http://there:1234")
     yield from (row.hint.format(**_NAMED) for row in diagnosis.RULES)
     yield from (failure.hint for failure in (*termination_reasons.JOIN_FAILURES, *termination_reasons.FAILED))
@@ -40,8 +40,8 @@ def of_the_docs() -> Iterator[str]:
     pages = (SOURCE.parent.parent / "README.md", *(SOURCE.parent.parent / "docs").glob("*.md"))
     for page in pages:
         text = page.read_text(encoding="utf-8")
-        for found in re.finditer(r"(?:`|\$ | {4,})(bacalhau-spot [a-z][^`\n]*)", text):
-            yield re.split(r" [#|>]|  ", found[1])[0].strip()
+        for match in re.finditer(r"(?:`|\$ | {4,})(bacalhau-spot [a-z][^`\n]*)", text):
+            yield re.split(r" [#|>]|  ", match[1])[0].strip()
 
 
 # What is filled in, where X is not a word like any other.
@@ -56,8 +56,10 @@ NO_COMMANDS = {"bacalhau-spot configuration", "bacalhau-spot X \N{MIDDLE DOT} X"
 
 
 def spoken() -> set[str]:
-    told = {command for text in texts() for command in commands_in(text)} - NO_COMMANDS
-    return {filled for one in (*told, *of_the_docs()) for filled in FILLED_IN.get(one, (one,))}
+    commands = {command for text in texts() for command in commands_in(text)} - NO_COMMANDS
+    return {
+        filled for command in (*commands, *of_the_docs()) for filled in FILLED_IN.get(command, (command,))
+    }
 
 
 COMMANDS = sorted(spoken() - {"bacalhau-spot"})
@@ -76,13 +78,13 @@ def test_they_are_found() -> None:
     assert "bacalhau-spot destroy --disable-protection" in COMMANDS
     assert "bacalhau-spot ssh i-0123 -- journalctl -u bacalhau -n 50" in COMMANDS
     assert len(COMMANDS) > 40
-    assert {one.split()[1] for one in COMMANDS} >= {*NEED_RIGHTS, *tree.GROUPS, "configure"}
+    assert {command.split()[1] for command in COMMANDS} >= {*NEED_RIGHTS, *tree.GROUPS, "configure"}
 
 
 def test_the_keys_that_it_is_told_to_set_are_keys_of_the_configuration() -> None:
     keys = {"key", *(name for name, _ in json_schema.every_key())}
-    told = {found for one in COMMANDS for found in re.findall(r"--set '?([a-z_.]+)=", one)}
-    assert {"bacalhau.token_file", "bacalhau.api.host", "public_ssh_key_path"} <= told <= keys
+    key_names = {key for command in COMMANDS for key in re.findall(r"--set '?([a-z_.]+)=", command)}
+    assert {"bacalhau.token_file", "bacalhau.api.host", "public_ssh_key_path"} <= key_names <= keys
 
 
 @pytest.mark.parametrize("command", ["bacalhau-spot craete", "bacalhau-spot list --everything"])

@@ -22,7 +22,7 @@ from bacalhau_spot.core.health.termination_reasons import INTERRUPTED, JOIN_FAIL
 from bacalhau_spot.core.model import Instance, State
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import Membership, OrchestratorNode
 from bacalhau_spot.ui.diagnosis_text import diagnosis_text
-from support.health import MINUTE, NOW, booted, evidence, member, node, said, spot
+from support.health import MINUTE, NOW, booted, console_output, evidence, member, node, spot
 
 NODE, OLD = node(), node(age=12 * MINUTE)
 GONE = node(state=State.TERMINATED, termination_reason="Client.UserInitiatedShutdown")
@@ -352,8 +352,8 @@ def test_patience_ends(known: NodeObservation) -> None:
 
 def test_lines_are_found_between_others() -> None:
     """With the kernel's stamp before them, on a console that is cut off at both ends."""
-    ours = said("packages: Docker", "docker: a: b")
-    text = f"0:00Z start: half\n[ 12.3] {ours}bacalhau-spot: 2026-1"
+    phases = console_output("packages: Docker", "docker: a: b")
+    text = f"0:00Z start: half\n[ 12.3] {phases}bacalhau-spot: 2026-1"
     assert [(line.phase, line.text) for line in console_lines(text)] == [
         ("packages", "Docker"),
         ("docker", "a: b"),
@@ -363,13 +363,13 @@ def test_lines_are_found_between_others() -> None:
 
 def test_a_second_boot_begins_anew() -> None:
     """What failed before a restart is not held against what came after it."""
-    again = parse_boot(console_lines(said("packages", "failed: packages: x", "packages", "docker")))
+    again = parse_boot(console_lines(console_output("packages", "failed: packages: x", "packages", "docker")))
     assert (again.step, again.failed) == ("docker", "")
 
 
 def test_waiting_counts_from_its_first_reason() -> None:
     """The reason is the newest, the time the oldest."""
-    text = said("waiting: a", ago=5 * MINUTE) + said("waiting: b", ago=MINUTE)
+    text = console_output("waiting: a", ago=5 * MINUTE) + console_output("waiting: b", ago=MINUTE)
     now = parse_boot(console_lines(text))
     assert (now.join_error, now.step_at) == ("b", NOW - 5 * MINUTE)
 

@@ -47,17 +47,17 @@ def test_no_row_is_there_twice() -> None:
     assert len(keys) == len(set(keys))
 
 
-@pytest.mark.parametrize("commands", [(one,) for one in (*COMMANDS, *OPT_IN_COMMANDS)] + [COMMANDS])
+@pytest.mark.parametrize("commands", [(command,) for command in (*COMMANDS, *OPT_IN_COMMANDS)] + [COMMANDS])
 def test_no_document_is_larger_than_a_managed_policy_may_be(commands: tuple[str, ...]) -> None:
     """AWS: IAM User Guide, "IAM and AWS STS quotas": 6,144 characters without white space. Names as long as they may be."""
     long = Naming(tag_key="k" * 127, tag_value="v" * 256, creator="c" * 256, resource_prefix="p" * 32)
     wide = Naming(tag_key="щ" * 127, tag_value="щ" * 256, creator="щ" * 256)
     for naming in (Naming(), long, wide):
-        made = policy.documents(spec(naming=naming), commands=commands, account="1" * 12)
-        for document in made:
+        documents = policy.documents(spec(naming=naming), commands=commands, account="1" * 12)
+        for document in documents:
             assert len("".join(json.dumps(document, indent=2).split())) <= policy.characters(document) <= 6144
-        assert sum(len(document["Statement"]) for document in made) == len(
-            {id(s) for document in made for s in document["Statement"]}
+        assert sum(len(document["Statement"]) for document in documents) == len(
+            {id(s) for document in documents for s in document["Statement"]}
         )
 
 
@@ -73,9 +73,9 @@ def test_no_action_has_a_wildcard_and_what_changes_something_is_bound() -> None:
         for action in looking
     )
     for document in policy.documents(everything, commands=COMMANDS):
-        for one in document["Statement"]:
-            assert not any("*" in action for action in one["Action"])
-            assert one["Resource"] != "*" or "Condition" in one or set(one["Action"]) <= looking
+        for entry in document["Statement"]:
+            assert not any("*" in action for action in entry["Action"])
+            assert entry["Resource"] != "*" or "Condition" in entry or set(entry["Action"]) <= looking
 
 
 def test_the_policy_is_what_the_configuration_needs() -> None:
@@ -94,12 +94,12 @@ def test_adopting_is_allowed_only_by_name() -> None:
     """With it the policy could take hold of anything."""
     adopting = {"Sid": "Adopting"}.items()
     assert not any(
-        adopting <= one.items()
+        adopting <= entry.items()
         for d in policy.documents(DEFAULTS, commands=COMMANDS)
-        for one in d["Statement"]
+        for entry in d["Statement"]
     )
     wide = policy.documents(DEFAULTS, commands=("nuke --adopt",))
-    assert any(adopting <= one.items() for document in wide for one in document["Statement"])
+    assert any(adopting <= entry.items() for document in wide for entry in document["Statement"])
     assert allowed("nuke") < allowed("nuke --adopt")
 
 
@@ -138,8 +138,8 @@ def test_a_tag_in_the_request_opens_nothing_that_exists(action: str, kinds: tupl
     for kind in kinds:
         context = {key: DEFAULTS.naming.tag_value}
         assert answers(DEFAULTS, action, f"111111111111:{kind}/theirs", **context) is Answer.NOT_ALLOWED
-        ours = {key.replace("Request", "Resource"): DEFAULTS.naming.tag_value}
-        assert answers(DEFAULTS, action, f"111111111111:{kind}/ours", **ours) is Answer.ALLOWED
+        cluster_tags = {key.replace("Request", "Resource"): DEFAULTS.naming.tag_value}
+        assert answers(DEFAULTS, action, f"111111111111:{kind}/ours", **cluster_tags) is Answer.ALLOWED
 
 
 def test_a_vpc_that_another_account_shares_can_be_used() -> None:

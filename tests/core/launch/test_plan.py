@@ -91,7 +91,7 @@ worlds = st.lists(
         state=st.sampled_from(list(State)),
         day=st.integers(1, 28),
     ),
-    unique_by=lambda one: one.id,
+    unique_by=lambda instance: instance.id,
     max_size=30,
 )
 specs = st.builds(
@@ -102,25 +102,25 @@ specs = st.builds(
 )
 
 
-def carried_out(wants_launch: dict[str, int], world: list[Instance], gone: set[str]) -> list[Instance]:
+def carried_out(wants_launch: dict[str, int], world: list[Instance], removed: set[str]) -> list[Instance]:
     """The world after the plan's launches and removals have been carried out."""
-    kept = [one for one in world if one.id not in gone]
-    born = [
+    survivors = [item for item in world if item.id not in removed]
+    launched = [
         instance(20000 + 100 * index + number, region)
         for index, (region, count) in enumerate(wants_launch.items())
         for number in range(count)
     ]
-    return kept + born
+    return survivors + launched
 
 
 @given(specs, worlds)
 def test_the_plan_of_a_reached_state_is_empty(wish: ClusterSpec, world: list[Instance]) -> None:
     """Carrying a plan out reaches what was wanted, and then there is nothing left to do."""
     wants = node_demand(wish, world)
-    after = carried_out(dict(wants.launch), world, {one.id for one in wants.removable})
+    after = carried_out(dict(wants.launch), world, {item.id for item in wants.removable})
     again = node_demand(wish, after)
     assert build_plan(wish, again, {}, allow_removal=True).empty
-    alive = sum(1 for one in after if one.alive)
+    alive = sum(1 for item in after if item.alive)
     assert alive == sum(nodes_by_region(wish).values())
 
 
@@ -133,7 +133,7 @@ def test_nothing_is_removed_unless_allowed(wish: ClusterSpec, world: list[Instan
     # B6: what is said adds up.
     assert shown.existing + shown.launch - shown.wanted == len(shown.surplus)
     assert shown.surplus == wants.removable
-    assert all(one.alive for one in shown.surplus)
+    assert all(item.alive for item in shown.surplus)
     assert build_plan(wish, wants, {}, allow_removal=True).remove == wants.removable
 
 
@@ -160,7 +160,7 @@ def test_the_newest_go_first_and_whole_regions_that_are_no_longer_named() -> Non
     """The oldest node of a region has most work to lose."""
     world = [instance(1, "us-east-1", day=1), instance(2, "us-east-1", day=9), instance(3, "eu-north-1")]
     wants = node_demand(spec(fixed={"us-east-1": 1}, nodes=1), world)
-    assert [one.id for one in wants.removable] == ["i-0003", "i-0002"]
+    assert [item.id for item in wants.removable] == ["i-0003", "i-0002"]
 
 
 def test_the_price_is_the_sum_of_the_launches() -> None:

@@ -53,11 +53,11 @@ def market(region: str, pools: int) -> Market:
 
 @given(st.integers(0, 40), HELD, st.integers(0, 9), st.data())
 def test_wherever_aws_puts_the_nodes_no_pool_gets_more(
-    count: int, held: dict[Pool, int], most: int, data: st.DataObject
+    count: int, counts: dict[Pool, int], most: int, data: st.DataObject
 ) -> None:
     """Each part goes into its pools as AWS likes, and in the end all are launched that there was room for."""
-    free = headroom(POOLS, held, most)
-    now, left = dict(held), count
+    free = headroom(POOLS, counts, most)
+    now, left = dict(counts), count
     while (batch := next_batch(left, headroom(POOLS, now, most))) is not None:
         assert 0 < batch.count <= left
         assert list(batch.pools) == sorted(batch.pools, key=lambda pool: (pool.zone, pool.type))
@@ -65,14 +65,14 @@ def test_wherever_aws_puts_the_nodes_no_pool_gets_more(
             chosen = data.draw(st.sampled_from(batch.pools))
             now[chosen] = now.get(chosen, 0) + 1
         left -= batch.count
-    assert all(now.get(pool, 0) <= max(most, held.get(pool, 0)) for pool in POOLS)
+    assert all(now.get(pool, 0) <= max(most, counts.get(pool, 0)) for pool in POOLS)
     assert left == max(0, count - sum(free.values()))
 
 
 @given(st.integers(1, 40), HELD, st.integers(1, 9))
-def test_a_part_is_over_every_pool_that_could_take_it(count: int, held: dict[Pool, int], most: int) -> None:
+def test_a_part_is_over_every_pool_that_could_take_it(count: int, counts: dict[Pool, int], most: int) -> None:
     """AWS keeps as much choice as the limit leaves; what is there decides, so asking again is the same part."""
-    free = headroom(POOLS, held, most)
+    free = headroom(POOLS, counts, most)
     batch = next_batch(count, free)
     if batch is None:
         assert max(free.values()) == 0
@@ -118,13 +118,13 @@ def test_the_stake_is_what_one_pool_may_come_to_hold() -> None:
     """Without a limit AWS may put a whole region into one pool, beside what that holds; with one, not."""
     offers = market("r", 3).offers
     regions = [RegionPlan("r", 5, 1, 4, offers), RegionPlan("s", 5, 5, 0, market("s", 6).offers)]
-    held = {Pool("t3.medium", "ra"): 1, Pool("t3.medium", "sa"): 3, Pool("t3.medium", "sb"): 2}
-    assert pool_exposure(regions, held, limit=None) == PoolExposure(pools=5, max_nodes=5)
-    assert pool_exposure(regions, held, limit=2) == PoolExposure(pools=5, max_nodes=3, limit=2)
+    counts = {Pool("t3.medium", "ra"): 1, Pool("t3.medium", "sa"): 3, Pool("t3.medium", "sb"): 2}
+    assert pool_exposure(regions, counts, limit=None) == PoolExposure(pools=5, max_nodes=5)
+    assert pool_exposure(regions, counts, limit=2) == PoolExposure(pools=5, max_nodes=3, limit=2)
     assert pool_exposure([], {}, limit=None) == PoolExposure(pools=0, max_nodes=0)
 
 
 def test_only_spot_nodes_that_are_there_are_held() -> None:
     node = Instance("i-1", "r", "ra", "t3.medium", State.RUNNING, datetime(2026, 1, 1, tzinfo=UTC))
-    gone, own = replace(node, state=State.TERMINATED), replace(node, lifecycle="on-demand")
-    assert nodes_per_pool([node, node, gone, own]) == {Pool("t3.medium", "ra"): 2}
+    terminated, own = replace(node, state=State.TERMINATED), replace(node, lifecycle="on-demand")
+    assert nodes_per_pool([node, node, terminated, own]) == {Pool("t3.medium", "ra"): 2}

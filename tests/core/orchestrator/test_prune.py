@@ -31,9 +31,9 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 def member(
     number: int = 1, *, connected: bool = False, region: str = REGION, cluster: str = "c", **labels: str
 ) -> OrchestratorNode:
-    ours = {"provider": "aws", "cluster": cluster, "instance-id": f"i-{number:017x}", "region": region}
+    node_labels = {"provider": "aws", "cluster": cluster, "instance-id": f"i-{number:017x}", "region": region}
     return OrchestratorNode(
-        f"n-{number}", connected=connected, membership=Membership.APPROVED, labels={**ours, **labels}
+        f"n-{number}", connected=connected, membership=Membership.APPROVED, labels={**node_labels, **labels}
     )
 
 
@@ -42,7 +42,7 @@ def instance(number: int, state: State, *, region: str = REGION) -> Instance:
 
 
 @pytest.mark.parametrize(
-    ("one", "shown", "why"),
+    ("member_node", "shown", "why"),
     [
         (member(connected=True), None, PruneReason.CONNECTED),
         (member(connected=True), State.TERMINATED, PruneReason.CONNECTED),
@@ -60,12 +60,12 @@ def instance(number: int, state: State, *, region: str = REGION) -> Instance:
     ],
 )
 def test_a_node_is_judged_by_its_connection_its_instance_and_what_could_be_seen(
-    one: OrchestratorNode, shown: State | None, why: PruneReason
+    member_node: OrchestratorNode, shown: State | None, why: PruneReason
 ) -> None:
     """us-east-1 was scanned, eu-west-1 could not be."""
-    instances = {} if shown is None else {one.instance_id: instance(1, shown)}
+    instances = {} if shown is None else {member_node.instance_id: instance(1, shown)}
     plan = plan_prune(
-        [one], cluster="c", instances=instances, regions_scanned=[REGION], failed_regions=[DARK]
+        [member_node], cluster="c", instances=instances, regions_scanned=[REGION], failed_regions=[DARK]
     )
     assert [decision.reason for decision in plan.decisions] == [why]
 
@@ -96,8 +96,10 @@ def test_a_node_of_another_origin_is_not_even_looked_at(stranger: OrchestratorNo
 def test_aws_is_asked_only_when_a_node_of_ours_is_disconnected() -> None:
     """Then about all of ours: the connected ones show whether this is their account."""
     assert instances_to_check([member(1, connected=True), member(3, cluster="d")], cluster="c") == ()
-    asked = instances_to_check([member(2), member(1, connected=True), member(3, cluster="d")], cluster="c")
-    assert asked == (f"i-{1:017x}", f"i-{2:017x}")
+    instance_ids = instances_to_check(
+        [member(2), member(1, connected=True), member(3, cluster="d")], cluster="c"
+    )
+    assert instance_ids == (f"i-{1:017x}", f"i-{2:017x}")
 
 
 def test_in_another_account_what_aws_does_not_show_proves_nothing() -> None:
@@ -128,18 +130,18 @@ _INSTANCES = st.lists(
 )
 
 
-@given(nodes=st.lists(_MEMBERS), instances=_INSTANCES, blind=st.booleans())
+@given(nodes=st.lists(_MEMBERS), instances=_INSTANCES, unreadable=st.booleans())
 def test_nothing_that_may_live_is_ever_forgotten(
-    nodes: list[OrchestratorNode], instances: list[Instance], blind: bool
+    nodes: list[OrchestratorNode], instances: list[Instance], unreadable: bool
 ) -> None:
-    shown = {one.id: one for one in instances}
-    looked_into = [REGION] if blind else [REGION, "eu-west-1"]
+    shown = {instance.id: instance for instance in instances}
+    looked_into = [REGION] if unreadable else [REGION, "eu-west-1"]
     plan = plan_prune(
         nodes,
         cluster="c",
         instances=shown,
         regions_scanned=looked_into,
-        failed_regions=[DARK] if blind else [],
+        failed_regions=[DARK] if unreadable else [],
     )
     connected = [node for node in nodes if is_cluster_node(node, cluster="c") and node.connected]
     at_home = not connected or any(node.instance_id in shown for node in connected)
@@ -148,7 +150,7 @@ def test_nothing_that_may_live_is_ever_forgotten(
         known = shown.get(decision.member.instance_id)
         assert known is None or known.state in {State.TERMINATED, State.SHUTTING_DOWN}
         assert known is not None or at_home
-        assert known is not None or decision.region in {*looked_into, *([] if blind else [""])}
+        assert known is not None or decision.region in {*looked_into, *([] if unreadable else [""])}
 
 
 REFUSED = ApiFailure("OrchestratorForbidden", "no", "http://o:1234", "")
@@ -156,7 +158,7 @@ BROKEN = ApiFailure("OrchestratorAnswer", "no", "http://o:1234", "")
 
 
 @pytest.mark.parametrize(
-    ("forgotten", "blind", "code"),
+    ("forgotten", "unreadable", "code"),
     [
         (None, False, ExitCode.DONE),
         (None, True, ExitCode.INCOMPLETE),
@@ -168,9 +170,9 @@ BROKEN = ApiFailure("OrchestratorAnswer", "no", "http://o:1234", "")
         (PruneResult("o", not_removed=("n",), interrupted=True), False, ExitCode.INTERRUPTED),
     ],
 )
-def test_how_it_ends(forgotten: PruneResult | None, blind: bool, code: ExitCode) -> None:
+def test_how_it_ends(forgotten: PruneResult | None, unreadable: bool, code: ExitCode) -> None:
     plan = plan_prune(
-        [], cluster="c", instances={}, regions_scanned=[], failed_regions=[DARK] if blind else []
+        [], cluster="c", instances={}, regions_scanned=[], failed_regions=[DARK] if unreadable else []
     )
     assert prune_exit_code(plan, forgotten) is code
 

@@ -75,12 +75,12 @@ def test_a_pool_shows_its_price_now_and_its_week() -> None:
 
 def test_a_region_is_judged_by_what_a_node_typically_costs() -> None:
     """The mean of each zone's cheapest pool, beside what else these show; room for the largest of all."""
-    whole = region_offer(SEEN, KNOWN, pool_offers(SEEN, KNOWN))
-    assert whole.usd_per_hour == Decimal("0.03")
-    assert whole.on_demand_usd_per_hour == Decimal("0.05")
-    assert (whole.low, whole.high) == (Decimal("0.01"), Decimal("0.04"))
-    assert (whole.interruption, whole.quota_headroom, whole.zones, whole.pools) == (0, 6, 2, 3)
-    assert whole.types == ("m6a.xlarge", "t3.medium")
+    complete = region_offer(SEEN, KNOWN, pool_offers(SEEN, KNOWN))
+    assert complete.usd_per_hour == Decimal("0.03")
+    assert complete.on_demand_usd_per_hour == Decimal("0.05")
+    assert (complete.low, complete.high) == (Decimal("0.01"), Decimal("0.04"))
+    assert (complete.interruption, complete.quota_headroom, complete.zones, complete.pools) == (0, 6, 2, 3)
+    assert complete.types == ("m6a.xlarge", "t3.medium")
     nothing = region_offer(RegionMarketData("r"), GlobalMarketData(), ())
     assert (nothing.usd_per_hour, nothing.quota_headroom, nothing.pools) == (None, None, 0)
 

@@ -29,8 +29,8 @@ def test_the_fullest_pool_comes_first() -> None:
 
 def test_what_has_ended_and_what_is_not_spot_is_not_at_stake() -> None:
     """Only spot instances that run or start can be taken back."""
-    gone = [replace(NODE, state=state) for state in State if state not in {State.RUNNING, State.PENDING}]
-    assert pool_distribution([*gone, replace(NODE, lifecycle="on-demand")]) == PoolDistribution()
+    ended = [replace(NODE, state=state) for state in State if state not in {State.RUNNING, State.PENDING}]
+    assert pool_distribution([*ended, replace(NODE, lifecycle="on-demand")]) == PoolDistribution()
     assert pool_distribution([]).fullest is None
     assert pool_distribution([replace(NODE, state=State.PENDING)]).max_loss == 1
 

@@ -21,7 +21,7 @@ OFFERS = st.lists(
         score=st.none() | st.integers(1, 10),
         quota_headroom=st.none() | st.integers(0, 6),
     ),
-    unique_by=lambda one: one.region,
+    unique_by=lambda offer: offer.region,
 )
 NODES = st.integers(1, 5)
 
@@ -38,7 +38,7 @@ def test_the_best_are_chosen(count: int, offers: list[RegionOffer], nodes: int) 
     ]
     assert len(chosen) == min(count, len(able))
     worth = {offer.region: (suitability(offer, nodes), offer.usd_per_hour) for offer in able}
-    assert all(worth[one] <= worth[other] for one in chosen for other in set(worth) - set(chosen))
+    assert all(worth[region] <= worth[other] for region in chosen for other in set(worth) - set(chosen))
 
 
 @given(st.integers(1, 9), OFFERS, NODES)

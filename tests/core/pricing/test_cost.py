@@ -47,72 +47,72 @@ FLAT = steps((after(days=-1), "0.012"))
 
 def test_a_plain_hour_and_a_half() -> None:
     """Instance, volume and address, each by the second."""
-    found = charge(life(ended=after(minutes=90), volume_gib=20), FLAT, RATES, Window(now=after(hours=5)))
-    assert found.instance_usd == Decimal("0.012") * Decimal("1.5")
-    assert found.address_usd == Decimal("0.005") * Decimal("1.5")
-    assert found.volume_usd == pytest.approx(Decimal(20) * Decimal("0.08") * Decimal("1.5") / 730)
-    assert found.on_demand_usd == Decimal("0.0416") * Decimal("1.5")
-    assert found.current_usd_per_hour == 0
+    cost = charge(life(ended=after(minutes=90), volume_gib=20), FLAT, RATES, Window(now=after(hours=5)))
+    assert cost.instance_usd == Decimal("0.012") * Decimal("1.5")
+    assert cost.address_usd == Decimal("0.005") * Decimal("1.5")
+    assert cost.volume_usd == pytest.approx(Decimal(20) * Decimal("0.08") * Decimal("1.5") / 730)
+    assert cost.on_demand_usd == Decimal("0.0416") * Decimal("1.5")
+    assert cost.current_usd_per_hour == 0
 
 
 def test_a_price_change_counts_from_the_next_instance_hour() -> None:
     """Launched at 12:10, the price rises at 12:30: the first instance-hour, until 13:10, keeps the old price."""
     changing = steps((after(days=-1), "0.010"), (after(minutes=30), "0.020"))
-    found = charge(
+    cost = charge(
         life(begun=after(minutes=10), ended=after(minutes=100)), changing, RATES, Window(now=after(hours=9))
     )
-    assert found.instance_usd == Decimal("0.010") * 1 + Decimal("0.020") * Decimal("0.5")
+    assert cost.instance_usd == Decimal("0.010") * 1 + Decimal("0.020") * Decimal("0.5")
 
 
 def test_a_minute_is_the_least() -> None:
     """Ten seconds are paid as sixty; sixty-one as sixty-one."""
     for lived, paid in ((0, 60), (10, 60), (60, 60), (61, 61)):
-        found = charge(life(ended=after(seconds=lived)), FLAT, RATES, Window(now=after(hours=1)))
-        assert found.seconds == paid
-        assert found.instance_usd == Decimal("0.012") * paid / 3600
+        cost = charge(life(ended=after(seconds=lived)), FLAT, RATES, Window(now=after(hours=1)))
+        assert cost.seconds == paid
+        assert cost.instance_usd == Decimal("0.012") * paid / 3600
 
 
 @pytest.mark.parametrize(("lived_s", "costs"), [(3599, False), (3600, True)])
 def test_taken_back_in_the_first_hour_is_free(lived_s: int, costs: bool) -> None:
     """The instance, not its volume and address; and only if it was AWS that ended it."""
     lost = life(ended=after(seconds=lived_s), interrupted=True, volume_gib=20)
-    found = charge(lost, FLAT, RATES, Window(now=after(hours=3)))
-    assert bool(found.instance_usd) is costs
-    assert found.volume_usd > 0 and found.address_usd > 0
-    ours = charge(replace(lost, interrupted=False), FLAT, RATES, Window(now=after(hours=3)))
-    assert ours.instance_usd == Decimal("0.012") * lived_s / 3600
+    cost = charge(lost, FLAT, RATES, Window(now=after(hours=3)))
+    assert bool(cost.instance_usd) is costs
+    assert cost.volume_usd > 0 and cost.address_usd > 0
+    cost = charge(replace(lost, interrupted=False), FLAT, RATES, Window(now=after(hours=3)))
+    assert cost.instance_usd == Decimal("0.012") * lived_s / 3600
 
 
 def test_a_living_one_costs_until_now_and_per_hour_from_now() -> None:
     changing = steps((after(days=-1), "0.010"), (after(minutes=90), "0.020"))
-    found = charge(life(volume_gib=73), changing, RATES, Window(now=after(hours=2)))
-    assert found.instance_usd == Decimal("0.020")  # both instance-hours began before the change
-    assert found.current_usd_per_hour == Decimal("0.020") + Decimal("0.008") + Decimal("0.005")
+    cost = charge(life(volume_gib=73), changing, RATES, Window(now=after(hours=2)))
+    assert cost.instance_usd == Decimal("0.020")  # both instance-hours began before the change
+    assert cost.current_usd_per_hour == Decimal("0.020") + Decimal("0.008") + Decimal("0.005")
 
 
 def test_what_has_no_price_is_told() -> None:
     """Before the first known change nothing is known: those seconds are counted, not guessed."""
     late = steps((after(minutes=61), "0.012"))
-    found = charge(life(ended=after(hours=3)), late, RATES, Window(now=after(hours=4)))
-    assert (found.unpriced_s, found.instance_usd) == (Decimal(7200), Decimal("0.012"))
-    assert sum_charges([found]).saving is None
+    cost = charge(life(ended=after(hours=3)), late, RATES, Window(now=after(hours=4)))
+    assert (cost.unpriced_s, cost.instance_usd) == (Decimal(7200), Decimal("0.012"))
+    assert sum_charges([cost]).saving is None
     nowhere = charge(life(ended=after(hours=1)), FLAT, Rates(), Window(now=after(hours=4)))
     assert nowhere.on_demand_usd is None
-    assert sum_charges([nowhere, found]).on_demand_usd is None
+    assert sum_charges([nowhere, cost]).on_demand_usd is None
 
 
 def test_on_demand_instances_pay_their_own_price() -> None:
-    found = charge(life(ended=after(hours=2), spot=False), FLAT, RATES, Window(now=after(hours=4)))
-    assert found.instance_usd == found.on_demand_usd == Decimal("0.0832")
+    cost = charge(life(ended=after(hours=2), spot=False), FLAT, RATES, Window(now=after(hours=4)))
+    assert cost.instance_usd == cost.on_demand_usd == Decimal("0.0832")
 
 
 def test_a_volume_without_an_instance() -> None:
     """It costs as a volume, and counts as no instance."""
     left = Usage("vol-1", "us-east-1", "us-east-1a", "", NOON, volume_gib=730, address=False)
-    whole = sum_charges([charge(left, FLAT, RATES, Window(now=after(hours=10)))])
-    assert (whole.instances, whole.usd, whole.current_usd_per_hour) == (0, Decimal("0.8"), Decimal("0.08"))
-    assert whole.on_demand_usd == Decimal("0.8")
-    assert whole.saving == 0
+    total = sum_charges([charge(left, FLAT, RATES, Window(now=after(hours=10)))])
+    assert (total.instances, total.usd, total.current_usd_per_hour) == (0, Decimal("0.8"), Decimal("0.08"))
+    assert total.on_demand_usd == Decimal("0.8")
+    assert total.saving == 0
 
 
 def test_sums_by_what_is_asked() -> None:
@@ -122,12 +122,12 @@ def test_sums_by_what_is_asked() -> None:
         replace(life(), id="i-3", region="eu-west-1", zone="eu-west-1a"),
     ]
     charges = [charge(usage, FLAT, RATES, Window(now=after(hours=2))) for usage in usages]
-    found = sum_charges_by(charges, lambda one: (one.region,))
-    assert [(name, each.instances, each.running) for (name,), each in found.items()] == [
+    sums = sum_charges_by(charges, lambda charge: (charge.region,))
+    assert [(name, each.instances, each.running) for (name,), each in sums.items()] == [
         ("eu-west-1", 1, 1),
         ("us-east-1", 2, 1),
     ]
-    assert sum(each.usd for each in found.values()) == sum_charges(charges).usd
+    assert sum(each.usd for each in sums.values()) == sum_charges(charges).usd
 
 
 # A busy machine is no error.
@@ -135,7 +135,7 @@ patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 moments = st.integers(0, 40_000).map(lambda seconds: after(seconds=seconds))
 usd = st.decimals("0.001", "9", places=4)
 changes = st.lists(st.tuples(moments, usd), max_size=6).map(
-    lambda found: [(after(days=-1), Decimal("0.01")), *found]
+    lambda prices: [(after(days=-1), Decimal("0.01")), *prices]
 )
 lives = st.builds(
     lambda begun, lasted, taken, gib: life(
@@ -151,39 +151,43 @@ lives = st.builds(
 )
 
 
-def points(found: list[tuple[datetime, Decimal]]) -> PriceSteps:
-    return steps(*((since, str(price)) for since, price in found))
+def points(prices: list[tuple[datetime, Decimal]]) -> PriceSteps:
+    return steps(*((since, str(price)) for since, price in prices))
 
 
 @patient
 @given(lives, changes, moments, moments)
 def test_windows_add_up(
-    one: Usage, found: list[tuple[datetime, Decimal]], cut: datetime, end: datetime
+    usage: Usage, prices: list[tuple[datetime, Decimal]], cut: datetime, end: datetime
 ) -> None:
     """What two windows that meet cost is what the whole costs, wherever the cut is."""
     cut, end = sorted((cut, end))
     parts = [Window(now=cut), Window(since=cut, now=end)]
-    halves = [charge(one, points(found), RATES, window) for window in parts if one.started_at <= window.now]
-    whole = sum_charges([charge(one, points(found), RATES, Window(now=end))] if one.started_at <= end else [])
+    halves = [
+        charge(usage, points(prices), RATES, window) for window in parts if usage.started_at <= window.now
+    ]
+    total = sum_charges(
+        [charge(usage, points(prices), RATES, Window(now=end))] if usage.started_at <= end else []
+    )
     # A life that begins at the cut begins in the second window.
-    if one.started_at == cut:
+    if usage.started_at == cut:
         halves = halves[1:]
-    assert abs(sum_charges(halves).usd - whole.usd) < Decimal("1e-18")
-    assert sum((half.seconds for half in halves), Decimal(0)) == whole.seconds
+    assert abs(sum_charges(halves).usd - total.usd) < Decimal("1e-18")
+    assert sum((half.seconds for half in halves), Decimal(0)) == total.seconds
 
 
 @patient
 @given(lives, changes, st.integers(0, 20_000), st.decimals("0", "1", places=4))
 def test_longer_and_dearer_never_costs_less(
-    one: Usage, found: list[tuple[datetime, Decimal]], more_s: int, dearer: Decimal
+    usage: Usage, prices: list[tuple[datetime, Decimal]], more_s: int, dearer: Decimal
 ) -> None:
-    assert one.ended_at is not None
+    assert usage.ended_at is not None
     late = Window(now=after(days=2))
-    now = charge(one, points(found), RATES, late)
+    now = charge(usage, points(prices), RATES, late)
     longer = charge(
-        replace(one, ended_at=one.ended_at + timedelta(seconds=more_s)), points(found), RATES, late
+        replace(usage, ended_at=usage.ended_at + timedelta(seconds=more_s)), points(prices), RATES, late
     )
-    raised = charge(one, points([(since, price + dearer) for since, price in found]), RATES, late)
+    raised = charge(usage, points([(since, price + dearer) for since, price in prices]), RATES, late)
     assert now.usd <= longer.usd
     assert now.usd <= raised.usd
     assert now.seconds >= 60

@@ -24,8 +24,8 @@ def offer(kind: str, usd: str | None) -> Offer:
 
 def of(*offers: tuple[str, str | None], limit: str | None = None, rates: Rates = RATES) -> PriceRange | None:
     most = None if limit is None else Decimal(limit)
-    found = [offer(*one) for one in offers]
-    return estimate("us-east-1", 3, found, rates, root_volume_gib=20, limit=most).total
+    offered = [offer(*arguments) for arguments in offers]
+    return estimate("us-east-1", 3, offered, rates, root_volume_gib=20, limit=most).total
 
 
 def span(low: str, high: str) -> PriceRange:
@@ -34,16 +34,16 @@ def span(low: str, high: str) -> PriceRange:
 
 def test_three_nodes_item_by_item() -> None:
     """Three times the cheapest to three times the dearest pool; 20 GiB at 0.073 a month, an address at 0.005 an hour each."""
-    made = estimate("us-east-1", 3, [offer(*CHEAP), offer(*DEAR)], RATES, root_volume_gib=20)
-    assert made.instances == span("0.03", "0.09")
-    assert (made.volumes_usd, made.addresses_usd) == (Decimal("0.006"), Decimal("0.015"))
-    assert made.total == span("0.051", "0.111")
-    assert made.on_demand_total == span("0.141", "0.261")
-    saved = made.saving
+    result = estimate("us-east-1", 3, [offer(*CHEAP), offer(*DEAR)], RATES, root_volume_gib=20)
+    assert result.instances == span("0.03", "0.09")
+    assert (result.volumes_usd, result.addresses_usd) == (Decimal("0.006"), Decimal("0.015"))
+    assert result.total == span("0.051", "0.111")
+    assert result.on_demand_total == span("0.141", "0.261")
+    saved = result.saving
     assert saved is not None
     assert float(saved.low) == pytest.approx(1 - 0.111 / 0.261)
     assert float(saved.high) == pytest.approx(1 - 0.051 / 0.141)
-    assert made.total is not None and made.total.month == span("37.23", "81.03")
+    assert result.total is not None and result.total.month == span("37.23", "81.03")
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ def test_what_is_there_already() -> None:
 
 
 @pytest.mark.parametrize(
-    ("there", "launch", "kept"),
+    ("existing", "launch", "satisfied"),
     [("0.4", "0.6", True), ("0.4", "0.61", False), (None, "0.1", False), ("0.1", None, False)],
 )
-def test_a_budget(there: str | None, launch: str | None, kept: bool) -> None:
+def test_a_budget(existing: str | None, launch: str | None, satisfied: bool) -> None:
     """To the last cent it is kept; what is not known is too much."""
-    amounts = [None if usd is None else Decimal(usd) for usd in (there, launch)]
-    assert Budget(Decimal(1), *amounts).satisfied is kept
+    amounts = [None if usd is None else Decimal(usd) for usd in (existing, launch)]
+    assert Budget(Decimal(1), *amounts).satisfied is satisfied

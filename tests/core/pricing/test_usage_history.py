@@ -65,13 +65,15 @@ def test_taken_back_by_the_instance_s_own_word() -> None:
 
 def test_volumes() -> None:
     """A held one counts with its instance; what is gone at the configuration's size; a loose one by itself."""
-    held = Resource("volume", "vol-1", "us-east-1", used_by=("i-1",), size_gib=30, created_at=ago(hours=5))
-    loose = replace(held, id="vol-2", used_by=(), size_gib=7)
-    history = usage_history(AwsInventory((ALIVE,), (), (held, loose)), (), root_volume_gib=20, now=NOW)
+    resource = Resource(
+        "volume", "vol-1", "us-east-1", used_by=("i-1",), size_gib=30, created_at=ago(hours=5)
+    )
+    loose = replace(resource, id="vol-2", used_by=(), size_gib=7)
+    history = usage_history(AwsInventory((ALIVE,), (), (resource, loose)), (), root_volume_gib=20, now=NOW)
     assert {usage.id: (usage.type, usage.volume_gib, usage.address) for usage in history.usages} == {
         "i-1": ("t3.medium", 30, True),
         "vol-2": ("", 7, False),
     }
     assert history.assumed_volumes == 0
-    gone = usage_history(AwsInventory((OVER,)), (), root_volume_gib=20, now=NOW)
-    assert (gone.usages[0].volume_gib, gone.assumed_volumes) == (20, 1)
+    without_volume = usage_history(AwsInventory((OVER,)), (), root_volume_gib=20, now=NOW)
+    assert (without_volume.usages[0].volume_gib, without_volume.assumed_volumes) == (20, 1)

@@ -15,7 +15,7 @@ from bacalhau_spot.core.ssh.node_selector import matching_nodes
 from bacalhau_spot.core.ssh.ssh_command import SshOptions, ssh_command
 from bacalhau_spot.core.ssh.ssh_results import CommandResult, FanOutResult, group_identical
 from bacalhau_spot.errors import ExitCode
-from support.health import node, said
+from support.health import console_output, node
 
 PREFIX = "bacalhau-"
 A = node(1, id="i-0aaa1", region="us-east-1", zone="us-east-1a")
@@ -26,7 +26,7 @@ ALL = (A, B, C, LONGER)
 
 
 @pytest.mark.parametrize(
-    ("word", "meant"),
+    ("word", "expected"),
     [
         ("i-0bbb3", (C,)),
         ("bacalhau-i-0bbb3", (C,)),
@@ -44,17 +44,17 @@ ALL = (A, B, C, LONGER)
         ("i-9", ()),
     ],
 )
-def test_who_is_meant(word: str | None, meant: tuple[Instance, ...]) -> None:
+def test_who_is_meant(word: str | None, expected: tuple[Instance, ...]) -> None:
     """Ids and names exactly, zones, regions, then beginnings; what every id begins with names nobody."""
     instances = matching_nodes(word, reversed(ALL), prefix=PREFIX)
-    assert instances == tuple(instance for instance in ALL if instance in meant)
+    assert instances == tuple(instance for instance in ALL if instance in expected)
 
 
 @given(st.text(), st.sampled_from(ALL))
-def test_an_exact_id_is_never_ambiguous(word: str, one: Instance) -> None:
+def test_an_exact_id_is_never_ambiguous(word: str, instance: Instance) -> None:
     """And whatever is said, nobody is made up."""
-    assert matching_nodes(one.id, ALL, prefix=PREFIX) == (one,)
-    assert all(found in ALL for found in matching_nodes(word, ALL, prefix=PREFIX))
+    assert matching_nodes(instance.id, ALL, prefix=PREFIX) == (instance,)
+    assert all(node in ALL for node in matching_nodes(word, ALL, prefix=PREFIX))
 
 
 ACCESS = SshOptions("bacalhau", "/home/me/.ssh/id", "/state/known hosts/100%")
@@ -109,7 +109,10 @@ def test_what_is_new_after_the_beginning_was_lost() -> None:
 def test_a_console_cannot_move_the_cursor() -> None:
     """What a terminal would obey is taken out; tabs and lines stay."""
     assert without_sequences("a\x1b[31mb\x1b[2J\x07c\td\r\ne\rf\x9bg") == "abc\td\ne\nfg"
-    assert boot_lines_only(f"[ 1.0] x {said('docker: y')}") == said("docker: y").split("\r\n")[1] + "\n"
+    assert (
+        boot_lines_only(f"[ 1.0] x {console_output('docker: y')}")
+        == console_output("docker: y").split("\r\n")[1] + "\n"
+    )
 
 
 @given(st.text())

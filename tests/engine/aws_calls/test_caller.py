@@ -20,11 +20,11 @@ class Script:
 
     def __init__(self, *answers: str | None) -> None:
         self.answers = list(answers)
-        self.made = 0
+        self.count = 0
 
     async def __call__(self) -> str:
-        answer = self.answers[min(self.made, len(self.answers) - 1)]
-        self.made += 1
+        answer = self.answers[min(self.count, len(self.answers) - 1)]
+        self.count += 1
         if answer is not None:
             raise CloudError(answer, "no", operation="CreateVpc", region="r")
         return "done"
@@ -49,10 +49,10 @@ class Desk:
 def run(part: Callable[[Desk], Awaitable[object]], desk: Desk | None = None) -> Desk:
     desk = desk or Desk()
 
-    async def whole() -> None:
+    async def run() -> None:
         await part(desk)
 
-    asyncio.run(whole())
+    asyncio.run(run())
     return desk
 
 
@@ -63,7 +63,7 @@ def test_what_passes_is_repeated_and_told(code: str) -> None:
     """Throttling, AWS's own trouble, reads that lag, things still going away: the same call again, each time said."""
     script = Script(code, code, None)
     desk = run(lambda desk: desk.calls.write("r", script))
-    assert script.made == 3
+    assert script.count == 3
     assert [event.code for event in desk.told if isinstance(event, events.Retrying)] == [code, code]
 
 
@@ -75,7 +75,7 @@ def test_what_does_not_pass_is_told_at_once(code: str) -> None:
     script = Script(code)
     with pytest.raises(CloudError):
         run(lambda desk: desk.calls.write("r", script))
-    assert script.made == 1
+    assert script.count == 1
 
 
 def test_the_deadline_ends_it() -> None:
@@ -92,10 +92,10 @@ def test_what_must_not_be_made_twice_is_not_repeated_when_its_answer_is_lost() -
     lost = Script("ConnectionClosedError", None)
     with pytest.raises(CloudError):
         run(lambda desk: desk.calls.write("r", lost, non_idempotent=True))
-    assert lost.made == 1
+    assert lost.count == 1
     throttled = Script("RequestLimitExceeded", None)
     run(lambda desk: desk.calls.write("r", throttled, non_idempotent=True))
-    assert throttled.made == 2
+    assert throttled.count == 2
 
 
 def test_teardown_does_not_wait_for_what_is_busy() -> None:
@@ -103,7 +103,7 @@ def test_teardown_does_not_wait_for_what_is_busy() -> None:
     busy = Script("DependencyViolation", None)
     with pytest.raises(CloudError):
         run(lambda desk: desk.calls.write("r", busy, retry_dependencies=False))
-    assert busy.made == 1
+    assert busy.count == 1
 
 
 def test_after_a_stop_nothing_is_begun_but_looking_goes_on() -> None:
@@ -114,7 +114,7 @@ def test_after_a_stop_nothing_is_begun_but_looking_goes_on() -> None:
         desk.calls.stop.set(by_user=True)
         with pytest.raises(Cancelled):
             await desk.calls.write("r", script)
-        assert script.made == 0
+        assert script.count == 0
         assert await desk.calls.read("r", script) == "done"
 
     run(part)

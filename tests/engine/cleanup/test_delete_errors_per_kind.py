@@ -205,9 +205,9 @@ def test_what_passes_is_waited_out(cloud: Aws, sandbox: Any, others: dict[str, s
             return None
         met.add(kind)
         if way == "in part":
-            rows, own, asked = PARTIAL[kind]
+            rows, own, parameter = PARTIAL[kind]
             refusal = {"Code": "InternalError", "Message": "not now"}
-            return {rows: [{own: one, "Error": refusal} for one in kwargs[asked]]}
+            return {rows: [{own: resource_id, "Error": refusal} for resource_id in kwargs[parameter]]}
         if way == "throttled":
             raise error(THROTTLED[SPEC_BY_KIND[kind].service], kind)
         raise error(BUSY[kind], kind, "Network interface 'eni-1' is currently in use.")
@@ -239,10 +239,10 @@ def test_what_is_refused_is_told_and_left(cloud: Aws, sandbox: Any, others: dict
         if outcome.problem is not None
     }
     # What launched the instances is left, and so are they; these hang on what is ours and left.
-    held = {ResourceKind.ADDRESS, ResourceKind.GATEWAY, ResourceKind.ROUTE_TABLE}
+    in_use = {ResourceKind.ADDRESS, ResourceKind.GATEWAY, ResourceKind.ROUTE_TABLE}
     for kind in {kind for kind in ResourceKind if not SPEC_BY_KIND[kind].is_global} - {ResourceKind.INSTANCE}:
-        assert faults.get(kind) is (Category.BUSY if kind in held else Category.PERMISSION), kind
-        assert kind in held or kind in kinds
+        assert faults.get(kind) is (Category.BUSY if kind in in_use else Category.PERMISSION), kind
+        assert kind in in_use or kind in kinds
     now = account_snapshot(sandbox.client, [REGION])
     assert now.keys() == full.keys()
     result = nuked(cloud, sandbox)

@@ -73,10 +73,10 @@ class RecordingCloud(InMemoryCloud):
 @pytest.fixture
 def cloud() -> RecordingCloud:
     """One cluster, as `create` makes it, with a role beside it."""
-    made = RecordingCloud()
+    recording_cloud = RecordingCloud()
 
     def add(kind: ResourceKind, name: str, region: str = REGION, **more: Any) -> None:
-        made.add(InMemoryResource(kind, name, region, dict(TAGS), **more))
+        recording_cloud.add(InMemoryResource(kind, name, region, dict(TAGS), **more))
 
     add(ResourceKind.VPC, "vpc")
     for letter in "ab":
@@ -92,7 +92,7 @@ def cloud() -> RecordingCloud:
     add(ResourceKind.PARAMETER, "token")
     add(ResourceKind.PROFILE, "profile", GLOBAL)
     add(ResourceKind.ROLE, "role", GLOBAL)
-    return made
+    return recording_cloud
 
 
 def nuked(
@@ -144,12 +144,12 @@ def test_a_whole_cluster(cloud: RecordingCloud) -> None:
     assert cloud.changes == [*LAUNCHERS, "0 delete lt", "43 delete token", *NETWORK, *ACCOUNT]
     assert statuses(result) == {}
     assert result.exit_code is ExitCode.DONE
-    found = [event.id for event in seen if isinstance(event, ResourceFound)]
-    gone = [event.id for event in seen if isinstance(event, Deleted)]
-    asked = [event.id for event in seen if isinstance(event, Deleting)]
-    assert len(found) == len(set(found)) == 18
-    assert sorted(gone) == sorted(found)
-    assert asked == [
+    listed_ids = [event.id for event in seen if isinstance(event, ResourceFound)]
+    deleted_ids = [event.id for event in seen if isinstance(event, Deleted)]
+    requested_ids = [event.id for event in seen if isinstance(event, Deleting)]
+    assert len(listed_ids) == len(set(listed_ids)) == 18
+    assert sorted(deleted_ids) == sorted(listed_ids)
+    assert requested_ids == [
         *("fleet", "sir-a", "sir-b", "lt", "token"),
         *("igw", "sg", "subnet-a", "subnet-b", "vpc", "profile", "role"),
     ]
@@ -157,7 +157,7 @@ def test_a_whole_cluster(cloud: RecordingCloud) -> None:
 
 def test_what_is_excluded_is_not_touched_nor_what_it_needs(cloud: RecordingCloud) -> None:
     result, seen = nuked(
-        cloud, DeletionOptions(excluded=lambda one: "not planned" if one.id == "subnet-a" else "")
+        cloud, DeletionOptions(excluded=lambda resource: "not planned" if resource.id == "subnet-a" else "")
     )
     assert not any("subnet-a" in change for change in cloud.changes)
     assert not any(isinstance(event, ResourceFound) and event.id == "subnet-a" for event in seen)
@@ -170,7 +170,9 @@ def test_what_is_excluded_is_not_touched_nor_what_it_needs(cloud: RecordingCloud
         "role": DeletionStatus.NOT_ATTEMPTED,
     }
     blocked = next(outcome for outcome in result.outcomes if outcome.resource.id == "vpc")
-    assert [(one.id, one.owner) for one in blocked.dependencies] == [("subnet-a", "ours: not planned")]
+    assert [(dependency.id, dependency.owner) for dependency in blocked.dependencies] == [
+        ("subnet-a", "managed: not planned")
+    ]
     assert result.exit_code is ExitCode.FAILED
 
 
@@ -190,7 +192,11 @@ def test_what_a_living_launcher_would_start_again_is_not_ended(cloud: RecordingC
     cloud.weather.denied.add((REGION, ResourceKind.FLEET))
     result, _ = nuked(cloud)
     assert not any("i-a" in change for change in cloud.changes)
-    problems = {one.resource.id: one.problem.code for one in result.outcomes if one.problem is not None}
+    problems = {
+        outcome.resource.id: outcome.problem.code
+        for outcome in result.outcomes
+        if outcome.problem is not None
+    }
     assert problems["fleet"] == "UnauthorizedOperation"
     assert problems["i-a"] == problems["i-b"] == "LauncherLives"
 
@@ -214,7 +220,11 @@ def test_rules_that_may_not_be_revoked_are_the_reason(cloud: RecordingCloud) -> 
 
     cloud.revoke_mutual_rules = revoke  # type: ignore[method-assign]  # what AWS answers
     result, _ = nuked(cloud)
-    problems = {one.resource.id: one.problem.operation for one in result.outcomes if one.problem is not None}
+    problems = {
+        outcome.resource.id: outcome.problem.operation
+        for outcome in result.outcomes
+        if outcome.problem is not None
+    }
     assert problems["sg"] == problems["sg-2"] == "RevokeSecurityGroupIngress"
 
 

@@ -31,44 +31,50 @@ class Breathless(EngineClock):
     breath_s = 0.0
 
 
-def cleaned(made: RandomAccount) -> DeletionResult:
+def cleaned(account: RandomAccount) -> DeletionResult:
     calls = AwsCalls(
-        cast("Cloud", made.toy),  # only the cleaning part of it is used
-        clock=Breathless(made.toy.clock),
+        cast("Cloud", account.toy),  # only the cleaning part of it is used
+        clock=Breathless(account.toy.clock),
         emit=lambda _: None,
         api_s=60,
         jitter=lambda: 0.5,
         run_id="run",
     )
-    terms = DeletionOptions(disable_protection=made.lift)
+    terms = DeletionOptions(disable_protection=account.lift)
     return asyncio.run(
-        nuke_resources(made.regions, True, calls=calls, search=ScanRequest(made.scope), options=terms)
+        nuke_resources(account.regions, True, calls=calls, search=ScanRequest(account.scope), options=terms)
     )
 
 
-def ours(made: RandomAccount) -> set[str]:
+def own_ids(account: RandomAccount) -> set[str]:
     """What may go: what carries the tag, and what its launchers launched; with what dies with it."""
-    things = made.toy.living()
-    tagged = {thing.id for thing in things.values() if made.scope.matches(thing.tags)}
+    things = account.toy.living()
+    tagged = {thing.id for thing in things.values() if account.scope.matches(thing.tags)}
     children = {child for thing in things.values() if thing.id in tagged for child in thing.children}
     attached = {thing.id for thing in things.values() if thing.dies_with in tagged | children}
-    return {one for one in tagged | children | attached if one in things and not things[one].kept}
+    return {
+        resource_id
+        for resource_id in tagged | children | attached
+        if resource_id in things and not things[resource_id].retained_because
+    }
 
 
 def snapshot(things: dict[str, InMemoryResource], but: set[str]) -> dict[str, InMemoryResource]:
     """Default groups go with their VPC, and lose the rules that would keep ours."""
-    return {key: one for key, one in things.items() if key not in but and one.dies_with not in but}
+    return {
+        key: resource for key, resource in things.items() if key not in but and resource.dies_with not in but
+    }
 
 
-def justified(made: RandomAccount, left: set[str], *, blind: bool) -> set[str]:
+def justified(account: RandomAccount, left: set[str], *, unreadable: bool) -> set[str]:
     """Which of what is left had to be left: refused, or held by what is not ours or is itself justified."""
-    things = made.toy.living()
-    fixed = {key for key in things if key not in left or things[key].kept}
+    things = account.toy.living()
+    fixed = {key for key in things if key not in left or things[key].retained_because}
     reasons = {
         key
         for key in left
-        if (things[key].protection and not made.lift)
-        or (things[key].region, things[key].kind) in made.toy.weather.denied
+        if (things[key].protection and not account.lift)
+        or (things[key].region, things[key].kind) in account.toy.weather.denied
         or not is_known_kind(things[key].kind)
     }
     while True:
@@ -81,49 +87,55 @@ def justified(made: RandomAccount, left: set[str], *, blind: bool) -> set[str]:
         if not more:
             break
         reasons |= more
-    if blind or any(things[key].region != GLOBAL for key in left):
+    if unreadable or any(things[key].region != GLOBAL for key in left):
         reasons |= {key for key in left if things[key].region == GLOBAL}
     return reasons
 
 
-def _keeps(other: InMemoryResource, one: InMemoryResource) -> bool:
+def _keeps(other: InMemoryResource, resource: InMemoryResource) -> bool:
     """`other`, which stays, keeps `one`."""
     return (
-        one.id in other.uses
-        or one.id in other.rules
-        or one.dies_with == other.id
-        or (one.kind == ResourceKind.GATEWAY and other.id in one.uses and other.kind == ResourceKind.VPC)
-        or (other.kind in LAUNCHERS and other.relaunches and one.id in other.children)
+        resource.id in other.uses
+        or resource.id in other.rules
+        or resource.dies_with == other.id
+        or (
+            resource.kind == ResourceKind.GATEWAY
+            and other.id in resource.uses
+            and other.kind == ResourceKind.VPC
+        )
+        or (other.kind in LAUNCHERS and other.relaunches and resource.id in other.children)
     )
 
 
 @settings(max_examples=300 if ALL else 100, deadline=None)
 @given(st.integers(0, 2**32))
 def test_whatever_the_account_looks_like(seed: int) -> None:
-    made = random_account(seed, InMemoryCloud(FakeClock()))
-    before = deepcopy(made.toy.living())
-    doomed = ours(made)
-    result = cleaned(made)
-    left = ours(made) | (doomed & made.toy.living().keys())
+    account = random_account(seed, InMemoryCloud(FakeClock()))
+    before = deepcopy(account.toy.living())
+    deletable = own_ids(account)
+    result = cleaned(account)
+    left = own_ids(account) | (deletable & account.toy.living().keys())
 
-    assert snapshot(made.toy.living(), doomed | left) == snapshot(before, doomed), (
+    assert snapshot(account.toy.living(), deletable | left) == snapshot(before, deletable), (
         "something of others changed"
     )
 
     unknown = {resource.id for resource in result.unsupported}
-    assert {resource.id for resource in result.remaining} | unknown == left - _attached(made, left)
+    assert {resource.id for resource in result.remaining} | unknown == left - _attached(account, left)
     assert (result.exit_code is ExitCode.DONE) == (not left)
-    unjustified = left - justified(made, left, blind=False)
+    unjustified = left - justified(account, left, unreadable=False)
     assert not unjustified, "it could have gone"
 
     fates = {outcome.resource.id: outcome for outcome in result.outcomes}
     for key in {resource.id for resource in result.remaining if resource.region != GLOBAL}:
-        told = fates[key]
-        assert told.status in {DeletionStatus.FAILED, DeletionStatus.BLOCKED}, (key, told.status)
-        assert told.problem is not None
+        status = fates[key]
+        assert status.status in {DeletionStatus.FAILED, DeletionStatus.BLOCKED}, (key, status.status)
+        assert status.problem is not None
 
 
-def _attached(made: RandomAccount, left: set[str]) -> set[str]:
+def _attached(account: RandomAccount, left: set[str]) -> set[str]:
     """What hangs untagged on something that is left: named by nobody, it goes when its owner goes."""
-    things = made.toy.living()
-    return {key for key in left if not made.scope.matches(things[key].tags) and things[key].dies_with in left}
+    things = account.toy.living()
+    return {
+        key for key in left if not account.scope.matches(things[key].tags) and things[key].dies_with in left
+    }

@@ -51,7 +51,12 @@ def births(cloud: Aws, sandbox: Any, moments: list[int], *, where: str = REGION)
 
 
 def nuked(
-    cloud: Aws, sandbox: Any, made: RandomSandboxAccount, *, lift: bool, regions: tuple[str, ...] = (REGION,)
+    cloud: Aws,
+    sandbox: Any,
+    account: RandomSandboxAccount,
+    *,
+    lift: bool,
+    regions: tuple[str, ...] = (REGION,),
 ) -> DeletionResult:
     calls = AwsCalls(
         cloud,
@@ -63,25 +68,27 @@ def nuked(
     )
     terms = DeletionOptions(disable_protection=lift)
     return asyncio.run(
-        nuke_resources(regions, True, calls=calls, search=ScanRequest(made.scope), options=terms)
+        nuke_resources(regions, True, calls=calls, search=ScanRequest(account.scope), options=terms)
     )
 
 
-def tagged(made: RandomSandboxAccount, shown: dict[str, str]) -> set[str]:
+def tagged(account: RandomSandboxAccount, shown: dict[str, str]) -> set[str]:
     """Keys of resources with our tag."""
-    found = set()
+    keys = set()
     for key, text in shown.items():
         row = json.loads(text)
-        rows = [one for one in (row if isinstance(row, list) else [row]) if isinstance(one, (dict, list))]
+        rows = [
+            entry for entry in (row if isinstance(row, list) else [row]) if isinstance(entry, (dict, list))
+        ]
         tags = {
             tag["Key"]: tag["Value"]
-            for one in rows
-            for tag in (one if isinstance(one, list) else (one.get("Tags") or one.get("TagSet") or ()))
+            for row in rows
+            for tag in (row if isinstance(row, list) else (row.get("Tags") or row.get("TagSet") or ()))
             if isinstance(tag, dict) and "Key" in tag and "Value" in tag
         }
-        if made.scope.matches(tags):
-            found.add(key)
-    return found
+        if account.scope.matches(tags):
+            keys.add(key)
+    return keys
 
 
 def why_left(result: DeletionResult) -> list[tuple[str, ...]]:
@@ -100,18 +107,22 @@ def why_left(result: DeletionResult) -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize("seed", sample(range(24), every=4))
 def test_whatever_the_account_looks_like(cloud: Aws, sandbox: Any, seed: int) -> None:
-    made = random_sandbox_account(seed, sandbox)
-    with births(cloud, sandbox, made.births):
-        result = nuked(cloud, sandbox, made, lift=made.lift)
+    account = random_sandbox_account(seed, sandbox)
+    with births(cloud, sandbox, account.births):
+        result = nuked(cloud, sandbox, account, lift=account.lift)
     clear(sandbox.settings)
     after = account_snapshot(sandbox.client, [REGION])
 
     left = {resource.id for resource in result.remaining}
-    changed = {key for key, row in made.full.items() if key not in made.ours and after.get(key) != row}
+    changed = {
+        key for key, row in account.full.items() if key not in account.own_keys and after.get(key) != row
+    }
     assert changed == set(), "something of others changed"
     assert (result.exit_code is ExitCode.DONE) == (not left), result.exit_code
-    still = tagged(made, after)
-    assert {key for key in still if not any(key.endswith(one) for one in left)} == set(), "untold"
+    still = tagged(account, after)
+    assert {key for key in still if not any(key.endswith(resource_id) for resource_id in left)} == set(), (
+        "untold"
+    )
     for outcome in result.outcomes:
         if outcome.resource.id in left and outcome.resource.region == REGION:
             assert outcome.problem is not None, outcome
@@ -121,24 +132,24 @@ def test_whatever_the_account_looks_like(cloud: Aws, sandbox: Any, seed: int) ->
         if result.exit_code is ExitCode.DONE:
             break
         for command in dict.fromkeys(
-            dependency.fix_command for one in result.outcomes for dependency in one.dependencies
+            dependency.fix_command for outcome in result.outcomes for dependency in outcome.dependencies
         ):
             with contextlib.suppress(aws_cli.Gone):
                 aws_cli.run(command, sandbox.client) if command else None
         sandbox.clock.advance(300)
-        result = nuked(cloud, sandbox, made, lift=True)
+        result = nuked(cloud, sandbox, account, lift=True)
     assert why_left(result) == []
     assert result.exit_code is ExitCode.DONE
-    assert tagged(made, account_snapshot(sandbox.client, [REGION])) == set()
+    assert tagged(account, account_snapshot(sandbox.client, [REGION])) == set()
 
 
 def test_what_is_born_where_nothing_was(cloud: Aws, sandbox: Any) -> None:
     """In a region that was clear when it was scanned, while another took its time: the last look is at all of them."""
     elsewhere = "us-west-1"
-    ours = ResourceFixture(sandbox.client, REGION, busy_account.OURS, "ours")
-    ours.network()
+    resource_fixture = ResourceFixture(sandbox.client, REGION, busy_account.OURS, "ours")
+    resource_fixture.network()
     sandbox.settings.terminate_s = 60.0
-    ours.attachments()
+    resource_fixture.attachments()
     with births(cloud, sandbox, [1, 2, 3], where=elsewhere):
         result = nuked(
             cloud, sandbox, RandomSandboxAccount(ACCOUNT, lift=False), lift=False, regions=(REGION, elsewhere)

@@ -51,16 +51,16 @@ class Account:
 NO_ARCHIVE = ArchiveSource(archive.digest)
 
 
-def findings(there: Any) -> dict[AccountCheck, Finding]:
+def findings(account: Any) -> dict[AccountCheck, Finding]:
     calls = AwsCalls(
-        cast("Cloud", there),
+        cast("Cloud", account),
         clock=EngineClock(FakeClock()),
         emit=lambda _event: None,
         api_s=60,
         jitter=lambda: 0.5,
         run_id="run",
     )
-    found = asyncio.run(
+    result = asyncio.run(
         account_findings(
             calls,
             None,
@@ -68,16 +68,20 @@ def findings(there: Any) -> dict[AccountCheck, Finding]:
             over_budget=over_budget,
         )
     )
-    return {finding.check: finding for finding in found}
+    return {finding.check: finding for finding in result}
 
 
 def test_what_never_answers_is_told_and_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """The look that hangs comes to its own end: what was asked beside it is told as it is."""
     monkeypatch.setattr(doctor_runner, "DEADLINE_S", 0.01)
-    found = findings(Account())
-    assert found[AccountCheck.CREDENTIALS].status is found[AccountCheck.SPOT_ROLE].status is CheckStatus.PASS
-    assert found[AccountCheck.CLOCK].status is CheckStatus.WARN
-    assert "no answer within" in found[AccountCheck.CLOCK].message
+    by_check = findings(Account())
+    assert (
+        by_check[AccountCheck.CREDENTIALS].status
+        is by_check[AccountCheck.SPOT_ROLE].status
+        is CheckStatus.PASS
+    )
+    assert by_check[AccountCheck.CLOCK].status is CheckStatus.WARN
+    assert "no answer within" in by_check[AccountCheck.CLOCK].message
 
 
 @pytest.mark.parametrize(
@@ -88,15 +92,15 @@ def test_what_never_answers_is_told_and_stops_no_other(monkeypatch: pytest.Monke
     ],
 )
 def test_a_refusal_or_a_mistake_is_told_and_stops_no_other(amiss: BaseException) -> None:
-    found = findings(Account(amiss))
-    assert found[AccountCheck.SPOT_ROLE].status is CheckStatus.PASS
-    assert found[AccountCheck.CLOCK].status is CheckStatus.WARN
-    assert found[AccountCheck.CLOCK].hint
+    by_check = findings(Account(amiss))
+    assert by_check[AccountCheck.SPOT_ROLE].status is CheckStatus.PASS
+    assert by_check[AccountCheck.CLOCK].status is CheckStatus.WARN
+    assert by_check[AccountCheck.CLOCK].hint
 
 
 def test_an_aws_that_cannot_be_reached_is_a_failure_and_no_question_of_permission() -> None:
     """No command will work, whoever asks; what was not asked is told as that."""
-    found = findings(Account(unreachable=True))
-    assert found[AccountCheck.CREDENTIALS].status is CheckStatus.FAIL
-    assert {finding.status for finding in found.values()} == {CheckStatus.FAIL, CheckStatus.WARN}
-    assert doctor_exit_code(list(found.values())) is ExitCode.FAILED
+    by_check = findings(Account(unreachable=True))
+    assert by_check[AccountCheck.CREDENTIALS].status is CheckStatus.FAIL
+    assert {finding.status for finding in by_check.values()} == {CheckStatus.FAIL, CheckStatus.WARN}
+    assert doctor_exit_code(list(by_check.values())) is ExitCode.FAILED

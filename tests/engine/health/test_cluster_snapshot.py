@@ -13,7 +13,7 @@ from bacalhau_spot.core.health.observation import ApiAvailability
 from bacalhau_spot.core.model import ClusterSpec, Naming, RegionSpec, Spread, State, Timeouts
 from bacalhau_spot.errors import ExitCode
 from support.fake_status_cloud import FakeOrchestrator, FakeStatusCloud, snapshot_of
-from support.health import MINUTE, NOW, member, node, said, spot
+from support.health import MINUTE, NOW, console_output, member, node, spot
 
 LABEL = "bacalhau-aws-spot"
 EAST = [node(number) for number in range(1, 4)]
@@ -30,20 +30,22 @@ def judged(
 
 
 def kinds(status: ClusterStatus) -> dict[str, Diagnosis]:
-    return {one.id: one.diagnosis.diagnosis for one in status.nodes}
+    return {node.id: node.diagnosis.diagnosis for node in status.nodes}
 
 
 def test_three_calls_a_region_and_none_a_healthy_node() -> None:
     """One where there is nothing, and a console only of what has not joined."""
     cloud = FakeStatusCloud(*EAST, *WEST)
-    cloud.consoles[WEST[1].id] = said("docker")
+    cloud.consoles[WEST[1].id] = console_output("docker")
     known = FakeOrchestrator(*(member(instance) for instance in (*EAST, WEST[0])))
     snapshot = snapshot_of(cloud, known, regions=["us-east-1", "us-west-2", "eu-west-1"])
     status = judged(snapshot)
     assert kinds(status)[WEST[1].id] is Diagnosis.BOOTING
-    assert [kind for one, kind in kinds(status).items() if one != WEST[1].id] == [Diagnosis.JOINED] * 4
+    assert [kind for instance_id, kind in kinds(status).items() if instance_id != WEST[1].id] == [
+        Diagnosis.JOINED
+    ] * 4
     three = ("DescribeInstances", "DescribeInstanceStatus", "DescribeSpotInstanceRequests")
-    assert cloud.asked == {
+    assert cloud.requests == {
         **{(region, verb): 1 for region in ("us-east-1", "us-west-2") for verb in three},
         ("eu-west-1", "DescribeInstances"): 1,
         ("us-west-2", "GetConsoleOutput"): 1,
@@ -79,7 +81,7 @@ def test_the_six_fates() -> None:
     taken = replace(EAST[0], state=State.TERMINATED, termination_reason="Server.SpotInstanceTermination")
     cloud = FakeStatusCloud(taken, *EAST[1:], *WEST)
     cloud.spots = [spot(taken, "instance-terminated-no-capacity"), spot(WEST[0], "marked-for-termination")]
-    cloud.consoles[EAST[1].id] = said("packages", "waiting: nats: Authorization Violation")
+    cloud.consoles[EAST[1].id] = console_output("packages", "waiting: nats: Authorization Violation")
     ghost = member(node(9), connected=False)
     theirs = member(node(10), labels={"provider": "aws", "cluster": "theirs", "instance-id": node(10).id})
     known = FakeOrchestrator(
@@ -95,7 +97,7 @@ def test_the_six_fates() -> None:
         ghost.instance_id: Diagnosis.ORPHAN,
     }
     assert status.missing == 1 and status.exit_code is ExitCode.FAILED
-    assert [one.id for one in status.stale_nodes] == [ghost.instance_id]
+    assert [node.id for node in status.stale_nodes] == [ghost.instance_id]
 
 
 def test_without_an_api_the_consoles_are_read() -> None:
@@ -103,18 +105,18 @@ def test_without_an_api_the_consoles_are_read() -> None:
     nodes = [*EAST, *WEST[:1], node(5, region="us-west-2", age=900 * MINUTE)]
     cloud = FakeStatusCloud(*nodes)
     cloud.consoles = {
-        instance.id: said("joined: connected for 11 s, engines docker") for instance in nodes[:4]
+        instance.id: console_output("joined: connected for 11 s, engines docker") for instance in nodes[:4]
     }
     status = judged(snapshot_of(cloud))
     assert set(kinds(status).values()) == {Diagnosis.CONSOLE_JOINED, Diagnosis.UNKNOWN}
     assert status.exit_code is ExitCode.DONE
-    assert sum(count for (_, verb), count in cloud.asked.items() if verb == "GetConsoleOutput") == 5
+    assert sum(count for (_, verb), count in cloud.requests.items() if verb == "GetConsoleOutput") == 5
 
 
 def test_an_orchestrator_that_does_not_answer() -> None:
     """Everything else is shown, and the exit code says that not everything could be seen."""
     cloud = FakeStatusCloud(*EAST, *WEST)
-    cloud.consoles = {instance.id: said("joined") for instance in (*EAST, *WEST)}
+    cloud.consoles = {instance.id: console_output("joined") for instance in (*EAST, *WEST)}
     status = judged(snapshot_of(cloud, FakeOrchestrator(refusal="OrchestratorUnreachable")))
     assert status.snapshot.api is ApiAvailability.UNAVAILABLE and status.snapshot.api_failure is not None
     assert (status.matches_spec, status.exit_code) == (True, ExitCode.INCOMPLETE)

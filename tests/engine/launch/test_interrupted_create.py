@@ -128,9 +128,9 @@ def test_killed_at_every_change(cloud: Aws, sandbox: Any, at: int, answered: boo
     assert [kind for _, kind in new].count("instance") == 4, (
         "killed and repeated, still not one node too many"
     )
-    gone = asyncio.run(destroyed(calls_of(cloud, sandbox)))
-    assert gone.exit_code is ExitCode.DONE, [
-        o for o in gone.outcomes if o.status not in {"deleted", "already gone"}
+    deletion = asyncio.run(destroyed(calls_of(cloud, sandbox)))
+    assert deletion.exit_code is ExitCode.DONE, [
+        o for o in deletion.outcomes if o.status not in {"deleted", "already gone"}
     ]
     assert sandbox.leftovers() == before
 
@@ -160,9 +160,9 @@ def test_killed_and_destroyed_while_reads_lag(cloud: Aws, sandbox: Any, at: int,
     before = sandbox.leftovers()
     sandbox.world.settings.read_lag_s = lag_s
     die(cloud, sandbox, at=at, answered=True)
-    gone = asyncio.run(destroyed(calls_of(cloud, sandbox)))
-    assert gone.exit_code is ExitCode.DONE, [
-        o for o in gone.outcomes if o.status not in {"deleted", "already gone"}
+    deletion = asyncio.run(destroyed(calls_of(cloud, sandbox)))
+    assert deletion.exit_code is ExitCode.DONE, [
+        o for o in deletion.outcomes if o.status not in {"deleted", "already gone"}
     ]
     assert sandbox.leftovers() == before
 
@@ -176,10 +176,10 @@ def test_killed_and_nuked_while_reads_lag(cloud: Aws, sandbox: Any, at: int, lag
     die(cloud, sandbox, at=at, answered=True)
     calls = calls_of(cloud, sandbox)
     regions = [region.name for region in SPEC.regions]
-    gone = asyncio.run(
+    deletion = asyncio.run(
         nuke_resources(regions, True, calls=calls, search=ScanRequest(account_scope(SPEC.naming)))
     )
-    assert gone.exit_code is ExitCode.DONE
+    assert deletion.exit_code is ExitCode.DONE
     assert sandbox.leftovers() == before
 
 
@@ -190,9 +190,9 @@ def test_a_destroy_that_is_killed_is_finished_by_the_next(cloud: Aws, sandbox: A
     asyncio.run(created(calls_of(cloud, sandbox)))
     with fragile(cloud, at=at, answered=True), contextlib.suppress(Killed):
         asyncio.run(destroyed(calls_of(cloud, sandbox)))
-    gone = asyncio.run(destroyed(calls_of(cloud, sandbox)))
-    assert gone.exit_code is ExitCode.DONE, [
-        o for o in gone.outcomes if o.status not in {"deleted", "already gone"}
+    deletion = asyncio.run(destroyed(calls_of(cloud, sandbox)))
+    assert deletion.exit_code is ExitCode.DONE, [
+        o for o in deletion.outcomes if o.status not in {"deleted", "already gone"}
     ]
     assert sandbox.leftovers() == before
 
@@ -221,7 +221,7 @@ def test_two_creates_at_once_make_one_cluster(cloud: Aws, sandbox: Any) -> None:
 
     before = sandbox.leftovers()
     results = asyncio.run(both())
-    made = [line.split()[1] for line in sandbox.leftovers() if line not in before]
-    assert made.count("vpc") == 2
-    assert made.count("instance") == 4
+    resource_ids = [line.split()[1] for line in sandbox.leftovers() if line not in before]
+    assert resource_ids.count("vpc") == 2
+    assert resource_ids.count("instance") == 4
     assert all(result.exit_code is ExitCode.DONE for result in results)

@@ -25,7 +25,7 @@ class Fake:
     listed: tuple[OrchestratorNode, ...] | None = ()
     stop: CancelSignal = field(default_factory=CancelSignal)
     stop_after: int | None = None
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     address: str = "http://o:1234"
 
     async def nodes(self) -> tuple[OrchestratorNode, ...]:
@@ -34,9 +34,9 @@ class Fake:
         return self.listed
 
     async def remove(self, node_id: str) -> None:
-        self.asked.append(node_id)
+        self.requests.append(node_id)
         await asyncio.sleep(0)
-        if self.stop_after is not None and len(self.asked) >= self.stop_after:
+        if self.stop_after is not None and len(self.requests) >= self.stop_after:
             self.stop.set(by_user=True)
         if node_id in self.refused:
             raise OrchestratorError(self.code, "no", address=self.address)
@@ -48,41 +48,41 @@ class Fake:
         return asyncio.run(remove_nodes(self, NAMES, stop=self.stop))
 
 
-def whole(done: PruneResult) -> list[str]:
-    return sorted((*done.removed, *done.remaining))
+def all_names(result: PruneResult) -> list[str]:
+    return sorted((*result.removed, *result.remaining))
 
 
 def test_each_is_asked_for_once() -> None:
     fake = Fake()
-    done = fake.forget()
-    assert done.removed == tuple(NAMES) and not done.remaining
-    assert sorted(fake.asked) == NAMES
+    result = fake.forget()
+    assert result.removed == tuple(NAMES) and not result.remaining
+    assert sorted(fake.requests) == NAMES
 
 
 def test_trouble_with_one_node_is_not_trouble_with_the_others() -> None:
-    done = Fake(refused={"n-03", "n-20"}).forget()
-    assert [name for name, _ in done.failed] == ["n-03", "n-20"]
-    assert len(done.removed) == 28 and done.not_removed == ()
+    result = Fake(refused={"n-03", "n-20"}).forget()
+    assert [name for name, _ in result.failed] == ["n-03", "n-20"]
+    assert len(result.removed) == 28 and result.not_removed == ()
 
 
 def test_a_key_that_may_not_is_not_tried_thirty_times() -> None:
     """Nor is an orchestrator that does not answer."""
     for code in ("OrchestratorForbidden", "OrchestratorUnreachable"):
         fake = Fake(refused=set(NAMES), code=code)
-        done = fake.forget()
-        assert 0 < len(fake.asked) <= 8
-        assert len(done.failed) == len(fake.asked)
-        assert whole(done) == NAMES
-        assert {failure.code for failure in done.problems} == {code}
+        result = fake.forget()
+        assert 0 < len(fake.requests) <= 8
+        assert len(result.failed) == len(fake.requests)
+        assert all_names(result) == NAMES
+        assert {failure.code for failure in result.problems} == {code}
 
 
 def test_after_ctrl_c_nothing_new_is_asked_and_what_was_done_is_told() -> None:
     fake = Fake(stop_after=10)
-    done = fake.forget()
-    assert done.interrupted
-    assert 10 <= len(fake.asked) < 20
-    assert sorted(fake.asked) == list(done.removed)
-    assert whole(done) == NAMES
+    result = fake.forget()
+    assert result.interrupted
+    assert 10 <= len(fake.requests) < 20
+    assert sorted(fake.requests) == list(result.removed)
+    assert all_names(result) == NAMES
 
 
 # What AWS is not asked through: no node is in doubt.
@@ -95,12 +95,12 @@ def test_after_a_teardown_only_the_nodes_of_what_ended_are_forgotten() -> None:
         return OrchestratorNode(name, connected=True, membership=Membership.APPROVED, labels=labels)
 
     fake = Fake(listed=(member("a", "i-1"), member("b", "i-2"), member("c", "i-1", "gcp"), member("d", "")))
-    done = asyncio.run(remove_stale(SILENT, fake, {"i-1", "i-3"}, cluster="one", regions=()))
-    assert (done.removed, fake.asked) == (("a",), ["a"])
+    result = asyncio.run(remove_stale(SILENT, fake, {"i-1", "i-3"}, cluster="one", regions=()))
+    assert (result.removed, fake.requests) == (("a",), ["a"])
 
 
 def test_a_list_that_does_not_come_is_told_and_not_raised() -> None:
     fake = Fake(listed=None)
-    done = asyncio.run(remove_stale(SILENT, fake, {"i-1"}, cluster="one", regions=()))
-    assert done.problem is not None and done.problem.code == "OrchestratorTimeout"
-    assert fake.asked == []
+    result = asyncio.run(remove_stale(SILENT, fake, {"i-1"}, cluster="one", regions=()))
+    assert result.problem is not None and result.problem.code == "OrchestratorTimeout"
+    assert fake.requests == []

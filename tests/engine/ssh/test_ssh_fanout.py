@@ -20,7 +20,7 @@ def ran(*scripts: str, at_once: int = 4, timeout_s: float = 20) -> tuple[Command
     return asyncio.run(ssh_fanout.run_all(jobs, environ=PATH, at_once=at_once, timeout_s=timeout_s))
 
 
-def gone(pid: int) -> bool:
+def ended(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -47,7 +47,7 @@ def test_one_that_is_too_slow_is_ended(tmp_path: Path) -> None:
     slow, quick = ran(f"echo $$ > {tmp_path}/pid; echo begun; exec sleep 60", "echo quick", timeout_s=1)
     assert (slow.code, slow.stdout) == (None, "begun\n")
     assert quick.code == 0
-    assert gone(int((tmp_path / "pid").read_text()))
+    assert ended(int((tmp_path / "pid").read_text()))
 
 
 def test_an_end_without_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +74,7 @@ def test_cancelling_ends_what_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     hold = f"echo $$ > {tmp_path}/$$; while :; do sleep 0.05; done"
 
-    async def whole() -> None:
+    async def run() -> None:
         scripts = [hold, *[f"trap '' TERM; {hold}"] * 2]
         jobs = [(node(number), ("sh", "-c", script)) for number, script in enumerate(scripts)]
         task = asyncio.ensure_future(ssh_fanout.run_all(jobs, environ=PATH, at_once=3, timeout_s=60))
@@ -84,5 +84,5 @@ def test_cancelling_ends_what_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    asyncio.run(whole())
-    assert all(gone(pid) for pid in begun())
+    asyncio.run(run())
+    assert all(ended(pid) for pid in begun())

@@ -39,12 +39,12 @@ class AddressFile:
             if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would block
                 return None
             with path.open() as file:
-                said = json.loads(file.read(_MAX_BYTES))
-            found = cls(int(said["pid"]), str(said["url"]), str(said["version"]))
+                content = json.loads(file.read(_MAX_BYTES))
+            endpoint = cls(int(content["pid"]), str(content["url"]), str(content["version"]))
         except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
         # Clients send credentials to this URL, so only a loopback address is accepted
-        return found if found.url.startswith("http://127.0.0.1:") else None
+        return endpoint if endpoint.url.startswith("http://127.0.0.1:") else None
 
     def write(self, state_dir: Path) -> None:
         """Atomically, and readable by this user only."""

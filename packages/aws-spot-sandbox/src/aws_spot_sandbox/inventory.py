@@ -25,7 +25,7 @@ class Kind:
     list_name: str
     id_name: str
     state_path: str = ""
-    gone: tuple[str, ...] = ()
+    deleted_states: tuple[str, ...] = ()
 
 
 KINDS = (
@@ -77,12 +77,12 @@ def everything(ec2: Handler, regions: Iterable[str]) -> Iterator[Thing]:
         default_vpcs: set[str] = set()
         for kind in KINDS:
             for row in _rows(ec2, region, kind):
-                found = row.findtext(kind.id_name) or ""
+                resource_id = row.findtext(kind.id_name) or ""
                 state = row.findtext(kind.state_path) or "" if kind.state_path else ""
                 if kind.name == "vpc" and row.findtext("isDefault") == "true":
-                    default_vpcs.add(found)
-                if state not in kind.gone or not state:
-                    yield Thing(region, kind.name, found, _came_with(kind, row, default_vpcs), state)
+                    default_vpcs.add(resource_id)
+                if state not in kind.deleted_states or not state:
+                    yield Thing(region, kind.name, resource_id, _came_with(kind, row, default_vpcs), state)
 
 
 def _came_with(kind: Kind, row: ET.Element, vpcs: set[str]) -> bool:
@@ -108,8 +108,8 @@ def _rows(ec2: Handler, region: str, kind: Kind) -> Iterator[ET.Element]:
         root = ET.fromstring(ec2(Call("ec2", region, kind.action, params)).body)  # noqa: S314 - our own answer
         for element in root.iter():
             element.tag = element.tag.rpartition("}")[2]
-        for found in root.iter(kind.list_name):
-            yield from found.findall("item")
+        for rows in root.iter(kind.list_name):
+            yield from rows.findall("item")
         token = root.findtext("nextToken") or ""
         if not token:
             return

@@ -115,8 +115,8 @@ def _quick_method_names() -> None:
 
 def _gap(call: Call, detail: str = "") -> AwsError:
     """Status 501, because clients retry 500."""
-    asked = call.name if call.action else f"{call.service} {call.http.method} {call.http.path}"
-    return AwsError("NotImplemented", f"the sandbox does not implement {asked}{detail}", status=501)
+    operation = call.name if call.action else f"{call.service} {call.http.method} {call.http.path}"
+    return AwsError("NotImplemented", f"the sandbox does not implement {operation}{detail}", status=501)
 
 
 def _environ(call: Call) -> dict[str, Any]:

@@ -33,7 +33,7 @@ _LOG_TAIL_LINES = 12
 _RESTART = "stop it, then run the same command again"
 
 # Settings for new users: quick, but slow enough to watch
-PLEASANT = {
+PROCESS_SETTINGS = {
     "latency_s": 0.03,
     "pending_s": 1.5,
     "terminate_s": 1.5,
@@ -54,15 +54,15 @@ class Endpoint:
 
 
 def ensure_running(*, state_dir: Path, idle_s: float = 3600.0, **settings: Any) -> Endpoint:
-    """The running sandbox, or a new one with PLEASANT settings changed by `settings`. Raises SandboxError."""
+    """The running sandbox, or a new one with PROCESS_SETTINGS changed by `settings`. Raises SandboxError."""
     running = _running(state_dir)
     if running is None:
         with _lock(state_dir):  # concurrent commands share one sandbox
-            running = _running(state_dir) or _start(state_dir, idle_s, {**PLEASANT, **settings})
-    said = _ask(running, "GET", "endpoint")
+            running = _running(state_dir) or _start(state_dir, idle_s, {**PROCESS_SETTINGS, **settings})
+    reply = _ask(running, "GET", "endpoint")
     return Endpoint(
         running.url,
-        plugged_in={name: value for name, value in said.items() if name != "url"},
+        plugged_in={name: value for name, value in reply.items() if name != "url"},
     )
 
 
@@ -73,19 +73,19 @@ def memory_dir(state_dir: Path) -> Path:
 
 def status(*, state_dir: Path) -> dict[str, Any] | None:
     """The sandbox's status; None if it is not running."""
-    running = _found(state_dir)
+    running = _saved_address(state_dir)
     return None if running is None else dict(_ask(running, "GET", "status"))
 
 
 def stop(*, state_dir: Path) -> bool:
     """Stop the sandbox and discard its state. False if it was not running."""
-    running = _found(state_dir)
+    running = _saved_address(state_dir)
     if running is None:
         return False
     _ask(running, "POST", "stop")
-    if not _gone(running, state_dir):
+    if not _has_stopped(running, state_dir):
         os.kill(running.pid, signal.SIGTERM)  # the ping returned this pid
-        if not _gone(running, state_dir):
+        if not _has_stopped(running, state_dir):
             raise SandboxError(
                 f"the sandbox does not stop (process {running.pid})", hint=f"kill {running.pid}"
             )
@@ -99,8 +99,8 @@ def change(assignments: Sequence[str], *, state_dir: Path) -> dict[str, Any]:
 
 def interrupt(instance_id: str, *, notice_s: float, state_dir: Path, reason: str = "capacity") -> str:
     """Interrupt a spot instance, and return its region. Raises SandboxError."""
-    asked = {"instance_id": instance_id, "notice_s": notice_s, "reason": reason}
-    return str(_ask(_needed(state_dir), "POST", "interrupt", asked)["region"])
+    request = {"instance_id": instance_id, "notice_s": notice_s, "reason": reason}
+    return str(_ask(_needed(state_dir), "POST", "interrupt", request)["region"])
 
 
 def reset(*, state_dir: Path) -> None:
@@ -114,20 +114,20 @@ def leftovers(*, state_dir: Path) -> list[str]:
     return list(_ask(_needed(state_dir), "GET", "leftovers"))
 
 
-def _found(state_dir: Path) -> AddressFile | None:
+def _saved_address(state_dir: Path) -> AddressFile | None:
     """The sandbox in the file, if it answers with the same pid."""
     file = AddressFile.read(state_dir)
     if file is None:
         return None
     try:
-        said = admin_client.ask(file.url, "GET", "ping")
+        reply = admin_client.ask(file.url, "GET", "ping")
     except (admin_client.Unreachable, admin_client.Refused):
         return None  # stale: it was killed, or another process uses the port after a restart
-    return file if isinstance(said, dict) and said.get("pid") == file.pid else None
+    return file if isinstance(reply, dict) and reply.get("pid") == file.pid else None
 
 
 def _running(state_dir: Path) -> AddressFile | None:
-    file = _found(state_dir)
+    file = _saved_address(state_dir)
     if file is not None and file.version != __version__:
         raise SandboxError(
             f"the sandbox that runs is of version {file.version}, this is {__version__}",
@@ -138,7 +138,7 @@ def _running(state_dir: Path) -> AddressFile | None:
 
 
 def _needed(state_dir: Path) -> AddressFile:
-    running = _found(state_dir)
+    running = _saved_address(state_dir)
     if running is None:
         raise SandboxError(
             "no sandbox is running",
@@ -207,7 +207,7 @@ def _start(state_dir: Path, idle_s: float, settings: dict[str, Any]) -> AddressF
         )
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline and started.poll() is None:
-        file = _found(state_dir)
+        file = _saved_address(state_dir)
         if file is not None and file.pid == started.pid:
             return file
         time.sleep(_POLL_S)
@@ -220,15 +220,17 @@ def _start(state_dir: Path, idle_s: float, settings: dict[str, Any]) -> AddressF
 
 def _environment() -> dict[str, str]:
     """The environment without variables that direct moto to the user's AWS account, and with this package's path."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))
+    }
     here = str(Path(__file__).resolve().parents[1])
-    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, (here, kept.get("PYTHONPATH"))))}
+    return {**environment, "PYTHONPATH": os.pathsep.join(filter(None, (here, environment.get("PYTHONPATH"))))}
 
 
-def _gone(running: AddressFile, state_dir: Path) -> bool:
+def _has_stopped(running: AddressFile, state_dir: Path) -> bool:
     deadline = time.monotonic() + _STOP_S
     while time.monotonic() < deadline:
-        file = _found(state_dir)
+        file = _saved_address(state_dir)
         if file is None or file.pid != running.pid:
             return True
         time.sleep(_POLL_S)

@@ -100,4 +100,4 @@ def _members(body: bytes) -> dict[str, str]:
         return {}
     if not isinstance(members, dict):  # as above
         return {}
-    return {name: one if isinstance(one, str) else json.dumps(one) for name, one in members.items()}
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in members.items()}

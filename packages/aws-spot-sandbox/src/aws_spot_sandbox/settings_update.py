@@ -103,10 +103,10 @@ def _fits(value: object, kind: Any) -> bool:
         return True
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin is types.UnionType:
-        return any(_fits(value, one) for one in inner)
+        return any(_fits(value, option) for option in inner)
     if origin is dict:
         return isinstance(value, dict) and all(
-            _fits(name, inner[0]) and _fits(one, inner[1]) for name, one in value.items()
+            _fits(name, inner[0]) and _fits(inner_value, inner[1]) for name, inner_value in value.items()
         )
     if origin is list:
         return isinstance(value, list) and all(_fits(unknown, inner[0]) for unknown in value)
@@ -129,7 +129,7 @@ def _spell(kind: Any) -> str:
         return words[kind]
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin is types.UnionType:
-        return " or ".join(_spell(one) for one in inner)
+        return " or ".join(_spell(option) for option in inner)
     if origin is list:
         return f"a list, each entry {_spell(inner[0])}"
     if origin is dict:

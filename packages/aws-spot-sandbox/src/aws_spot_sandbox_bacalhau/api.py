@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from aws_spot_sandbox.ec2_api import Ec2
     from aws_spot_sandbox.state import World
-    from aws_spot_sandbox_bacalhau.node_registry import Entry, Roster
+    from aws_spot_sandbox_bacalhau.node_registry import Entry, NodeRegistry
 
 SERVICE = "orchestrator"
 _JSON = "application/json; charset=UTF-8"
@@ -54,10 +54,10 @@ class Refusal(Exception):  # noqa: N818 - reads better without a suffix
 class Orchestrator:
     """A Handler. `path` in its calls begins after /api/v1; the action is the name in the switch `faults`."""
 
-    def __init__(self, world: World, ec2: Ec2, roster: Roster) -> None:
+    def __init__(self, world: World, ec2: Ec2, registry: NodeRegistry) -> None:
         self._world = world
         self._ec2 = ec2
-        self._roster = roster
+        self._registry = registry
 
     def __call__(self, call: Call) -> Reply:
         try:
@@ -71,14 +71,14 @@ class Orchestrator:
         plain: Mapping[tuple[str, str], Callable[[Query], Any]] = {
             ("GET", "/agent/alive"): lambda _: {"Status": "OK"},
             ("GET", "/agent/version"): lambda _: serializers.build(serializers.VERSION),
-            ("GET", "/agent/node"): lambda _: serializers.orchestrator(self._roster.began)["Info"],
+            ("GET", "/agent/node"): lambda _: serializers.orchestrator(self._registry.began)["Info"],
             ("GET", "/orchestrator/nodes"): self._list,
         }
         if (method, path) in plain:
             return plain[method, path](parse_qs(call.http.query, keep_blank_values=True))
         match = _NODE.fullmatch(path)
         if match and method == "GET":
-            return {"Node": self._one(unquote(match[1]))}
+            return {"Node": self._find_node(unquote(match[1]))}
         if match and method == "PUT":
             return self._put(unquote(match[1]), call.body)
         known = match or path in {known for _, known in plain}
@@ -121,9 +121,9 @@ class Orchestrator:
         """All nodes including the orchestrator itself, by id."""
         self._ec2.settle()
         now, settings = self._world.now(), self._world.settings_of(NodeSettings)
-        with self._roster.lock:
-            rows = [serializers.state(entry, settings, now) for entry in self._roster.entries.values()]
-        return sorted([*rows, serializers.orchestrator(self._roster.began)], key=_id)
+        with self._registry.lock:
+            rows = [serializers.state(entry, settings, now) for entry in self._registry.entries.values()]
+        return sorted([*rows, serializers.orchestrator(self._registry.began)], key=_id)
 
     def _list(self, query: Query) -> dict[str, Any]:
         rows = self._rows()
@@ -139,7 +139,7 @@ class Orchestrator:
         limit = _limit(query.get("limit", ["0"])[0])
         return {"NextToken": "", "Nodes": rows[:limit] if limit else rows}
 
-    def _one(self, prefix: str) -> dict[str, Any]:
+    def _find_node(self, prefix: str) -> dict[str, Any]:
         rows = [row for row in self._rows() if _id(row).startswith(prefix)]
         if not rows:
             raise Refusal(HTTPStatus.NOT_FOUND, "NotFound", f"node not found: {prefix}", "NodesManager")
@@ -157,8 +157,8 @@ class Orchestrator:
 
     def _put(self, prefix: str, body: bytes) -> dict[str, Any]:
         try:
-            asked = json.loads(body or b"{}")
-            action = str(asked.get("Action", ""))
+            request = json.loads(body or b"{}")
+            action = str(request.get("Action", ""))
         except (ValueError, AttributeError) as wrong:
             raise Refusal(
                 HTTPStatus.BAD_REQUEST, "InternalError", f"Syntax error: {wrong}", "APIServer"
@@ -167,9 +167,9 @@ class Orchestrator:
             raise Refusal(
                 HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", "Internal server error", "Unknown"
             )
-        name = _id(self._one(prefix))
-        with self._roster.lock:
-            entry = self._roster.entries.get(name)
+        name = _id(self._find_node(prefix))
+        with self._registry.lock:
+            entry = self._registry.entries.get(name)
             if entry is not None:  # the orchestrator's own node cannot be changed
                 self._change(entry, action, prefix)
         return {"Success": True}
@@ -184,9 +184,9 @@ class Orchestrator:
                 "NodesManager",
             )
         change = {
-            "approve": self._roster.approve,
-            "reject": self._roster.reject,
-            "delete": self._roster.remove,
+            "approve": self._registry.approve,
+            "reject": self._registry.reject,
+            "delete": self._registry.remove,
         }
         change[action](entry)
 
@@ -242,7 +242,7 @@ def _limit(text: str) -> int:
 
 def _selector(text: str) -> list[tuple[str, Callable[[str | None], bool]]]:
     """A Kubernetes label selector: `a=b`, `a!=b`, `a in (b,c)`, `a notin (b)`, `a`, `!a`."""
-    found: list[tuple[str, Callable[[str | None], bool]]] = []
+    tests: list[tuple[str, Callable[[str | None], bool]]] = []
     at = 0
     while at < len(text.rstrip()):
         match = _SELECTOR.match(text, at)
@@ -251,8 +251,8 @@ def _selector(text: str) -> list[tuple[str, Callable[[str | None], bool]]]:
                 HTTPStatus.BAD_REQUEST, "InternalError", f"unable to parse requirement: {text}", "APIServer"
             )
         at = match.end()
-        found.append(_requirement(match))
-    return found
+        tests.append(_requirement(match))
+    return tests
 
 
 def _requirement(match: re.Match[str]) -> tuple[str, Callable[[str | None], bool]]:
@@ -260,7 +260,7 @@ def _requirement(match: re.Match[str]) -> tuple[str, Callable[[str | None], bool
         absent = bool(match["no"])
         return match["has"], lambda value: (value is None) == absent
     key = match["key"] or match["in_key"]
-    wanted = {match["one"]} if match["key"] else {one.strip() for one in match["many"].split(",")}
+    wanted = {match["one"]} if match["key"] else {part.strip() for part in match["many"].split(",")}
     negative = (match["op"] or match["in_op"]) in {"!=", "notin"}
     return key, lambda value: (value in wanted) != negative
 

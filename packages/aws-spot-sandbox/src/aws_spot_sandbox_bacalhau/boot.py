@@ -40,7 +40,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Fate:
+class Timeline:
     """The course of an instance unless something else happens. `joins_at` None: it never joins the orchestrator."""
 
     lines: tuple[Line, ...] = ()
@@ -48,14 +48,14 @@ class Fate:
     leaves_at: float | None = None  # disconnects, because of EC2's interruption notice
 
 
-def told(machine: Machine) -> Given | None:
+def node_configuration(machine: Machine) -> Given | None:
     """The node's configuration in its user data, if any."""
     return user_data_parser.read(str(machine.moto.user_data)) if machine.moto.user_data else None
 
 
 def fetch_token(region: Region, machine: Machine) -> None:
     """With `secrets: ssm` a node reads its token during boot, until it succeeds. Later changes have no effect."""
-    about = told(machine)
+    about = node_configuration(machine)
     if about is not None and about.parameter and machine.token is None and machine.profile:
         machine.token = region.parameter(region.name, about.parameter)
 
@@ -64,18 +64,18 @@ def name(machine: Machine, about: Given) -> str:
     return f"{about.prefix}{machine.id}"
 
 
-def fate(region: Region, machine: Machine) -> Fate:
+def timeline(region: Region, machine: Machine) -> Timeline:
     """With the current switches."""
-    about = told(machine)
+    about = node_configuration(machine)
     if about is None or machine.started_at is None:
-        return Fate()
+        return Timeline()
     fetch_token(region, machine)
     joins_at = _joins_at(region, machine, about)
     leaves_at = _leaves_at(region, machine)
     if leaves_at is not None and joins_at is not None and leaves_at <= joins_at:
         joins_at = None
     lines = [*_boot(region, machine, about, leaves_at), *_watch(region, machine, leaves_at)]
-    return Fate(tuple(sorted(lines, key=lambda line: line.at)), joins_at, leaves_at)
+    return Timeline(tuple(sorted(lines, key=lambda line: line.at)), joins_at, leaves_at)
 
 
 def _obstacle(region: Region, machine: Machine, about: Given) -> str:
@@ -117,7 +117,7 @@ def executions(region: Region, machine: Machine) -> int:
 
 
 def engines(region: Region, machine: Machine) -> list[str]:
-    bare = selectors.meant(
+    bare = selectors.selects(
         region.world.settings_of(NodeSettings).without_docker, selectors.names(region, machine)
     )
     return ["wasm"] if bare else ["docker", "wasm"]
@@ -125,7 +125,7 @@ def engines(region: Region, machine: Machine) -> list[str]:
 
 def _boot(region: Region, machine: Machine, about: Given, leaves_at: float | None) -> Iterator[Line]:
     """All phases up to the one at which the boot stops, and the error of its program."""
-    began, whole = machine.started_at or 0.0, region.world.settings.boot_s
+    began, boot_s = machine.started_at or 0.0, region.world.settings.boot_s
     obstacle = _obstacle(region, machine, about)
     if obstacle == "boot":
         return
@@ -138,11 +138,11 @@ def _boot(region: Region, machine: Machine, about: Given, leaves_at: float | Non
         ("start", START, f"{name(machine, about)}, Bacalhau {about.version}, archive sha256 {digest}"),
     )
     for phase, part, detail in phases:
-        yield Line(began + whole * part, phase, detail)
+        yield Line(began + boot_s * part, phase, detail)
         if phase == obstacle or (phase, obstacle) == ("download", "parameter"):
-            yield _gives_up(machine, about, obstacle, began + whole * part)
+            yield _gives_up(machine, about, obstacle, began + boot_s * part)
             return
-    started = began + whole * START
+    started = began + boot_s * START
     if machine.notice_at is not None and machine.notice_at <= started:
         yield Line(started, "failed", "start: EC2 takes the instance back; the node does not start")
         return
@@ -165,10 +165,10 @@ def _join(region: Region, machine: Machine, about: Given, obstacle: str) -> Iter
         yield Line(connects, "waiting", why)
         yield Line(connects + about.join_s, "failed", f"join: not joined after {about.join_s:.0f} s: {why}")
         return
-    found = engines(region, machine)
-    if "docker" not in found:
+    names = engines(region, machine)
+    if "docker" not in names:
         yield Line(connects + LASTING_S, "warning", "Bacalhau does not offer Docker here")
-    detail = f"connected for {LASTING_S:.0f} s, engines {' '.join(found)}"
+    detail = f"connected for {LASTING_S:.0f} s, engines {' '.join(names)}"
     yield Line(connects + LASTING_S, "joined", detail)
 
 

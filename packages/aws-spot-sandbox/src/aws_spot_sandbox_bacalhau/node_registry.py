@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aws_spot_sandbox.state import World
     from aws_spot_sandbox_bacalhau.user_data_parser import Given
 
-BEAT_S, LOOK_S, SILENCE_S = 15.0, 20.0, 60.0
+BEAT_S, CHECK_INTERVAL_S, SILENCE_S = 15.0, 20.0, 60.0
 APPROVED, PENDING, REJECTED = "APPROVED", "PENDING", "REJECTED"
 # Reasons of a disconnection, in the orchestrator's words
 GOODBYE, TIMEOUT, BANNED = "graceful shutdown", "heartbeat timeout", "node rejected"
@@ -42,7 +42,7 @@ class Node:
     version: str
     profile: bool
     labels: Mapping[str, str]
-    meant_by: selectors.Names
+    selector_names: selectors.Names
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Entry:
             self.away_at, self.error = _noticed(self), TIMEOUT
 
     def last_heartbeat(self, now: float) -> float:
-        ends = [now, *(one for one in (self.away_at, self.silent_at) if one is not None)]
+        ends = [now, *(moment for moment in (self.away_at, self.silent_at) if moment is not None)]
         return beat(self.since, min(ends))
 
 
@@ -78,14 +78,14 @@ def beat(first: float, now: float) -> float:
 def _noticed(entry: Entry) -> float:
     """The first check of the orchestrator at which the last heartbeat is too old."""
     overdue = beat(entry.since, entry.silent_at or 0.0) + SILENCE_S
-    return (math.floor(overdue / LOOK_S) + 1) * LOOK_S
+    return (math.floor(overdue / CHECK_INTERVAL_S) + 1) * CHECK_INTERVAL_S
 
 
 def _next_beat(first: float, after: float) -> float:
     return first if after < first else beat(first, after) + BEAT_S
 
 
-class Roster:
+class NodeRegistry:
     """The nodes of all regions in one orchestrator. Callers of `look` and `ended` hold the region's lock."""
 
     def __init__(self, world: World) -> None:
@@ -98,9 +98,9 @@ class Roster:
     def look(self, region: Region) -> None:
         """Update the records with the events of a region so far."""
         with self.lock:
-            for one in list(region.machines.values()):
-                if one.state in (machines.PENDING, machines.RUNNING):
-                    self._see(region, one)
+            for machine in list(region.machines.values()):
+                if machine.state in (machines.PENDING, machines.RUNNING):
+                    self._see(region, machine)
 
     def ended(self, region: Region, machine: Machine) -> None:
         """An instance begins to shut down: it sends nothing more."""
@@ -121,21 +121,21 @@ class Roster:
         self.entries.pop(entry.node.name, None)
 
     def _see(self, region: Region, machine: Machine) -> Entry | None:
-        about = boot.told(machine)
+        about = boot.node_configuration(machine)
         if about is None:
             return None
-        fate, name, now = boot.fate(region, machine), boot.name(machine, about), region.now()
+        timeline, name, now = boot.timeline(region, machine), boot.name(machine, about), region.now()
         entry = self.entries.get(name)
         if entry is not None:
             entry.settle(now)
-        if fate.joins_at is None:
+        if timeline.joins_at is None:
             if entry is not None and entry.away_at is None and entry.silent_at is None:
                 entry.silent_at = now  # with the current switches it does not work
         else:
-            entry = self._heard(region, machine, entry, joins_at=fate.joins_at, until=fate.leaves_at)
-        leaves = fate.leaves_at is not None and now >= fate.leaves_at
+            entry = self._heard(region, machine, entry, joins_at=timeline.joins_at, until=timeline.leaves_at)
+        leaves = timeline.leaves_at is not None and now >= timeline.leaves_at
         if entry is not None and entry.away_at is None and leaves:
-            entry.away_at, entry.error = fate.leaves_at, GOODBYE
+            entry.away_at, entry.error = timeline.leaves_at, GOODBYE
         return entry
 
     def _heard(
@@ -144,7 +144,7 @@ class Roster:
         """Record its handshake, if one is due since it was deleted, rejected or disconnected."""
         latest = region.now() if until is None else min(region.now(), until)
         if entry is None:
-            name = boot.name(machine, _told(machine))
+            name = boot.name(machine, _configuration_of(machine))
             at = _next_beat(joins_at, self._removed.get(name, -1.0))
             if at <= latest:
                 entry = self.entries[name] = Entry(_node(region, machine), self._membership(), since=at)
@@ -162,14 +162,14 @@ class Roster:
         return PENDING if self._world.settings_of(NodeSettings).manual_approval else APPROVED
 
 
-def _told(machine: Machine) -> Given:
-    about = boot.told(machine)
+def _configuration_of(machine: Machine) -> Given:
+    about = boot.node_configuration(machine)
     assert about is not None, "only nodes of ours are heard of"  # noqa: S101 - for the type checker
     return about
 
 
 def _node(region: Region, machine: Machine) -> Node:
-    about = _told(machine)
+    about = _configuration_of(machine)
     own = {
         "instance-id": machine.id,
         "instance-type": machine.type,
@@ -192,10 +192,10 @@ def _node(region: Region, machine: Machine) -> Node:
         version=about.version,
         profile=bool(machine.profile),
         labels={**about.labels, **own, **automatic},
-        meant_by=selectors.names(region, machine),
+        selector_names=selectors.names(region, machine),
     )
 
 
 def _disks(region: Region, machine: Machine) -> list[Any]:
-    ids = [one.volume_id for one in machine.moto.block_device_mapping.values()]
-    return [region.backend.volumes[one] for one in ids if one in region.backend.volumes]
+    ids = [mapping.volume_id for mapping in machine.moto.block_device_mapping.values()]
+    return [region.backend.volumes[volume_id] for volume_id in ids if volume_id in region.backend.volumes]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from aws_spot_sandbox.http_types import AwsError, Call, Reply
 from aws_spot_sandbox.middleware.faults import Faults
 from aws_spot_sandbox_bacalhau import api, boot
-from aws_spot_sandbox_bacalhau.node_registry import Roster
+from aws_spot_sandbox_bacalhau.node_registry import NodeRegistry
 from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 
 if TYPE_CHECKING:
@@ -35,24 +35,24 @@ class BacalhauPlugin:
     def __init__(self, world: World) -> None:
         self._world = world
         self._settings = world.settings_of(NodeSettings)
-        self.roster = Roster(world)
+        self.registry = NodeRegistry(world)
         self._orchestrator: Handler | None = None
 
     def attach(self, ec2: Ec2) -> None:
-        self._orchestrator = Faults(self._world, api.Orchestrator(self._world, ec2, self.roster))
+        self._orchestrator = Faults(self._world, api.Orchestrator(self._world, ec2, self.registry))
 
     def started(self, region: Region, machine: Machine) -> None:
         boot.fetch_token(region, machine)
 
     def ended(self, region: Region, machine: Machine) -> None:
-        self.roster.ended(region, machine)
+        self.registry.ended(region, machine)
 
     def settle(self, region: Region) -> None:
-        self.roster.look(region)
+        self.registry.look(region)
 
     def console_lines(self, region: Region, machine: Machine) -> Iterator[tuple[float, str]]:
         """In the format of the node's programs."""
-        for line in boot.fate(region, machine).lines:
+        for line in boot.timeline(region, machine).lines:
             moment = f"{datetime.fromtimestamp(line.at, UTC):%Y-%m-%dT%H:%M:%SZ}"
             detail = f": {line.detail}" if line.detail else ""
             yield line.at, f"{CONSOLE_PREFIX} {moment} {line.phase}{detail}"

@@ -27,9 +27,9 @@ _NANOSECONDS = 417  # below the resolution of Python's datetime
 
 def moment(at: float) -> str:
     """A time in Go's RFC3339Nano."""
-    whole = math.floor(at)
-    nanoseconds = int((at - whole) * 10**6) * 1000 + _NANOSECONDS
-    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
+    seconds = math.floor(at)
+    nanoseconds = int((at - seconds) * 10**6) * 1000 + _NANOSECONDS
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
 
 
 def build(version: str) -> dict[str, Any]:
@@ -114,9 +114,9 @@ def _state(
 
 
 def _compute(node: Node, settings: NodeSettings, *, connected: bool) -> dict[str, Any]:
-    bare = selectors.meant(settings.without_docker, node.meant_by)
-    whole = _capacity(node)
-    running = selectors.value(settings.executions, node.meant_by, 0)
+    bare = selectors.selects(settings.without_docker, node.selector_names)
+    total = _capacity(node)
+    running = selectors.value(settings.executions, node.selector_names, 0)
     return {
         "ExecutionEngines": ["wasm"] if bare else ["docker", "wasm"],
         "Publishers": ["local", *(["s3"] if node.profile else [])],
@@ -127,10 +127,10 @@ def _compute(node: Node, settings: NodeSettings, *, connected: bool) -> dict[str
             *(["s3"] if node.profile else []),
             "urlDownload",
         ],
-        "MaxCapacity": whole,
+        "MaxCapacity": total,
         "QueueCapacity": {},
-        "AvailableCapacity": _less(whole, running) if connected else {},
-        "MaxJobRequirements": whole,
+        "AvailableCapacity": _less(total, running) if connected else {},
+        "MaxJobRequirements": total,
         # as at the handshake, when no job ran: heartbeats update capacities only
         "RunningExecutions": 0,
         "EnqueuedExecutions": 0,
@@ -154,10 +154,10 @@ def _capacity(node: Node) -> dict[str, Any]:
     return row | ({"GPU": len(gpus), "GPUs": gpus} if gpus else {})
 
 
-def _less(whole: dict[str, Any], running: int) -> dict[str, Any]:
-    left = dict(whole)
-    left["CPU"] = _number(max(0.0, whole["CPU"] - running * JOB_CPU))
-    left["Memory"] = max(0, whole["Memory"] - running * JOB_BYTES)
+def _less(total: dict[str, Any], running: int) -> dict[str, Any]:
+    left = dict(total)
+    left["CPU"] = _number(max(0.0, total["CPU"] - running * JOB_CPU))
+    left["Memory"] = max(0, total["Memory"] - running * JOB_BYTES)
     return {key: value for key, value in left.items() if value}
 
 

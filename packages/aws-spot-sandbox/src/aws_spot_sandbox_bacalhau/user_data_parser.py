@@ -84,9 +84,9 @@ def _cloud_configs(raw: bytes) -> Iterator[Mapping[str, Any]]:
     else:
         message = email.message_from_bytes(raw)
         bodies = [
-            one.get_payload(decode=True)
-            for one in message.walk()
-            if one.get_content_type() == "text/cloud-config"
+            part.get_payload(decode=True)
+            for part in message.walk()
+            if part.get_content_type() == "text/cloud-config"
         ]
         parts = [body for body in bodies if isinstance(body, bytes)]
     for part in parts:
@@ -99,8 +99,8 @@ def _cloud_configs(raw: bytes) -> Iterator[Mapping[str, Any]]:
 
 
 def _files(config: Mapping[str, Any]) -> dict[str, str]:
-    found = config.get("write_files") or ()
-    return {str(one["path"]): str(one.get("content") or "") for one in found if isinstance(one, dict)}
+    files = config.get("write_files") or ()
+    return {str(file["path"]): str(file.get("content") or "") for file in files if isinstance(file, dict)}
 
 
 def _variable(text: str) -> str:

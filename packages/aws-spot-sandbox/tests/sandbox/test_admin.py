@@ -21,15 +21,15 @@ def post(sandbox: Any, verb: str, body: bytes) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    ("asked", "problem"),
+    ("body", "problem"),
     [
         ({"instance_id": "i-0"}, "no instance i-0 is in the sandbox"),
         ({"instance_id": "i-0", "region": "nowhere-1"}, "no region nowhere-1 is in the sandbox"),
     ],
 )
-def test_what_is_not_there_is_404(sandbox: Any, asked: dict[str, Any], problem: str) -> None:
+def test_what_is_not_there_is_404(sandbox: Any, body: dict[str, Any], problem: str) -> None:
     """Scripts can distinguish a wrong id from a wrong request."""
-    assert post(sandbox, "interrupt", json.dumps(asked).encode()) == (404, problem)
+    assert post(sandbox, "interrupt", json.dumps(body).encode()) == (404, problem)
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"7", b'{"instance_id": 7}'])

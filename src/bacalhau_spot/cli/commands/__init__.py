@@ -1,1 +1,1 @@
-"""One verb a file."""
+"""One module per command."""

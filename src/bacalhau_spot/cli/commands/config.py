@@ -1,4 +1,4 @@
-"""`config show|upgrade|schema`: what is in force and why, older files made new, the schema for editors."""
+"""`config show|upgrade|schema`: effective values and their sources, conversion of older files, the schema for editors."""
 
 from __future__ import annotations
 

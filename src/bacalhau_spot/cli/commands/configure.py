@@ -1,4 +1,4 @@
-"""`configure`: write a commented configuration, and ask for the five names that everything of ours carries."""
+"""`configure`: creates a commented configuration, and asks for the five names and tags of all resources."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bacalhau_spot.core.tags import tag_problems
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import json_output, prompts, views
 
-# The seed's five questions, in its order: configuration key, what is asked, the default.
+# The five questions: configuration key, prompt, default.
 _DEFAULTS = Naming()
 QUESTIONS = (
     ("cluster.tag_key", "Filter tag's key", _DEFAULTS.tag_key),
@@ -86,7 +86,7 @@ def _answers(context: CommandContext, path: Path) -> dict[str, str]:
 
 
 def configure_tags_and_names(context: CommandContext) -> dict[str, str]:
-    """Ask the five questions on the terminal. Raises UserError (exit code 3) when there is none."""
+    """Ask the five questions on the terminal. Raises UserError (exit code 3) without a terminal."""
     if not context.runtime.interactive:
         raise UserError(
             "configure needs a terminal to ask questions",
@@ -109,10 +109,10 @@ def configure_tags_and_names(context: CommandContext) -> dict[str, str]:
 
 
 def write_first(context: CommandContext) -> None:
-    """The first create on a terminal: ask, and write what was answered down, so that later commands find what it makes."""
+    """The first create on a terminal: ask, and save the answers, so that later commands find the resources."""
     path = context.config_path_or_default()
     context.print_status(
-        f"There is no configuration yet. answers are saved in {path}; press Enter for the default."
+        f"No configuration exists yet. Answers are saved in {path}; press Enter for the default."
     )
     archive = with_archive_sums(context, configuration.template(configure_tags_and_names(context)), path=path)
     configuration.write_config(path, archive.text)
@@ -122,7 +122,7 @@ def write_first(context: CommandContext) -> None:
 
 
 def _problem(key: str, answer: str) -> str | None:
-    """What AWS would not take in this answer."""
+    """Why AWS would refuse this answer."""
     field = key.removeprefix("cluster.")
     return next(
         (

@@ -1,4 +1,4 @@
-"""`console`: what a node has said on EC2's console, once or as it comes."""
+"""`console`: a node's output on EC2's console, once or continuously."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _read(runner: Runner, node: Instance) -> str:
 def _follow(
     context: CommandContext, runner: Runner, node: Instance, text: str, *, phases: bool, interval_s: float
 ) -> None:
-    """Ctrl-C is the ordinary end."""
+    """Print new output until Ctrl-C, which is the normal end."""
     out, _ = consoles(context.runtime)
     context.print_status(
         views.sentence_text(f"following {node.id} in {node.zone}, every {interval_s:g} s; Ctrl-C ends")
@@ -114,6 +114,6 @@ def _follow(
 
 
 def _whole_lines(text: str) -> tuple[str, str]:
-    """What ends with a line's end, and a last line that is still being written."""
+    """The complete lines, and a last line that is still incomplete."""
     whole, end, rest = text.rpartition("\n")
     return whole + end, rest

@@ -1,4 +1,4 @@
-"""`cost`: what the cluster has cost since it was made, and what it costs per hour now."""
+"""`cost`: the cluster's cost since its creation, and its current cost per hour."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def cost(
 async def _gather(
     context: CommandContext, calls: AwsCalls, naming: Naming, *, since: datetime | None, root_volume_gib: int
 ) -> tuple[AccountContext, CostReport]:
-    """Who looks, and the cost."""
+    """The account and the cost report."""
     account = await discovery.load_account(calls)
     usage = await engine.cluster_usage(
         calls,

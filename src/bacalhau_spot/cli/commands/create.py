@@ -1,4 +1,4 @@
-"""`create`: spot nodes in every configured region."""
+"""`create`: launches spot nodes in the configured regions."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def create(
             screen=partial(context.screen, regions, title=f"creating {spec.name}"),
         )
         quotas: tuple[QuotaUsage, ...] = ()
-        with suppress(KeyboardInterrupt):  # much has been changed by now, and the receipt is to be told
+        with suppress(KeyboardInterrupt):  # resources were changed, so the result must be printed
             quotas = runner.run_readonly(quota_usage(runner.calls, facts, result))
     audit.log_creation(result)
     late = (
@@ -113,7 +113,7 @@ def create(
 
 
 def _limited(spec: ClusterSpec, *, max_price: str | None, budget: str | None) -> ClusterSpec:
-    """With what the command line says instead. Raises UserError."""
+    """The configuration with the limits of the command line. Raises UserError."""
     if max_price is not None:
         spec = replace(
             spec, max_price_usd_per_hour=amount(max_price, flag="--max-price", above=MIN_PRICE_USD)

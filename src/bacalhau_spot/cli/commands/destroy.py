@@ -1,4 +1,4 @@
-"""`destroy`: this cluster gone, in one run, verified."""
+"""`destroy`: deletes this cluster in one run, and verifies the deletion."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
 from bacalhau_spot.engine.cleanup.scan_result import ScanRequest
 from bacalhau_spot.engine.cleanup.teardown import delete_resources
 from bacalhau_spot.engine.orchestrator import orchestrator_sync
-from bacalhau_spot.instance.user_data import in_ssm
+from bacalhau_spot.instance.user_data import uses_ssm_token
 from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui.formatting import plural
 from bacalhau_spot.ui.prompts import Impact
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from bacalhau_spot.engine.cleanup.scan_result import ScanResult
     from bacalhau_spot.orchestrator.port import Orchestrator
 
-# Deleting takes as long as instances take to end, and then a little; doubled.
+# Deletion takes the time that instances need to terminate, and a little more; doubled.
 _BESIDE_INSTANCES_S = 300
-# States of instances on which nothing runs any more.
+# States of instances without running workloads.
 _ENDING = frozenset({State.SHUTTING_DOWN, State.TERMINATED})
 
 
@@ -89,7 +89,7 @@ def destroy(
 
 @dataclass(frozen=True)
 class DestroyOptions:
-    """`label`: of the cluster's nodes in the orchestrator. `agreed`: the question is answered already."""
+    """`label`: of the cluster's nodes in the orchestrator. `agreed`: the deletion is confirmed already."""
 
     label: str
     agreed: bool
@@ -99,14 +99,12 @@ class DestroyOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DestroyPreview(CleanupPreview):
-    """Of one cluster."""
-
     account_id: str
     to_delete: tuple[Resource, ...]
 
 
 class DestroyCommand(CleanupCommand[DestroyPreview]):
-    """One cluster, in every region; and its nodes in the orchestrator."""
+    """One cluster in every region, and its nodes in the orchestrator."""
 
     name = "destroy"
 
@@ -166,7 +164,7 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
         )
 
     def _confirm(self, preview: DestroyPreview) -> None:
-        """Where nodes run, by typing the cluster's name."""
+        """If nodes are running, the user types the cluster's name."""
         running = sum(map(_is_running_node, preview.to_delete))
         nodes = f" ({plural(running, 'running node')})" if running else ""
         question = (
@@ -187,7 +185,7 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
     async def _delete(
         self, scope: CleanupScope, scan: ScanResult, preview: DestroyPreview
     ) -> tuple[DeletionResult, PruneResult | None]:
-        """What AWS has, then the cluster's nodes in the orchestrator whose instances are gone; trouble with it is a warning."""
+        """Delete from AWS, then remove the deleted nodes from the orchestrator. Failures of the latter are warnings."""
         result = await delete_resources(
             self._calls,
             scope.request,
@@ -212,8 +210,8 @@ def _is_running_node(resource: Resource) -> bool:
 
 
 def _request(spec: ClusterSpec, naming: Naming, *, named: bool) -> ScanRequest:
-    """`named`: a cluster that need not be the configuration's. Nobody knows what it was made with: with all that may be."""
-    needed = {"ec2", "ssm", "iam"} if named or in_ssm(spec) else {"ec2"}
+    """`named`: a cluster that may differ from the configuration's. All services that it may use are then required."""
+    needed = {"ec2", "ssm", "iam"} if named or uses_ssm_token(spec) else {"ec2"}
     return ScanRequest(
         cluster_scope(naming),
         with_children=frozenset(region.name for region in spec.regions),

@@ -1,4 +1,4 @@
-"""`doctor`: everything that a cluster needs, looked at before it is needed. Makes and changes nothing."""
+"""`doctor`: checks all prerequisites of a cluster before its creation. Creates and changes nothing."""
 
 from __future__ import annotations
 
@@ -51,17 +51,17 @@ def doctor(
     code = doctor_exit_code(findings)
     return Result(
         "doctor",
-        view=views.checkup_view(findings),
-        data=json_output.checkup_data(findings),
+        view=views.findings_view(findings),
+        data=json_output.doctor_data(findings),
         exit_code=code,
-        errors=views.checkup_errors(findings, exit_code=code),
+        errors=views.doctor_errors(findings, exit_code=code),
         warnings=mistakes,
         stderr_warnings=mistakes,
     )
 
 
 def _configuration(context: CommandContext) -> tuple[ClusterSpec | None, Finding]:
-    """The configuration, if it can be used, and what is to be said of it."""
+    """The configuration, if it is valid, and the finding about it."""
     try:
         loaded = context.loaded()
     except UserError as error:

@@ -1,4 +1,4 @@
-"""`explain`: the documentation that comes with the program, and what an error means."""
+"""`explain`: the packaged documentation, and the meaning of errors."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def explain(
 
 
 def packaged_pages() -> dict[str, str]:
-    """The pages by name: the wheel's; in a source checkout, where they are not copied, the checkout's own."""
+    """The pages by name, from the package; in a source checkout, which has no packaged copy, from its `docs`."""
     folder = Path(str(resources.files("bacalhau_spot"))) / "docs"
     if not folder.is_dir():
         folder = Path(__file__).resolve().parents[4] / "docs"

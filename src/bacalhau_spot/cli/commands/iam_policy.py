@@ -1,4 +1,4 @@
-"""`iam-policy`: what an administrator has to allow, and no more. Asks AWS nothing."""
+"""`iam-policy`: the least-privilege policy for an administrator. Makes no AWS calls."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def iam_policy(
     made = documents(context.spec(lenient=True), commands=chosen, account=account)
     if context.for_people or part is not None:
         made = (_one(made, part),)
-    # IAM takes no character beyond U+00FF in a document (IAM user guide, "IAM and AWS STS quotas"); a tag may hold any letter.
+    # IAM accepts no character beyond U+00FF in a document (IAM user guide, "IAM and AWS STS quotas"); a tag may contain
+    # any letter.
     view = views.json_text(made[0], ascii_only=True)
     return Result("iam-policy", view=view, data=json_output.policy_data(made, commands=chosen))
 
@@ -67,7 +68,7 @@ def _commands(names: list[str] | None) -> tuple[str, ...]:
 
 
 def _one(made: tuple[Document, ...], part: int | None) -> Document:
-    """The document that is asked for. Raises UserError where there are several: half of a policy would look like one."""
+    """The selected document. Raises UserError if one must be selected: a part would look like a whole policy."""
     count = len(made)
     if part is None and count > 1:
         lines = [

@@ -1,4 +1,4 @@
-"""`list`: what AWS has under the cluster's tag now, in every region."""
+"""`list`: the instances and other resources with the cluster's tag, in every region."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def list_(
         if not any(instance.alive for instance in found.instances):
             where = discovery.requested_regions(account.regions, region or ())
             others = other_clusters.warnings(runner, naming, regions=where, command="list")
-    # A log that cannot be written to keeps nobody from looking.
+    # A failure to write the log does not prevent the listing.
     known_usages.log_terminations(
         context, account.identity, cluster=naming.tag_value, ended=ended_usages(found.instances)
     )

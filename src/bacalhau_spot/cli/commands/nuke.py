@@ -1,4 +1,4 @@
-"""`nuke`: everything that carries our tag, in every region, gone and verified."""
+"""`nuke`: deletes all tagged resources in every region, and verifies the deletion."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 @Parameter(name="*")
 @dataclass(frozen=True)
 class NukeOptions:
-    """What is to be deleted, and what is not."""
+    """The scope and the limits of a deletion."""
 
     regions: Annotated[str, Parameter(name="--regions")] = ""
     """Scan only these regions, separated by commas."""
@@ -112,13 +112,13 @@ def nuke(
 
 @dataclass(frozen=True, kw_only=True)
 class NukeCommandPreview(CleanupPreview):
-    """`details`: the list that is shown, and all that is known about it."""
+    """`details`: the displayed list, with all information about it."""
 
     details: NukePreview
 
 
 class NukeCommand(CleanupCommand[NukeCommandPreview]):
-    """Everything with our tag, in all regions or in those that were chosen."""
+    """Everything with our tag, in all regions or in the selected ones."""
 
     name = "nuke"
 
@@ -141,7 +141,7 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
 
     def _scope(self, account: AccountContext) -> CleanupScope:
         regions = self._regions(account)
-        # A role or a profile may be in use in a region that is not scanned.
+        # A region outside the scan may use a role or a profile.
         shared = not _regions_skipped(account, regions)
         return CleanupScope(
             account=account, regions=regions, request=ScanRequest(self._tagged, shared=shared)
@@ -185,7 +185,7 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
         return preview
 
     async def _to_adopt(self, regions: Sequence[str]) -> dict[str, str]:
-        """The region of each resource that is to be adopted. Raises UserError for one that no region has."""
+        """The region of each resource to be adopted. Raises UserError for one that no region has."""
         regions_by_id = await engine.locate_by_id(self._calls, self._choice.adopt, regions=regions)
         missing = [resource_id for resource_id in self._choice.adopt if resource_id not in regions_by_id]
         if missing:
@@ -245,7 +245,7 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
         )
 
     def _confirm(self, preview: NukeCommandPreview) -> None:
-        """By typing the account's id; and how many there are, when there are more than expected."""
+        """The user types the account's id; before that, the number of resources if it exceeds --max."""
         details, most = preview.details, self._choice.max_resources
         count = len(details.to_delete) + len(details.to_adopt)
         if most is not None and count > most:
@@ -285,12 +285,12 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
 
 
 def _including(options: DeletionOptions, adopted: Collection[str]) -> DeletionOptions:
-    """The same rules, of which none excludes what was adopted."""
+    """The same rules, without effect on adopted resources."""
     return replace(
         options, excluded=lambda resource: "" if resource.id in adopted else options.excluded(resource)
     )
 
 
 def _regions_skipped(account: AccountContext, regions: Sequence[str]) -> tuple[str, ...]:
-    """Regions that are not scanned, in which there may be something all the same."""
+    """Enabled regions outside the scan, which may contain resources."""
     return tuple(name for name in discovery.enabled_names(account.regions) if name not in regions)

@@ -1,4 +1,4 @@
-"""`offers`: where spot nodes are cheap and can be had."""
+"""`offers`: spot prices and availability across regions."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 Sort = Literal["price", "saving", "score", "interruption", "room"]
 
-_SHOWN = 20  # pools; of regions there are never too many
+_SHOWN = 20  # pools; all regions fit
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Filters:
-    """What a node must be. Without any of these: what the configuration says."""
+    """Requirements for a node; without any, those of the configuration."""
 
     vcpus: Annotated[str, Parameter(name="--vcpus")] = ""
     """Virtual CPUs: 2 (exactly), 2.. (at least) or 2..4 (from, to)."""
@@ -63,7 +63,7 @@ class Filters:
 @Parameter(name="*")
 @dataclass(frozen=True)
 class TableOptions:
-    """How the offers are shown."""
+    """The display of the offers."""
 
     by: Annotated[Literal["pool", "region"], Parameter(name="--by")] = "pool"
     """Group by capacity pool, or by region."""
@@ -149,7 +149,7 @@ async def _gather(
 
 
 def _wanted(spec: ClusterSpec, filters: Filters, *, nodes: int | None) -> OffersQuery:
-    """What the options ask for; without any, what the configuration does."""
+    """The query of the options; without any, that of the configuration."""
     number = nodes or max(1, -(-spec.nodes // _count(spec)))
     if filters == NO_FILTERS:
         return OffersQuery(spec.instance_types, spec.requirements, nodes=number)
@@ -173,12 +173,12 @@ def _wanted(spec: ClusterSpec, filters: Filters, *, nodes: int | None) -> Offers
 
 
 def _count(spec: ClusterSpec) -> int:
-    """How many regions the configuration has."""
+    """The number of regions in the configuration."""
     return max(1, spec.auto_regions or len(spec.regions))
 
 
 def _names(words: tuple[str, ...]) -> tuple[str, ...]:
-    """An option that was given several times, or names between commas, or both."""
+    """The values of a repeated option, a comma-separated list, or both."""
     return tuple(dict.fromkeys(name.strip() for word in words for name in word.split(",") if name.strip()))
 
 

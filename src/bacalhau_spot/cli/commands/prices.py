@@ -1,4 +1,4 @@
-"""`prices`: how the spot prices of the cluster's pools have moved."""
+"""`prices`: the spot price history of the cluster's pools."""
 
 from __future__ import annotations
 
@@ -89,9 +89,7 @@ async def _chart(
     types: list[str] | None,
 ) -> tuple[PriceChart, tuple[ApiFailure, ...]]:
     account = await discovery.load_account(calls)
-    discovery.requested_regions(
-        account.regions, regions or ()
-    )  # one that the account has not is said, not left out
+    discovery.requested_regions(account.regions, regions or ())  # raises for a region that is not enabled
     return await price_chart(
         calls,
         spec,

@@ -1,4 +1,4 @@
-"""`prune`: the orchestrator forgets the nodes whose instances are gone."""
+"""`prune`: removes nodes without an instance from the orchestrator."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _elsewhere(plan: PrunePlan) -> tuple[UserError, ...]:
 
 
 async def _gather(calls: AwsCalls, orchestrator: Orchestrator, *, cluster: str) -> PrunePlan:
-    """The orchestrator first: an instance that starts after its list was made has no node on it."""
+    """The orchestrator is read first: a node that joins later is not in its list, and cannot be taken for a stale one."""
     nodes = await orchestrator.nodes()
     if not instances_to_check(nodes, cluster=cluster):
         return await orchestrator_sync.find_stale(calls, nodes, cluster=cluster, regions=())

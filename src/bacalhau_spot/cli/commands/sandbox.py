@@ -1,4 +1,4 @@
-"""`sandbox start|stop|status|set|interrupt`, and the one door through which `--sandbox` reaches it."""
+"""`sandbox start|stop|status|set|interrupt`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ssh`: a shell on a node, a command on it, or a command on all of them."""
+"""`ssh`: a shell on a node, or a command on one node or all of them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import Naming
     from bacalhau_spot.core.problem import ApiFailure
 
-# A shell's exit code for a program that a signal ended.
+# A shell adds the signal's number to this for the exit code of a terminated program.
 _BY_SIGNAL = 128
 
 
@@ -99,7 +99,7 @@ def ssh(
 
 @dataclass(frozen=True)
 class _SshTarget:
-    """How nodes are reached, and what for. `closed`: as configured, nobody is let in."""
+    """The connection options and the command. `closed`: the configuration allows SSH from no address."""
 
     access: SshOptions
     command: tuple[str, ...]
@@ -120,7 +120,7 @@ class _SshTarget:
 def _meant(
     context: CommandContext, inventory: ClusterInventory, naming: Naming, word: str | None, *, every: bool
 ) -> tuple[Instance, ...]:
-    """Of the nodes that run and have an address."""
+    """The selected nodes, among those that run and have an address."""
     able = [
         instance
         for instance in inventory.instances
@@ -133,7 +133,7 @@ def _meant(
 
 
 def _mark_partial(context: CommandContext, done: Result, unseen: Sequence[ApiFailure]) -> Result:
-    """All nodes are not all where a region could not be scanned: a program must be able to tell."""
+    """The result does not cover all nodes if a region could not be scanned: the exit code must show it."""
     if not unseen:
         return done
     code = done.exit_code or ExitCode.INCOMPLETE
@@ -184,7 +184,7 @@ def _result_of(results: FanOutResult, *, group: bool, closed: bool) -> Result:
 
 
 def _exec_interactive(context: CommandContext, way: _SshTarget, node: Instance) -> Result:
-    """The terminal is ssh's until it ends; what is typed, Ctrl-C too, is meant for it."""
+    """Give the terminal to ssh until it exits, including Ctrl-C."""
     program = ssh_setup.program(context.runtime)
     context.print_status(views.connecting_view(node))
     command = (program, *way.line(node, unattended=False)[1:])
@@ -194,7 +194,7 @@ def _exec_interactive(context: CommandContext, way: _SshTarget, node: Instance) 
     return Result("ssh", already_printed=True, subprocess_exit_code=code)
 
 
-# What ssh, its agent, its password prompt and the terminal need. Tokens and AWS keys of the environment are not for it.
+# The variables for ssh, its agent, its password prompt and the terminal. Tokens and AWS keys are not passed on.
 _SSH_NEEDS = frozenset(
     {
         "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "COLORTERM", "LANG", "LANGUAGE", "TZ", "TMPDIR", "DISPLAY",
@@ -211,8 +211,8 @@ def _for_ssh(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _run_foreground(command: Sequence[str], *, environ: dict[str, str]) -> int:
-    """Run on our own streams. Ctrl-C reaches both of us and is the program's; who ends us ends it."""
-    with subprocess.Popen(command, env=environ) as running:  # noqa: S603 - the system's ssh, with our own words
+    """Run on this process's streams. Only the program reacts to Ctrl-C; SIGTERM is passed on to it."""
+    with subprocess.Popen(command, env=environ) as running:  # noqa: S603 - the system's ssh, with this program's arguments
 
         def pass_on(number: int, _: object) -> None:
             if number != signal.SIGINT:

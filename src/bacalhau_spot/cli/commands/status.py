@@ -1,4 +1,4 @@
-"""`status`: the whole cluster's health, once or again and again."""
+"""`status`: the health of the whole cluster, once or repeatedly."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.inventory import AccountContext
     from bacalhau_spot.core.model import ClusterSpec, Naming
 
-# Oftener than this would be no news, and calls that others of the account need.
+# A shorter interval shows nothing new, and uses calls that other programs in the account need.
 _SOONEST_S = 2
 
 
@@ -82,7 +82,7 @@ def status(
 
 
 class _StatusReader:
-    """One look, repeatable: who we are and which regions there are is asked once."""
+    """A repeatable check: the identity and the regions are read only once."""
 
     def __init__(self, context: CommandContext, *, cluster: str | None, regions: tuple[str, ...]) -> None:
         self._call = context
@@ -103,7 +103,7 @@ class _StatusReader:
         return other_clusters.warnings(runner, self.naming, regions=reachable, command="status")
 
     def now(self, runner: Runner) -> ClusterStatus:
-        """Raises CloudError, and UserError for a region that the account has not."""
+        """Raises CloudError, and UserError for a region that the account does not have."""
         if self._here is None:
             self._here = runner.run_readonly(discovery.load_account(runner.calls))
         reachable = discovery.requested_regions(self._here.regions, self._only)
@@ -112,7 +112,7 @@ class _StatusReader:
                 runner.calls, self.naming, regions=reachable, orchestrator=self._orchestrator
             )
         )
-        # A log that cannot be written to keeps nobody from looking.
+        # A failure to write the log does not prevent the check.
         known_usages.log_terminations(
             self._call,
             self._here.identity,
@@ -143,7 +143,7 @@ def _result(context: CommandContext, found: ClusterStatus, *, warnings: tuple[st
 
 
 def _watch(context: CommandContext, reader: _StatusReader, *, interval_s: float) -> Result:
-    """Until Ctrl-C. The first look fails as a single one does; a later one is told, and the one before stands."""
+    """Until Ctrl-C. The first check may raise; after a later failure the previous result remains on screen."""
     found: ClusterStatus | None = None
     watcher: status_watch.StatusWatcher | None = None
     try:
@@ -171,7 +171,7 @@ def _watch(context: CommandContext, reader: _StatusReader, *, interval_s: float)
 
 @contextlib.contextmanager
 def _ended_in_order() -> Iterator[None]:
-    """A terminated process gives its terminal back too: SIGTERM is as good as Ctrl-C."""
+    """Handle SIGTERM like Ctrl-C, so that the terminal is restored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,1 +1,1 @@
-"""What every command shares: options, context, runner, reporting."""
+"""Shared by all commands: options, context, runner, reporting."""

@@ -1,4 +1,4 @@
-"""Which AWS profile is in use, by botocore's own rules."""
+"""The AWS profile in use, by botocore's own rules."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# botocore asks in this order (botocore.configprovider).
+# In botocore's order (botocore.configprovider).
 _VARIABLES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
-# By the variable that names another path (AWS SDKs and Tools Reference Guide).
+# By the variable that overrides the path (AWS SDKs and Tools Reference Guide).
 FILES = {"AWS_CONFIG_FILE": "~/.aws/config", "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials"}
 
 
 def selected_profile(option: str | None, *, environ: Mapping[str, str]) -> str:
-    """The profile by name; empty for the default one."""
+    """The profile's name; empty for the default profile."""
     return option or next((environ[name] for name in _VARIABLES if environ.get(name)), "")
 
 
 def read_aws_files(*files: str, environ: Mapping[str, str]) -> configparser.RawConfigParser | None:
-    """Those of FILES, by the variable that names each. None where they cannot be read, which botocore reports."""
+    """The files of FILES with these variables. None if they cannot be read, which botocore reports."""
     parser = configparser.RawConfigParser(strict=False)
     try:
-        # os.path's leaves the path as it is where nobody knows the home; pathlib's raises.
+        # os.path's expanduser leaves the path unchanged if the home is unknown; pathlib's raises.
         paths = [os.path.expanduser(environ.get(name) or FILES[name]) for name in files]  # noqa: PTH111
         parser.read(paths, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError, OSError):
@@ -33,15 +33,15 @@ def read_aws_files(*files: str, environ: Mapping[str, str]) -> configparser.RawC
 
 
 def _is_known(name: str, *, environ: Mapping[str, str]) -> bool:
-    """Whether one of the AWS files has the profile; also where they cannot be read."""
+    """Whether one of the AWS files has the profile; True if they cannot be read."""
     parser = read_aws_files(*FILES, environ=environ)
     return parser is None or parser.has_section(name) or parser.has_section(f"profile {name}")
 
 
 def credential_precedence_note(option: str | None, *, environ: Mapping[str, str]) -> str:
-    """What to know where both keys and a profile are set; empty where they are not.
+    """A note about precedence if both keys and a profile are set; otherwise empty.
 
-    Keys in the environment win over a profile in the environment; --profile wins over both (botocore.credentials).
+    Keys in the environment override a profile in the environment; --profile overrides both (botocore.credentials).
     """
     if not environ.get("AWS_ACCESS_KEY_ID"):
         return ""
@@ -50,7 +50,7 @@ def credential_precedence_note(option: str | None, *, environ: Mapping[str, str]
     named = next((name for name in _VARIABLES if environ.get(name)), None)
     if named is None or not _is_known(
         environ[named], environ=environ
-    ):  # the error says that there is no such profile
+    ):  # the error reports the unknown profile
         return ""
     return (
         f"the keys are those of AWS_ACCESS_KEY_ID in the environment; {named}={environ[named]} gives only the other settings, "

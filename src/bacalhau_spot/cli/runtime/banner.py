@@ -1,25 +1,25 @@
-"""The first line of a command that takes a while: what is begun, and who is asked."""
+"""The first line of a slow command: its name, and the endpoint that it uses."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, TextIO
 
-from bacalhau_spot.cli.runtime.endpoint import SANDBOX, asked_instead
+from bacalhau_spot.cli.runtime.endpoint import SANDBOX, endpoint_override_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bacalhau_spot.cli.runtime.invocation import Invocation
 
-# Commands that talk to AWS, and so take longer than a blink.
+# Commands that call AWS, and therefore take noticeable time.
 _SLOW = (
     *("create", "list", "status", "ssh", "console", "destroy", "nuke", "prune"),
     *("cost", "prices", "offers", "doctor"),
 )
 
 
-# Read here by hand, and nowhere else: the line is out before the CLI library is imported.
+# Parsed by hand only here: the line appears before the CLI library is imported.
 _VALUED = {
     "-c": "config",
     "--config": "config",
@@ -32,13 +32,13 @@ _PAGES = ("--help", "-h", "--version")
 
 
 def print_banner(argv: Sequence[str], stderr: TextIO) -> None:
-    """Say what is begun, before anything is imported that takes time."""
+    """Print the line before any slow import."""
     words = argv[: argv.index("--")] if "--" in argv else argv
     values, rest = _glance(words)
     command = next((word for word in rest if not word.startswith("-")), "")
     if command not in _SLOW or values.get("output", "table") not in {"table", "wide"} or {*_PAGES} & {*rest}:
         return
-    endpoint = asked_instead(values.get("profile"), sandbox="--sandbox" in rest, environ=os.environ)
+    endpoint = endpoint_override_label(values.get("profile"), sandbox=_sandbox(rest), environ=os.environ)
     where = f"not AWS: {endpoint} (endpoint_url or AWS_ENDPOINT_URL)" if endpoint else "AWS"
     if endpoint == SANDBOX:
         where = "sandbox: not AWS"
@@ -46,8 +46,14 @@ def print_banner(argv: Sequence[str], stderr: TextIO) -> None:
     stderr.flush()
 
 
+def _sandbox(words: Sequence[str]) -> bool:
+    """Of `--sandbox`, `--sandbox=true` and `--sandbox=false`, the last one counts."""
+    given = [word.partition("=")[2].lower() for word in words if word.partition("=")[0] == "--sandbox"]
+    return bool(given) and given[-1] in {"", "true", "t", "yes", "y", "1"}
+
+
 def _glance(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """The values of the options that the line needs, the last of each, and the other words."""
+    """The last value of each option that the line needs, and the other words."""
     values: dict[str, str] = {}
     rest: list[str] = []
     option = ""
@@ -55,6 +61,9 @@ def _glance(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
         name, sign, value = word.partition("=")
         if option and not word.startswith("-"):
             values[option], option = word, ""
+            continue
+        if word.startswith("-o") and len(word) > len("-o"):  # -ojson
+            values["output"] = word.removeprefix("-o").removeprefix("=")
             continue
         option = "" if sign else _VALUED.get(name, "")
         if name in _VALUED and sign:
@@ -64,7 +73,7 @@ def _glance(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     return values, rest
 
 
-def asked_endpoint(invocation: Invocation) -> str:
+def requested_endpoint(invocation: Invocation) -> str:
     """`endpoint.asked_instead` for this command line."""
     common = invocation.common
-    return asked_instead(common.profile, sandbox=common.sandbox, environ=os.environ)
+    return endpoint_override_label(common.profile, sandbox=common.sandbox, environ=os.environ)

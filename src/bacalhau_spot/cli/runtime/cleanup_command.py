@@ -1,4 +1,4 @@
-"""What `destroy` and `nuke` do, in the order in which the user sees it: scan, show, ask, delete, verify."""
+"""The common steps of `destroy` and `nuke`, in the order that the user sees: scan, show, ask, delete, verify."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.state.audit_log.writer import AuditLog
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.aws_calls.consistency import LAG_S
-from bacalhau_spot.engine.cleanup.resource_scan import look_after_lag, scan_regions
+from bacalhau_spot.engine.cleanup.resource_scan import rescan_after_delay, scan_regions
 from bacalhau_spot.ui import json_output, views
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CleanupScope:
-    """Where to look, and for what."""
+    """The regions to scan, and the resources to look for."""
 
     account: AccountContext
     regions: tuple[str, ...]
@@ -41,7 +41,7 @@ class CleanupScope:
 
 @dataclass(frozen=True, kw_only=True)
 class CleanupPreview:
-    """What would be deleted, before anybody agreed to it. `empty`: nothing; then nothing is asked."""
+    """The resources that would be deleted, before confirmation. `empty`: there are none, so no question is asked."""
 
     view: RenderableType
     data: json_output.Data
@@ -55,7 +55,7 @@ PreviewT = TypeVar("PreviewT", bound=CleanupPreview)
 
 
 class CleanupCommand(ABC, Generic[PreviewT]):
-    """One run. The commands differ in their scope, in what they show and how they ask, and in what goes with the deletion."""
+    """One run. The commands differ in scope, preview, confirmation, and steps that accompany the deletion."""
 
     name: ClassVar[str]
 
@@ -104,7 +104,7 @@ class CleanupCommand(ABC, Generic[PreviewT]):
     def _delete(
         self, scope: CleanupScope, scan: ScanResult, preview: PreviewT
     ) -> Coroutine[object, object, tuple[DeletionResult, PruneResult | None]]:
-        """What was deleted, and what was removed from the orchestrator, if it was asked."""
+        """The deletion's result, and that of the orchestrator's cleanup, if there was one."""
 
     @property
     @abstractmethod
@@ -113,22 +113,22 @@ class CleanupCommand(ABC, Generic[PreviewT]):
 
     @property
     def _audited_cluster(self) -> str:
-        """The cluster that the audit log names; empty where the command is not about one."""
+        """The cluster's name for the audit log; empty for a command without a single cluster."""
         return ""
 
     @property
     def _accepts_empty_scan(self) -> bool:
-        """Whether one scan is enough that shows nothing."""
+        """Whether one empty scan is enough."""
         return False
 
     def _scan(self, scope: CleanupScope) -> ScanResult:
-        """That there is nothing takes two scans."""
+        """An empty result is confirmed by a second scan."""
         scan = self._runner.run_readonly(scan_regions(self._calls, scope.request, regions=scope.regions))
         if not scan.empty or self._accepts_empty_scan:
             return scan
-        self._context.print_status(views.looking_again_view(LAG_S))
+        self._context.print_status(views.rescan_notice_view(LAG_S))
         return self._runner.run_readonly(
-            look_after_lag(self._calls, scope.request, scan, regions=scope.regions)
+            rescan_after_delay(self._calls, scope.request, scan, regions=scope.regions)
         )
 
     def _dry_run_result(self, preview: PreviewT) -> Result:

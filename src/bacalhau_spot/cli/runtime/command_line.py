@@ -1,7 +1,7 @@
-"""What a command line asks for, read by the CLI library before the command's own module is imported.
+"""Reads the command line with the CLI library, before the command's own module is imported.
 
-The options that every command takes are read alone, whatever else stands there: they may stand before the command as well as
-after it, the first line on the screen needs them, and so does the error about a word that is wrong.
+The shared options are read separately: they are valid before and after the command, and both the first line on the
+screen and the error about an invalid word need them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NONE = SharedOptions()
 
 
 def read_invocation(argv: Sequence[str]) -> Invocation:
-    """What `argv` asks for; where a word is wrong, what can be read in spite of it."""
+    """The meaning of `argv`; if a word is invalid, the parts that can be read."""
     try:
         shared, rest = shared_options(argv)
     except CycloptsError:
@@ -35,7 +35,7 @@ def read_invocation(argv: Sequence[str]) -> Invocation:
 
 
 def command_first(words: Sequence[str], *, chain: tuple[str, ...] = ()) -> list[str]:
-    """`words` with the shared options behind the command, or behind what stands in its place: the library expects them there.
+    """`words` with the shared options after the command, or the word in its place, where the library expects them.
 
     `chain`: the commands before `words`.
     """
@@ -48,41 +48,44 @@ def command_first(words: Sequence[str], *, chain: tuple[str, ...] = ()) -> list[
 
 
 def shared_options(words: Sequence[str]) -> tuple[SharedOptions, list[str]]:
-    """The shared options among `words`, and the other words. Raises CycloptsError when one of the options is wrong."""
+    """The shared options among `words`, and the other words. Raises CycloptsError if one of the options is invalid."""
     _, bound, rest, _ = _reader().meta.parse_known_args(words)
     return bound.arguments.get("shared", _NONE), rest
 
 
 def leading_options(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The shared options before anything else, each with its value, and what follows. None where one of them is wrong."""
-    if not words or not words[0].startswith("-"):  # the library takes some milliseconds to find that out
+    """The shared options before any other word, with their values, and the rest. No options if one of them is invalid."""
+    if not words or not words[0].startswith("-"):  # saves some milliseconds of the library
         return [], list(words)
     rest = _reader().parse_commands(words)[2]
     return list(words[: len(words) - len(rest)]), rest
 
 
 def _reader() -> App:
-    """Knows the shared options and nothing else. Those of a meta app may stand before a command."""
+    """An app with the shared options only. The options of a meta app may precede a command."""
     app = App(help_flags=(), version_flags=())
     app.meta.default(_read)
     return app
 
 
 def _read(*, shared: SharedOptions = _NONE) -> None:
-    """What is read; there is nothing to do."""
+    """Does nothing: only the parsed options matter."""
 
 
 def _each_alone(words: Sequence[str]) -> SharedOptions:
-    """The shared options that are right: a wrong one keeps no other from being heeded."""
+    """The valid shared options: an invalid one does not affect the others."""
     values = {}
     for name, hint in get_type_hints(SharedOptions, include_extras=True).items():
-        with suppress(CycloptsError):
-            values[name] = _alone(hint, words)
+        # The last value that can be read: that of the longest beginning of the line that is valid.
+        for length in range(len(words), -1, -1):
+            with suppress(CycloptsError):
+                values[name] = _alone(hint, words[:length])
+                break
     return SharedOptions(**values)
 
 
 def _alone(hint: object, words: Sequence[str]) -> Any:
-    """The value of one option. Raises CycloptsError when it is wrong or missing."""
+    """The value of one option. Raises CycloptsError if it is invalid or missing."""
 
     def read(*, value: Any) -> None: ...
 
@@ -92,8 +95,8 @@ def _alone(hint: object, words: Sequence[str]) -> Any:
     return app.parse_known_args(words)[1].arguments["value"]
 
 
-def check_words(argv: Sequence[str]) -> None:
-    """Raises UserError for a word that is no text: no AWS call, file or message could hold it."""
+def validate_arguments(argv: Sequence[str]) -> None:
+    """Raises UserError for a word that is not valid text: no AWS call, file or message could contain it."""
     for number, word in enumerate(argv, start=1):
         try:
             word.encode()

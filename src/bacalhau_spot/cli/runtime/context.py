@@ -1,4 +1,4 @@
-"""One run of a command: its configuration, its way to AWS, its words on the terminal."""
+"""One run of a command: its configuration, its connection to AWS, its output on the terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot import config as configuration
 from bacalhau_spot.cli.runtime import aws_profile, environment_variables
-from bacalhau_spot.cli.runtime.endpoint import asked_instead
+from bacalhau_spot.cli.runtime.endpoint import endpoint_override_label
 from bacalhau_spot.cli.runtime.environment_variables import unknown_variables
 from bacalhau_spot.cli.runtime.redaction import secrets_of
 from bacalhau_spot.cli.runtime.reporting import consoles, record
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.orchestrator.port import Orchestrator
 
-# How long one AWS call with its repeats may take in commands that only look.
+# The time limit of one AWS call with its retries, for read-only commands.
 _LOOK_S = 30
 
 
 class CommandContext:
-    """What the commands share. Raises UserError for whatever the user can mend."""
+    """Shared by all commands. Raises UserError for every problem that the user can solve."""
 
     def __init__(self, command: str, common: CommonOptions, runtime: Runtime) -> None:
         self.command = command
@@ -53,7 +53,7 @@ class CommandContext:
         self._variables_told = False
         self._access: AwsConnection | None = None
 
-    # Words
+        # Output
 
     @property
     def for_people(self) -> bool:
@@ -62,7 +62,7 @@ class CommandContext:
     def print_status(self, shown: RenderableType) -> None:
         if self.for_people:
             wide = self.common.output == terminal.WIDE
-            self.err.print(terminal.Unfolded(shown) if wide else shown, crop=False)
+            self.err.print(terminal.UnwrappedOutput(shown) if wide else shown, crop=False)
 
     def confirm(self, question: str, *, impact: prompts.Impact, confirmed: bool) -> None:
         """Raises UserError (exit code 3) unless the user agrees."""
@@ -82,7 +82,7 @@ class CommandContext:
         danger: prompts.Impact = prompts.Impact.ERASES,
         name: str = "",
     ) -> None:
-        """As `confirm`, for what cannot be undone: the user types `word`, which is the `name` of what is deleted."""
+        """As `confirm`, for irreversible changes: the user types `word`, the `name` of the thing to be deleted."""
         decision = prompts.confirmation_decision(
             tty=self.runtime.interactive and self.for_people, yes=confirmed
         )
@@ -100,12 +100,12 @@ class CommandContext:
         return prompts.ask_secret(question, console=self.err, stdin=self.runtime.stdin)
 
     def screen(self, regions: Sequence[str], *, title: str) -> Screen:
-        """What shows the work: a frame on a terminal, lines elsewhere, JSON lines when asked for, else nothing."""
+        """The progress display: a live frame on a terminal, lines elsewhere, JSON lines for ndjson; otherwise none."""
         if self.common.output == "ndjson":
             return Ndjson(self.runtime.stdout, now=self.runtime.clock.now)
         if not self.for_people:
             return NullProgress()
-        if self.err.is_terminal and not self.common.debug:  # lines of --debug would break the frame
+        if self.err.is_terminal and not self.common.debug:  # the lines of --debug would break the frame
             return LiveScreen(self.err, regions=tuple(regions), title=title, clock=self.runtime.clock)
         return PlainScreen(self.err, clock=self.runtime.clock)
 
@@ -122,17 +122,17 @@ class CommandContext:
         return ExitCode.INCOMPLETE if unseen else ExitCode.DONE
 
     def record(self, mistakes: Sequence[Exception]) -> tuple[str, ...]:
-        """Keep the tracebacks of our own mistakes; what to say about them."""
+        """Save the tracebacks of internal errors; returns the warnings about them."""
         if not mistakes:
             return ()
         return (f"internal error: {record(mistakes, self.runtime)}",)
 
     @property
     def cache_dir(self) -> Path:
-        """Where the audit log and answers of AWS's are kept; the sandbox's are its own, and gone with it."""
+        """The folder of the audit log and of cached answers. The sandbox has its own, which is deleted with it."""
         if not self.common.sandbox:
             return self.runtime.state_dir
-        from bacalhau_spot.cli.runtime.sandbox_connection import sandbox_cache_dir  # noqa: PLC0415 - as for `access`
+        from bacalhau_spot.cli.runtime.sandbox_connection import sandbox_cache_dir  # noqa: PLC0415 - as for `connection`
 
         return sandbox_cache_dir(self.runtime)
 
@@ -148,16 +148,16 @@ class CommandContext:
         return location
 
     def _tell_variables(self, found: configuration.ConfigLocation | None) -> None:
-        """A mistyped variable may mean another cluster than the one that is used: said once, beside JSON, too."""
+        """A mistyped variable may select the wrong cluster: warn once, also with JSON output."""
         try:
             configured = configuration.read_config_text(found.path) if found else ""
-        except UserError:  # told when the file is needed
+        except UserError:  # reported when the file is needed
             configured = ""
         for text in unknown_variables(self.runtime.environ, configured=configured):
             self.err.print(views.note("warning", text), crop=False)
 
     def config_path(self) -> Path:
-        """The file in force. Raises UserError when there is none."""
+        """The configuration file in use. Raises UserError if there is none."""
         location = self._find()
         if location is None:
             raise UserError(
@@ -168,18 +168,18 @@ class CommandContext:
         return location.path
 
     def config_path_or_default(self) -> Path:
-        """The file in force, or where one would be written."""
+        """The configuration file in use, or the path for a new one."""
         location = self._find()
         return location.path if location else self.runtime.cwd / configuration.NAME
 
     @property
     def first_time(self) -> bool:
-        """There is no configuration, and this is about AWS."""
+        """There is no configuration, and the command is not for the sandbox."""
         location = self._find()
         return location is None and not self.common.sandbox
 
     def loaded(self, *, lenient: bool = False) -> configuration.Loaded:
-        """The configuration; the default one where there is no file and none is needed."""
+        """The configuration; the default one if there is no file and none is required."""
         if self._loaded is None:
             location = self._find()
             if location is not None:
@@ -196,16 +196,16 @@ class CommandContext:
         return self._loaded
 
     def spec(self, *, lenient: bool = False) -> ClusterSpec:
-        """`lenient`: for commands that only look or delete; a missing file or key file does not keep them from it."""
+        """`lenient`: for commands that only read or delete, which also work without the configuration or a key file."""
         return self.loaded(lenient=lenient).spec
 
     def naming(self, cluster: str | None = None) -> Naming:
-        """The cluster's names and tags; `cluster` names another one by its tag's value."""
+        """The cluster's names and tags; `cluster` selects another one by its tag value."""
         naming = self.spec(lenient=True).naming
         return replace(naming, tag_value=cluster) if cluster else naming
 
     def label(self, cluster: str | None = None) -> str:
-        """The value of the label that the cluster's nodes carry in the orchestrator."""
+        """The value of the label that the cluster's nodes have in the orchestrator."""
         naming, spec = self.naming(cluster), self.spec(lenient=True)
         return label_value(spec.name if naming == spec.naming else naming.tag_value)
 
@@ -225,7 +225,7 @@ class CommandContext:
     def connection(self) -> AwsConnection:
         if self._access is None:
             if self.common.sandbox:
-                # Through its one door, and only when asked for: nothing else of the program knows the sandbox.
+                # Imported only here and only on request: the rest of the program does not depend on the sandbox.
                 from bacalhau_spot.cli.runtime.sandbox_connection import connect_sandbox  # noqa: PLC0415 - moto takes seconds to import
 
                 self._access = connect_sandbox(self.runtime)
@@ -244,18 +244,18 @@ class CommandContext:
 
     @property
     def endpoint(self) -> str:
-        """What is asked instead of AWS: the sandbox, or the addresses that the user's settings name; empty for AWS itself."""
-        return asked_instead(self.common.profile, sandbox=self.common.sandbox, environ=os.environ)
+        """The endpoint used instead of AWS: the sandbox, or addresses from the user's settings; empty for AWS itself."""
+        return endpoint_override_label(self.common.profile, sandbox=self.common.sandbox, environ=os.environ)
 
     def _home_region(self) -> str:
-        """Of the partition in which the configured regions are: credentials of one mean nothing in another."""
-        with suppress(UserError):  # whoever needs the configuration says what is wrong with it
+        """Of the configured regions' partition: credentials are valid in only one partition."""
+        with suppress(UserError):  # commands that need the configuration report the error
             for region in self.spec(lenient=True).regions:
                 return partition_of(region.name).home
         return COMMERCIAL.home
 
     def orchestrator(self) -> Orchestrator | None:
-        """The orchestrator's API; None where none is configured. In the sandbox it is the sandbox's, never the configured one."""
+        """The orchestrator's API; None if not configured. In the sandbox always the sandbox's own."""
         if self.common.sandbox:
             url, key = self.connection.orchestrator_url, self.connection.orchestrator_key
             spec = BacalhauSpec(api_host=url, api_key=Secret(key) if key else None)
@@ -263,23 +263,23 @@ class CommandContext:
             spec = self.spec(lenient=True).bacalhau
         if spec.api_host is None:
             return None
-        # Most commands ask no orchestrator, and need no HTTP client.
+        # Most commands do not use the orchestrator, and need no HTTP client.
         from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login  # noqa: PLC0415
 
         login = Login(spec.api_key, user=spec.api_user, password=spec.api_password)
         return HttpOrchestrator(spec.api_host, login=login, ca_pem=spec.api_ca_pem)
 
     def addresses(self) -> tuple[str, ...] | None:
-        """Where the cluster's nodes connect to. None in the sandbox: its nodes join its own orchestrator."""
+        """The nodes' orchestrator addresses. None in the sandbox, whose nodes join its own orchestrator."""
         return None if self.common.sandbox else self.spec(lenient=True).bacalhau.orchestrators
 
     def _trace(self, line: str) -> None:
-        """With --debug: every AWS call, on stderr, whatever the form of the result."""
+        """With --debug: prints every AWS call on stderr, with any output format."""
         self.runtime.stderr.write(f"debug: {line}\n")
         self.runtime.stderr.flush()
 
     def _warn_credential_precedence(self) -> None:
-        """Two identities at once: acting as the wrong one is worse than being refused."""
+        """Two identities are set: using the wrong one is worse than a refusal."""
         note = aws_profile.credential_precedence_note(self.common.profile, environ=self.runtime.environ)
         if note and self.for_people:
             self.err.print(views.note("note", note), crop=False)

@@ -1,4 +1,4 @@
-"""Where AWS's API is asked, when it is not AWS's own address: by botocore's own settings, read without botocore.
+"""The endpoints used instead of AWS's own, from botocore's settings, read without botocore.
 
 Source: AWS SDKs and Tools Reference Guide, "Service-specific endpoints".
 """
@@ -15,19 +15,19 @@ from bacalhau_spot.core.partitions import PARTITIONS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# VPC endpoints, FIPS and dual-stack lie beneath AWS's own domains.
+# VPC, FIPS and dual-stack endpoints are under AWS's own domains.
 _AWS = tuple(f".{domain}" for partition in PARTITIONS for domain in partition.domains)
 _VARIABLE = "AWS_ENDPOINT_URL"
 SANDBOX = "sandbox"
 
 
 def is_aws(url: str) -> bool:
-    """Whether the host is one of AWS's own."""
+    """Whether the host is in one of AWS's own domains."""
     return f".{(urlsplit(url).hostname or '').lower().rstrip('.')}".endswith(_AWS)
 
 
 def other_endpoints(option: str | None, *, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The configured addresses that are not AWS's own, each once. `option`: the profile of the command line."""
+    """The configured endpoints outside AWS's domains, without duplicates. `option`: the profile of the command line."""
     if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
         return ()
     urls = [
@@ -39,13 +39,13 @@ def other_endpoints(option: str | None, *, environ: Mapping[str, str]) -> tuple[
     return tuple(dict.fromkeys(url for url in urls if url and not is_aws(url)))
 
 
-def asked_instead(option: str | None, *, sandbox: bool, environ: Mapping[str, str]) -> str:
-    """The endpoint that is asked instead of AWS, as it may be shown: the sandbox, or addresses; empty for AWS itself."""
+def endpoint_override_label(option: str | None, *, sandbox: bool, environ: Mapping[str, str]) -> str:
+    """The endpoint used instead of AWS, for display: the sandbox, or addresses; empty for AWS itself."""
     return SANDBOX if sandbox else ", ".join(map(shown, other_endpoints(option, environ=environ)))
 
 
 def shown(url: str) -> str:
-    """Without the user and the password that an address may hold."""
+    """Without the user and the password that the URL may contain."""
     return re.sub(r"//[^/]*@", "//", url)
 
 
@@ -63,7 +63,7 @@ def _of_profile(name: str, *, environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _of_services(settings: str) -> Iterator[str]:
-    """The addresses in a `services` section: nested keys, which the parser returns as lines of text."""
+    """The endpoints in a `services` section: nested keys, which the parser returns as lines of text."""
     for line in settings.splitlines():
         key, sign, value = line.partition("=")
         if sign and key.strip() == "endpoint_url":

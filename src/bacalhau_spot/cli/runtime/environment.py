@@ -1,4 +1,4 @@
-"""The world outside, handed in: environment, folders, streams, clock, chance. Tests hand in another."""
+"""The injected environment: variables, folders, streams, clock, randomness. Tests use their own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Runtime:
-    """What a command may know of its surroundings. Whatever is written to its streams is filtered."""
+    """The environment of a command. All output to its streams is filtered."""
 
     environ: Mapping[str, str]
     cwd: Path
@@ -36,8 +36,8 @@ class Runtime:
     jitter: Callable[[], float] = random.random
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     invocation: Invocation = field(default_factory=Invocation)
-    program: str = "bacalhau-spot"  # what the user types to call us
-    secrets: set[str] = field(default_factory=set)  # what this run has come to know and must not show
+    program: str = "bacalhau-spot"  # the command that the user types
+    secrets: set[str] = field(default_factory=set)  # secrets that this run has read and must not show
 
     def __post_init__(self) -> None:
         hide = partial(redacted, runtime=self)
@@ -58,26 +58,26 @@ class Runtime:
 
     @property
     def state_dir(self) -> Path:
-        """For logs and the sandbox's address; nothing here decides anything (XDG base directory specification)."""
+        """For logs, the cache, known hosts and the sandbox's address (XDG base directory specification)."""
         base = Path(self.environ.get("XDG_STATE_HOME", ""))
         if base.is_absolute():  # the specification: a relative path is invalid and is ignored
             return base / "bacalhau-spot"
         if self.home == UNKNOWN_HOME:
-            return Path(self.environ.get("TMPDIR") or "/tmp") / f"bacalhau-spot-{os.getuid()}"  # noqa: S108 - used only when it is this user's own
+            return Path(self.environ.get("TMPDIR") or "/tmp") / f"bacalhau-spot-{os.getuid()}"  # noqa: S108 - used only if this user owns it
         return self.home / ".local" / "state" / "bacalhau-spot"
 
     def path(self, typed: Path) -> Path:
-        """A path of the command line, which a shell may not have expanded (`--plot=~/prices.png`)."""
-        return self.cwd / os.path.expanduser(typed)  # noqa: PTH111 - pathlib's raises where nobody knows the home
+        """A path from the command line, which the shell may not have expanded (`--plot=~/prices.png`)."""
+        return self.cwd / os.path.expanduser(typed)  # noqa: PTH111 - pathlib's raises if the home is unknown
 
     @property
     def interactive(self) -> bool:
-        """Whether somebody is there to be asked."""
+        """Whether a user can answer questions."""
         return self.stdin.isatty() and self.stderr.isatty()
 
 
 def _program(script: str) -> str:
-    """What is typed to run us again. uv cannot run the script through a link, nor from another folder by its bare name."""
+    """The command that runs this program again. uv cannot run a link, or a bare name from another folder."""
     own = os.path.realpath(script)
     if Path(own).name != "deploy_spot.py":
         return "bacalhau-spot"
@@ -85,7 +85,7 @@ def _program(script: str) -> str:
 
 
 def _cwd() -> Path:
-    """Where we are; where that was, if it has been deleted."""
+    """The current folder; its former path, if it has been deleted."""
     try:
         return Path.cwd()
     except OSError:
@@ -93,7 +93,7 @@ def _cwd() -> Path:
 
 
 def _home() -> Path:
-    """The user's home, if anybody knows it: a container may have an unknown uid and no HOME."""
+    """The user's home, if known: a container may have an unknown uid and no HOME."""
     try:
         return Path.home()
     except RuntimeError:

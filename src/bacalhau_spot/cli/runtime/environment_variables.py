@@ -1,4 +1,4 @@
-"""The environment variables that are ours, all of them, and what to say about one that looks like it and is none."""
+"""The environment variables of bacalhau-spot, and warnings about unknown ones with its prefix."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 PREFIX: Final = "BACALHAU_SPOT_"
 CONFIG: Final = f"{PREFIX}CONFIG"
 ADVISOR_URL: Final = f"{PREFIX}ADVISOR_URL"
-# What each is for; docs/configuration.md has the same table.
+# The purpose of each; docs/configuration.md has the same table.
 VARIABLES: Final = {
     CONFIG: "the configuration file, unless `--config` names one",
     ADVISOR_URL: "where the interruption rates of `offers` are read, in place of AWS's own file; empty: nowhere",
@@ -19,7 +19,7 @@ VARIABLES: Final = {
 
 
 def unknown_variables(names: Iterable[str], *, configured: str) -> Iterator[str]:
-    """A sentence for each variable that nothing reads. `configured`: the configuration's text, which may name some itself."""
+    """A warning for each unused variable with the prefix. `configured`: the configuration, which may use some itself."""
     for name in sorted(names):
         if not name.startswith(PREFIX) or name in VARIABLES or name in configured:
             continue

@@ -1,4 +1,4 @@
-"""Where `create` and `doctor` get the facts of a launch besides AWS: the same for both."""
+"""The sources of launch facts besides AWS, for both `create` and `doctor`."""
 
 from __future__ import annotations
 

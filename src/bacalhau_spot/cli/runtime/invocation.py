@@ -1,4 +1,4 @@
-"""What this run was asked for, as the CLI library has read it."""
+"""The parsed command line of this run."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Invocation:
-    """Of a command line with a mistake, what could be read in spite of it."""
+    """For an invalid command line, the parts that could be read."""
 
     argv: tuple[str, ...] = ()
-    command: str = ""  # its first word; empty where none is named
+    command: str = ""  # its first word; empty if none is given
     common: CommonOptions = NO_OPTIONS
     cluster: str | None = None
-    page: bool = False  # a help page or the version is asked for
+    page: bool = False  # a help page or the version is requested
 
     def of_command(self, arguments: Mapping[str, Any]) -> Invocation:
         """The same, once the command's `arguments` are known."""
@@ -30,7 +30,7 @@ class Invocation:
 
     @property
     def context_flags(self) -> tuple[str, ...]:
-        """The options that decide which cluster is meant, each with its value: the commands that we suggest need them too."""
+        """The options that select the cluster, with their values: suggested commands need them too."""
         values = {
             "--config": self.common.config,
             "--profile": self.common.profile,
@@ -41,10 +41,10 @@ class Invocation:
 
     @property
     def remote_command(self) -> tuple[str, ...]:
-        """The words behind `--`: somebody else's command, in which nothing is ours."""
+        """The words after `--`: another program's command, which has no options of this program."""
         return self.argv[self.argv.index("--") + 1 :] if "--" in self.argv else ()
 
 
 def _flag(name: str, value: str) -> str:
-    """A value that looks like an option is taken for a value only behind `=`."""
+    """A value that looks like an option is accepted only after `=`."""
     return f"{name}{'=' if value.startswith('-') else ' '}{shlex.quote(value)}"

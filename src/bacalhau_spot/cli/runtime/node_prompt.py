@@ -1,4 +1,4 @@
-"""The node that a command is about: what was said, or a question, or the only one there is."""
+"""Selects the node for a command: by its argument, as the only node, or by a question."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def reachable_instances(context: CommandContext, runner: Runner, naming: Naming) -> ClusterInventory:
-    """The cluster's, in all regions. Regions that could not be scanned are told, and the rest is there."""
+    """The cluster's instances in all regions. Regions that could not be scanned are reported, without an error."""
 
     async def look(calls: AwsCalls) -> ClusterInventory:
         account = await discovery.load_account(calls)
@@ -43,18 +43,20 @@ def resolve_nodes(
     naming: Naming,
     verb: str,
 ) -> tuple[Instance, ...]:
-    """All that `said` may mean, at least one. Raises UserError; where somebody would not say, that none is there is not said."""
+    """The instances that match `said`, at least one. Otherwise raises UserError: if regions could not be scanned and no
+    instance is known, with their failures.
+    """
     if not among:
         if unseen:
             raise context.errors_of(unseen, exit_code=ExitCode.INCOMPLETE)[0]
         raise UserError(
-            f"no node of {naming.tag_value} can be reached by {verb}",
+            f"{naming.tag_value} has no node to {verb}",
             hint="`bacalhau-spot status` shows the nodes, `bacalhau-spot create` launches them",
         )
     instances = matching_nodes(word, among, prefix=naming.resource_prefix)
     if not instances:
         raise UserError(
-            f"no node {'that can be seen' if unseen else 'here'} is called {word}",
+            f"no {'scanned ' if unseen else ''}node matches {word}",
             why="it may be an instance's id, its beginning, a node's name, a zone or a region",
             details=(
                 *(f"{instance.id}  {instance.zone}" for instance in matching_nodes(None, among, prefix="")),
@@ -67,10 +69,10 @@ def resolve_nodes(
 
 
 def pick_one(context: CommandContext, matches: Sequence[Instance], *, verb: str) -> Instance:
-    """The only one, or the one that the user points at. Raises UserError (exit code 3) where nobody can be asked."""
+    """The only instance, or the one that the user selects. Raises UserError (exit code 3) without a terminal."""
     if len(matches) == 1:
         return matches[0]
-    # Those that have ended can be asked for, and are seldom meant.
+    # Terminated instances can be selected, but rarely are: they come last.
     shown = sorted(matches, key=lambda instance: instance.state is State.TERMINATED)
     if not (context.runtime.interactive and context.for_people):
         raise UserError(

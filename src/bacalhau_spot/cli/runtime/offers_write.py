@@ -1,4 +1,4 @@
-"""`offers --write`: the best regions, and the types that were asked for, into the configuration."""
+"""`offers --write`: writes the best regions, and the selected types, into the configuration."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _MOST_TYPES = 10
 @Parameter(name="*")
 @dataclass(frozen=True)
 class WriteOptions:
-    """Whether the choice goes into the configuration."""
+    """Options for writing the choice into the configuration."""
 
     write: Annotated[bool, Parameter(name="--write", negative="")] = False
     """Write the best regions and the selected types into the configuration. Shows the change and asks."""
@@ -60,7 +60,7 @@ NO_WRITE = WriteOptions()
 
 @dataclass(frozen=True)
 class WriteResult:
-    """What was put into the configuration, for people and for programs."""
+    """The change of the configuration, as a view and as data."""
 
     view: RenderableType
     data: WrittenOfferOutput
@@ -76,9 +76,9 @@ def write_choice(
     count: int,
     types: bool,
 ) -> WriteResult:
-    """Raises UserError when nothing can be chosen, when types and images do not fit, and when the user does not agree.
+    """Raises UserError if no regions can be chosen, if types and images do not match, or if the user declines.
 
-    `types`: instance types were asked for on the command line, so they are part of the choice.
+    `types`: instance types were selected on the command line, so they are part of the choice.
     """
     if offers.failed_regions and not offers.regions:
         raise context.errors_of(offers.failed_regions, exit_code=offers.exit_code)[0]
@@ -99,7 +99,7 @@ def write_choice(
 
 @dataclass(frozen=True, slots=True)
 class _Edit:
-    """The file before and after. `new`: there is none yet."""
+    """The file before and after. `new`: it does not exist yet."""
 
     path: Path
     text: str
@@ -122,7 +122,7 @@ def _edit(context: CommandContext, regions: Sequence[str], names: Sequence[str])
 def _write(
     context: CommandContext, edit: _Edit, regions: Sequence[str], *, writing: WriteOptions
 ) -> RenderableType:
-    """Shows the change, asks, and writes it. Raises UserError when the user does not agree."""
+    """Shows the change, asks, and writes it. Raises UserError if the user declines."""
     if not edit.changes:
         return views.sentence_text(f"{edit.path} has these values already")
     context.print_status(views.raw(edit.diff))
@@ -141,7 +141,7 @@ def _write(
 
 
 def _best(offers: Offers, *, count: int, now: Sequence[str]) -> tuple[str, ...]:
-    """The first of the ranked regions that can take the nodes; in the order that they stand in now, when they do."""
+    """The first of the ranked regions with room for the nodes; in the configured order if the set is unchanged."""
     able = [
         region.region
         for region in offers.regions

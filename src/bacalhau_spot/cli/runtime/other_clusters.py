@@ -1,4 +1,4 @@
-"""What a command that finds nothing of its own cluster says of the others: a renamed cluster is not forgotten."""
+"""Warnings about other clusters, if a command finds no resources of its own: the cluster may have been renamed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ if TYPE_CHECKING:
 
 
 def warnings(runner: Runner, naming: Naming, *, regions: Sequence[str], command: str) -> tuple[str, ...]:
-    """One for each other cluster under the tag key, with the command that takes it. One call a region."""
+    """One for each other cluster with the tag key, with the command that selects it. One call per region."""
     clusters = runner.run_readonly(discovery.count_other_clusters(runner.calls, naming, regions=regions))
     return views.other_cluster_warnings(clusters, tag_key=naming.tag_key, command=command)

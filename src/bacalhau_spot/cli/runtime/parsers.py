@@ -9,11 +9,11 @@ from decimal import Decimal, InvalidOperation
 from bacalhau_spot.core.model import MAX_PRICE_USD
 from bacalhau_spot.errors import ExitCode, UserError
 
-_LONGEST = 24  # of an amount: more digits than any price has
+_LONGEST = 24  # characters of an amount: more than any price has
 
 
 def amount(text: str, *, flag: str, above: Decimal = Decimal(0)) -> Decimal | None:
-    """US dollars, such as `0.05`; `none` for no limit. Raises UserError for what is not more than `above`."""
+    """US dollars, such as `0.05`; `none` for no limit. Raises UserError unless it is greater than `above`."""
     if text.strip().lower() == "none":
         return None
     try:
@@ -45,7 +45,7 @@ def duration(text: str, *, flag: str) -> timedelta:
 
 
 def moment(text: str, *, flag: str, now: datetime) -> datetime:
-    """`7d` (so long before `now`), `2026-11-20` or `2026-11-20T08:30`, in UTC unless it says otherwise. Raises UserError."""
+    """`7d` (before `now`), `2026-11-20` or `2026-11-20T08:30`, in UTC unless it has another offset. Raises UserError."""
     try:
         value = datetime.fromisoformat(text.strip())
     except ValueError:

@@ -1,4 +1,4 @@
-"""The one place where secrets are known and taken out: of all that is written to stdout and stderr, and of logs."""
+"""Removes secrets from all output to stdout and stderr, and from logs. No other module does."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec
 
 HIDDEN = "***"
-# A shorter one is a word that may stand anywhere.
+# A shorter value may be a common word.
 _SHORTEST = 6
 _VARIABLES = re.compile(r"SECRET|TOKEN|PASSWORD|API_?KEY", re.IGNORECASE)
-# What such a variable holds when it only says where or how.
+# Suffixes of variables that contain a path or a type instead of a secret.
 _NO_SECRETS = ("_FILE", "_DIR", "_PATH", "_TYPE")
-# Where a secret is not known, its label gives it away: "SecretAccessKey": "…", token=…, Authorization: Bearer …
+# Unknown secrets are recognized by their label: "SecretAccessKey": "…", token=…, Authorization: Bearer …
 _LABELLED = re.compile(
     r"((?:secret_?access_?key|session_?token|security_?token|access_?token|auth_?token|api_?key|password)"
     r"""["']?\s*[:=]\s*["']?|bearer\s+)[^\s"',}\x1b]{8,}""",
@@ -28,16 +28,16 @@ _LABELLED = re.compile(
 
 
 def redacted(text: str, runtime: Runtime) -> str:
-    """`text` without any secret of the environment or of the configuration."""
+    """`text` without the secrets of the environment and of the configuration."""
     for secret in sorted(_known(runtime), key=len, reverse=True):
         text = _without(text, secret)
     return _LABELLED.sub(rf"\1{HIDDEN}", text)
 
 
 def _without(text: str, secret: str) -> str:
-    """A line may have ended at a blank of the secret's."""
+    """The text may be wrapped at a space within the secret."""
     words = secret.split()
-    if len(words) < 2:  # noqa: PLR2004 - no blank in it
+    if len(words) < 2:  # noqa: PLR2004 - it contains no space
         return text.replace(secret, HIDDEN)
     return re.sub(r"\s+".join(map(re.escape, words)), HIDDEN, text)
 
@@ -52,7 +52,7 @@ def _known(runtime: Runtime) -> Iterator[str]:
 
 
 def secrets_of(spec: ClusterSpec) -> Iterator[str]:
-    """What the configuration has brought along."""
+    """The secrets in the configuration."""
     for secret in (spec.bacalhau.token, spec.bacalhau.api_key, spec.bacalhau.api_password):
         if secret is not None:
             yield secret.reveal()

@@ -1,4 +1,4 @@
-"""How a command ends: its result or its error on the right stream in the asked form, and the exit code."""
+"""The end of a command: its result or error on the right stream in the requested format, and the exit code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from bacalhau_spot import files
 from bacalhau_spot.cli.runtime import aws_profile
-from bacalhau_spot.cli.runtime.banner import asked_endpoint
+from bacalhau_spot.cli.runtime.banner import requested_endpoint
 from bacalhau_spot.cli.runtime.redaction import redacted
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.core.sanitize import sanitized
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime.environment import Runtime
     from bacalhau_spot.cli.runtime.result import Result
 
-# Whoever asks for rows reads what is said beside them himself.
+# CSV output is for people too: they read the messages on stderr themselves.
 _FOR_PEOPLE = ("table", terminal.WIDE, csv_output.FORM)
 
 
 def consoles(runtime: Runtime) -> tuple[terminal.Terminal, terminal.Terminal]:
-    """Stdout's and stderr's, which know how this program was called."""
+    """Stdout's and stderr's consoles; suggested commands on them repeat this command line's options."""
     return _consoles(runtime, stdout=runtime.stdout)
 
 
 def help_console(runtime: Runtime) -> terminal.Terminal:
-    """Where help pages go."""
+    """The console for help pages."""
     plain = runtime.invocation.common.no_color
     return terminal.pages(runtime.stdout, environ=runtime.environ, no_color=plain)
 
@@ -50,7 +50,7 @@ def _consoles(runtime: Runtime, *, stdout: TextIO) -> tuple[terminal.Terminal, t
 
 
 def print_result(result: Result, runtime: Runtime) -> int:
-    """Print a command's result; its exit code."""
+    """Print a command's result and return its exit code."""
     if result.already_printed:
         return int(result.exit_code) if result.subprocess_exit_code is None else result.subprocess_exit_code
     stdout = filtered(runtime.stdout) if result.unredacted else runtime.stdout
@@ -67,7 +67,9 @@ def _print_for_people(result: Result, runtime: Runtime, *, stdout: TextIO) -> No
     if output == csv_output.FORM and result.rows is not None:
         stdout.write(csv_output.csv_text(result.rows))
     elif result.view is not None:
-        out.print(terminal.Unfolded(result.view) if output == terminal.WIDE else result.view, crop=False)
+        out.print(
+            terminal.UnwrappedOutput(result.view) if output == terminal.WIDE else result.view, crop=False
+        )
     for warning in result.stderr_warnings:
         talk.print(views.note("warning", warning), crop=False)
     for error in result.errors:
@@ -81,14 +83,14 @@ def _print_for_programs(result: Result, runtime: Runtime, *, stdout: TextIO) -> 
         exit_code=result.exit_code,
         errors=result.errors,
         warnings=result.warnings,
-        endpoint=asked_endpoint(runtime.invocation),
+        endpoint=requested_endpoint(runtime.invocation),
     )
     form = runtime.invocation.common.output
     json_output.write_envelope(stdout, _as_typed_here(envelope, runtime), form=form)
 
 
 def print_error(error: UserError, runtime: Runtime) -> int:
-    """Tell an error that ended the command; its exit code."""
+    """Print the error that ended the command and return its exit code."""
     output = runtime.invocation.common.output
     if output in _FOR_PEOPLE:
         _, talk = consoles(runtime)
@@ -99,14 +101,14 @@ def print_error(error: UserError, runtime: Runtime) -> int:
             data=None,
             exit_code=error.exit_code,
             errors=(error,),
-            endpoint=asked_endpoint(runtime.invocation),
+            endpoint=requested_endpoint(runtime.invocation),
         )
         json_output.write_envelope(runtime.stdout, _as_typed_here(envelope, runtime), form=output)
     return int(error.exit_code)
 
 
 def _as_typed_here(envelope: json_output.Data, runtime: Runtime) -> json_output.Data:
-    """Commands in errors, warnings and hints take the options of this command line, as they do on a terminal."""
+    """Commands in errors, warnings and hints get the options of this command line, as on a terminal."""
     _, talk = consoles(runtime)
     return dict(json_output.with_commands(envelope, talk.with_invocation_flags))
 
@@ -116,8 +118,8 @@ def interrupted() -> UserError:
 
 
 def unexpected(error: Exception, runtime: Runtime) -> UserError:
-    """AWS's refusals have a verdict; everything else is a mistake of ours, and its traceback goes into a file."""
-    from bacalhau_spot.cloud.port import CloudError  # noqa: PLC0415 - most runs end well and need none of this
+    """Errors of AWS and the orchestrator are cataloged; any other is internal, and its traceback is saved."""
+    from bacalhau_spot.cloud.port import CloudError  # noqa: PLC0415 - not needed for successful runs
     from bacalhau_spot.engine.orchestrator.orchestrator_sync import orchestrator_failure  # noqa: PLC0415 - likewise
     from bacalhau_spot.orchestrator.port import OrchestratorError  # noqa: PLC0415 - likewise
 
@@ -138,7 +140,7 @@ def unexpected(error: Exception, runtime: Runtime) -> UserError:
 
 
 def record(errors: Sequence[Exception], runtime: Runtime) -> str:
-    """Write the tracebacks into a file, and on stderr with --debug; what the user can do with that, as half a sentence."""
+    """Save the tracebacks in a file, and print them with --debug; returns advice for the user, as a phrase."""
     text = redacted("\n".join("".join(traceback.format_exception(error)) for error in errors), runtime)
     if runtime.invocation.common.debug:
         runtime.stderr.write(text)

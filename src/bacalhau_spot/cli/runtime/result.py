@@ -1,4 +1,4 @@
-"""What a command returns. It never decides how that is shown."""
+"""The return value of a command. It is independent of the output format."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """`view` is for people and goes to stdout, `data` is the same for programs; `errors` are told on stderr, or in the JSON."""
+    """`view` is for people, on stdout; `data` is the same for programs. `errors` are on stderr, or in the JSON."""
 
     command: str
     view: RenderableType | None = None
@@ -25,8 +25,8 @@ class Result:
     exit_code: ExitCode = ExitCode.DONE
     errors: tuple[UserError, ...] = ()
     warnings: tuple[str, ...] = ()  # all of them, for programs
-    already_printed: bool = False  # it has all been shown while it went on; only the exit code is left
-    subprocess_exit_code: int | None = None  # of a program that ran in our place
+    already_printed: bool = False  # the output was printed during the run; only the exit code is left
+    subprocess_exit_code: int | None = None  # of a program that ran instead, such as ssh
     stderr_warnings: tuple[str, ...] = ()  # those that the view does not show, for people
-    unredacted: bool = False  # printed as it is: the user's own file, secrets and all, or a page of ours
-    rows: CsvTable | None = None  # the same for spreadsheets, of the commands that offer it
+    unredacted: bool = False  # printed unchanged, with secrets: the user's file, or a documentation page
+    rows: CsvTable | None = None  # the same for spreadsheets, if the command offers it

@@ -1,4 +1,4 @@
-"""Running the engine from a command: the event loop, Ctrl-C, the listeners, the connection to AWS."""
+"""Runs the engine from a command: the event loop, Ctrl-C, the listeners, the connection to AWS."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# How often a screen is told that time passes; the heartbeat of a log is its own affair.
+# The interval between ticks of a screen; a log's heartbeat has its own interval.
 _TICK_S = 5.0
 
 
 class Screen(Protocol):
-    """Something that shows events as they come."""
+    """Displays events as they occur."""
 
     def emit(self, event: Event) -> None: ...
     def tick(self) -> None:
         """Some seconds have passed, with or without events."""
 
     def close(self) -> None:
-        """Give the terminal back."""
+        """Restore the terminal."""
 
 
 class NullProgress:
-    """A screen that shows nothing: for JSON, and for looks that take a second."""
+    """A screen that shows nothing: for JSON, and for reads that take a second."""
 
     def emit(self, event: Event) -> None: ...
     def tick(self) -> None: ...
@@ -53,11 +53,11 @@ class NullProgress:
 
 
 class Runner:
-    """One event loop and one connection to AWS for the length of a command.
+    """One event loop and one connection to AWS for the duration of a command.
 
-    `run_readonly` runs something that changes nothing: Ctrl-C ends it at once. `run_with_progress` runs something that
-    changes things: the first
-    Ctrl-C lets calls in flight finish and begins nothing new, the second leaves at once; the terminal is whole either way.
+    `run_readonly` runs a read-only coroutine: Ctrl-C ends it at once. `run_with_progress` runs one that makes changes:
+    the first Ctrl-C lets running calls finish and starts nothing new, the second exits at once. The terminal is
+    restored in both cases.
     """
 
     def __init__(self, runtime: Runtime, connection: AwsConnection, *, api_s: float) -> None:
@@ -93,11 +93,11 @@ class Runner:
 
     def run_readonly(self, part: Coroutine[object, object, T]) -> T:
         """Run `part`. Raises KeyboardInterrupt on Ctrl-C."""
-        # asyncio's own way with Ctrl-C: the task is cancelled, then KeyboardInterrupt is raised here.
+        # asyncio handles Ctrl-C: the task is cancelled, then KeyboardInterrupt is raised here.
         return self._runner.run(part)
 
     def run_with_progress(self, part: Coroutine[object, object, T], *, screen: Callable[[], Screen]) -> T:
-        """Run `part` with what `screen` makes showing what happens."""
+        """Run `part` and show its progress on the result of `screen`."""
         try:
             return self._runner.run(self._run_interruptible(part, screen))
         finally:
@@ -108,11 +108,11 @@ class Runner:
         loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as stack:
             for number in _SIGNALS:
-                # Not on the main thread (a test) there are no signals to listen to.
+                # Signal handlers are only possible on the main thread, which a test may not use.
                 with contextlib.suppress(ValueError, RuntimeError):
                     loop.add_signal_handler(number, self._interrupted)
                     stack.callback(loop.remove_signal_handler, number)
-            # From here on no signal can come between taking the terminal and giving it back.
+            # From here on no signal can interrupt between taking and restoring the terminal.
             self._screen = screen()
             ticking = asyncio.ensure_future(self._tick())
             stack.callback(ticking.cancel)
@@ -136,7 +136,7 @@ class Runner:
         self._emit(events.Cancelling())
 
     def listen(self, listener: Callable[[Event], None]) -> None:
-        """Tell `listener` all that happens from now on, beside the screen."""
+        """Send all further events to `listener`, in addition to the screen."""
         self._listeners.append(listener)
 
     def _emit(self, event: Event) -> None:

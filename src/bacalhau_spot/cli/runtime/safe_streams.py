@@ -1,4 +1,4 @@
-"""The standard streams as they are: nobody may be reading any more, the disk may be full, the terminal may know ASCII only."""
+"""Makes the standard streams safe: the reader may be gone, the disk full, the terminal limited to ASCII."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# What an ASCII terminal shows in the place of the few other characters that we write.
+# Replacements on an ASCII terminal for the few other characters that this program writes.
 _ASCII = {0xB7: "-", 0x2026: "...", 0x2013: "-", 0x2014: "-", 0x2018: "'", 0x2019: "'", 0xD7: "x"}
 
 
 class SafeStream:
-    """A text stream whose writes do not fail. `trouble`: why what was written is not all there; nobody reading is none."""
+    """A text stream whose writes do not fail. `trouble`: why the output is incomplete; a closed pipe does not count."""
 
     def __init__(self, inner: TextIO) -> None:
         self._inner = inner
@@ -51,16 +51,16 @@ class SafeStream:
             self._let_go()
 
     def _let_go(self) -> None:
-        """What the stream still holds would fail once more when Python ends."""
+        """Redirect to the null device: otherwise the buffered rest would fail again when Python exits."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._inner.fileno())
         os.close(nowhere)
 
 
 def wrap(stream: TextIO | None) -> TextIO:
-    """None: Python's word for a stream that was closed before we began."""
+    """`stream` is None if it was closed before the program started."""
     if stream is None:
-        stream = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - it is open as long as the program
+        stream = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - open until the program ends
     return cast("TextIO", SafeStream(stream))
 
 
@@ -69,7 +69,7 @@ def write_error(stream: TextIO) -> str:
 
 
 def _in_ascii(text: str) -> str:
-    """JSON's way to write what is not ASCII, which JSON's readers undo, where there is no look-alike."""
+    """Replaces other characters by a similar one, or else by JSON's escape, which JSON parsers decode."""
     return "".join(_letter(letter) for letter in text)
 
 

@@ -1,4 +1,4 @@
-"""The sandbox, which is a distribution of its own (extra `sandbox`): where it is, and its errors in our form."""
+"""The connection to the sandbox, a separate distribution (extra `sandbox`), and its errors as UserError."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ INSTALL = "uv tool install '.[sandbox]'"
 
 @contextmanager
 def sandbox_process() -> Iterator[ModuleType]:
-    """`aws_spot_sandbox.process`. Raises UserError where it is not installed, and for whatever it refuses."""
+    """`aws_spot_sandbox.process`. Raises UserError if it is not installed, and for each of its errors."""
     try:
         process = importlib.import_module("aws_spot_sandbox.process")
         errors = importlib.import_module("aws_spot_sandbox.errors")
     except ImportError as error:
         raise UserError(
-            "the sandbox is not installed: it is the extra `sandbox`",
-            hint=f"`{INSTALL}` in the checkout installs it; `uv run -s deploy_spot.py` brings it",
+            "the sandbox is not installed: this installation is without the extra `sandbox`",
+            hint=f"`{INSTALL}` in the program's folder installs it; `uv run -s deploy_spot.py` includes it",
             exit_code=ExitCode.USAGE,
         ) from error
     try:
@@ -46,7 +46,7 @@ def sandbox_process() -> Iterator[ModuleType]:
 
 
 def connect_sandbox(runtime: Runtime) -> AwsConnection:
-    """The way to the sandbox, which is started when it does not run."""
+    """The connection to the sandbox, which is started if it is not running."""
     with sandbox_process() as process:
         endpoint = process.ensure_running(state_dir=runtime.state_dir, assume_orchestrator=True)
     return AwsConnection(
@@ -62,7 +62,7 @@ def connect_sandbox(runtime: Runtime) -> AwsConnection:
 
 
 def sandbox_cache_dir(runtime: Runtime) -> Path:
-    """Where is kept what is known of the sandbox that runs; the next one begins with an empty folder."""
+    """The folder for data about the running sandbox; the next sandbox starts with an empty one."""
     with sandbox_process() as process:
         folder: Path = process.memory_dir(runtime.state_dir)
     return folder

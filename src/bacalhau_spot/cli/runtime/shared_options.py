@@ -1,4 +1,4 @@
-"""The options that every command takes, before its name or after it. Of a repeated one the last counts."""
+"""The options that every command accepts, before or after its name. The last value counts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class CommonOptions:
 @Parameter(name="*")
 @dataclass(frozen=True)
 class TabularOptions(CommonOptions):
-    """Options of a command whose result is rows, which a spreadsheet can take."""
+    """Options of a command whose result is a table, for spreadsheets too."""
 
     output: Annotated[Rows, Parameter(name=["--output", "-o", "--format"], allow_repeating=True)] = "table"  # type: ignore[assignment]  # wider
     """Output format on stdout; `csv`: one row for each cost item."""
@@ -49,14 +49,14 @@ class TabularOptions(CommonOptions):
 @Parameter(name="*")
 @dataclass(frozen=True)
 class SharedOptions(TabularOptions):
-    """What may stand before any command or after it, with every form of output that one of them has."""
+    """All options that are valid before or after any command, with every output format of any command."""
 
     page: Annotated[
         bool, Parameter(name=["--help", "-h", "--version"], negative="", allow_repeating=True)
     ] = False
 
 
-# What a command gets when none of these options is given.
+# The value if none of these options is given.
 NO_OPTIONS = CommonOptions()
 NO_TABULAR_OPTIONS = TabularOptions()
 

@@ -1,4 +1,4 @@
-"""What this machine needs before ssh is called: the program, the private key, a place for known hosts."""
+"""The local requirements of ssh: the program, the private key, a folder for known hosts."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime.environment import Runtime
     from bacalhau_spot.core.model import ClusterSpec, Naming
 
-# What others may do with a file: ssh uses no key of which they may do anything (ssh(1), ~/.ssh/id_rsa).
+# Permissions of other users: ssh refuses a key that has any of them (ssh(1), ~/.ssh/id_rsa).
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def program(runtime: Runtime) -> str:
-    """The system's ssh. Raises UserError when there is none."""
+    """The system's ssh. Raises UserError if there is none."""
     program_path = shutil.which("ssh", path=runtime.environ.get("PATH"))
     if program_path is None:
         raise UserError(
@@ -33,7 +33,7 @@ def program(runtime: Runtime) -> str:
 
 
 def ssh_options(spec: ClusterSpec, naming: Naming, runtime: Runtime) -> SshOptions:
-    """How the cluster's nodes are reached from here. Raises UserError for a key that ssh would not use."""
+    """The options for connections to the cluster's nodes. Raises UserError for a key that ssh would refuse."""
     if spec.private_ssh_key_path:
         check_key(Path(spec.private_ssh_key_path))
     known_hosts = runtime.state_dir / "known_hosts" / slug(naming)
@@ -50,7 +50,7 @@ def ssh_options(spec: ClusterSpec, naming: Naming, runtime: Runtime) -> SshOptio
 
 
 def check_key(key: Path) -> None:
-    """Raises UserError unless this is a file that its owner alone may use."""
+    """Raises UserError unless it is a file that only its owner may access."""
     try:
         mode = key.stat().st_mode
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What is wrong with a command line that could not be understood, and how it is typed."""
+"""The error for an invalid command line, with a correct example."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from bacalhau_spot.errors import ExitCode, UserError
 if TYPE_CHECKING:
     from cyclopts import App
 
-# What a mistyped option is never taken for: each of these agrees to something.
+# Never suggested for a mistyped option: each of these confirms a change.
 _NEVER_SUGGESTED = ("--yes", "--force", "--allow-removal")
-# The library lists the commands in one line and cuts it; the help page has them all.
+# The library's list of commands is one truncated line; the help page has all of them.
 _LIST = re.compile(r" Available commands: .*")
 
 
 def usage_error(error: CycloptsError, app: App) -> UserError:
-    """In one line, without a suggestion that agrees to something. `app` checks the suggestions."""
+    """One line, without suggesting an option that confirms a change. `app` checks the suggestions."""
     words = [str(word) for word in error.unused_tokens or ()]
     chain = tuple(error.command_chain or ())
     if isinstance(error, UnknownCommandError) and words[0].startswith("-"):
         return _command_missing(words, app, chain=chain)
-    return _usage(_what(error), chain=chain, shown="options")
+    shown = "commands" if isinstance(error, UnknownCommandError) else "options"
+    return _usage(_what(error), chain=chain, shown=shown)
 
 
 def _usage(what: str, *, chain: tuple[str, ...], shown: str) -> UserError:
@@ -36,7 +37,7 @@ def _usage(what: str, *, chain: tuple[str, ...], shown: str) -> UserError:
 
 
 def _command_missing(words: list[str], app: App, *, chain: tuple[str, ...]) -> UserError:
-    """`words` begin with an option where a command is expected behind those of `chain`."""
+    """`words` start with an option where a command is expected after those of `chain`."""
     try:
         shared_options(words)
     except CycloptsError as error:
@@ -53,9 +54,10 @@ def _command_missing(words: list[str], app: App, *, chain: tuple[str, ...]) -> U
         app.parse_args(line, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         return usage_error(error, app)
+    _, own = shared_options(line)  # printed commands get the shared options of this run
     return UserError(
         f"{option} must follow the command; only the shared options may precede it",
-        hint=f"for example: `bacalhau-spot {shlex.join(line)}`",
+        hint=f"for example: `bacalhau-spot {shlex.join(own)}`",
         exit_code=ExitCode.USAGE,
     )
 
@@ -63,7 +65,7 @@ def _command_missing(words: list[str], app: App, *, chain: tuple[str, ...]) -> U
 def _what(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
         return f"unexpected argument: {' '.join(map(str, error.unused_tokens or ()))}"
-    error.verbose = False  # without the place in our source
+    error.verbose = False  # without the location in the source code
     text = _LIST.sub("", " ".join(str(error).split())).rstrip(".")
     for option in _NEVER_SUGGESTED:
         text = re.sub(rf"\.? Did you mean {option}\b.*", "", text)

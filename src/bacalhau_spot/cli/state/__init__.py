@@ -1,1 +1,1 @@
-"""What stays on this machine: the audit log and the cache."""
+"""Local state: the audit log and the cache."""

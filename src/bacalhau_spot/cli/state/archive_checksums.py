@@ -1,4 +1,4 @@
-"""What `configure` writes into `bacalhau.sha256`: the sums of the archive that this machine fetches for it."""
+"""The values that `configure` writes into `bacalhau.sha256`: sums of the archives that this machine downloads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot import config as configuration
 from bacalhau_spot.cli.state.cache import FileCache
 from bacalhau_spot.cloud import archive
-from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource, named_archs, with_sums
+from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource, architectures_from_names, with_sums
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.ui.views import sentence_text
 
@@ -26,7 +26,7 @@ _RELEASE = frozenset({"bacalhau.version", "bacalhau.download_url"})
 
 @dataclass(frozen=True, slots=True)
 class ArchiveSums:
-    """`text`: the configuration with the sums in it. `warnings`: why some are not there."""
+    """`text`: the configuration with the sums. `warnings`: why some are missing."""
 
     text: str
     sums: tuple[tuple[Arch, str], ...] = ()
@@ -36,15 +36,15 @@ class ArchiveSums:
 def with_archive_sums(
     context: CommandContext, text: str, *, path: Path, changed: Collection[str] | None = None
 ) -> ArchiveSums:
-    """`text` with the sum of each archive that its nodes will fetch.
+    """`text` with the sum of each archive that its nodes will download.
 
-    `changed`: the keys that were set in a file that exists; None for a new file. Another version or address in an existing
-    file takes the old archive's sums out.
+    `changed`: the keys set in an existing file; None for a new file. A new version or address in an existing file
+    removes the old archive's sums.
     """
     same_archive = changed is not None and _RELEASE.isdisjoint(changed)
     if (
         context.common.sandbox or same_archive
-    ):  # the sandbox's archive is its own: its sum would fail real nodes
+    ):  # the sandbox has its own archive, whose sum does not match real nodes' archives
         return ArchiveSums(text)
     runtime = context.runtime
     spec = configuration.load_text(
@@ -65,20 +65,20 @@ def with_archive_sums(
 
 
 def _is_unproven(spec: ClusterSpec) -> bool:
-    """Whatever an http:// address answers, nothing says that it is the archive."""
+    """The content of an http:// address cannot be authenticated."""
     return (spec.bacalhau.download_url or "").startswith("http://")
 
 
 def _fetched(
     context: CommandContext, spec: ClusterSpec
 ) -> tuple[tuple[tuple[Arch, str], ...], tuple[str, ...]]:
-    """The sums that are not configured, and why others cannot be had."""
+    """The sums that are not configured, and the reasons for missing ones."""
     bacalhau = spec.bacalhau
     source = ArchiveSource(archive.digest)
     memory = FileCache(context.cache_dir, clock=context.runtime.clock)
     sums: list[tuple[Arch, str]] = []
     warnings: list[str] = []
-    for arch in named_archs(spec) if bacalhau.verify_archive else ():
+    for arch in architectures_from_names(spec) if bacalhau.verify_archive else ():
         if arch in dict(bacalhau.sha256):
             continue
         context.print_status(

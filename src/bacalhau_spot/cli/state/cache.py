@@ -1,4 +1,4 @@
-"""What AWS was asked in earlier runs, in files under the state folder. Deleting them costs calls and nothing else."""
+"""Cached answers of earlier runs, in files under the state folder. Their deletion only costs calls."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.engine.aws_calls.clock import Clock
 
-# Nobody asks for anything older, but for an archive's sum.
+# Longer than the maximum age of any query, except an archive's sum.
 _KEPT = timedelta(days=2)
 _MAX_BYTES = 64 << 20
 
 
 class FileCache:
-    """`engine.aws_calls.cache.Memory`: a file for each kind of answer, a value for each question."""
+    """`engine.aws_calls.cache.Cache`: one file for each kind of answer, one value for each query."""
 
     def __init__(self, folder: Path, *, clock: Clock) -> None:
         self._folder = folder / "cache"
         self._now = clock.now
 
     def get(self, cache_name: str, key: str, *, max_age: timedelta) -> Any | None:
-        """The value, when it was kept at most so long ago."""
+        """The value, if it is at most `max_age` old."""
         entry = self._entries(cache_name).get(key)
         return entry["value"] if entry is not None and self._age(entry) <= max_age else None
 
     def put(self, cache_name: str, key: str, value: Any) -> None:
-        """Two runs at once may lose one of two answers, and never make half a file."""
+        """Concurrent runs may lose one of two answers, but never write a partial file."""
         kept = MAX_AGE if cache_name == WHAT else _KEPT
         entries = {
             name: entry for name, entry in self._entries(cache_name).items() if self._age(entry) <= kept
         }
         entries[key] = {"at": self._now().isoformat(), "value": value}
-        # What cannot be kept is asked for again.
+        # A value that cannot be stored is fetched again.
         with contextlib.suppress(OSError):
             files.private_folder(self._folder.parent)
             files.private_folder(self._folder)
@@ -57,7 +57,7 @@ class FileCache:
         return {key: entry for key, entry in entries if isinstance(entry, dict) and _whole(entry)}
 
     def _age(self, entry: dict[str, Any]) -> timedelta:
-        """Of an entry from the future, after a clock was set back: longer than anything is kept."""
+        """An entry from the future, after the clock was set back, counts as expired."""
         age = self._now() - datetime.fromisoformat(entry["at"])
         return age if age >= timedelta(0) else timedelta.max
 

@@ -1,4 +1,4 @@
-"""A nuke's plan as a file: what was found, to be reviewed, and later exactly that to be deleted."""
+"""The plan file of `nuke`: the list of resources, for review and for a later deletion of exactly these."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LONGEST = 60
 def write_plan(
     path: Path, resources: Sequence[Resource], *, identity: Identity, scope: Scope, now: datetime
 ) -> None:
-    """Raises UserError when it cannot be written."""
+    """Raises UserError if it cannot be written."""
     plan = {
         "plan_version": VERSION,
         "made_at": time_text(now),
@@ -44,7 +44,7 @@ def write_plan(
 
 
 def read_plan(path: Path, *, identity: Identity, scope: Scope) -> frozenset[ResourceKey]:
-    """What the plan names. Raises UserError when it is no plan, or one for another account or another tag."""
+    """The resources in the plan. Raises UserError if it is not a valid plan, or is for another account or another tag."""
     plan = _parsed(path)
     if plan.get("account_id") != identity.account_id:
         raise UserError(
@@ -84,7 +84,7 @@ def _parsed(path: Path) -> dict[str, Any]:
         raise _no_plan(f"{path}:{error.lineno}:{error.colno}", error.msg) from error
     except RecursionError as error:
         raise _no_plan(path, "it is nested too deeply") from error
-    except ValueError as error:  # a number of too many digits
+    except ValueError as error:  # a number with too many digits
         raise _no_plan(path, str(error)) from error
     if (
         not isinstance(plan, dict)
@@ -99,7 +99,7 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 
 def _shown(value: object) -> str:
-    """What a file holds where an id should be, short and printable."""
+    """The value of an id in the file, short and printable."""
     text = ascii(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 

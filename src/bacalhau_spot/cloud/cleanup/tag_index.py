@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.cloud.aws_errors import not_aws
+from bacalhau_spot.cloud.aws_errors import non_aws_response
 from bacalhau_spot.cloud.ec2_params import escape, tags_of
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.model import TaggedId
@@ -52,7 +52,7 @@ async def tagged_in_ec2(session: Session, region: str, scope: Scope) -> tuple[Ta
     tags: dict[tuple[str, str], dict[str, str]] = {}
     for row in rows:
         if row["Key"] not in keys or not row["ResourceId"]:
-            raise not_aws(operation="describe_tags", region=region, detail="it is about other tags")
+            raise non_aws_response(operation="describe_tags", region=region, detail="it is about other tags")
         tags.setdefault((row["ResourceType"], row["ResourceId"]), {})[row["Key"]] = row["Value"]
     return tuple(
         TaggedId(kind=_SPELLINGS.get(kind, kind), id=resource_id)

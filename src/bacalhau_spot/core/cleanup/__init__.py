@@ -1,1 +1,1 @@
-"""What may be deleted, in which order, and the result."""
+"""The scope, the order and the result of a deletion."""

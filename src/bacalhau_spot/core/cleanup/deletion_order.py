@@ -1,15 +1,16 @@
-"""Which kinds of resource exist, what must be gone before what, and what may be touched: the deletion graph as a table.
+"""Resource kinds, their order of deletion, and the conditions of a deletion: the deletion graph as a table.
 
 Rules:
-1. A kind is deleted when nothing of the kinds in its `after` is left in its region. The table has no cycle (tested). What
-   cannot go, because AWS refuses it or it is not ours to touch, holds back only what AWS itself makes depend on it.
-2. Launchers go first: a group or a fleet that lives could start again what we just ended.
-3. Only what shows our tag on the live resource is deleted. What dies with an owned resource (`derived`) is waited for,
-   and deleted only when it outlives its owner.
-4. What is the same in all regions goes last: any region may still use it.
-5. "Deleted" means that AWS no longer shows it.
+1. A kind is deleted when its region has no resource of the kinds in its `after` left. The table has no cycle (tested).
+   A resource that AWS or a rule protects blocks only the resources that AWS makes depend on it.
+2. Launchers are deleted first: a running group or fleet could replace a terminated instance.
+3. A resource is deleted only if the live resource carries the tag. A resource that AWS deletes with its owner
+   (`derived`) is waited for, and deleted only if it outlives its owner.
+4. Global resources are deleted last: any region may still use them.
+5. "Deleted" means that AWS no longer lists the resource.
 
-Sources: EC2 user guide and VPC user guide, "Delete your VPC"; measured dependencies are in the sandbox's contract tests.
+Sources: EC2 user guide and VPC user guide, "Delete your VPC"; measured dependencies are in the sandbox's contract
+tests.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def _after(*kinds: ResourceKind) -> frozenset[ResourceKind]:
 
 
 _LAUNCHERS = _after(ResourceKind.SCALING_GROUP, ResourceKind.FLEET, ResourceKind.SPOT_FLEET)
-# What has a network interface of its own in the VPC.
+# Kinds with a network interface in the VPC.
 _IN_THE_VPC = _after(
     ResourceKind.INSTANCE,
     ResourceKind.NAT_GATEWAY,
@@ -65,13 +66,13 @@ _IN_THE_VPC = _after(
 )
 
 KIND_SPECS: tuple[KindSpec, ...] = (
-    # What launches
+    # Launchers
     KindSpec(ResourceKind.RULE, service="events"),
     KindSpec(ResourceKind.SCALING_GROUP, service="autoscaling", deletion_timeout_s=_SLOW_S),
     KindSpec(ResourceKind.FLEET, batch=25, created_by_us=True),
     KindSpec(ResourceKind.SPOT_FLEET, batch=100),
     KindSpec(ResourceKind.SPOT_REQUEST, after=_LAUNCHERS, batch=100, created_by_us=True),
-    # What costs most
+    # The most expensive kinds
     KindSpec(
         ResourceKind.INSTANCE,
         after=_LAUNCHERS | _after(ResourceKind.SPOT_REQUEST),
@@ -82,7 +83,7 @@ KIND_SPECS: tuple[KindSpec, ...] = (
     KindSpec(ResourceKind.NAT_GATEWAY, deletion_timeout_s=_SLOW_S),
     KindSpec(ResourceKind.ENDPOINT, batch=25, deletion_timeout_s=_SLOW_S),
     KindSpec(ResourceKind.CONNECT_ENDPOINT, deletion_timeout_s=_SLOW_S),
-    # What instances used
+    # Resources that instances used
     KindSpec(
         ResourceKind.VOLUME,
         after=_after(ResourceKind.INSTANCE),
@@ -132,7 +133,7 @@ KIND_SPECS: tuple[KindSpec, ...] = (
         created_by_us=True,
     ),
     KindSpec(ResourceKind.DHCP_OPTIONS, after=_after(ResourceKind.VPC)),
-    # Beside EC2
+    # Services other than EC2
     KindSpec(
         ResourceKind.PARAMETER,
         after=_after(ResourceKind.INSTANCE),
@@ -145,7 +146,7 @@ KIND_SPECS: tuple[KindSpec, ...] = (
     KindSpec(ResourceKind.QUEUE, after=_after(ResourceKind.RULE), service="sqs"),
     KindSpec(ResourceKind.TOPIC, after=_after(ResourceKind.RULE, ResourceKind.ALARM), service="sns"),
     KindSpec(ResourceKind.BUCKET, after=_after(ResourceKind.INSTANCE, ResourceKind.FLOW_LOG), service="s3"),
-    # Whatever still writes makes a log group again.
+    # A service that still writes recreates its log group.
     KindSpec(
         ResourceKind.LOG_GROUP,
         after=_after(ResourceKind.INSTANCE, ResourceKind.FLOW_LOG, ResourceKind.RULE),
@@ -177,13 +178,13 @@ def kinds_of(region: str) -> tuple[ResourceKind, ...]:
 
 
 def prerequisites(kind: ResourceKind) -> frozenset[ResourceKind]:
-    """All kinds that must be gone before `kind`, directly or through others."""
+    """All kinds that must be deleted before `kind`, directly or through others."""
     direct = SPEC_BY_KIND[kind].after
     return direct.union(*(prerequisites(other) for other in direct)) if direct else direct
 
 
 def levels() -> tuple[tuple[ResourceKind, ...], ...]:
-    """The kinds in the order in which they go: all of a wave at once, each wave when what it waits for is gone."""
+    """The kinds in order of deletion: each level is deleted in parallel, after the kinds that it depends on."""
     waves: list[tuple[ResourceKind, ...]] = []
     for everywhere in (False, True):
         left = {row.kind for row in KIND_SPECS if row.is_global is everywhere}
@@ -197,16 +198,16 @@ def levels() -> tuple[tuple[ResourceKind, ...], ...]:
 
 
 def unblocked_kinds(resources: Iterable[Resource]) -> frozenset[ResourceKind]:
-    """The kinds among what is left in one region that wait for no other kind that is left."""
+    """Of the kinds that remain in one region, those that depend on no other remaining kind."""
     present = {ResourceKind(resource.kind) for resource in resources if is_known_kind(resource.kind)}
     return frozenset(kind for kind in present if not prerequisites(kind) & present)
 
 
 def deletable(remaining: Iterable[Resource], *, scanned: Collection[ResourceKind]) -> tuple[Resource, ...]:
-    """Which of the resources left in one region may be deleted now: those that wait for nothing that is left.
+    """Of the resources that remain in one region, those that can be deleted now: they depend on no other.
 
-    Only of the kinds in `scanned`, which were looked at a moment ago, when it was their turn already: nothing is deleted on
-    the word of an old look, and what dies with its owner has had the time to.
+    Only kinds in `scanned`: a deletion needs a recent scan, and a resource that AWS deletes with its owner needs time
+    for it.
     """
     resources = tuple(remaining)
     turn = unblocked_kinds(resources) & frozenset(scanned)
@@ -215,7 +216,7 @@ def deletable(remaining: Iterable[Resource], *, scanned: Collection[ResourceKind
     )
 
 
-# States in which AWS is already removing the thing: asking again does nothing.
+# States in which AWS is already deleting the resource: another call has no effect.
 _DELETING_STATES = frozenset(
     {
         *(
@@ -231,7 +232,7 @@ _DELETING_STATES = frozenset(
 )
 
 
-# And what hangs on something that is ending is let go by it.
+# A resource that is being deleted also releases its attachments.
 _IN_USE = "in-use"
 
 

@@ -1,4 +1,4 @@
-"""The result of a deletion, as values: what was deleted, what was not and why, what remains."""
+"""The result of a deletion, as values: deleted resources, failures with their reasons, remaining resources."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ if TYPE_CHECKING:
 
 
 class DeletionStatus:
-    """What became of a resource that was to go."""
+    """The outcome for one resource in the scope of a deletion."""
 
     DELETED = "deleted"
     NOT_FOUND = "already gone"
     FAILED = "failed"
-    BLOCKED = "blocked"  # by something that is not ours
-    SKIPPED = "skipped"  # not ours to touch, or spared
+    BLOCKED = "blocked"  # by an unmanaged resource
+    SKIPPED = "skipped"  # unmanaged, or excluded by a rule
     NOT_ATTEMPTED = "left"  # not reached: interrupted, or something before it did not go
 
 
-# How the owner of what a service of AWS made begins.
+# Prefix of the owner where an AWS service created the resource.
 AWS_SERVICE_OWNER = "an AWS service"
 
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """What keeps a resource of ours, and is not ours. `owner`: as far as AWS shows; `parent_id`: the id that it hangs on.
+    """An unmanaged resource that blocks a managed one. `owner`: as far as AWS shows it; `parent_id`: the resource that
+    it belongs to.
 
-    `fix_command`: the AWS CLI's command that frees us of it; empty where only a service of AWS can.
+    `fix_command`: the AWS CLI command that unblocks the deletion; empty where only an AWS service can.
     """
 
     kind: str
@@ -46,9 +47,10 @@ class Dependency:
 
 @dataclass(frozen=True, slots=True)
 class DeletionOutcome:
-    """One resource and its fate.
+    """One resource and its status.
 
-    `problem` when it was refused, `reason` when it was skipped; `request_ids` are AWS's; `dependencies` is what was in the way.
+    `problem`: of a failed deletion; `reason`: of a skipped one; `request_ids`: AWS's; `dependencies`: blocking
+    resources.
     """
 
     resource: Resource
@@ -61,17 +63,17 @@ class DeletionOutcome:
 
 @dataclass(frozen=True, slots=True)
 class DeletionResult:
-    """The result of a destroy. The verifying scan decides: `remaining` is what AWS still shows, whatever was asked of it."""
+    """The result of a destroy or nuke. The verifying scan decides: `remaining` is what AWS still lists, whatever was called."""
 
     cluster: str
     outcomes: tuple[DeletionOutcome, ...] = ()
     remaining: tuple[Resource, ...] = ()
-    unsupported: tuple[Resource, ...] = ()  # carries the tag, of a kind that we do not know how to delete
+    unsupported: tuple[Resource, ...] = ()  # tagged resources of an unsupported kind
     regions_scanned: tuple[str, ...] = ()
     failed_regions: tuple[ApiFailure, ...] = ()
     partial_failures: tuple[
         ApiFailure, ...
-    ] = ()  # services that would not say, and that this teardown can do without
+    ] = ()  # services that did not answer, and that this deletion does not need
     interrupted: bool = False
 
     @property
@@ -79,7 +81,7 @@ class DeletionResult:
         return tuple(outcome for outcome in self.outcomes if outcome.status == DeletionStatus.DELETED)
 
     def deleted_ids(self, kind: str) -> frozenset[str]:
-        """Ids of one kind that AWS does not show any more."""
+        """Ids of one kind that AWS no longer lists."""
         remaining = {resource.id for resource in self.remaining}
         fates = {DeletionStatus.DELETED, DeletionStatus.NOT_FOUND}
         return frozenset(

@@ -1,4 +1,4 @@
-"""What a nuke leaves alone although it is ours. Each rule gives the reason, or nothing."""
+"""Managed resources that nuke does not delete. Each rule returns the reason, or an empty text."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def resource_key(resource: Resource) -> ResourceKey:
 
 
 def creation_times(resources: Iterable[Resource], *, tag_key: str) -> Mapping[ResourceKey, datetime]:
-    """When each came to be, for the question whether it is old enough to go.
+    """The creation time of each resource, for the minimum age.
 
-    Many kinds do not say (a VPC, a subnet): they count as young as the youngest thing of their cluster in their region, which
-    may need them. What is the same in all regions serves the youngest of its cluster anywhere. What has no such neighbour is
-    absent: its age is not known.
+    Many kinds have none (VPC, subnet): they count as created with the newest resource of their cluster in their region,
+    which may need them. Global resources count as created with the newest resource of the cluster anywhere. A resource
+    without such a neighbour is absent: its age is unknown.
     """
     every = tuple(resources)
     youngest: dict[tuple[str, str], datetime] = {}
@@ -48,7 +48,9 @@ def creation_times(resources: Iterable[Resource], *, tag_key: str) -> Mapping[Re
 def min_age_rule(
     created_at: Mapping[ResourceKey, datetime], *, now: datetime, at_least: timedelta
 ) -> Callable[[Resource], str]:
-    """Spares what is younger, and what appears after the look: it is younger still. What has no known age is not spared."""
+    """Excludes resources younger than the limit, and those that appear after the scan. A resource of unknown age is not
+    excluded.
+    """
 
     def why(resource: Resource) -> str:
         moment = created_at.get(resource_key(resource)) or resource.created_at
@@ -66,7 +68,7 @@ def plan_file_rule(plan: Collection[ResourceKey]) -> Callable[[Resource], str]:
 
 
 def first_match(rules: Iterable[Callable[[Resource], str]]) -> Callable[[Resource], str]:
-    """What spares by any of the rules."""
+    """The reason of the first rule that excludes the resource."""
     every = tuple(rules)
     return lambda resource: next(filter(None, (rule(resource) for rule in every)), "")
 
@@ -74,7 +76,7 @@ def first_match(rules: Iterable[Callable[[Resource], str]]) -> Callable[[Resourc
 def split_excluded(
     resources: Iterable[Resource], excluded: Callable[[Resource], str]
 ) -> tuple[tuple[Resource, ...], tuple[tuple[Resource, str], ...]]:
-    """What is to be deleted, and what is not, with the reason."""
+    """The resources to delete, and the excluded ones with the reason."""
     to_delete: list[Resource] = []
     kept: list[tuple[Resource, str]] = []
     for resource in resources:

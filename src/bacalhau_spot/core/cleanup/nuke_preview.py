@@ -1,4 +1,4 @@
-"""What a nuke found, before anybody agreed to anything: the list that is shown, and all that must be known with it."""
+"""The result of a nuke's scan before the confirmation: the list of resources and every limitation of the deletion."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NukePreview:
-    """`to_delete` is to go; `excluded` is ours and stays, with the reason; `unsupported` is of kinds that we cannot delete.
+    """`to_delete`: resources to delete; `excluded`: managed resources that are retained, with the reason;
+    `unsupported`: of kinds that cannot be deleted.
 
-    `denied`: what AWS says that we may not delete. `to_adopt`: id -> region of what is to be adopted. `regions_skipped`: regions
-    that nobody scanned, by wish; `regions_not_enabled`: those that the account has not enabled; `failed_regions`: what
-    could not be seen.
-    `foreign`: what is in a VPC of ours and is not ours, by the VPC; `partial_failures`: what AWS would not say of that.
-    `disable_protection`: protection is to be taken away.
+    `denied`: deletions that AWS does not permit. `to_adopt`: id -> region. `regions_skipped`: regions that the options
+    exclude; `regions_not_enabled`: regions that the account has not enabled; `failed_regions`: regions that could not
+    be scanned. `foreign`: unmanaged resources in managed VPCs, by VPC; `partial_failures`: failed scans for them.
+    `disable_protection`: whether protection is lifted.
     """
 
     identity: Identity
@@ -51,12 +51,12 @@ class NukePreview:
 
     @property
     def youngest_age(self) -> timedelta | None:
-        """How old the youngest is of those that are to go; None when none of them says."""
+        """Age of the youngest resource to delete; None when none has a creation time."""
         births = [resource.created_at for resource in self.to_delete if resource.created_at is not None]
         return self.scanned_at - max(births) if births else None
 
     def cluster_of(self, resource: Resource) -> str:
-        """Whose it is: the value of our tag; what a launcher of ours launched may lack it."""
+        """The cluster by the tag's value; a resource that a managed launcher created may have no tag."""
         return resource.tags.get(self.scope.key, "")
 
 

@@ -1,9 +1,10 @@
-"""What `doctor` makes of what it saw: a mark, a sentence, and what to do, for each thing that a cluster needs.
+"""The findings of `doctor` on the account: a mark, a sentence and a fix for each prerequisite of a cluster.
 
 Rules:
-1. FAIL: a command will fail, or nodes will not join. WARN: it may, or could not be determined. PASS: it will not be for this.
-2. Each WARN and FAIL says what to do, as a command where there is one.
-3. What could not be looked at is a WARN that says why; it is never a PASS.
+1. FAIL: a command will fail, or nodes will not join. WARN: it may fail, or could not be checked. PASS: no problem
+   found.
+2. Each WARN and FAIL has a fix, as a command where one exists.
+3. A check that could not be made is a WARN with the reason, never a PASS.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class CheckStatus(StrEnum):
 
 
 class AccountCheck(StrEnum):
-    """What is looked at, in the order in which it is told."""
+    """The checks, in the order of the output."""
 
     CONFIGURATION = "configuration"
     CREDENTIALS = "credentials"
@@ -65,9 +66,9 @@ class AccountCheck(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at. `hint`: a command or an instruction; empty where all is well. `details`: further lines.
+    """The result of one check. `hint`: a command or an instruction; empty on success. `details`: further lines.
 
-    `denied`: it failed for want of credentials or of a permission.
+    `denied`: it failed because of credentials or a missing permission.
     """
 
     check: AccountCheck
@@ -90,19 +91,20 @@ def by_severity(findings: Collection[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: order.index(finding.check)))
 
 
-# What stays as it is until somebody mends it.
+# Categories of errors that do not pass by themselves.
 _SETUP_ADVICE = frozenset({Category.CREDENTIALS, Category.PERMISSION, Category.CONFIG, Category.NETWORK})
 
 
 def failure_finding(
     check: AccountCheck, failure: ApiFailure, *, blind: str, needed: bool = False, profile: str = ""
 ) -> Finding:
-    """AWS would not say. `needed`: no `create` can do without the answer, so what keeps it away for good is a failure.
+    """A check that AWS did not answer. `needed`: `create` needs the answer too, so a permanent error is a FAIL.
 
-    Whatever is wrong with the credentials always is. `profile`: the one in use, for the fix.
+    An error of the credentials always is. `profile`: the profile in use, for the fix.
     """
     info = classify(failure.code, failure.message)
     serious = info.category in _SETUP_ADVICE if needed else info.category is Category.CREDENTIALS
+    serious = serious or check is AccountCheck.CREATE  # it would fail in the same call
     message = info.message(failure.region) if serious else aws_message(failure)
     if info.category is not Category.CREDENTIALS:
         message = f"{blind}: {message}"
@@ -121,7 +123,7 @@ def aws_message(failure: ApiFailure) -> str:
 
 
 def create_refused(error: UserError) -> Finding:
-    """What a `create` would refuse now, in its words."""
+    """A refusal of `create`, in its own words."""
     details = (*((error.why,) if error.why else ()), *error.details)
     return Finding(
         AccountCheck.CREATE,
@@ -134,7 +136,7 @@ def create_refused(error: UserError) -> Finding:
 
 
 def create_planned(launch: int) -> Finding:
-    """What a `create` would do now."""
+    """The launches of a `create` now."""
     text = (
         f"would launch {launch} {'instance' if launch == 1 else 'instances'} now"
         if launch
@@ -144,7 +146,7 @@ def create_planned(launch: int) -> Finding:
 
 
 def create_warns(warning: str) -> Finding:
-    """What its plan would say."""
+    """A warning of the plan."""
     return Finding(
         AccountCheck.CREATE,
         CheckStatus.WARN,
@@ -168,17 +170,17 @@ _ORIGINS = {
     "assume-role-with-web-identity": "with a web identity",
     "container-role": "from the container",
     "iam-role": "from this EC2 instance",
-    "explicit": "supplied for this run",
+    "explicit": "set by this command",
     "custom-process": "from a program named in ~/.aws/config",
 }
 
 
 def credentials(identity: Identity, *, origin: str, endpoint: str = "") -> Finding:
-    """`endpoint`: what is asked instead of AWS; empty for AWS itself."""
+    """`endpoint`: the endpoint in place of AWS; empty for AWS itself."""
     how = _ORIGINS.get(origin, f"({origin})" if origin else "")
     text = f"account {identity.account_id} as {identity.arn}"
     if endpoint:
-        text = f"{text}, from {'the sandbox' if endpoint == 'sandbox' else endpoint} not from AWS"
+        text = f"{text}, from {'the sandbox' if endpoint == 'sandbox' else endpoint}, not from AWS"
     if identity.arn.endswith(":root"):
         return Finding(
             AccountCheck.CREDENTIALS,
@@ -208,7 +210,7 @@ def clock(*, here: datetime, at_aws: datetime) -> Finding:
         )
     if abs(off_s) >= _NOTICED_S:
         return Finding(AccountCheck.CLOCK, CheckStatus.WARN, text, fix)
-    return Finding(AccountCheck.CLOCK, CheckStatus.PASS, "agrees with AWS's")
+    return Finding(AccountCheck.CLOCK, CheckStatus.PASS, "matches the clock of AWS")
 
 
 def regions(configured: Sequence[str], known: Sequence[Region]) -> Finding:
@@ -232,7 +234,7 @@ def regions(configured: Sequence[str], known: Sequence[Region]) -> Finding:
 def region_choice(
     decisions: Sequence[RegionDecision], remarks: Sequence[str], *, count: int, known: Sequence[Region]
 ) -> tuple[Finding, ...]:
-    """The regions that a create would choose for `auto`; where there are none, what that means for the rest."""
+    """The regions that `create` would choose for `auto`; without any, the check that fails for it."""
     enabled = sum(region.enabled for region in known)
     none = explain_no_region(decisions)
     if none is not None:
@@ -261,9 +263,10 @@ def region_choice(
 
 @dataclass(frozen=True, slots=True)
 class SimulatedPermissions:
-    """What was found out about permissions. `required`: how many actions; `missing`: those refused, with where and why.
+    """The result of the permission checks. `required`: number of actions; `missing`: denied actions, with region and
+    code.
 
-    `unknown`: actions that nobody would tell us about, and `reason`.
+    `unknown`: actions without an answer, and `reason`.
     """
 
     required: int
@@ -272,7 +275,7 @@ class SimulatedPermissions:
     reason: str = ""
 
 
-# Why some actions are not told although the simulator answers.
+# Why some actions remain unknown although the simulator answers.
 UNCERTAIN = (
     "IAM's simulator cannot decide: the allowing statements have conditions that only a real call can meet"
 )
@@ -307,7 +310,7 @@ def permissions(rights: SimulatedPermissions) -> Finding:
 
 
 def other_clusters(counts: Mapping[str, int], *, tag_key: str) -> tuple[Finding, ...]:
-    """Clusters under our tag key that the configuration does not name; `counts`: the running instances of each."""
+    """Other clusters under the tag key; `counts`: their running instances."""
     return tuple(
         Finding(
             AccountCheck.OTHER_CLUSTERS,
@@ -344,7 +347,7 @@ _FEW_POOLS = 2
 
 
 def market(market: Market, *, problems: Sequence[str], advice: str) -> Finding:
-    """`problems`: why nothing can be launched there as configured; `advice`: what to change then."""
+    """`problems`: why the configuration cannot launch there; `advice`: the fix."""
     if problems:
         return Finding(
             AccountCheck.MARKET,
@@ -381,7 +384,7 @@ def _quota_page(region: str, *, code: str) -> str:
 def spot_quota(
     region: str, *, nodes: int, types: Mapping[str, TypeInfo], headrooms: Mapping[str, Headroom]
 ) -> Finding:
-    """Whether so many more nodes fit into what the quotas leave, all quotas together; each node of its smallest type."""
+    """Whether the quotas have room for `nodes` more, all quotas together; each node counted as its smallest type."""
     smallest = _smallest_vcpus(types, headrooms)
     if not smallest:
         return Finding(
@@ -427,7 +430,7 @@ VPC_QUOTA = "L-F678F1CE"
 
 
 def vpc_quota(region: str, *, count: int, ours: bool, limit: int | None) -> Finding | None:
-    """Whether there is room for our VPC; None where there is nothing to say."""
+    """Whether the account has room for another VPC; None where the check does not apply."""
     if ours or limit is None:
         return None
     if count >= limit:

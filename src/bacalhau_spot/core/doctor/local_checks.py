@@ -1,4 +1,4 @@
-"""What `doctor` makes of the keys, the token, the orchestrator and this machine."""
+"""The findings of `doctor` on keys, token, orchestrator and this machine."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def ssh_keys(*, public: str | None, private: KeyFile | None, open_to: bool) -> F
             AccountCheck.SSH_KEYS,
             CheckStatus.WARN,
             "port 22 is open, but no SSH key is configured: login is impossible",
-            f"`{_BOTH_KEYS}` (`ssh-keygen -t ed25519` creates a pair), or, without SSH, "
+            f"`ssh-keygen -t ed25519` creates a key pair, if you have none; then `{_BOTH_KEYS}`; or, without SSH, "
             "`bacalhau-spot configure --set ssh_cidrs=none`",
         )
     if private is None:
@@ -144,7 +144,7 @@ def token(secret: Secret | None) -> Finding:
         return Finding(
             AccountCheck.TOKEN,
             CheckStatus.WARN,
-            "none is configured; an orchestrator that requires one refuses the nodes",
+            "no token is configured; an orchestrator that requires one refuses the nodes",
             "ask the orchestrator's administrator for the token, write it to a file, and set "
             "`bacalhau-spot configure --set bacalhau.token_file=PATH`",
         )
@@ -220,7 +220,7 @@ def orchestrator_api(where: str | None, *, version: str = "", failure: ApiFailur
 
 
 def unpublished(mine: str) -> Finding:
-    """No package index has this program, so nothing newer can be asked for."""
+    """The program is on no package index, so there is no newer version."""
     return Finding(AccountCheck.VERSION, CheckStatus.PASS, mine)
 
 

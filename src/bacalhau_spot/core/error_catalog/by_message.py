@@ -1,7 +1,6 @@
-"""Where AWS has one code for several things and only its words tell them apart.
+"""AWS error codes with several meanings, which only the message distinguishes.
 
-A nuance changes what the user reads, and with it whose fault it is and the exit code; never what the engine does: the action
-is that of the code.
+A rule changes the text for the user, the category and thus the exit code. The engine's reaction stays that of the code.
 Source: IAM user guide, "Troubleshoot access denied error messages"; STS's and IAM's own messages.
 """
 
@@ -18,7 +17,7 @@ from bacalhau_spot.core.error_catalog.transient import TLS
 
 
 class MessageRule(NamedTuple):
-    """`codes` whose message has `words` (a pattern, in any case) mean `info`."""
+    """Codes that mean `info` if their message matches the pattern `words`; case does not matter."""
 
     codes: frozenset[str]
     words: str
@@ -33,7 +32,7 @@ def _denied_by(name: str, sentence: str, hint: str) -> ErrorInfo:
     return replace(NOT_ALLOWED, name=name, sentence=sentence, hint=hint)
 
 
-# The first that fits is told.
+# The first match applies.
 MESSAGE_RULES = (
     MessageRule(
         _DENIED,
@@ -155,13 +154,13 @@ _ACTION = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z0-9*]+)")
 
 
 def denied_action(message: str) -> str:
-    """`ec2:CreateVpc`: what AWS says it refused; empty where it does not."""
+    """The denied action as AWS names it, such as `ec2:CreateVpc`; empty if it does not."""
     match = _ACTION.search(message)
     return match[1] if match else ""
 
 
 def by_message(code: str, message: str) -> ErrorInfo | None:
-    """What AWS's words add to its code."""
+    """The entry of the first rule that matches the message; None without a match."""
     for rule in MESSAGE_RULES:
         if code in rule.codes and re.search(rule.words, message, re.IGNORECASE):
             return rule.info

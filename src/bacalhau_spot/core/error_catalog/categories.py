@@ -1,4 +1,4 @@
-"""What a verdict is: whose fault an error is, what the engine does about it, what the user reads."""
+"""The fields of a catalog entry: the category of an error, the engine's reaction, and the text for the user."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from enum import IntEnum, StrEnum
 from bacalhau_spot.core.partitions import in_console
 from bacalhau_spot.errors import ExitCode
 
-# Where other instance types are found: without a size, only those of the configuration are looked at.
+# Without a size, `offers` compares only the configured instance types.
 MORE_TYPES = "`bacalhau-spot offers --vcpus 2..4 --memory 4..`"
 # Hints that several errors share.
 AGAIN_IN_A_MINUTE = "run the same command again in a minute"
 WAIT_FOR_OTHERS = "wait a minute, then run the same command again; it adds only the missing nodes"
-# What a hint says where AWS does not say which action it refused.
+# In a hint, if AWS does not name the denied action.
 _SOME_ACTION = "the action that AWS names"
 
 
 class Category(IntEnum):
-    """Whose fault an error is, worst first: the order in which several errors of one answer are told."""
+    """The cause of an error, most serious first. Of several errors in one response, the first is reported."""
 
     CREDENTIALS = 0
     PERMISSION = 1
@@ -36,7 +36,7 @@ class Category(IntEnum):
 
 
 class Recovery(StrEnum):
-    """What the engine does."""
+    """The engine's reaction."""
 
     RETRY = "retry"  # the same call again, within its deadline
     OTHER_REGION = "other region"  # AWS has tried the region's pools; others may have room
@@ -47,11 +47,11 @@ class Recovery(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ErrorInfo:
-    """One meaning, of one error code or of many.
+    """One meaning, shared by one or more error codes.
 
-    `name`: its heading in the documentation. `sentence` may hold {region}; `hint` also {regions}, all that are meant, {action},
-    what was refused, {profile}, the option that names the profile in use, with a space before it, {quota}, the code of the
-    quota for spot instances, {host}, the orchestrator's API, and {other}, the same with the other one of http and https.
+    `name` is its heading in the documentation. `sentence` may contain {region}. `hint` may also contain {regions} (all affected
+    regions), {action} (the denied action), {profile} (a space and the option for the profile in use), {quota} (the code of the
+    spot quota), {host} (the orchestrator's API), and {other} (the same address with http instead of https, or the reverse).
     """
 
     name: str
@@ -67,7 +67,7 @@ class ErrorInfo:
         return ExitCode.USAGE if self.category is Category.CONFIG else ExitCode.FAILED
 
     def message(self, region: str) -> str:
-        """The sentence about one region, or about several in a list; without any, about AWS as a whole."""
+        """The sentence for one region or a list of regions. Without either, it names no region."""
         if region:
             return self.sentence.format(region=region)
         plain = self.sentence.replace(" in {region}", "").replace(" for {region}", "")
@@ -83,7 +83,7 @@ class ErrorInfo:
         quota: str = "",
         host: str = "",
     ) -> str:
-        """The hint, to be followed as it stands. `region`: one, for commands and addresses; `regions`: a list of all."""
+        """The hint, ready to follow. `region`: the one for commands and addresses; `regions`: all, as a list."""
         text = self.hint.format(
             region=region,
             regions=regions or region,
@@ -105,5 +105,5 @@ Rows = dict[str, ErrorInfo]
 
 
 def rows_for(info: ErrorInfo, *codes: str) -> Rows:
-    """The same verdict on each of `codes`."""
+    """One row for each of `codes`, all with `info`."""
     return dict.fromkeys(codes, info)

@@ -1,18 +1,18 @@
-"""What an AWS error means and what to do about it: a table.
+"""Maps an AWS error to its meaning and remedy, by a table.
 
 Rules:
-1. One row per error code (`CATALOG`), or per beginning or ending where AWS makes families of codes (`FAMILIES`). No row is
-   decided anywhere else. Where AWS has one code for several things, its words decide what the user reads (`by_message`).
-2. A row says whose fault it is (`category`), what the engine does (`recovery`), and what the user reads (`sentence`, `hint`).
-3. When one answer holds several errors, the first in the order of `Category` wins: credentials and permission before
-   configuration, configuration before quota, quota before price, and only then capacity. So it is a capacity problem only
-   if all of them are; quota and capacity have opposite remedies and are never confused.
-4. A code without a row or family is AWS's own word, shown as it is, and not retried. `Invalid…` without a row is an error of
-   this program: what a configuration can cause has a row.
-5. Exceptions of botocore are classified by class in `cloud.exception_codes`, which gives each a code of this table.
+1. `CATALOG` has one row per error code. `FAMILIES` covers codes that share a prefix and a suffix. No code is classified
+   anywhere else. If AWS uses one code for several errors, the message selects the text for the user (`by_message`).
+2. A row states the cause (`category`), the engine's reaction (`recovery`), and the text for the user (`sentence`, `hint`).
+3. If one response contains several errors, the first in the order of `Category` is reported: credentials, permission,
+   configuration, quota, price, and last capacity. Capacity is reported only if all errors are capacity errors, because
+   quota and capacity have opposite remedies.
+4. A code without a row or family is shown as AWS returned it, and is not retried. `Invalid…` without a row is an error of
+   this program, since each code that a configuration can cause has a row.
+5. `cloud.exception_codes` maps botocore's exceptions to codes of this table.
 
-Sources: EC2 API reference, "Error codes for the Amazon EC2 API"; EC2 user guide, "Troubleshoot instance launch issues"; each
-module of this package has its own.
+Sources: EC2 API reference, "Error codes for the Amazon EC2 API"; EC2 user guide, "Troubleshoot instance launch issues"; the
+sources named in each module of this package.
 """
 
 from __future__ import annotations
@@ -66,14 +66,14 @@ UNFULFILLABLE = "UnfulfillableCapacity"
 
 
 class CodeFamily(NamedTuple):
-    """Codes with a beginning and an ending."""
+    """All codes with this prefix and suffix."""
 
     prefix: str
     suffix: str
     info: ErrorInfo
 
 
-# The first that fits, after the rows.
+# Tried in this order, after the rows.
 FAMILIES = (
     CodeFamily("InvalidAMIID", "", invalid_requests.IMAGE),
     CodeFamily("InvalidInstanceType", "", invalid_requests.TYPE),
@@ -91,17 +91,17 @@ FAMILIES = (
     CodeFamily("", ".Malformed", invalid_requests.BAD_VALUE),  # an id that the user named
     CodeFamily("Unsupported", "", invalid_requests.UNSUPPORTED),
     CodeFamily("Malformed", "", invalid_requests.OUR_CALL),
-    # What a configuration can cause has a row; no user can correct the rest.
+    # Codes that a configuration can cause have rows. No user can correct the others.
     CodeFamily("Invalid", "", invalid_requests.OUR_CALL),
 )
-# Older answers of EC2 say on which side the error is before they say which one.
+# Older EC2 responses prefix the code with the side at fault.
 _BLAME_ORDER = ("Client.", "Server.")
-# JSON services end each code with it, and XML services the same codes without: `ExpiredTokenException`, `ExpiredToken`.
+# JSON services append it to codes that XML services use without: `ExpiredTokenException`, `ExpiredToken`.
 _ENDING = "Exception"
 
 
 def classify(code: str, message: str = "") -> ErrorInfo:
-    """The verdict on one error code of AWS; with its message, in the words that fit best."""
+    """The entry for an AWS error code, refined by its message."""
     for side in _BLAME_ORDER:
         code = code.removeprefix(side)
     bare = code.removesuffix(_ENDING)
@@ -116,10 +116,10 @@ def _by_family(code: str) -> ErrorInfo:
 
 
 def most_severe(codes: Iterable[str]) -> str | None:
-    """The code of several that the user is told, by the order of `Category`; None when there is none.
+    """The code to report out of several, by the order of `Category`; None if there are none.
 
-    AWS adds UnfulfillableCapacity to whatever else a fleet refuses (karpenter-provider-aws#3051): beside another code it says
-    nothing of its own.
+    AWS adds UnfulfillableCapacity to the other errors of a fleet (karpenter-provider-aws#3051). Next to another code it carries
+    no information.
     """
     codes = list(codes)
     telling = [code for code in codes if code != UNFULFILLABLE] or codes

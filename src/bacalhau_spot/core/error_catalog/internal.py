@@ -1,13 +1,13 @@
-"""What we refuse ourselves, and our own mistakes. None of these codes is AWS's."""
+"""Codes of this program: its own refusals and its internal errors. AWS returns none of them."""
 
 from __future__ import annotations
 
 from bacalhau_spot.core.error_catalog.categories import MORE_TYPES, Category, ErrorInfo, Recovery
 from bacalhau_spot.project import REPORT
 
-# The code under which a mistake of this program is told.
+# The code of an internal error of this program.
 INTERNAL_ERROR = "InternalMistake"
-# Our own limit.
+# The limit `max_share_per_pool`.
 POOL_SHARE = "PoolShareReached"
 
 ROWS = {
@@ -33,7 +33,7 @@ ROWS = {
         f"a pool is an instance type in a zone: add instance types or regions to the configuration ({MORE_TYPES} shows what "
         "can be had where), or raise `max_share_per_pool`",
     ),
-    # While cleaning up
+    # During cleanup
     "Protected": ErrorInfo(
         "protected",
         Category.CONFIG,

@@ -1,4 +1,4 @@
-"""What is asked for: values of the configuration that AWS does not take, and calls of this program that it does not take.
+"""Invalid requests: values of the configuration, or calls of this program, that AWS rejects.
 
 Source: EC2 API reference, "Error codes for the Amazon EC2 API".
 """
@@ -17,7 +17,7 @@ from bacalhau_spot.project import REPORT
 
 
 def _wrong(name: str, sentence: str, hint: str) -> ErrorInfo:
-    """Right in another region, perhaps: ids and offers differ from one to the next."""
+    """Other regions may accept it: ids and offers differ between regions."""
     return ErrorInfo(name, Category.CONFIG, Recovery.STOP_REGION, sentence, hint)
 
 
@@ -130,7 +130,7 @@ ROWS = {
     **rows_for(BAD_VALUE, "InvalidInput", "InvalidFormat", "MissingParameter"),
     **rows_for(_OTHER_CREATE, "IdempotentParameterMismatch", "InvalidIdempotencyToken"),
     **rows_for(_OTHER_CREATE, "InvalidLaunchTemplateName.AlreadyExistsException"),
-    # What no configuration can cause; `classifier.FAMILIES` has those that begin with Invalid or Malformed
+    # No configuration can cause these. `classifier.FAMILIES` has those with the prefix Invalid or Malformed.
     **rows_for(OUR_CALL, "MissingAction", "UnknownOperationException", "UnknownParameter", "UnsupportedParameterType"),
     **rows_for(OUR_CALL, "ValidationError", "ValidationException", "SerializationException", "IllegalArgumentException"),
     **rows_for(OUR_CALL, "FilterLimitExceeded", "ExpiredNextTokenException", "PaginationTokenExpiredException"),

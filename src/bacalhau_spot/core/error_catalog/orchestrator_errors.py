@@ -1,4 +1,4 @@
-"""The orchestrator's API (codes of orchestrator/http.py). Nothing is repeated: what AWS has does not depend on it."""
+"""The orchestrator's API (codes of orchestrator/http.py). There are no retries: resources on AWS do not depend on it."""
 
 from __future__ import annotations
 

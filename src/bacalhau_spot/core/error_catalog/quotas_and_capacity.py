@@ -1,6 +1,6 @@
-"""How much there is: quotas of the account, the price that one is ready to pay, AWS's capacity.
+"""Limits: the account's quotas, the configured maximum price, and AWS's capacity.
 
-Quota and capacity have opposite remedies: the one is asked for, the other is waited for or found elsewhere.
+A quota can be raised on request. Capacity returns with time or exists in another pool.
 Sources: EC2 API reference, "Error codes for the Amazon EC2 API"; Service Quotas, services ec2, vpc, ebs and iam, for the codes.
 """
 
@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from bacalhau_spot.core.error_catalog.categories import MORE_TYPES, Category, ErrorInfo, Recovery, rows_for
 
-# Our own code for AWS's refusal of a subnet in a zone that it offers; cloud/ tells it from others of the same code.
+# A code of this program: AWS refuses a subnet in a zone that it lists. cloud/ distinguishes it from other errors with the same
+# AWS code.
 CLOSED_ZONE = "ZoneTakesNoSubnet"
 
 _QUOTAS = "https://{region}.console.aws.amazon.com/servicequotas/home/services"
 
 
 def _used_up(name: str, sentence: str, hint: str) -> ErrorInfo:
-    """Quotas are the region's: another one may have room."""
+    """Quotas apply per region, so another region may have some left."""
     return ErrorInfo(name, Category.QUOTA, Recovery.OTHER_REGION, sentence, hint)
 
 
@@ -115,7 +116,7 @@ _SCORES = ErrorInfo(
     "AWS answers in a day",
     "ask again tomorrow, or for the same instance types and number as earlier today; all else works without scores",
 )
-# For whatever else ends in LimitExceeded.
+# For all other codes that end in LimitExceeded.
 ANY_QUOTA = _used_up(
     "quota",
     "a quota of the account in {region} is used up",

@@ -1,4 +1,4 @@
-"""What passes: throttling, AWS's own trouble, the network between, what is still in use, what reads do not show yet."""
+"""Temporary errors: throttling, faults of AWS, the network, resources in use, and eventual consistency."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ ROWS = {
     **rows_for(AWS, "RequestTimeout", "RequestAbortedException", "IDPCommunicationError"),
     **rows_for(AWS, "PolicyEvaluation"),  # IAM's simulator
     **rows_for(AWS, "500", "502", "503", "504"),  # botocore's code for an answer without one
-    # The network between: the codes of cloud.exception_codes
+    # The network: the codes of cloud.exception_codes
     **rows_for(_DNS, "NameResolutionError"),
     **rows_for(_UNREACHABLE, "EndpointConnectionError"),
     **rows_for(_TIMEOUT, "ConnectTimeoutError", "ReadTimeoutError"),
@@ -100,18 +100,18 @@ ROWS = {
     **rows_for(_PROXY, "ProxyConnectionError", "407"),
     **rows_for(TLS, "SSLError"),
     **rows_for(_NOT_AWS, "ResponseParserError", "301", "302", "307", "400", "403", "404", "405", "511"),
-    # Still going away, or still being made
+    # In deletion or in creation
     **rows_for(BUSY, "DependencyViolation", "DeleteConflict", "TooManyUpdates", "VolumeInUse"),
     **rows_for(BUSY, "ConcurrentModification", "ConcurrentAccess"),
     **rows_for(BUSY, "ConcurrentTagAccess", "StaleTag", "IncorrectState", "IncorrectInstanceState"),
     **rows_for(BUSY, "ResourceInUse", "ResourceContention", "ScalingActivityInProgress", "ResourceConflict"),
     **rows_for(BUSY, "OperationAborted", "BucketNotEmpty", "InvalidState"),
     **rows_for(BUSY, "ConflictException"),  # the tagging services
-    # Not shown yet, or gone
+    # Not visible yet, or deleted
     **rows_for(LAG, "NoSuchEntity", "NoSuchResourceException", "NoSuchBucket", "NoSuchUpload", "NoSuchKey"),
     **rows_for(LAG, "NoSuchTagSet", "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"),
     **rows_for(LAG, "InvalidResourceId", "InvalidSpotFleetRequestId", "InvalidPlacementGroup.Unknown"),
-    # Already so
+    # Already in the requested state
     **rows_for(EXISTS, "Resource.AlreadyAssociated", "Gateway.NotAttached"),
-    **rows_for(EXISTS, "InvalidSubnet.Conflict"),  # nobody but us makes subnets in our VPC
+    **rows_for(EXISTS, "InvalidSubnet.Conflict"),  # only this program creates subnets in the VPC
 }  # fmt: skip

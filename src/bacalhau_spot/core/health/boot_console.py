@@ -1,7 +1,7 @@
-"""What a node has said about itself on EC2's console, read back.
+"""Reads the state of a node's boot from EC2's console output.
 
-The lines are those of instance/scripts/console.py: `bacalhau-spot: 2026-01-31T12:00:00Z phase: detail`, between those of the
-kernel and of everybody else. docs/nodes.md has the phases. The times are the node's own.
+The lines are those of instance/scripts/console.py: `bacalhau-spot: 2026-01-31T12:00:00Z phase: detail`, between lines
+of the kernel and of other programs. docs/nodes.md has the phases. The times are the node's.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ WAITING = "waiting"
 JOINED = "joined"
 # The way from power-on to joined, in its order.
 STEPS = ("packages", "docker", "download", "start", "commands", WAITING, JOINED)
-_JOIN = "join"  # what the node calls the step in which it waits for the orchestrator
+_JOIN = "join"  # the step in which the node waits for the orchestrator
 _COMMANDS = "additional_commands "
 _NO_DOCKER = "does not offer Docker"
 
 
 @dataclass(frozen=True, slots=True)
 class ConsoleLine:
-    """One phase that a node has told."""
+    """One phase in the console output."""
 
     at: datetime
     phase: str
@@ -37,11 +37,11 @@ class ConsoleLine:
 
 @dataclass(frozen=True, slots=True)
 class BootProgress:
-    """What the lines come to. Empty: no managed resource is on the console.
+    """The state of a boot. Empty: the console has no boot step or failure from bacalhau-spot.
 
-    `step` is one of STEPS, `step_at` when it began. `failed`: why first boot gave up, `at_join` if it was because it never
-    joined. `join_error`: why Bacalhau last could not connect. `commands_failed`: the user's own commands failed, which does
-    not keep a node from joining. `interrupted_at`: when it was told that EC2 takes the instance.
+    `step` is one of STEPS, `step_at` its begin. `failed`: why first boot gave up; `at_join`: because the node never
+    joined. `join_error`: why Bacalhau last could not connect. `commands_failed`: the user's commands failed, which does
+    not keep a node from joining. `interrupted_at`: the time of EC2's interruption notice.
     """
 
     step: str = ""
@@ -58,12 +58,14 @@ class BootProgress:
         return self.step == JOINED
 
 
-# By so much of its end an older output is found again in a newer one, which may have lost its beginning.
+# Length of the end of the previous output that is searched in the new one, which may have lost its beginning.
 _ANCHOR = 400
 
 
 def new_output(before: str, after: str) -> str:
-    """What a console says that it did not say before. EC2 answers with the whole of it, but keeps only the last 64 KiB."""
+    """The part of a console output that the previous output did not have. EC2 returns the whole output, limited to the
+    last 64 KiB.
+    """
     if after.startswith(before):
         return after[len(before) :]
     anchor = before[-_ANCHOR:]
@@ -72,12 +74,12 @@ def new_output(before: str, after: str) -> str:
 
 
 def boot_lines_only(text: str) -> str:
-    """The lines in which a node tells its phases, without what stands before them."""
+    """The lines with the node's phases, without their prefix."""
     return "".join(f"{match[0].rstrip()}\n" for match in _LINE.finditer(text))
 
 
 def console_lines(text: str) -> tuple[ConsoleLine, ...]:
-    """Our lines of a console's output; what is cut off or mixed with others' beyond reading is left out."""
+    """The phases in a console output; lines that are cut off or mixed with others are left out."""
     events = []
     for match in _LINE.finditer(text):
         try:
@@ -89,7 +91,7 @@ def console_lines(text: str) -> tuple[ConsoleLine, ...]:
 
 
 def parse_boot(text: Iterable[ConsoleLine]) -> BootProgress:
-    """The fold over the lines, in their order. A node that boots again begins anew."""
+    """Folds the lines in their order. A rebooted node starts again."""
     now = BootProgress()
     for line in text:
         now = _after(now, line)
@@ -112,7 +114,7 @@ def _after(now: BootProgress, line: ConsoleLine) -> BootProgress:
 
 
 def _failed(now: BootProgress, detail: str) -> BootProgress:
-    """`join: not joined after 600 s: nats: Authorization Violation` ends with Bacalhau's own reason."""
+    """`join: not joined after 600 s: nats: Authorization Violation` ends with Bacalhau's reason."""
     where, _, why = detail.partition(": ")
     if where != _JOIN:
         return replace(now, failed=detail)
@@ -123,7 +125,7 @@ def _step(now: BootProgress, line: ConsoleLine) -> BootProgress:
     if line.phase == STEPS[0]:
         return BootProgress(step=line.phase, step_at=line.at)
     if line.phase == WAITING:
-        # It goes on waiting for other reasons: it has waited since the first.
+        # The node keeps waiting for another reason: the wait began with the first.
         since = now.step_at if now.step == WAITING else line.at
         return replace(now, step=WAITING, step_at=since, join_error=line.text)
     if line.phase == JOINED:

@@ -1,11 +1,11 @@
-"""The whole cluster's health, from the verdicts on its nodes: is it what the configuration asks for?
+"""The health of the cluster, from the diagnoses of its nodes, compared with the configuration.
 
 Rules:
-1. Present is what runs or starts. Missing and too many are counted as `create` counts them: with `spread: failover` a node
-   is not missing where another region has it.
-2. The cluster is as asked when nothing is missing or too many and every node is good. Where no orchestrator's API is
-   configured, a node of which nothing can be known does not count against it.
-3. What certainly is wrong decides the exit code before what could not be looked at.
+1. Present nodes are running or pending. Missing and surplus nodes are counted as in `create`: with `spread: failover` a
+   node that runs in another region is not missing.
+2. The cluster matches when no node is missing or surplus and every node is good. Without an orchestrator API, a node of
+   unknown state does not count against it.
+3. A definite difference decides the exit code before a failed scan.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ _NOT_CHECKED = StatusChecks()
 
 @dataclass(frozen=True, slots=True)
 class ClusterSnapshot:
-    """What one look saw. `failed_regions`: regions, and `partial_failures`: parts of regions, that could not be looked at.
+    """The data of one check. `failed_regions`: regions, and `partial_failures`: parts of regions, that could not be
+    scanned.
 
-    `api_failure`: why the orchestrator did not answer; `address`: whom we asked, empty without an API.
+    `api_failure`: why the orchestrator did not answer; `address`: its address, empty without an API.
     """
 
     taken_at: datetime
@@ -60,7 +61,7 @@ class ClusterSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """One node: what is known, and what that means."""
+    """One node: the observation and its diagnosis."""
 
     observation: NodeObservation
     diagnosis: NodeDiagnosis
@@ -87,7 +88,7 @@ class NodeStatus:
 
     @property
     def terminated(self) -> bool:
-        """An instance that has ended, or is ending, and that AWS still shows."""
+        """Terminated or shutting down, and still listed by AWS."""
         return self.observation.instance is not None and self.diagnosis.severity is Severity.GONE
 
     @property
@@ -96,7 +97,7 @@ class NodeStatus:
 
     @property
     def settled(self) -> bool:
-        """As good as can be known."""
+        """The state cannot improve by waiting."""
         unknowable = (
             self.observation.api is ApiAvailability.NOT_CONFIGURED
             and self.diagnosis.severity is Severity.UNKNOWN
@@ -105,7 +106,7 @@ class NodeStatus:
 
     @property
     def load(self) -> Load | None:
-        """None where the orchestrator does not say."""
+        """None without data from the orchestrator."""
         node = self.observation.member
         if node is None or not node.connected or not self.observation.alive:
             return None
@@ -114,7 +115,7 @@ class NodeStatus:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What jobs have taken of what nodes have. `running` is of the nodes' last handshake and may be old."""
+    """Resources in use by jobs, of those that nodes have. `running` is from the last handshake and may be old."""
 
     used: Capacity
     total: Capacity
@@ -123,7 +124,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class RegionStatus:
-    """A region, or all of them. `wanted` None: the configuration does not say."""
+    """A region, or all of them. `wanted` None: not configured."""
 
     name: str
     wanted: int | None
@@ -150,7 +151,7 @@ class RegionStatus:
 
 @dataclass(frozen=True, slots=True)
 class ClusterStatus:
-    """The result of a look. `missing` and `surplus` are None where the configuration is not this cluster's."""
+    """The result of a check. `missing` and `surplus` are None for a cluster that is not the configuration's."""
 
     cluster: str
     snapshot: ClusterSnapshot
@@ -186,7 +187,7 @@ class ClusterStatus:
 
     @property
     def stale_nodes(self) -> tuple[NodeStatus, ...]:
-        """What the orchestrator still lists, and is no node any more."""
+        """Nodes that the orchestrator lists and whose instances are terminated."""
         return tuple(
             node
             for node in self.nodes
@@ -197,10 +198,10 @@ class ClusterStatus:
 
     @property
     def unlisted(self) -> tuple[NodeStatus, ...]:
-        """What has ended and explains nothing that is missing: AWS shows it for an hour more.
+        """Terminated instances that explain no missing node: AWS lists them for about an hour.
 
-        Of a cluster that is over, of a region that has no nodes now, deleted by this program, or more than are missing:
-        the newest stay.
+        Those of a cluster without nodes, of a region without nodes, deleted by this program, or more than are missing:
+        the newest are listed.
         """
         dead = [node for node in self.nodes if node.terminated]
         explaining = sorted(
@@ -211,7 +212,7 @@ class ClusterStatus:
         return tuple(node for node in dead if node not in explaining)
 
     def _explains(self, node: NodeStatus) -> bool:
-        """Whether a node may be missing because this one has ended."""
+        """Whether a node may be missing because this instance was terminated."""
         launches = [instance.launched_at for instance in self.snapshot.instances if instance.alive]
         over = bool(launches) and node.ended_at is not None and node.ended_at < min(launches)
         elsewhere = self.wanted is not None and not self.wanted.get(node.region)
@@ -220,7 +221,7 @@ class ClusterStatus:
 
     @property
     def visible(self) -> ClusterStatus:
-        """Without what is not listed."""
+        """Without the unlisted nodes."""
         gone = self.unlisted
         return replace(self, nodes=tuple(node for node in self.nodes if node not in gone))
 
@@ -232,7 +233,7 @@ class ClusterStatus:
 
     @property
     def failures(self) -> tuple[ApiFailure, ...]:
-        """Everything that could not be looked at, the orchestrator included."""
+        """All failed scans, the orchestrator's included."""
         return (
             *self.snapshot.failed_regions,
             *self.snapshot.partial_failures,
@@ -250,7 +251,7 @@ class ClusterStatus:
 
     @property
     def _certainly_differs(self) -> bool:
-        """Without what could not be looked at: a region that was not seen may have what is missing."""
+        """Without failed regions: a region that was not scanned may have the missing nodes."""
         wrong = {Severity.BAD, Severity.WAITING}
         short = bool(self.missing) and not self.snapshot.failed_regions
         return short or bool(self.surplus) or any(node.diagnosis.severity in wrong for node in self.nodes)
@@ -266,10 +267,11 @@ def cluster_status(
     only: Sequence[str] = (),
     terminated_by: Mapping[str, str] | None = None,
 ) -> ClusterStatus:
-    """The verdicts and the counts. `label`: what the cluster's nodes carry; `spec` None: it is not this cluster's.
+    """The diagnoses and counts. `label`: the label of the cluster's nodes; `spec` None: the cluster is not the
+    configuration's.
 
-    `terminated_by`: by instance, the command of this machine that terminated it.
-    `only`: the regions that were asked for, when not all were; what is wanted elsewhere is then not missing.
+    `terminated_by`: by instance, the command of this machine that terminated it. `only`: the requested regions, if not
+    all; nodes that belong to other regions do not count as missing.
     """
     nodes = tuple(
         NodeStatus(known, diagnose(known))
@@ -318,7 +320,7 @@ def _compared_in_total(status: ClusterStatus, nodes: int) -> ClusterStatus:
 def _observations(
     snapshot: ClusterSnapshot, *, label: str, timeouts: Timeouts, terminated_by: Mapping[str, str]
 ) -> Iterable[NodeObservation]:
-    """One a node: every instance with what belongs to it, and what the orchestrator alone knows."""
+    """One observation for each node: every instance with its data, and nodes that only the orchestrator lists."""
     spots = {spot.instance_id: spot for spot in snapshot.spots}
     members = _by_instance(snapshot.members)
     for instance in snapshot.instances:
@@ -354,7 +356,7 @@ def _is_ours(node: OrchestratorNode, snapshot: ClusterSnapshot, label: str) -> b
 
 
 def needs_console(instance: Instance, *, api: ApiAvailability, node: OrchestratorNode | None) -> bool:
-    """Only what has not joined, or may not have: a console costs a call a node."""
+    """Only nodes that have not joined, or may not have: console output needs a call for each node."""
     return (
         instance.alive
         and instance.private_ip is not None

@@ -1,12 +1,12 @@
-"""What is the matter with a node: one verdict from all the evidence. A table.
+"""The diagnosis of a node: one verdict from all the evidence, as a table.
 
 Rules:
-1. The first row that fits decides. The last one fits always, so there is always exactly one verdict.
-2. What has ended is judged by AWS alone; what AWS takes back is reported before everything else.
-3. The orchestrator's word counts more than the console's: Bacalhau goes on trying after first boot has given up.
-4. What is only late is bad; what is not late yet is waited for. The deadlines are the configuration's `timeouts`, counted
-   from the launch, because EC2 does not tell since when an instance runs.
-5. What cannot be known is said to be unknown, never taken for good or bad.
+1. The first matching row decides. The last row always matches, so there is exactly one verdict.
+2. Terminated instances are judged by AWS's data only; interruptions come before everything else.
+3. The orchestrator's data takes precedence over the console's: Bacalhau keeps trying after first boot has given up.
+4. A node within its deadline is waited for, a late one is bad. The deadlines are the configuration's `timeouts`,
+   counted from the launch, because EC2 does not return the time at which an instance began to run.
+5. Missing data is reported as unknown, never as good or bad.
 
 Sources: EC2 user guide, "Spot request status codes" and "Status checks"; EC2 API reference, StateReason; Bacalhau 1.9.
 """
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
 
 class Severity(StrEnum):
-    """What a verdict means for the cluster."""
+    """The effect of a diagnosis on the cluster's state."""
 
     GOOD = "good"
     WAITING = "waiting"  # on its way, and not late
-    UNKNOWN = "unknown"  # it runs; more cannot be known
-    BAD = "bad"  # somebody has to do something
+    UNKNOWN = "unknown"  # it runs; the rest is unknown
+    BAD = "bad"  # needs an action by the user
     GONE = "gone"  # it is no node any more
 
 
@@ -78,7 +78,7 @@ class Diagnosis(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MessageArgs:
-    """What a row's sentence is filled with. `hint` replaces the row's when the reason has one of its own."""
+    """The values for a row's template. `hint` replaces the row's hint where the reason has its own."""
 
     what: str = ""
     reason: str = ""
@@ -88,10 +88,10 @@ class MessageArgs:
 
 @dataclass(frozen=True, slots=True)
 class DiagnosisRule:
-    """One rule. `description`: when it fits, in words. `template` and `hint` may hold the fields of Verdict.
+    """One rule. `description`: its condition in words. `template` and `hint` may have the fields of NodeDiagnosis.
 
-    In `template`: {what}; {why} with a colon before it; {ago} and {span} as ` 4 min ago` and ` for 4 min`, {left} as `90 s`.
-    In `hint`: {node}, {region}, {member}.
+    In `template`: {what}; {why} with a colon before it; {ago} and {span} as ` 4 min ago` and ` for 4 min`, {left} as
+    `90 s`. In `hint`: {node}, {region}, {member}.
     """
 
     diagnosis: Diagnosis
@@ -105,7 +105,7 @@ class DiagnosisRule:
 
 @dataclass(frozen=True, slots=True)
 class NodeDiagnosis:
-    """What is the matter, and what to do. ui/diagnosis_text.py makes the sentences."""
+    """The diagnosis and the fix. ui/diagnosis_text.py writes the sentences."""
 
     diagnosis: Diagnosis
     severity: Severity
@@ -118,7 +118,7 @@ class NodeDiagnosis:
 
 # How long after EC2's notice the instance is taken (EC2 user guide, "Spot Instance interruption notices").
 NOTICE = timedelta(seconds=120)
-# The console and the orchestrator are not asked at the same moment: a node that joined in between is on its way.
+# The console and the orchestrator are not queried at the same moment: a node may join in between.
 _POLL_TOLERANCE = timedelta(seconds=60)
 
 
@@ -161,12 +161,12 @@ def _docker_missing(obs: NodeObservation) -> bool:
 
 
 def _console_joined(obs: NodeObservation) -> bool:
-    """Nobody but the console can say so."""
+    """Joined according to the console, where no other source has data."""
     return obs.api is not ApiAvailability.AVAILABLE and obs.boot is not None and obs.boot.joined
 
 
 def _boot_failed(obs: NodeObservation) -> bool:
-    """First boot gave up waiting, or what it waits for does not come by itself, or not any more."""
+    """First boot gave up waiting, or waits for something that will not happen by itself."""
     if obs.boot is None or obs.boot.joined or not obs.boot.join_error:
         return obs.boot is not None and obs.boot.at_join
     known = join_failure(obs.boot.join_error)

@@ -1,4 +1,4 @@
-"""What is known of one node, from all who know something: EC2, the console, the orchestrator."""
+"""The data of one node from EC2, its console and the orchestrator."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class StatusCheck(StrEnum):
     IMPAIRED = "impaired"
     INSUFFICIENT = "insufficient-data"
     NONE = "not-applicable"  # of an instance that does not run
-    UNKNOWN = "unknown"  # not asked, or it would not say
+    UNKNOWN = "unknown"  # not queried, or without an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class SpotStatus:
 
 
 def spot_status(request: SpotRequest) -> SpotStatus:
-    """What of a spot request speaks about its instance."""
+    """The status of a spot request that concerns its instance."""
     return SpotStatus(
         request_id=request.id,
         instance_id=request.instance_id or "",
@@ -63,18 +63,19 @@ def spot_status(request: SpotRequest) -> SpotStatus:
 
 
 class ApiAvailability(StrEnum):
-    """Whether the orchestrator could be asked."""
+    """Whether the orchestrator answered."""
 
     AVAILABLE = "answered"
     NOT_CONFIGURED = "no API"  # the configuration names none
-    UNAVAILABLE = "no answer"  # it could not be reached, or did not want to say
+    UNAVAILABLE = "no answer"  # unreachable, or an error
 
 
 @dataclass(frozen=True, slots=True)
 class NodeObservation:
-    """One node. `instance` None: only the orchestrator knows it. `boot` None: its console was not asked, or would not say.
+    """One node. `instance` None: only the orchestrator lists it. `boot` None: its console output was not requested or
+    not available.
 
-    `member` None: the orchestrator does not know it, or could not be asked, which `api` tells.
+    `member` None: the orchestrator does not list it, or did not answer (`api`).
     """
 
     now: datetime
@@ -89,11 +90,11 @@ class NodeObservation:
 
     @property
     def age(self) -> timedelta:
-        """Since its launch; EC2 does not tell since when an instance runs."""
+        """Time since the launch; EC2 does not return the time at which an instance began to run."""
         return self.since(self.instance.launched_at) if self.instance else timedelta(0)
 
     def since(self, moment: datetime) -> timedelta:
-        """Never negative: the clocks of AWS, of a node and ours are not the same."""
+        """Never negative: the clocks of AWS, the node and this machine differ."""
         return max(timedelta(0), self.now - moment)
 
     @property
@@ -114,7 +115,7 @@ class NodeObservation:
 
     @property
     def ended_at(self) -> datetime | None:
-        """When it ended, by AWS's own word or its spot request's; None while it lives, and where neither says so."""
+        """The end of the instance, from AWS or its spot request; None while it runs, and where neither has a time."""
         if self.instance is None or self.instance.alive:
             return None
         return self.instance.terminated_at or (self.spot.updated_at if self.spot else None)

@@ -1,7 +1,7 @@
-"""Why AWS ended an instance, and why a node cannot connect to its orchestrator: their codes and words, as tables.
+"""Reasons for the end of an instance and for a failed connection to the orchestrator: codes and messages, as tables.
 
-Sources: EC2 user guide, "Spot request status codes"; EC2 API reference, StateReason; Bacalhau 1.9 and NATS, whose words the
-node passes on.
+Sources: EC2 user guide, "Spot request status codes"; EC2 API reference, StateReason; Bacalhau 1.9 and NATS, whose
+messages the node passes on.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ INTERRUPTED = {
     "marked-for-stop": "",
 }
 SPOT_REASONS = frozenset({"Server.SpotInstanceTermination", "Server.SpotInstanceShutdown"})
-# What AWS did of itself (EC2 API reference, StateReason).
+# Prefix of terminations by AWS (EC2 API reference, StateReason).
 ENDED_BY_AWS = "Server."
-# Who or what ended an instance otherwise, by its state reason.
+# Other causes of a termination, by state reason.
 ENDED_BY = {
     "": "for a reason that AWS does not give",
     "Client.UserInitiatedShutdown": "by a user",
@@ -37,7 +37,7 @@ ENDED_BY = {
 }
 
 
-# What EC2 answers where a disk's key is not spot's to use (runs-on#151, karpenter-provider-aws#1407).
+# EC2's state reason where the spot role may not use a disk's key (runs-on#151, karpenter-provider-aws#1407).
 LOCKED_DISK = "Client.InternalError"
 LOCKED_DISK_HINT = (
     "where an organization, the account or the image encrypts disks with a key of its own, AWSServiceRoleForEC2Spot, AWS's role "
@@ -48,7 +48,9 @@ LOCKED_DISK_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class JoinFailure:
-    """Why a node does not join: a part of its own words, ours, whether waiting can help, and what does."""
+    """Why a node does not join. `category`: a part of the node's message; `words`: our sentence; `transient`: whether
+    waiting can help; `hint`: the fix.
+    """
 
     category: str
     words: str
@@ -73,12 +75,12 @@ JOIN_FAILURES = (
     JoinFailure("no servers available", "orchestrator not reachable", True, _OPEN),
     JoinFailure("timeout", "orchestrator does not answer", True, _OPEN),
 )  # fmt: skip
-# Why first boot gives up before it comes to joining, where we know more than it says.
+# Reasons for which first boot fails before it joins, where the program knows more than the message.
 FAILED = (
     JoinFailure("names no orchestrator", "the configuration names no orchestrator", False, f"set `bacalhau.orchestrators`; {_RETRY_HINT}"),  # noqa: E501 - a row of a table
 )  # fmt: skip
 
 
 def join_failure(words: str, *, among: tuple[JoinFailure, ...] = JOIN_FAILURES) -> JoinFailure | None:
-    """What a reason means; None when we do not know it."""
+    """The meaning of a reason; None for an unknown one."""
     return next((failure for failure in among if failure.category in words), None)

@@ -1,14 +1,14 @@
-"""Every IAM action that this program needs, what needs it, and how narrowly AWS lets a policy allow it: a table.
+"""Every IAM action of this program, its commands, and the narrowest condition that AWS supports: a table.
 
 Rules:
-1. A row an action. `by` says which commands need it, `when` which part of the configuration; `ASKED_BY` names the calls of
-   AWS's API behind which AWS asks for it, where that is not the call of the same name.
-2. What makes something is allowed only with our tag in the request; what changes or deletes something only where the thing
-   carries our tag. Where AWS knows no such condition, the row's `bounds` name what stands in its place.
-3. Tests hold the table against the calls in cloud/ and against what the sandbox, enforcing the policy, was asked for.
+1. One row for each action. `by`: the commands that need it, `when`: the configuration that needs it; `ASKED_BY`: the
+   API calls for which AWS checks it, where they have another name.
+2. A creation is allowed only with the cluster's tag in the request, a change or deletion only on a tagged resource.
+   Where AWS has no such condition, the row's `bounds` name the replacement.
+3. Tests compare the table with the calls in cloud/ and with the actions that the sandbox checked under the policy.
 
-Source: Service Authorization Reference ("Actions, resources, and condition keys") of each service; EC2 user guide,
-"EC2 Fleet prerequisites"; IAM API reference, AddRoleToInstanceProfile; Systems Manager API reference, PutParameter.
+Source: Service Authorization Reference ("Actions, resources, and condition keys") of each service; EC2 user guide, "EC2
+Fleet prerequisites"; IAM API reference, AddRoleToInstanceProfile; Systems Manager API reference, PutParameter.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class ResourceScope(StrEnum):
-    """What an action is allowed on."""
+    """The resources of an action."""
 
     ANY = "everything: it only looks"
     CREATED_WITH_TAG = "resources created with our tag"
@@ -51,7 +51,7 @@ class ResourceScope(StrEnum):
 
 
 class Condition(StrEnum):
-    """What in the configuration makes an action necessary."""
+    """The part of the configuration that makes an action necessary."""
 
     ALWAYS = ""
     OWN_VPC = "a region without `vpc_id`"
@@ -75,11 +75,11 @@ class Permission:
 
     @property
     def api_calls(self) -> tuple[str, ...]:
-        """The API calls behind which AWS asks for it."""
+        """The API calls for which AWS checks the action."""
         return API_CALLS.get(self.action, (self.action,))
 
 
-# What may be asked for by name. Those with a flag widen what the command needs, and are not in the policy unless asked for.
+# Commands that are opt-in: those with a flag need more permissions, and are not in the policy by default.
 OPT_IN_COMMANDS = ("nuke --adopt",)
 _TEARDOWN = ("destroy", "nuke")
 _INVENTORY = ("create", "list", "destroy", "nuke")
@@ -107,7 +107,9 @@ def _rows(
 _READ = (
     *_rows("ec2", "DescribeRegions DescribeInstances", commands=_EVERY),
     *_rows("ec2", "DescribeTags", commands=(*_INVENTORY, *_PRICED, "doctor")),
-    *_rows("ec2", "DescribeFleets", commands=("create", "doctor")),  # what a fleet has launched, and when
+    *_rows(
+        "ec2", "DescribeFleets", commands=("create", "doctor")
+    ),  # the launches of a fleet, with their times
     *_rows("ec2", "DescribeInstanceTypeOfferings DescribeInstanceTypes", commands=_MARKET),
     *_rows("ec2", "DescribeSpotPriceHistory", commands=(*_MARKET, *_PRICED, "nuke")),
     *_rows(
@@ -139,7 +141,7 @@ _READ = (
         commands=("doctor",),
         conditions=(Condition.EXISTING_VPC,),
     ),
-    # Asked only where public access is blocked and a NAT gateway leads out.
+    # Called only where public access is blocked and a NAT gateway is the way out.
     *_rows("ec2", "DescribeNatGateways", commands=("create", "doctor"), conditions=_EXISTING),
     *_rows("ec2", "DescribeVpcs", commands=("create", "doctor", *_TEARDOWN)),
     *_rows("ec2", "DescribeImages", commands=("create", "doctor"), conditions=(Condition.IMAGE,)),
@@ -154,7 +156,7 @@ _READ = (
         "DescribeVpcEndpoints DescribeVpcPeeringConnections DescribeVpnGateways",
         commands=_TEARDOWN,
     ),
-    # Not on everything: it would show any instance's user-data, and others' secrets in it.
+    # Not on all resources: the call returns the user data of any instance, with its secrets.
     *_rows("ec2", "DescribeInstanceAttribute", commands=_TEARDOWN, scopes=(ResourceScope.TAGGED,)),
     *_rows("autoscaling", "DescribeAutoScalingGroups", commands=_TEARDOWN),
     *_rows("tag", "GetResources", commands=_TEARDOWN),
@@ -208,9 +210,10 @@ _CREATE = (
         conditions=_EXISTING,
     ),
     *_rows("ec2", "CreateLaunchTemplate", commands=("create",), scopes=(ResourceScope.CREATED_WITH_TAG,)),
-    # CreateFleet needs the tags of instances and volumes in the call itself: those in the template count for RunInstances only
-    # (reference, CreateFleet: "do not include the resources specified in a launch template"). No snapshots: only a launch that
-    # names one is asked about it, and then could read anybody's disk (EC2 user guide, "Launch instances (RunInstances)").
+    # CreateFleet needs the tags of instances and volumes in the call: those in the template count for RunInstances only
+    # (reference, CreateFleet: "do not include the resources specified in a launch template"). No snapshots: AWS checks
+    # them only for a launch that names one, which could then read any disk (EC2 user guide, "Launch instances
+    # (RunInstances)").
     *_rows(
         "ec2",
         "CreateFleet RunInstances",
@@ -234,8 +237,8 @@ _CREATE = (
         conditions=_NETWORK,
     ),
     *_rows("ec2", "CreateRoute", commands=("create",), scopes=(ResourceScope.ROUTES,), conditions=_NETWORK),
-    # The reference names the rule, too, as optional: it counts only where it is tagged, and ours is not (IAM user guide, "Amazon
-    # EC2: Allows managing EC2 security groups with a specific tag": the group alone).
+    # The reference lists the rule as an optional resource: it counts only if it is tagged, and these are not (IAM user
+    # guide, "Amazon EC2: Allows managing EC2 security groups with a specific tag": the group alone).
     *_rows(
         "ec2",
         "AuthorizeSecurityGroupIngress",
@@ -318,7 +321,8 @@ _DELETE = (
         commands=_TEARDOWN,
         scopes=(ResourceScope.TAGGED,),
     ),
-    # A bucket's tag binds nothing unless its owner has switched that on; its name is what there is.
+    # A bucket's tag has no effect on permissions unless its owner has enabled that; only the name is left as a
+    # condition.
     *_rows(
         "s3",
         "AbortMultipartUpload DeleteBucket DeleteObject DeleteObjectVersion ListBucketMultipartUploads ListBucketVersions",
@@ -334,7 +338,7 @@ _DELETE = (
     ),
 )
 
-# Actions that AWS asks for behind a call of another name.
+# Actions that AWS checks for a call of another name.
 _CREATES = (
     "CreateVpc",
     "CreateSubnet",
@@ -342,7 +346,7 @@ _CREATES = (
     "CreateSecurityGroup",
     "CreateLaunchTemplate",
 )
-# What `ec2:CreateAction` says when tags are given at birth: in a fleet the instances are born of RunInstances.
+# The values of `ec2:CreateAction` for tags at creation: RunInstances creates the instances of a fleet.
 TAGGED_BY = (*_CREATES, "CreateFleet", "RunInstances")
 API_CALLS: dict[str, tuple[str, ...]] = {
     "ec2:RunInstances": ("ec2:CreateFleet",),
@@ -369,7 +373,7 @@ COMMANDS = tuple(
 
 
 def active_conditions(spec: ClusterSpec) -> frozenset[Condition]:
-    """What of `Condition` holds for a configuration."""
+    """The conditions that hold for a configuration."""
     images = {spec.image, *(region.image for region in spec.regions if region.image)}
     given = [region.vpc_id is not None for region in spec.regions]
     holds = {
@@ -387,7 +391,7 @@ def active_conditions(spec: ClusterSpec) -> frozenset[Condition]:
 
 
 def required_permissions(spec: ClusterSpec, commands: tuple[str, ...]) -> tuple[Permission, ...]:
-    """The rows that these commands need with this configuration. A command with a flag needs what the command needs, too."""
+    """The rows that these commands need with this configuration. A command with a flag includes the command without it."""
     plain = {name.split()[0] for name in commands} | set(commands)
     here = active_conditions(spec)
     return tuple(row for row in PERMISSIONS if plain & set(row.commands) and here & set(row.conditions))
@@ -397,7 +401,7 @@ _ACTIONS = {row.action for row in PERMISSIONS}
 
 
 def action_of(failure: ApiFailure) -> str:
-    """`ec2:CreateVpc`: as AWS says it, else by the call; the call alone where several services have one of that name."""
+    """`ec2:CreateVpc`: from AWS's message, else from the call; only the call where several services have one of that name."""
     named = denied_action(failure.message)
     known = [action for action in _ACTIONS if action.partition(":")[2] == failure.operation]
     return named or (known[0] if len(known) == 1 else failure.operation)

@@ -1,9 +1,9 @@
-"""The least-privilege policy: the table of permissions, for one configuration, in IAM's words.
+"""The least-privilege policy: the table of permissions for one configuration, as IAM documents.
 
 Rules:
-1. No wildcard in an action. Nothing that changes anything without a condition or a resource, wherever AWS supports one.
-2. A document never has more characters than a managed policy may; what does not fit begins another one. White space does
-   not count (IAM user guide, "IAM and AWS STS quotas").
+1. No wildcard in an action. No change without a condition or a resource, wherever AWS supports one.
+2. A document has at most the characters of a managed policy; the rest goes into the next document. White space does not
+   count (IAM user guide, "IAM and AWS STS quotas").
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ Document = dict[str, Any]
 
 MAX_CHARACTERS = 6144
 _VERSION = "2012-10-17"
-# What makes things, with what it makes, in the words of EC2's ARNs. An action stands beside no kind that it only uses: AWS says
-# of each resource which condition keys it has (Service Authorization Reference), and should `aws:RequestTag` ever be seen on
-# one that exists, nobody may put a subnet into somebody else's VPC, or launch into somebody else's subnet, for a tag.
+# Creating actions and the ARN types that they create. Kinds that an action only uses are left out: AWS lists the
+# condition keys for each resource (Service Authorization Reference). If `aws:RequestTag` applied to existing resources,
+# the tag would allow a subnet in another owner's VPC, or a launch into another owner's subnet.
 _CREATED = (
     (
         ("ec2:CreateInternetGateway", "ec2:CreateLaunchTemplate", "ec2:CreateVpc"),
@@ -47,7 +47,7 @@ _SERVICE_ROLES = ("ec2fleet.amazonaws.com", "spot.amazonaws.com")
 
 @dataclass(frozen=True, slots=True)
 class PolicyTarget:
-    """For whom a policy is written. `account` and `partition` may be `*`."""
+    """The account and partition of a policy; each may be `*`."""
 
     spec: ClusterSpec
     account: str = "*"
@@ -89,8 +89,8 @@ class SimulationQuery:
     context: tuple[tuple[str, str], ...]
 
 
-# Condition keys of which the questions give all that a call of ours would show. Of others (the caller's address, second
-# factor, time …) nobody but AWS knows what a call would show.
+# Condition keys for which the queries have all values of a real call. For others (the caller's address, MFA, time …)
+# the values are unknown.
 _KNOWN_KEYS = (
     *("aws:requesttag/", "aws:resourcetag/", "aws:tagkeys"),
     *("ec2:createaction", "ec2:vpc", "iam:awsservicename", "iam:passedtoservice"),
@@ -105,10 +105,9 @@ def depends_on_unknown_keys(missing: Sequence[str]) -> bool:
 def simulation_queries(
     spec: ClusterSpec, *, commands: Sequence[str], account: str, partition: str
 ) -> tuple[SimulationQuery, ...]:
-    """What must be allowed for these commands to work, about things that there might be: one question a bound and a resource.
+    """The permissions that these commands need, on resources that may exist: one query for each bound and resource.
 
-    A resource each, because an action asked about on a resource of another kind is refused, and because AWS takes no `*`
-    beside an ARN.
+    One resource a query: AWS denies an action on a resource of another kind, and accepts no `*` next to an ARN.
     """
     place = PolicyTarget(spec, account=account, partition=partition)
     rows = required_permissions(spec, tuple(commands))
@@ -122,7 +121,7 @@ def simulation_queries(
     return tuple(found)
 
 
-# What each action makes; a made-up resource of another kind could be forbidden with good reason.
+# The kinds that each action creates; a policy may forbid another kind with good reason.
 _CREATED_BY_ACTION = {
     "ec2:CreateFleet": "fleet",
     "ec2:CreateInternetGateway": "internet-gateway",
@@ -161,7 +160,7 @@ def _concrete(arn: str, target: PolicyTarget) -> str:
 
 
 def _context(conditions: Statement | None, target: PolicyTarget) -> tuple[tuple[str, str], ...]:
-    """The first value of each key: what a call that is allowed would show."""
+    """The first value of each key: the context of an allowed call."""
     first = [
         (key, value if isinstance(value, str) else value[0])
         for block in (conditions or {}).values()
@@ -255,7 +254,7 @@ def _sid(scope: ResourceScope) -> str:
 
 
 def _other_clusters(target: PolicyTarget) -> Statement:
-    """What `nuke` takes beside: what shows the tag's key with any value and was made by our creator."""
+    """Additional resources of `nuke`: those with the tag's key, any value, and the configured CreatedBy tag."""
     naming = target.spec.naming
     return {
         "Resource": "*",
@@ -289,7 +288,7 @@ def _resources(scope: ResourceScope, target: PolicyTarget) -> str | list[str]:
             *(target.arn("ssm", f"parameter/{name.lstrip('/')}") for name in _own_image_parameters(spec)),
         ],
         ResourceScope.CLUSTER_PARAMETER: [target.arn("ssm", f"parameter{path}*")],
-        # By name alone too: of what is not there yet, AWS knows no path.
+        # Also by name only: a role that does not exist has no path.
         ResourceScope.CLUSTER_ROLE: [
             target.arn("iam", f"{kind}{where}", region="")
             for kind in ("instance-profile", "role")

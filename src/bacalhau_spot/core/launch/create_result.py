@@ -1,4 +1,4 @@
-"""What a command leaves behind in the scrollback, as values: asked, launched, failed and why; found, deleted, left."""
+"""The results of commands, as values: requested, launched and failed nodes; found, deleted and remaining resources."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class PoolFailure:
 class RegionResult:
     """One region of a create.
 
-    `requested`: how many it was to launch at first. `extra`: how many more it took over from other regions. `reassigned`: how
-    many of its own others took over. `launched`: ids that AWS gave. `instances`: what they have become.
+    `requested`: the first number of nodes. `extra`: nodes taken over from other regions. `reassigned`: nodes that other
+    regions took over. `launched`: ids from AWS. `instances`: their last state.
     """
 
     region: str
@@ -57,17 +57,17 @@ class RegionResult:
 
     @property
     def pending(self) -> int:
-        """Launched, but neither running nor ended when the wait was over."""
+        """Launched, but neither running nor terminated at the end of the wait."""
         return len(self.launched) - len(self.running) - len(self.lost)
 
     @property
     def not_visible(self) -> int:
-        """Of the unsettled those that no look has shown: AWS granted them, and what they are now is not known."""
+        """Unsettled instances that no scan has returned: AWS granted them, their state is unknown."""
         return max(0, len(self.launched) - len(self.instances))
 
     @property
     def missing(self) -> int:
-        """How many of those it was to launch neither run here nor were taken over by another region."""
+        """Requested nodes that neither run here nor were taken over by another region."""
         return max(0, self.requested + self.extra - self.reassigned - len(self.running))
 
     @property
@@ -77,7 +77,7 @@ class RegionResult:
 
     @property
     def code(self) -> str | None:
-        """The code that explains what is missing here, by the order of faults; None when nothing is."""
+        """The code that explains the missing nodes, by severity; None when none is missing."""
         if self.problem is not None:
             return self.problem.code
         if not self.pool_failures or (self.missing == 0 and self.reassigned == 0):
@@ -87,9 +87,9 @@ class RegionResult:
 
 @dataclass(frozen=True, slots=True)
 class CreateResult:
-    """The result of a create. `wanted`: nodes the cluster should have; `existing`: how many there were.
+    """The result of a create. `wanted`: nodes in the configuration; `existing`: nodes before.
 
-    `removed`: ids that were too many and have been ended; `not_removed`: those that were to be ended and were not.
+    `removed`: terminated surplus instances; `not_removed`: surplus instances that could not be terminated.
     """
 
     cluster: str
@@ -98,10 +98,10 @@ class CreateResult:
     regions: tuple[RegionResult, ...] = ()
     removed: tuple[str, ...] = ()
     not_removed: tuple[str, ...] = ()
-    resources_created: tuple[tuple[str, int], ...] = ()  # kind and how many, beside the instances
+    resources_created: tuple[tuple[str, int], ...] = ()  # kind and count, without the instances
     interrupted: bool = False
-    waited: bool = True  # False: nobody wanted to see the instances run; that AWS granted them is enough
-    pools: PoolDistribution = field(default_factory=PoolDistribution)  # of all nodes that there are now
+    waited: bool = True  # False: the command did not wait for running instances
+    pools: PoolDistribution = field(default_factory=PoolDistribution)  # of all present nodes
 
     @property
     def launched(self) -> int:
@@ -117,7 +117,7 @@ class CreateResult:
 
     @property
     def missing(self) -> int:
-        """Nodes that were asked for and do not run, in all; still starting is missing only when it was waited for."""
+        """Requested nodes that do not run, in total; a pending node is missing only after a wait."""
         starting = 0 if self.waited else sum(region.pending for region in self.regions)
         return max(0, self.requested - self.running - starting)
 
@@ -164,7 +164,7 @@ class CreateResult:
 
     @property
     def _misconfigured(self) -> bool:
-        """Nothing was launched, for nothing but what the configuration asks for: only to change it helps."""
+        """No launch, and only configuration errors: only a change of the configuration helps."""
         categories = [
             classify(pool_failure.code, pool_failure.message).category
             for region in self.regions
@@ -175,9 +175,9 @@ class CreateResult:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What AWS has under the cluster's tag now. `failed_regions`: regions that could not be scanned, and why.
+    """The resources under the cluster's tag. `failed_regions`: regions that could not be scanned, with the reason.
 
-    `others`: everything beside the instances, by the tag index.
+    `others`: everything but the instances, from the tag index.
     """
 
     cluster: str

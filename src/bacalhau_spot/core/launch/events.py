@@ -1,4 +1,4 @@
-"""Everything that happens while the engine works, as values. Screens, plain lines, JSON and receipts are all made from these."""
+"""Events of the engine, as values. Live frame, log lines, JSON and results are built from them."""
 
 from __future__ import annotations
 

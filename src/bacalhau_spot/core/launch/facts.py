@@ -1,4 +1,4 @@
-"""What a plan depends on besides the configuration, as AWS and this machine reported it before any change."""
+"""The inputs of a plan besides the configuration, as AWS and this machine reported them before any change."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The life of a node's instance as this program sees it: a table of phases and of the moves between them.
+"""The phases of a node's instance and their transitions, as a table.
 
 Rules:
-1. A phase is derived from what AWS shows, never remembered.
-2. `lost` and `ended` are final. AWS shows an ended instance for about an hour, then no longer.
-3. AWS's reads lag and may show an older state after a newer one: a move that is not in the table is ignored, not an error.
+1. A phase is derived from AWS's data, never stored.
+2. `lost` and `ended` are final. AWS lists a terminated instance for about an hour.
+3. AWS's reads lag and may return an older state after a newer one: a transition that is not in the table is ignored.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from bacalhau_spot.core.model import Instance, State
 class Phase(StrEnum):
     """Where an instance stands on its way."""
 
-    REQUESTED = "asked"  # AWS gave an id, no read shows it yet
+    REQUESTED = "asked"  # AWS returned an id, no read lists it yet
     STARTING = "starting"
-    RUNNING = "running"  # and its addresses are known
+    RUNNING = "running"  # with its addresses
     TERMINATING = "ending"
-    TERMINATED = "ended"  # because someone ended it
-    LOST = "lost"  # because AWS took it back or could not keep it
+    TERMINATED = "ended"  # terminated by a user
+    LOST = "lost"  # interrupted or lost by AWS
 
 
 TRANSITIONS: dict[Phase, frozenset[Phase]] = {
@@ -58,5 +58,5 @@ def phase_of(instance: Instance) -> Phase:
 
 
 def next_phase(now: Phase, seen: Phase) -> Phase:
-    """The phase after a read that shows `seen`; `now` when the table has no such move."""
+    """The phase after a read with the phase `seen`; `now` when the table has no such transition."""
     return seen if seen in TRANSITIONS[now] else now

@@ -1,4 +1,4 @@
-"""Whether nodes in a network can reach the orchestrator: which subnets lead out, and what blocks them."""
+"""Whether nodes in a network can reach the orchestrator: subnets with a way out, and what blocks them."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class PublicAccess(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
-    """A subnet of a VPC of the user's.
+    """A subnet of an existing VPC.
 
-    `public_access`: what holds where its traffic crosses the internet gateway, behind a NAT gateway that one's subnet. None: AWS
-    does not show it; the account's setting counts.
+    `public_access`: the setting where its traffic crosses the internet gateway; behind a NAT gateway that of the
+    gateway's subnet. None: AWS does not return it, and the account's setting counts.
     """
 
     id: str
@@ -45,7 +45,7 @@ class Subnet:
 
 @dataclass(frozen=True, slots=True)
 class NetworkProblem:
-    """Why nodes could not join from a network, and what to do."""
+    """Why nodes could not join from a network, and the fix."""
 
     what: str
     hint: str
@@ -71,7 +71,7 @@ def _fits(subnet: Subnet, *, public_ip: bool) -> bool:
 
 
 def blocked(way_out: EgressRoute, mode: PublicAccess) -> bool:
-    """EC2 API reference, VpcBlockPublicAccessOptions: of what leads to the internet, block-ingress lets NAT through alone.
+    """EC2 API reference, VpcBlockPublicAccessOptions: block-ingress admits only NAT traffic to the internet.
 
     Transit gateways, VPNs and peerings do not cross an internet gateway here (VPC user guide, "VPC BPA basics").
     """
@@ -83,7 +83,7 @@ def blocked(way_out: EgressRoute, mode: PublicAccess) -> bool:
 def chosen_subnets(
     subnets: Sequence[Subnet], *, public_ip: bool, account: PublicAccess = PublicAccess.OFF
 ) -> dict[str, str]:
-    """One subnet per zone, as a fleet wants it: of those that lead out the one with most free addresses."""
+    """One subnet for each zone, as a fleet needs it: the one with a way out and the most free addresses."""
     fitting = [subnet for subnet in subnets if has_egress(subnet, public_ip=public_ip, account=account)]
     return {
         subnet.zone: subnet.id
@@ -92,7 +92,7 @@ def chosen_subnets(
 
 
 def own_vpc_problem(region: str, *, public_ip: bool, account: PublicAccess) -> NetworkProblem | None:
-    """Why nodes could not join from a VPC of ours, whose subnets lead to an internet gateway."""
+    """Why nodes could not join from a VPC that bacalhau-spot creates, whose subnets use an internet gateway."""
     if not public_ip:
         return NetworkProblem(
             f"{region}: nodes without a public address cannot join from a VPC that bacalhau-spot creates, which has no NAT",

@@ -1,10 +1,10 @@
-"""What to create: the difference between what the user wants and what AWS shows, and its price.
+"""The plan of a create: the difference between the configuration and the running nodes, and its price.
 
 Rules:
-1. The plan of a reached state is empty.
-2. A region's nodes count wherever they are: with `spread: failover` a node that moved to another region is not missing.
-3. Nothing is removed unless the caller allows it; what is too many is shown.
-4. Everything that can be refused is refused here, before anything is created.
+1. The plan of a complete cluster is empty.
+2. With `spread: failover`, a node counts in whichever region it runs.
+3. Nodes are removed only with permission; surplus nodes are shown.
+4. Every possible refusal comes before any creation (refusals.py).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class RegionPlan:
     images: tuple[Image, ...] = ()
     low: Decimal | None = None
     high: Decimal | None = None
-    estimate: Estimate | None = None  # of what is launched here; None: nothing is
+    estimate: Estimate | None = None  # of the launches here; None: none
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -52,7 +52,7 @@ class RegionPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What `create` will do. `remove` is empty unless removal was allowed; `surplus` counts what is too many either way."""
+    """The changes of a `create`. `remove` is empty unless removal is allowed; `surplus` counts surplus nodes in both cases."""
 
     cluster: str
     regions: tuple[RegionPlan, ...]
@@ -61,9 +61,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     list_prices_missing: str = ""  # AWS's code, where its price list could not be read
     budget: Budget | None = None
-    choices: tuple[
-        RegionDecision, ...
-    ] = ()  # where the configuration left the regions open: what became of each
+    choices: tuple[RegionDecision, ...] = ()  # with `regions: auto`, the decision on each region
     exposure: PoolExposure | None = None
     archives: tuple[tuple[Arch, str], ...] = ()  # the sum that each architecture's archive must have
 
@@ -81,7 +79,7 @@ class Plan:
 
     @property
     def existing(self) -> int:
-        """All nodes that there are, those in regions that the configuration no longer names too."""
+        """All present nodes, also in regions that the configuration no longer has."""
         configured = {region.region for region in self.regions}
         return self.present + sum(instance.region not in configured for instance in self.surplus)
 
@@ -91,7 +89,7 @@ class Plan:
 
     @property
     def usd_per_hour(self) -> tuple[Decimal, Decimal] | None:
-        """From the cheapest to the dearest that the launches can come to; None while any price is unknown."""
+        """The range from the cheapest to the dearest pools; None while a price is unknown."""
         low = high = Decimal(0)
         for region in self.regions:
             if region.launch == 0:
@@ -104,12 +102,12 @@ class Plan:
 
     @property
     def over_budget(self) -> bool:
-        """Whether it may come to more than the cluster's budget; what is not known may."""
+        """Whether the cost may exceed the budget; an unknown cost may."""
         return self.budget is not None and not self.budget.satisfied
 
     @property
     def estimate(self) -> Estimate:
-        """What all that is launched will cost an hour."""
+        """The cost of all launches an hour."""
         return sum_estimates(region.estimate for region in self.regions if region.estimate is not None)
 
 
@@ -123,7 +121,7 @@ def build_plan(
     rates: Rates | None = None,
     decisions: Sequence[RegionDecision] = (),
 ) -> Plan:
-    """The plan for `demands`. `markets` holds at least every region that launches; without `rates` AWS's list prices count."""
+    """The plan for `demands`. `markets`: at least every region that launches; without `rates`, AWS's list prices count."""
     regions = tuple(
         _region_plan(name, demands, markets.get(name), spec=spec, rates=rates or Rates())
         for name in demands.wanted
@@ -219,7 +217,7 @@ def _arch_problems(market: Market, *, image: str) -> Iterator[str]:
 
 
 def unsuitable_images(spec: ClusterSpec, market: Market) -> tuple[str, ...]:
-    """`market_problems` of a region with what is configured for it, or for all."""
+    """`market_problems` of a region, with its own or the cluster's settings."""
     region = next(
         (region for region in spec.regions if region.name == market.region), RegionSpec(market.region)
     )
@@ -233,7 +231,7 @@ def unsuitable_images(spec: ClusterSpec, market: Market) -> tuple[str, ...]:
 
 
 def unsuitable_images_hint(spec: ClusterSpec) -> str:
-    """What to change where the types and the images do not fit."""
+    """The fix where types and images do not fit."""
     types = "`requirements` (its `arch` must be the image's)" if spec.requirements else "`instance_types`"
     return (
         f"change {types} ({MORE_TYPES} shows the capacity of each region) or `image` (`auto` fits every type), for "
@@ -276,9 +274,9 @@ def offers_from(
 
 @dataclass(frozen=True, slots=True)
 class PoolExposure:
-    """What one pool's loss would take, when the plan is carried out. `pools`: that hold nodes or may come to hold some.
+    """The effect of losing one pool, after the plan. `pools`: pools that have or may get nodes.
 
-    `max_nodes`: nodes that one pool may then hold. `limit`: what `max_share_per_pool` allows; None: AWS decides.
+    `max_nodes`: the largest number of nodes in one pool. `limit`: from `max_share_per_pool`; None: AWS decides.
     """
 
     pools: int

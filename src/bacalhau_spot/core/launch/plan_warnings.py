@@ -1,4 +1,4 @@
-"""Warnings of a plan: what a launch does not prevent, and the user should know before it costs money."""
+"""Warnings of a plan: problems that do not prevent a launch, but should be known before it costs money."""
 
 from __future__ import annotations
 

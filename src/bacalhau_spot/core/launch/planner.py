@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
-    """What to launch and to remove, with its price and its warnings; or the first reason to launch nothing.
+    """The launches and removals with their price and warnings; or the first reason not to launch.
 
     A plan over the budget is still a plan, so that its price can be shown (`Plan.over_budget`).
     """

@@ -1,9 +1,8 @@
-"""How many nodes one capacity pool may hold, and how a launch is parted so that none ever holds more.
+"""The limit of nodes in one capacity pool, and the batches of a launch that respect it.
 
-AWS takes spot capacity back by pool, and its strategy may put all nodes of a launch into one. So with `max_share_per_pool` a
-region is launched as several fleets, one after the other: each over the pools that have room for all of it, because all of it
-may come to be in any of them. What a part must be follows from what is there and what is missing, and from nothing else: a
-create that was cut short goes on with the part that it was at.
+AWS interrupts spot capacity by pool, and may put all nodes of a launch into one pool. With `max_share_per_pool` a
+region is launched as several fleets, one after the other, each over the pools that have room for the whole batch. A
+batch depends only on the present and the missing nodes: an interrupted create continues with the same batch.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LaunchBatch:
-    """One fleet of a region's launch: so many nodes over these pools, by zone and type."""
+    """One fleet of a region's launch: a number of nodes over these pools, sorted by zone and type."""
 
     pools: tuple[Pool, ...]
     count: int
@@ -44,7 +43,7 @@ def wanted_nodes(spec: ClusterSpec) -> int:
 
 
 def nodes_per_pool(instances: Iterable[Instance]) -> dict[Pool, int]:
-    """How many spot nodes that run or start each pool holds."""
+    """Running and pending spot nodes in each pool."""
     return dict(pool_distribution(instances).counts)
 
 
@@ -54,9 +53,9 @@ def headroom(pools: Iterable[Pool], counts: Mapping[Pool, int], limit: int) -> d
 
 
 def next_batch(count: int, headroom: Mapping[Pool, int]) -> LaunchBatch | None:
-    """The next fleet of those that launch `count` nodes; None when no pool may hold another.
+    """The next fleet of a launch of `count` nodes; None when no pool has room for another node.
 
-    As large as the emptiest pool allows, over every pool that could take all of it.
+    As large as the largest headroom of a pool, over every pool with room for the whole batch.
     """
     size = min(count, max(headroom.values(), default=0))
     if size <= 0:
@@ -68,7 +67,7 @@ def next_batch(count: int, headroom: Mapping[Pool, int]) -> LaunchBatch | None:
 def pool_exposure(
     regions: Sequence[RegionPlan], counts: Mapping[Pool, int], *, limit: int | None
 ) -> PoolExposure:
-    """`counts` is what every pool of the cluster holds now."""
+    """`counts`: present nodes of every pool of the cluster."""
     may: dict[Pool, int] = {pool: count for pool, count in counts.items() if count}
     for region in regions:
         for offer in region.offers if region.launch else ():

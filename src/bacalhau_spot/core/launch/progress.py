@@ -1,4 +1,4 @@
-"""A fold from events to what a screen shows: one line a region. The same events always give the same screen."""
+"""Folds events into the state of a screen: one line for each region. The same events always give the same screen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RegionProgress:
-    """What one region is doing. `status_text` is a few words; `failed` an AWS code when nothing more happens here."""
+    """The state of one region. `status_text` is a few words; `failed` an AWS code when the region has stopped."""
 
     requested: int = 0
     launched: int = 0
@@ -31,12 +31,12 @@ class RegionProgress:
 
     @property
     def settled(self) -> bool:
-        """Whatever AWS gave has come up or has gone."""
+        """Every instance runs or is terminated."""
         return self.running + self.lost >= self.launched
 
     @property
     def missing(self) -> int:
-        """How many of those asked for do not run."""
+        """Requested nodes that do not run."""
         return max(0, self.requested - self.running)
 
 
@@ -138,7 +138,7 @@ def _fleet_responded(region: RegionProgress, launched: int, code: str | None) ->
 def _reassigned(state: Progress, event: events.NodesReassigned) -> Progress:
     regions = dict(state.regions)
     source = regions.get(event.region, RegionProgress())
-    # What it keeps may still be starting.
+    # The nodes that it keeps may still be pending.
     regions[event.region] = replace(
         source,
         requested=source.requested - event.count,

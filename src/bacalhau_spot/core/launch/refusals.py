@@ -1,6 +1,6 @@
 """Reasons not to launch, each known before anything is created. `create` and `doctor` report the same ones.
 
-A reason whose facts are not gathered yet does not apply. So the stages of gathering ask here whether to go on.
+A reason whose facts are not gathered yet does not apply. The stages of gathering ask here whether to go on.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why nothing may be launched, and what to do.
+    """Why nothing may be launched, and the fix.
 
-    `failure`: an AWS error in a call that the plan depends on; the error catalogue has its words.
+    `failure`: an AWS error in a call that the plan depends on; its words come from the error catalogue.
     """
 
     what: str = ""

@@ -1,4 +1,4 @@
-"""What the orchestrator shows of its compute nodes, as values.
+"""The orchestrator's compute nodes, as values.
 
 Source: Bacalhau 1.9, GET /api/v1/orchestrator/nodes. Sizes are bytes, CPU is in cores.
 """
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-# What first boot puts on every node (instance/scripts/first_boot.py), beside those of instance/bacalhau_config.py.
+# The label that first boot sets on every node (instance/scripts/first_boot.py), besides those of
+# instance/bacalhau_config.py.
 INSTANCE_LABEL = "instance-id"
 CLUSTER_LABEL = "cluster"
 
@@ -23,13 +24,13 @@ class Membership(StrEnum):
     """Whether the orchestrator gives the node work."""
 
     APPROVED = "APPROVED"
-    PENDING = "PENDING"  # the orchestrator wants to be asked (NodeManager.ManualApproval)
+    PENDING = "PENDING"  # waits for approval (NodeManager.ManualApproval)
     REJECTED = "REJECTED"
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What a node has, or has left."""
+    """The total or free resources of a node."""
 
     cpu: Decimal = Decimal(0)
     memory_bytes: int = 0
@@ -60,5 +61,5 @@ class OrchestratorNode:
 
     @property
     def instance_id(self) -> str:
-        """The EC2 instance that it runs on, by its label; empty when it does not say."""
+        """The EC2 instance of the node, by its label; empty without one."""
         return self.labels.get(INSTANCE_LABEL, "")

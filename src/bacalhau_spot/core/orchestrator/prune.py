@@ -1,15 +1,16 @@
-"""Which nodes the orchestrator may forget: those of one cluster whose instances are gone.
+"""The nodes that can be removed from the orchestrator: those of one cluster whose instances are terminated.
 
 Rules:
-1. A node is the cluster's by its labels: provider, cluster, and the id of an EC2 instance. Any other is not checked.
-2. A connected node stays, whatever AWS says.
-3. An instance is gone when AWS shows it ending or ended, or in no region at all; AWS forgets it about an hour after its end.
-   A stopped one is not gone: it may start again.
-4. What could not be scanned is not gone.
-5. Where nodes are connected and AWS shows the instance of none of them, this is another account than the cluster's, and what
-   AWS does not show proves nothing.
+1. The labels decide whether a node belongs to the cluster: provider, cluster, and an EC2 instance id. Others are not
+   checked.
+2. A connected node is kept, whatever AWS returns.
+3. An instance is terminated when AWS lists it as shutting down or terminated, or lists it in no region; AWS lists it
+   for about an hour after its end. A stopped instance is not terminated: it may start again.
+4. An instance in a region that could not be scanned is not terminated.
+5. If nodes are connected and AWS lists the instance of none of them, the credentials are of another account, and a
+   missing instance proves nothing.
 
-The orchestrator itself never forgets a node, and one that it forgot by mistake registers again (Bacalhau 1.9).
+The orchestrator never removes a node by itself, and a node that was removed by mistake registers again (Bacalhau 1.9).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _TERMINATING: Final = frozenset({State.SHUTTING_DOWN, State.TERMINATED})
 
 
 class PruneReason(StrEnum):
-    """Why a node may be forgotten, or stays."""
+    """Why a node can be removed, or is kept."""
 
     TERMINATED = "instance-ended"
     UNKNOWN = "instance-unknown"
@@ -48,7 +49,7 @@ class PruneReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PruneDecision:
-    """One node of the cluster, and what is to become of it."""
+    """One node of the cluster and the decision on it."""
 
     member: OrchestratorNode
     reason: PruneReason
@@ -59,15 +60,16 @@ class PruneDecision:
 
     @property
     def region(self) -> str:
-        """By its label; empty when it does not say."""
+        """From its label; empty without one."""
         return region_of(self.member)
 
 
 @dataclass(frozen=True, slots=True)
 class PrunePlan:
-    """The decision. `others`: nodes of the orchestrator that are not the cluster's. `failed_regions`: regions, and why.
+    """The decisions. `others`: the orchestrator's nodes outside the cluster. `failed_regions`: regions, with the
+    reason.
 
-    `identity`: as whom AWS was asked; None when there was nothing to ask.
+    `identity`: the identity of the AWS calls; None when none were needed.
     """
 
     cluster: str
@@ -83,12 +85,12 @@ class PrunePlan:
 
     @property
     def elsewhere(self) -> bool:
-        """AWS was asked in another account than the cluster's, as it seems."""
+        """The credentials seem to be of another account than the cluster's."""
         return any(decision.reason is PruneReason.ELSEWHERE for decision in self.decisions)
 
     @property
     def undecided(self) -> tuple[PruneDecision, ...]:
-        """Disconnected, and they stay all the same."""
+        """Disconnected nodes that are kept."""
         return tuple(
             decision
             for decision in self.decisions
@@ -98,9 +100,9 @@ class PrunePlan:
 
 @dataclass(frozen=True, slots=True)
 class PruneResult:
-    """What became of nodes that were to be removed. `not_removed`: not asked for, because it was no use or the user stopped it.
+    """The result of the removals. `not_removed`: not attempted, after a failure or an interruption.
 
-    `problem`: the orchestrator could not be asked which nodes it has.
+    `problem`: the orchestrator did not return its nodes.
     """
 
     address: str
@@ -127,7 +129,7 @@ def is_cluster_node(node: OrchestratorNode, *, cluster: str) -> bool:
 
 
 def instances_to_check(nodes: Iterable[OrchestratorNode], *, cluster: str) -> tuple[str, ...]:
-    """Ids of the instances about which AWS must be asked: those of all the cluster's nodes, when one is disconnected."""
+    """Instance ids to look up in AWS: those of all the cluster's nodes, when one is disconnected."""
     ours = [node for node in nodes if is_cluster_node(node, cluster=cluster)]
     if all(node.connected for node in ours):
         return ()
@@ -143,7 +145,9 @@ def plan_prune(
     failed_regions: Collection[ApiFailure] = (),
     identity: Identity | None = None,
 ) -> PrunePlan:
-    """Every node of the cluster, judged. `instances`: what AWS shows of `doubtful`, by id, in all of `regions_scanned`."""
+    """The decision on every node of the cluster. `instances`: AWS's answer for `instances_to_check`, in all
+    `regions_scanned`.
+    """
     ours = [node for node in nodes if is_cluster_node(node, cluster=cluster)]
     sight = _ScanContext(
         frozenset(regions_scanned),
@@ -169,7 +173,7 @@ def region_of(node: OrchestratorNode) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _ScanContext:
-    """What AWS's silence about an instance is worth."""
+    """The conclusions that AWS's answer allows for a missing instance."""
 
     regions: frozenset[str]
     failed_regions: bool
@@ -187,14 +191,14 @@ def _reason_of(node: OrchestratorNode, instance: Instance | None, scan: _ScanCon
     if instance is not None:
         return PruneReason.TERMINATED if instance.state in _TERMINATING else PruneReason.ALIVE
     region = region_of(node)
-    # A node that does not say where it is may be anywhere.
+    # A node without a region may be in any region.
     if region not in scan.regions and (region or scan.failed_regions):
         return PruneReason.REGION_FAILED
     return PruneReason.ELSEWHERE if scan.elsewhere else PruneReason.UNKNOWN
 
 
 def prune_exit_code(plan: PrunePlan, result: PruneResult | None) -> ExitCode:
-    """How a prune ends. None: nothing was to be removed, or it was a dry run."""
+    """The exit code of a prune. None: nothing to remove, or a dry run."""
     if result is not None:
         if result.interrupted:
             return ExitCode.INTERRUPTED

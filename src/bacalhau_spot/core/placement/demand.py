@@ -21,14 +21,14 @@ class Demand:
     wanted: Mapping[str, int]  # per configured region
     present: Mapping[str, int]
     launch: Mapping[str, int]  # only regions that are to launch
-    surplus: int  # how many instances there are too many in the configured regions
+    surplus: int  # surplus instances in the configured regions
     removable: tuple[
         Instance, ...
     ]  # those that would go: the newest of the fullest regions, and all outside the configuration
 
 
 def nodes_by_region(spec: ClusterSpec) -> dict[str, int]:
-    """How many nodes each region is to have: its own number, or an even share of what is left, the first ones one more."""
+    """The nodes of each region: its own number, or an even share of the rest; the first regions get one more."""
     fixed = {region.name: region.nodes for region in spec.regions if region.nodes is not None}
     sharing = [region.name for region in spec.regions if region.nodes is None]
     left = max(0, spec.nodes - sum(fixed.values())) if sharing else 0
@@ -38,7 +38,7 @@ def nodes_by_region(spec: ClusterSpec) -> dict[str, int]:
 
 
 def spread_over(count: int, rooms: Mapping[str, int]) -> dict[str, int]:
-    """`count` dealt out one by one over the regions, each up to its room; regions that get none are left out."""
+    """`count` distributed one by one over the regions, each up to its room; regions without nodes are left out."""
     dealt = dict.fromkeys(rooms, 0)
     while count > 0:
         open_regions = [name for name, room in rooms.items() if dealt[name] < room]
@@ -51,7 +51,7 @@ def spread_over(count: int, rooms: Mapping[str, int]) -> dict[str, int]:
 
 
 def node_demand(spec: ClusterSpec, instances: Sequence[Instance]) -> Demand:
-    """What is missing and what is too many. `instances` are all that carry the cluster's tag, in any region and state."""
+    """The missing and surplus nodes. `instances`: all with the cluster's tag, in any region and state."""
     wanted = nodes_by_region(spec)
     alive = [instance for instance in instances if instance.alive]
     counts = Counter(instance.region for instance in alive)

@@ -1,10 +1,10 @@
-"""Where to go: capacity pools and regions, with what speaks for and against each, and in which order they are best.
+"""Capacity pools and regions with their metrics, and their ranking.
 
 The order of regions (`ranked`):
-1. Where the quota leaves no room for the nodes, nothing can be launched: these come after all others.
-2. Where AWS's placement score is low (up to LOW_SCORE of 10), a launch is likely to fall short: these come after the rest.
-3. Then by what a node typically costs there now; of equals the one with the better score, then by name.
-What is not known speaks neither for nor against a region.
+1. Regions whose quota has no room for the nodes come last: nothing can be launched there.
+2. Regions with a low placement score (up to LOW_SCORE of 10) come before those: a launch is likely to fall short.
+3. The others are sorted by the current price of a typical node, then by score, then by name.
+Unknown values count neither for nor against a region.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 # How often AWS took back instances of a type in the last month, as the Spot Instance Advisor groups them.
 INTERRUPTIONS = ("<5%", "5-10%", "10-15%", "15-20%", ">20%")
-# EC2 user guide, "Spot placement score": 10 is highly likely to succeed, 1 is not. Where "low" begins is our judgement.
+# EC2 user guide, "Spot placement score": 10 is highly likely to succeed, 1 is not. The limit of "low" is our choice.
 LOW_SCORE = 3
-# As above: with fewer instance types the score is always low and says nothing.
+# As above: with fewer instance types the score is always low and has no meaning.
 TYPES_FOR_A_SCORE = 3
 HIGHEST_SCORE = 10  # so many regions does an answer name
 
@@ -36,10 +36,10 @@ _MIB_PER_GIB = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferMetrics:
-    """What pools and regions are compared by; None is what is not known.
+    """The metrics of pools and regions; None is unknown.
 
-    `usd_per_hour`: a node's spot price now; `low` and `high`: over the last seven days. `interruption` is an index of
-    INTERRUPTIONS. `score` is the region's. `quota_headroom`: how many more nodes the quota allows.
+    `usd_per_hour`: current spot price of a node; `low` and `high`: over the last seven days. `interruption`: an index
+    of INTERRUPTIONS. `score`: of the region. `quota_headroom`: further nodes that the quota allows.
     """
 
     region: str
@@ -75,10 +75,10 @@ class PoolOffer(OfferMetrics):
 class RegionOffer(OfferMetrics):
     """One region, over all its pools of the acceptable types.
 
-    Its price is what a node typically costs: the mean, over the zones, of each zone's cheapest pool, because AWS weighs
-    capacity against price and seldom puts all nodes into the cheapest. Its range and on-demand price are of the same pools,
-    its interruption that of the worst of them. Its `room` is counted in the largest of all types, so that the nodes fit
-    whichever AWS takes.
+    Its price is that of a typical node: the mean of each zone's cheapest pool, because AWS weighs capacity against
+    price and seldom puts all nodes into the cheapest pool. Range and on-demand price are of the same pools, the
+    interruption rate is that of the worst. The room is counted in the largest type, so that the nodes fit whichever AWS
+    chooses.
     """
 
     zones: int = 0
@@ -88,10 +88,9 @@ class RegionOffer(OfferMetrics):
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """The answer to "where to". `nodes`: how many one region is to take. `regions` are ranked.
+    """The result of `offers`. `nodes`: nodes for one region. `regions` are ranked.
 
-    `failed_regions`: regions that could not be scanned. `partial_failures`: what AWS would not say, and what the answer
-    does without.
+    `failed_regions`: regions that could not be scanned. `partial_failures`: missing data that the result does without.
     `notes`: further sentences for the user.
     """
 
@@ -110,7 +109,7 @@ class Offers:
 
 @dataclass(frozen=True, slots=True)
 class RegionMarketData:
-    """What AWS says about one region: its pools of the acceptable types, their prices, and the quotas that count them."""
+    """AWS's data on one region: pools of the acceptable types, prices, and the quotas that count them."""
 
     region: str
     pools: tuple[Pool, ...] = ()
@@ -120,7 +119,7 @@ class RegionMarketData:
 
 @dataclass(frozen=True, slots=True)
 class GlobalMarketData:
-    """What AWS says about all regions at once. `interruptions`: an index of INTERRUPTIONS by (region, type)."""
+    """AWS's data on all regions. `interruptions`: an index of INTERRUPTIONS by (region, type)."""
 
     type_infos: Mapping[str, TypeInfo] = field(default_factory=dict)
     on_demand: Mapping[tuple[str, str], Decimal] = field(default_factory=dict)
@@ -129,7 +128,7 @@ class GlobalMarketData:
 
 
 def fits(info: TypeInfo, requirements: Requirements) -> bool:
-    """Whether a type offers what is required."""
+    """Whether a type meets the requirements."""
     memory_gib = Decimal(info.memory_mib) / _MIB_PER_GIB
     return (
         _within(info.vcpus, requirements.vcpus_min, requirements.vcpus_max)
@@ -150,7 +149,7 @@ def _within(value: Decimal | int, low: Decimal | int, high: Decimal | int | None
 
 
 def pool_offers(market: RegionMarketData, data: GlobalMarketData) -> tuple[PoolOffer, ...]:
-    """Every pool of the region whose type is known."""
+    """Every pool of the region with a known type."""
     moves: dict[tuple[str, str], list[PricePoint]] = {}
     for point in market.history:
         moves.setdefault((point.type, point.zone), []).append(point)
@@ -182,7 +181,7 @@ def _pool_offer(
 
 
 def quota_headroom(infos: Iterable[TypeInfo], headrooms: Mapping[str, Headroom]) -> int | None:
-    """How many nodes the quotas leave room for, whichever of the types AWS takes; None when one of them is not known."""
+    """Nodes for which the quotas have room, whichever type AWS chooses; None when one quota is unknown."""
     largest: dict[str, int] = {}
     for info in infos:
         quota = quota_of(info.name)
@@ -229,7 +228,7 @@ def _mean(values: Sequence[Decimal | None]) -> Decimal | None:
 
 
 class Suitability(IntEnum):
-    """What speaks against a region, least first."""
+    """The drawbacks of a region, least first."""
 
     SUITABLE = 0
     LOW_SCORE = 1
@@ -277,9 +276,9 @@ def round_up_target(nodes: int) -> int:
 
 
 def fill_missing_scores(scores: Mapping[str, int], regions: Iterable[str]) -> dict[str, int]:
-    """`scores`, with those of regions that an answer left out because ten others are better, as far as they are known.
+    """`scores`, with inferred scores for regions that an answer left out because ten others are better.
 
-    Where even the ten best are low, the others are low too; else nothing is known of them.
+    If even the ten best are low, the others are low too; otherwise they are unknown.
     """
     worst = min(scores.values(), default=HIGHEST_SCORE)
     if len(scores) < HIGHEST_SCORE or worst > LOW_SCORE:
@@ -291,7 +290,7 @@ def _price_key(offer: PoolOffer) -> tuple[bool, Decimal, str, str]:
     return (offer.usd_per_hour is None, offer.usd_per_hour or Decimal(0), offer.pool.zone, offer.pool.type)
 
 
-# What offers are sorted by: what is best comes first. `rank` is the order of regions above.
+# Sort keys of offers, best first. `rank` is the order of regions above.
 SORTS: Mapping[str, Callable[[OfferMetrics], Decimal | int | None]] = {
     "price": lambda metrics: metrics.usd_per_hour,
     "saving": lambda metrics: None if metrics.saving is None else -metrics.saving,
@@ -302,12 +301,12 @@ SORTS: Mapping[str, Callable[[OfferMetrics], Decimal | int | None]] = {
 
 
 def sort_pools(pools: Iterable[PoolOffer], by: str) -> tuple[PoolOffer, ...]:
-    """By a key of SORTS; of equals the cheapest first; what is not known last."""
+    """By a key of SORTS, then by price; unknown values last."""
     key = SORTS[by]
     return tuple(sorted(pools, key=lambda pool: (key(pool) is None, key(pool) or 0, _price_key(pool))))
 
 
 def sort_regions(regions: Iterable[RegionOffer], by: str) -> tuple[RegionOffer, ...]:
-    """`regions` are ranked already, and equals stay so."""
+    """`regions` are ranked, and the sort is stable."""
     key = SORTS[by]
     return tuple(sorted(regions, key=lambda region: (key(region) is None, key(region) or 0)))

@@ -1,7 +1,7 @@
-"""How a cluster is spread over capacity pools, and so how much of it AWS may take back at once.
+"""The distribution of a cluster over capacity pools, and so the nodes that AWS may interrupt at once.
 
-AWS takes back spot capacity by pool: instances of one type in one zone go together, within minutes (peers who measured it
-say 92 % of them within three). A cluster in one pool is one event away from nothing.
+AWS interrupts spot capacity by pool: instances of one type in one zone are often interrupted together, within minutes.
+A cluster in one pool can be lost in one event.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def burstable(instance_type: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PoolDistribution:
-    """How many nodes each pool holds, the fullest first; of equals the first by zone and type."""
+    """The nodes in each pool, the fullest first, then by zone and type."""
 
     counts: tuple[tuple[Pool, int], ...] = ()
 
@@ -44,7 +44,7 @@ class PoolDistribution:
 
     @property
     def fullest(self) -> Pool | None:
-        """The pool whose loss would take most; None when there are no nodes."""
+        """The pool with the most nodes; None without nodes."""
         return self.counts[0][0] if self.counts else None
 
     @property
@@ -54,7 +54,7 @@ class PoolDistribution:
 
 
 def pool_distribution(instances: Iterable[Instance]) -> PoolDistribution:
-    """The shares of the spot instances that run or start. On-demand ones are not taken back."""
+    """The distribution of the running and pending spot instances. On-demand instances are not interrupted."""
     return distribution_of(
         Counter(
             Pool(instance.type, instance.zone)

@@ -18,7 +18,7 @@ SERVICE = "ec2"
 
 @dataclass(frozen=True, slots=True)
 class SpotQuota:
-    """One quota, in vCPUs, for the spot instances of some families. `families`: what their names begin with."""
+    """One quota, in vCPUs, for the spot instances of some families. `families`: prefixes of their names."""
 
     code: str
     name: str
@@ -68,7 +68,7 @@ def family_of(type_name: str) -> str:
 
 
 def quota_of(type_name: str) -> SpotQuota | None:
-    """The quota that counts spot instances of this type; None: there is none that we know, as for metal Macs."""
+    """The quota that counts spot instances of this type; None: unknown, as for metal Macs."""
     match = _NAME.match(type_name)
     if match is None:
         return None
@@ -83,9 +83,9 @@ def quotas_of(type_names: Iterable[str]) -> tuple[SpotQuota, ...]:
 
 
 def used_vcpus(counts: Mapping[str, int], vcpus: Mapping[str, int]) -> dict[str, int]:
-    """What is in use of each quota, in vCPUs by its code.
+    """The usage of each quota, in vCPUs by its code.
 
-    `counts`: spot instances by type; `vcpus`: of each type; an unknown one counts as one.
+    `counts`: spot instances by type; `vcpus`: of each type; an unknown type counts as one.
     """
     used: dict[str, int] = {}
     for name, count in counts.items():

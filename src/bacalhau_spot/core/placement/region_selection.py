@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class RegionReason(StrEnum):
     """Why a region was chosen, or was not."""
 
-    PRESENT = "present"  # the cluster is there
+    PRESENT = "present"  # it has nodes of the cluster
     CHEAPEST = "cheapest"
     NOT_NEEDED = "left"  # its score is low, and there was no better one left
     MORE_EXPENSIVE = "dearer"
@@ -33,7 +33,7 @@ class RegionReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RegionDecision:
-    """What became of one region, and what it was judged by; None: not known, or not asked."""
+    """The decision on one region and its metrics; None: unknown or not requested."""
 
     region: str
     chosen: bool
@@ -55,10 +55,10 @@ _REJECTED = {
 def select_regions(
     count: int, *, present: Collection[str], offers: Sequence[RegionOffer], nodes: int
 ) -> tuple[RegionDecision, ...]:
-    """What becomes of every region: `count` are chosen, or fewer where there are not so many, each to take `nodes` nodes.
+    """The decision on every region: `count` are chosen, or fewer if there are not enough, each for `nodes` nodes.
 
-    Where the cluster has nodes it stays: the choice of a reached state is itself. Where the quota leaves no room for the
-    nodes none are sent.
+    Regions that have nodes are kept: the choice of a complete cluster does not change. Regions whose quota has no room
+    are not chosen.
     """
     known = {offer.region: offer for offer in offers}
     kept = sorted(present)[:count]
@@ -84,7 +84,7 @@ def selected_names(decisions: Sequence[RegionDecision]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class NoRegion:
-    """No region was chosen: why not, and what to do."""
+    """No region was chosen: the reason and the fix."""
 
     reason: RegionReason
     message: str
@@ -126,7 +126,7 @@ def selection_notes(
         *_rejected(decisions, nodes=nodes),
         *_last_resort(decisions),
         *_missing_data(offers.partial_failures),
-        *_refused("not considered:", offers.failed_regions),  # nobody could weigh them
+        *_refused("not considered:", offers.failed_regions),  # without metrics
     )
 
 
@@ -169,7 +169,7 @@ def _last_resort(decisions: Sequence[RegionDecision]) -> tuple[str, ...]:
 
 
 def _missing_data(silent: Sequence[ApiFailure]) -> tuple[str, ...]:
-    """What was not known when the choice was made; one sentence a refusal, however many regions refused."""
+    """The data that the choice did without; one sentence for each error, whatever the number of regions."""
     return tuple(
         f"chosen without {_UNKNOWN.get(operation, operation)}"
         f"{_region_list(regions)}: AWS refused {operation} ({code})"

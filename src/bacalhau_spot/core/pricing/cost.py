@@ -1,15 +1,16 @@
-"""Lives of instances and steps of prices -> money: what a cluster has cost, and costs now.
+"""The cost of a cluster so far and now, from the usage of instances and the changes of spot prices.
 
-Rules, with AWS's pages they come from:
-1. A spot instance pays, per second, the spot price in force at the beginning of each of its instance-hours; a change counts
-   from its next instance-hour on (Amazon EC2 FAQs, "What price will I pay for a Spot Instance?").
-2. At least 60 seconds of an instance, a volume or an address are paid (Amazon EC2 FAQs, "per-second billing"; EBS pricing).
-3. A spot instance that EC2 interrupts in its first hour costs nothing itself, its volume and address do (EC2 user guide,
+Rules, with their AWS sources:
+1. A spot instance is billed, per second, at the spot price at the beginning of each of its instance-hours; a change
+   applies from its next instance-hour on (Amazon EC2 FAQs, "What price will I pay for a Spot Instance?").
+2. At least 60 seconds of an instance, a volume or an address are billed (Amazon EC2 FAQs, "per-second billing"; EBS
+   pricing).
+3. A spot instance that EC2 interrupts in its first hour is free; its volume and address are not (EC2 user guide,
    "Billing for interrupted Spot Instances", Linux other than SUSE).
-4. Volumes cost per GiB and month of 730 hours, public IPv4 addresses per hour, both by the second.
-5. What has no known price counts as nothing and is told: `unpriced_s`, and None for a sum that lacks it.
+4. Volumes are billed per GiB and month of 730 hours, public IPv4 addresses per hour, both by the second.
+5. Usage without a known price counts as zero and is reported: `unpriced_s`, and None for a total that lacks it.
 
-Decimal throughout; nothing is rounded here. Times are aware; a window is half open.
+Decimal throughout, without rounding. Times are aware; a window is half open.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _HOUR_S = Decimal(3600)
 class Usage:
     """One instance from its launch to its end, or one volume without an instance (`type` is empty).
 
-    `ended_at` None: it lives. `interrupted`: EC2 interrupted it. `volume_gib`: of all its volumes.
+    `ended_at` None: it runs. `interrupted`: by EC2. `volume_gib`: of all its volumes.
     """
 
     id: str
@@ -56,7 +57,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What things cost beside spot instances. What a region's list does not say is taken from core/pricing/list_prices.py."""
+    """Prices other than spot prices. Prices that a region's list lacks come from core/pricing/list_prices.py."""
 
     on_demand: Mapping[tuple[str, str], Decimal] = field(
         default_factory=dict
@@ -65,13 +66,13 @@ class Rates:
     address_hour: Decimal = ADDRESS_USD_PER_HOUR
 
     def gib_month_of(self, region: str) -> Decimal:
-        """What a GiB costs there a month, in USD."""
+        """The price of a GiB for a month there, in USD."""
         return self.gib_month.get(region, gib_usd_per_month())
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What is asked about: from `since` (None: the beginning) to `now`."""
+    """The period of a report: from `since` (None: the beginning) to `now`."""
 
     now: datetime
     since: datetime | None = None
@@ -87,7 +88,7 @@ class PriceSteps:
                 self._steps.setdefault((region, point.zone, point.type), []).append(point)
 
     def price_at(self, usage: Usage, moment: datetime) -> Decimal | None:
-        """The price in force; None before the first change that is known."""
+        """The price at that time; None before the first known change."""
         price = None
         for point in self._steps.get((usage.region, usage.zone, usage.type), ()):
             if point.since > moment:
@@ -98,17 +99,17 @@ class PriceSteps:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What one life has cost in the window. `seconds` are those paid for."""
+    """The cost of one usage in the window. `seconds`: those billed."""
 
     usage: Usage
     seconds: Decimal
     instance_usd: Decimal
     volume_usd: Decimal
     address_usd: Decimal
-    on_demand_usd: Decimal | None  # the instance alone, had it been on demand; None: not known
+    on_demand_usd: Decimal | None  # of the instance alone, on demand; None: unknown
     current_usd_per_hour: (
         Decimal | None
-    )  # with volume and address; nothing when it has ended, None where not known
+    )  # with volume and address; zero when it has ended, None where unknown
     unpriced_s: Decimal = Decimal(0)
 
     @property
@@ -118,7 +119,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class CostTotal:
-    """The charges of several lives. `on_demand_usd` is with the same volumes and addresses; None when any is not known."""
+    """The sum of several charges. `on_demand_usd`: with the same volumes and addresses; None when a price is unknown."""
 
     instances: int
     running: int
@@ -136,7 +137,7 @@ class CostTotal:
 
     @property
     def saving(self) -> Decimal | None:
-        """The part of the on-demand price that was not paid; None where that is not known."""
+        """The saved part of the on-demand price; None where that is unknown."""
         return None if self.unpriced_s else saving(self.usd, self.on_demand_usd)
 
 
@@ -145,7 +146,7 @@ def saving(usd: Decimal, on_demand_usd: Decimal | None) -> Decimal | None:
 
 
 def charge(usage: Usage, steps: PriceSteps, rates: Rates, window: Window) -> Charge:
-    """What this life has cost in the window. Parts of a window add up to the whole."""
+    """The cost of this usage in the window. The parts of a window add up to the whole."""
     seconds = _billed_seconds(usage, window, usage.started_at, usage.end(window.now))
     usd, unpriced_s = _instance_cost(usage, steps, rates, window)
     hours = seconds / _HOUR_S
@@ -167,7 +168,7 @@ def charge(usage: Usage, steps: PriceSteps, rates: Rates, window: Window) -> Cha
 
 
 def _instance_cost(usage: Usage, steps: PriceSteps, rates: Rates, window: Window) -> tuple[Decimal, Decimal]:
-    """The instance's own price in USD, and for how many seconds no price is known."""
+    """The instance's own cost in USD, and the seconds without a known price."""
     usd_seconds = unpriced_s = Decimal(0)
     free = (
         usage.spot
@@ -198,7 +199,7 @@ def _billed_hours(usage: Usage, window: Window) -> Iterator[tuple[datetime, date
 
 
 def _billed_seconds(usage: Usage, window: Window, start: datetime, end: datetime) -> Decimal:
-    """How many seconds of [start, end) in the window are paid for; what is paid at the least is paid when the life begins."""
+    """The billed seconds of [start, end) in the window; the billed minimum counts at the beginning."""
     since = window.since or start
     seconds = max(timedelta(0), min(end, window.now) - max(start, since))
     if start == usage.started_at and since <= start:
@@ -244,13 +245,13 @@ def _is_running(charge: Charge) -> bool:
 
 
 def _on_demand_total(charges: Sequence[Charge]) -> Decimal | None:
-    """With volumes and addresses, which cost the same; None while a price is not known."""
+    """With volumes and addresses, which cost the same; None while a price is unknown."""
     instances = [charge.on_demand_usd for charge in charges]
     return _sum_known((*instances, *(charge.volume_usd + charge.address_usd for charge in charges)))
 
 
 def _sum_known(parts: Iterable[Decimal | None]) -> Decimal | None:
-    """The sum; None while a part is not known."""
+    """The sum; None while a part is unknown."""
     amounts = tuple(parts)
     known = [usd for usd in amounts if usd is not None]
     return sum(known, Decimal(0)) if len(known) == len(amounts) else None
@@ -259,7 +260,7 @@ def _sum_known(parts: Iterable[Decimal | None]) -> Decimal | None:
 def sum_charges_by(
     charges: Sequence[Charge], key: Callable[[Usage], tuple[str, ...]]
 ) -> dict[tuple[str, ...], CostTotal]:
-    """By what `key` makes of a life, in its order."""
+    """By `key` of a usage, in its order."""
     groups: dict[tuple[str, ...], list[Charge]] = {}
     for charge in charges:
         groups.setdefault(key(charge.usage), []).append(charge)

@@ -1,4 +1,4 @@
-"""What `cost` found out, as values: the charges, and what could not be seen."""
+"""The data of a cost report, as values: the charges and the gaps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.pricing.cost import Charge, CostTotal, Usage, Window
     from bacalhau_spot.core.problem import ApiFailure
 
-# What a cost can be looked at by, and what of a life each is.
+# The groupings of a cost report, and the key of a usage in each.
 GROUPINGS: dict[str, Callable[[Usage], tuple[str, ...]]] = {
     "region": lambda life: (life.region,),
     "zone": lambda life: (life.region, life.zone),
@@ -29,9 +29,8 @@ GROUPINGS: dict[str, Callable[[Usage], tuple[str, ...]]] = {
 class CostReport:
     """A cluster's cost. `failed_regions`: regions that could not be scanned.
 
-    `unpriced`: spot prices that AWS would not tell, so that sums lack them; `unlisted_prices`: list prices that it would
-    not tell, so
-    that there is nothing to compare with. `log_entries`: whether this machine's audit log knows anything of the cluster.
+    `unpriced`: failed requests for spot prices, which the sums lack; `unlisted_prices`: failed requests for list
+    prices, which the comparison lacks. `log_entries`: whether this machine's audit log has entries of the cluster.
     """
 
     cluster: str
@@ -57,5 +56,5 @@ class CostReport:
 
     @property
     def incomplete(self) -> tuple[ApiFailure, ...]:
-        """What keeps the sums from being whole."""
+        """The gaps in the sums."""
         return (*self.failed_regions, *self.unpriced)

@@ -1,10 +1,10 @@
-"""What a plan will cost an hour, before anything is launched: instances, volumes, addresses; beside it on demand.
+"""The hourly cost of a plan before the launch: instances, volumes, addresses; and the on-demand price for comparison.
 
 Rules:
-1. AWS chooses the pools, so a price is a span: every node in the cheapest pool, to every node in the dearest that
-   `max_price_usd_per_hour` allows.
-2. Where AWS shows no price for some pool, only that limit says what it may come to; without it nothing is known.
-3. A budget is for the whole cluster: what is there already counts, and what is not known counts as too much.
+1. AWS chooses the pools, so a price is a range: from every node in the cheapest pool to every node in the dearest one
+   that `max_price_usd_per_hour` allows.
+2. Where AWS returns no price for some pool, that limit is the upper bound; without a limit the price is unknown.
+3. A budget applies to the whole cluster: existing nodes count, and an unknown price counts as over the budget.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class PriceRange:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What some launches will cost an hour. None: not known; `on_demand` is the instances alone."""
+    """The hourly cost of launches. None: unknown; `on_demand`: the instances alone."""
 
     instances: PriceRange | None
     volumes_usd: Decimal
@@ -73,9 +73,9 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The most that the cluster may cost an hour, and what it comes to. None: not known.
+    """The maximum hourly cost of the cluster, and its actual cost. None: unknown.
 
-    `existing_usd` is what is there already, `launch_usd` the most that the launches come to.
+    `existing_usd`: of the existing nodes; `launch_usd`: the maximum of the launches.
     """
 
     usd_per_hour: Decimal
@@ -103,7 +103,7 @@ def estimate(
     public_ip: bool = True,
     limit: Decimal | None = None,
 ) -> Estimate:
-    """What `count` nodes in this region will cost an hour. `limit`: the most to pay for one instance."""
+    """The hourly cost of `count` nodes in this region. `limit`: the maximum price of one instance."""
     dear = [rates.on_demand.get((region, offer.pool.type)) for offer in offers]
     volume_usd = rates.gib_month_of(region) * root_volume_gib / HOURS_A_MONTH
     return Estimate(
@@ -128,7 +128,7 @@ def _multiply(price_range: PriceRange | None, count: int) -> PriceRange | None:
 
 
 def sum_estimates(estimates: Iterable[Estimate]) -> Estimate:
-    """The sum; of what is not known for one, nothing is known for all."""
+    """The sum; unknown if a part is unknown."""
     whole = Estimate(
         PriceRange(Decimal(0), Decimal(0)), Decimal(0), Decimal(0), PriceRange(Decimal(0), Decimal(0))
     )
@@ -155,7 +155,7 @@ def current_cost(
     root_volume_gib: int,
     public_ip: bool = True,
 ) -> Decimal | None:
-    """What the living instances cost an hour; `prices` by (region, type, zone). None while one of them has no price."""
+    """The hourly cost of the running instances; `prices` by (region, type, zone). None while one has no price."""
     usd = Decimal(0)
     for instance in instances:
         if instance.lifecycle == "spot":

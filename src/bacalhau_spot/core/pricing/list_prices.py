@@ -1,7 +1,7 @@
-"""AWS's list prices of what costs money beside the instances. The one place for them; what was spent is core/pricing/cost.py's.
+"""AWS's list prices besides those of instances. The only place for them; usage is in core/pricing/cost.py.
 
-Sources: "Amazon EC2 pricing", "Amazon EBS pricing", "Amazon VPC pricing", us-east-1, 2026. Other regions differ by up to a
-half: where AWS's price list of a region can be read, its price is taken instead (`cloud.port.Prices`). A public IPv4 address
+Sources: "Amazon EC2 pricing", "Amazon EBS pricing", "Amazon VPC pricing", us-east-1, 2026. Other regions differ by up
+to 50 %: a region's own price list takes precedence where it can be read (`cloud.port.Prices`). A public IPv4 address
 costs the same in every region (AWS News Blog, "AWS Public IPv4 Address Charge", 2023).
 """
 
@@ -45,14 +45,14 @@ Prices = dict[tuple[str, str, str], Decimal]
 
 
 def gib_usd_per_month(volume_type: str = "gp3") -> Decimal:
-    """What a GiB of a volume costs; of an unknown type what it costs as gp3."""
+    """The price of a GiB of a volume; an unknown type counts as gp3."""
     return _VOLUMES.get(volume_type, _VOLUMES["gp3"])
 
 
 def usd_per_hour(
     resources: Iterable[Resource], *, spot: Mapping[tuple[str, str, str], Decimal]
 ) -> Decimal | None:
-    """What stops costing when they are gone; None while an instance has no price. A kind that has none counts as nothing."""
+    """The hourly cost of these resources; None while an instance has no price. A kind without a price counts as zero."""
     every = list(resources)
     if any(
         resource.kind == ResourceKind.INSTANCE and (resource.region, resource.type, resource.zone) not in spot
@@ -65,7 +65,7 @@ def usd_per_hour(
 def _one(resource: Resource, spot: Mapping[tuple[str, str, str], Decimal]) -> Decimal:
     kind = ResourceKind(resource.kind)
     if kind is ResourceKind.INSTANCE:
-        # Beside the instance its public address, which the pool's price does not hold.
+        # The instance's public address is not part of the pool's price.
         return spot[resource.region, resource.type, resource.zone] + _EACH[ResourceKind.ADDRESS]
     if kind is ResourceKind.VOLUME:
         return gib_usd_per_month(resource.type) * resource.size_gib / HOURS_A_MONTH

@@ -1,4 +1,4 @@
-"""How spot prices moved, as lines to be drawn: a step line a pool, and what happened to the cluster's instances on them."""
+"""Spot price history as lines of a chart: a step line for each pool, with marks for the cluster's instances."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import PricePoint
     from bacalhau_spot.core.pricing.cost import Usage
 
-# More lines than this nobody can tell apart, and no palette that the colour-blind can read has more colours.
+# A reader cannot distinguish more lines, and no palette for colour-blind readers has more colours.
 MAX_LINES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class PriceLine:
-    """One pool's price: from each moment on, until the next; the last one holds until the chart's end."""
+    """One pool's price: from each time until the next; the last one until the end of the chart."""
 
     region: str
     zone: str
@@ -42,7 +42,7 @@ class PriceLine:
 
 @dataclass(frozen=True, slots=True)
 class InterruptionMark:
-    """Something that happened to `count` instances of a pool: `launched` or `taken back`."""
+    """Launches or interruptions of `count` instances of a pool: `launched` or `taken back`."""
 
     line: PriceLine
     moment: datetime
@@ -52,7 +52,7 @@ class InterruptionMark:
 
 @dataclass(frozen=True, slots=True)
 class PriceChart:
-    """What is drawn, from `since` to `now`. `omitted_lines`: how many pools have no line, because there were too many."""
+    """A chart from `since` to `now`. `omitted_lines`: pools beyond the maximum number of lines."""
 
     cluster: str
     since: datetime
@@ -74,7 +74,7 @@ def price_chart_of(
     since: datetime,
     now: datetime,
 ) -> PriceChart:
-    """The lines of these pools, of each region the cheapest when there are too many."""
+    """The lines of these pools; of each region the cheapest where there are too many."""
     lines: list[PriceLine] = []
     left_out = 0
     for region, found in sorted(points.items()):

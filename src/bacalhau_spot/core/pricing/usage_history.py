@@ -1,11 +1,11 @@
-"""From what AWS still shows and what this machine's audit log noted: the lives of a cluster's instances.
+"""The usage of a cluster's instances, from AWS's data and this machine's audit log.
 
 Rules:
-1. AWS's word about an instance goes before its spot request's, and that before the audit log's.
-2. AWS lists an ended instance for about an hour, and its spot request for about four (EC2 API reference,
-   DescribeInstances and DescribeSpotInstanceRequests). What it has forgotten is known to the audit log or to nobody.
-3. An instance whose end nobody noted counts until it was last seen, and is told.
-4. A volume that is gone is taken to have been as large as the configuration's.
+1. AWS's data on an instance takes precedence over its spot request, and that over the audit log.
+2. AWS lists a terminated instance for about an hour, and its spot request for about four (EC2 API reference,
+   DescribeInstances and DescribeSpotInstanceRequests). Older ones are in the audit log only.
+3. An instance without a recorded termination counts until it was last seen, and is reported.
+4. A deleted volume counts with the size in the configuration.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TERMINATED = "instance-terminated-"
 
 @dataclass(frozen=True, slots=True)
 class LoggedInstance:
-    """What the audit log of this machine knows of an instance. `ended_at` None: nobody noted that it ended."""
+    """An instance in this machine's audit log. `ended_at` None: no recorded termination."""
 
     id: str
     region: str
@@ -51,7 +51,7 @@ class LoggedInstance:
 
 @dataclass(frozen=True, slots=True)
 class AwsInventory:
-    """What AWS shows of a cluster's instances."""
+    """AWS's data on a cluster's instances."""
 
     instances: tuple[Instance, ...] = ()
     requests: tuple[SpotRequest, ...] = ()
@@ -60,20 +60,20 @@ class AwsInventory:
 
 @dataclass(frozen=True, slots=True)
 class UsageHistory:
-    """`unknown_end_ids`: ids of instances whose end is not known. `assumed_volumes`: how many ended with volumes of unknown
+    """`unknown_end_ids`: instances without a known end. `assumed_volumes`: terminated instances with volumes of unknown
     size.
     """
 
     usages: tuple[Usage, ...] = ()
     unknown_end_ids: tuple[str, ...] = ()
     assumed_volumes: int = 0
-    log_only: int = 0  # lives that only the audit log knows
+    log_only: int = 0  # usages that only the audit log has
 
 
 def usage_history(
     inventory: AwsInventory, logged: Iterable[LoggedInstance], *, root_volume_gib: int, now: datetime
 ) -> UsageHistory:
-    """Every life that is known, by region and id."""
+    """Every known usage, by region and id."""
     logged_by_id = {usage.id: usage for usage in logged}
     usages_by_id = _listed_usages(inventory, logged_by_id, now=now)
     only_logged = [usage for usage in logged_by_id.values() if usage.id not in usages_by_id]
@@ -94,7 +94,7 @@ def usage_history(
 def _listed_usages(
     inventory: AwsInventory, logged: Mapping[str, LoggedInstance], *, now: datetime
 ) -> dict[str, tuple[Usage, bool]]:
-    """What AWS lists, by instance, and whether its end is known: instances, and spot requests of those it lists no more."""
+    """AWS's data, by instance, and whether its end is known: instances, and spot requests of instances no longer listed."""
     requests = {request.instance_id: request for request in inventory.requests if request.instance_id}
     usages = {
         instance.id: _usage_of_instance(instance, requests.get(instance.id), logged.get(instance.id), now=now)
@@ -107,7 +107,7 @@ def _listed_usages(
 
 
 def ended_usages(instances: Iterable[Instance], spots: Iterable[SpotStatus] = ()) -> tuple[Usage, ...]:
-    """Those that are over and of which AWS says when they ended, itself or by their spot requests."""
+    """Terminated instances with an end time, from AWS or their spot requests."""
     usages: list[Usage] = []
     ended_at = {spot.instance_id: spot.updated_at for spot in spots if spot.code.startswith(_TERMINATED)}
     for instance in instances:
@@ -121,7 +121,7 @@ def ended_usages(instances: Iterable[Instance], spots: Iterable[SpotStatus] = ()
 def _usage_of_instance(
     instance: Instance, request: SpotRequest | None, logged: LoggedInstance | None, *, now: datetime
 ) -> tuple[Usage, bool]:
-    """A life, and whether its end is known. AWS lists ended instances for an hour: without a time it ended just now."""
+    """A usage, and whether its end is known. AWS lists terminated instances for an hour: without a time it ended just now."""
     ended = instance.terminated_at or _end(request) or (logged.ended_at if logged else None)
     over = not instance.alive
     usage = Usage(
@@ -179,7 +179,7 @@ def _was_interrupted(request: SpotRequest | None) -> bool:
 
 
 def _gib_by_instance(volumes: Sequence[Resource]) -> dict[str, int]:
-    """How many GiB each instance holds."""
+    """The volume size of each instance in GiB."""
     sizes: dict[str, int] = {}
     for volume in volumes:
         for holder in volume.used_by:
@@ -188,7 +188,7 @@ def _gib_by_instance(volumes: Sequence[Resource]) -> dict[str, int]:
 
 
 def _detached_volumes(volumes: Sequence[Resource], instance_ids: Container[str]) -> list[Usage]:
-    """Volumes that no instance of the cluster holds: they cost as long as they are there."""
+    """Volumes that are attached to no instance of the cluster: they cost money while they exist."""
     return [
         Usage(
             id=resource.id,

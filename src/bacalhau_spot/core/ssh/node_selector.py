@@ -1,8 +1,8 @@
-"""Which nodes somebody means: an instance's id, a node's name, the beginning of either, a zone, a region, or none at all.
+"""Selects nodes by an instance id, a node name, the beginning of either, a zone, a region, or nothing.
 
 Rules:
-1. What is exactly something means that, even if it also begins something else.
-2. Nothing said means all there are; whether one of them is enough is for the caller to find out.
+1. An exact match takes precedence over a prefix.
+2. No text selects all nodes; the caller decides whether one is enough.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.model import Instance
 
-# What every id begins with: by itself it names nothing.
+# The beginning of every instance id: alone it selects nothing.
 _ID = "i-"
 
 
 def matching_nodes(text: str | None, instances: Iterable[Instance], *, prefix: str) -> tuple[Instance, ...]:
-    """Those that `text` may mean, in the regions' order. `prefix`: what Bacalhau's node names begin with."""
+    """The nodes that `text` selects, in the order of regions. `prefix`: the beginning of Bacalhau's node names."""
     ordered = sorted(instances, key=lambda instance: (instance.region, instance.zone, instance.id))
     if text is None:
         return tuple(ordered)

@@ -1,10 +1,11 @@
 """The command line of the system's ssh for one node.
 
 Rules:
-1. A host is known by its instance's id, not by its address: AWS gives addresses to the next one who asks.
-2. What is new is learnt, what has changed is refused (`accept-new`): a node's key is made at its first boot and never changes.
-3. Known hosts are kept per cluster, so that the user's own file is neither read nor filled with machines that are gone.
-4. The system's ssh does the rest: its configuration, agent, passphrases and terminal are the user's.
+1. A host is identified by its instance id, not by its address: AWS reuses addresses.
+2. A new host key is accepted, a changed one is refused (`accept-new`): a node's key is created at first boot and never
+   changes.
+3. Known hosts have a file for each cluster, so that the user's own file is not filled with terminated nodes.
+4. The system's ssh does the rest: configuration, agent, passphrases and terminal are the user's.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import Instance
 
 INSTALL_OPENSSH = "install OpenSSH's client (on Debian and Ubuntu: `sudo apt-get install openssh-client`)"
-# What ssh itself ends with when it cannot do what it is for (ssh(1), "Exit status"); the remote command may use it too.
+# ssh's exit code for its own errors (ssh(1), "Exit status"); the remote command may use it too.
 SSH_FAILED = 255
 _CONNECT_S = 10
 
 
 @dataclass(frozen=True, slots=True)
 class SshOptions:
-    """How nodes of a cluster are reached. `key` None: whatever ssh tries by itself."""
+    """The ssh settings for a cluster's nodes. `key` None: ssh's own defaults."""
 
     user: str
     key: str | None
@@ -33,14 +34,14 @@ class SshOptions:
 
 
 def ssh_address(instance: Instance) -> str | None:
-    """Public where there is one, else private: somebody in the same network may well reach that."""
+    """The public address if there is one, else the private one, which may be reachable from the same network."""
     return instance.public_ip or instance.private_ip
 
 
 def ssh_command(
     instance: Instance, ssh_options: SshOptions, *, remote: Sequence[str] = (), unattended: bool = False
 ) -> tuple[str, ...]:
-    """`ssh …` for an instance that has an address. `unattended`: nobody is there to be asked, and nothing is read."""
+    """`ssh …` for an instance with an address. `unattended`: without prompts and without input."""
     options = {
         "UserKnownHostsFile": _quoted(ssh_options.known_hosts),
         "StrictHostKeyChecking": "accept-new",
@@ -64,5 +65,5 @@ def ssh_command(
 
 
 def _quoted(path: str) -> str:
-    """ssh_config(5) takes several names, divided by blanks, and knows `%` and `~`."""
+    """ssh_config(5) accepts several names, separated by blanks, and expands `%` and `~`."""
     return f'"{path.replace("%", "%%")}"'

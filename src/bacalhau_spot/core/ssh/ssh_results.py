@@ -1,4 +1,4 @@
-"""What a command on many nodes came to."""
+"""The results of a command on many nodes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """One node's part. `code` None: it was ended because its time was over. `truncated`: it said more than was kept."""
+    """The result of one node. `code` None: timed out. `truncated`: the output was longer than the limit."""
 
     instance: Instance
     code: int | None
@@ -30,7 +30,7 @@ class CommandResult:
 
     @property
     def unreachable(self) -> bool:
-        """As far as ssh's own exit code tells; the command may have ended with the same."""
+        """By ssh's exit code; the command may have the same one."""
         return self.code == SSH_FAILED
 
 
@@ -51,7 +51,7 @@ class FanOutResult:
 
 
 def group_identical(results: Sequence[CommandResult]) -> tuple[tuple[CommandResult, ...], ...]:
-    """Those that ended alike and said the same, together; the most first."""
+    """Results with the same exit code and output, together; the largest group first."""
     groups: dict[tuple[int | None, str, str], list[CommandResult]] = {}
     for result in results:
         groups.setdefault((result.code, result.stdout, result.stderr), []).append(result)

@@ -1,1 +1,1 @@
-"""Calls to AWS: retries, limits, cancellation, and what every command discovers first."""
+"""Calls to AWS: retries, limits, cancellation, and the discovery that every command starts with."""

@@ -1,4 +1,4 @@
-"""What earlier runs were told. Losing it costs calls, and decides nothing."""
+"""Answers from earlier runs. Their loss costs calls, and changes no decision."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ if TYPE_CHECKING:
 
 
 class Cache(Protocol):
-    """Values that JSON can hold, by what they are and a key."""
+    """JSON-compatible values by cache name and key."""
 
     def get(self, cache_name: str, key: str, *, max_age: timedelta) -> Any | None:
-        """The value, when it was kept at most so long ago."""
+        """The value, if it is at most `max_age` old."""
 
     def put(self, cache_name: str, key: str, value: Any) -> None:
-        """Never raises: what cannot be kept is asked for again."""
+        """Never raises: a value that cannot be stored is fetched again."""
 
 
 class NullCache:
-    """No memory."""
+    """A cache that stores nothing."""
 
     def get(self, cache_name: str, key: str, *, max_age: timedelta) -> Any | None:
         del cache_name, key, max_age
         return None
 
     def put(self, cache_name: str, key: str, value: Any) -> None:
-        """It is gone."""
+        """Discards the value."""

@@ -1,4 +1,4 @@
-"""One call to AWS, made well: within its rate, retried by the verdict table until its deadline, never begun after a stop."""
+"""Calls to AWS: rate-limited, retried by the error catalog until a deadline, and not started after a stop."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Under AWS's request-token buckets per account and region (EC2 API throttling: reads 100 and 20/s, writes 50 and 5/s), so
-# that other programs of the account keep some.
+# Below AWS's request-token buckets per account and region (EC2 API throttling: reads 100 and 20/s, writes 50 and 5/s),
+# so that some tokens remain for other programs in the account.
 _READS = Bucket.full(burst=80, per_s=16)
 _WRITES = Bucket.full(burst=40, per_s=4)
 
-# Whether the call was carried out is not known: what has no client token must be looked for before it is made again.
+# It is unknown whether AWS carried out the call. Without a client token, the resource must be looked up before the call
+# is repeated.
 UNCERTAIN = frozenset({Category.NETWORK, Category.AWS})
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error: the user or a fatal refusal ended the work
-    """Nothing new is begun any more."""
+    """No further work may start."""
 
 
 class CancelSignal:
-    """Says that nothing new is to begin: the user pressed Ctrl-C, or AWS refused in a way that no other call can survive."""
+    """No further work may start: the user pressed Ctrl-C, or AWS returned an error that applies to every call."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
@@ -60,7 +61,7 @@ class CancelSignal:
 
 
 class AwsCalls:
-    """What every part of the engine works with: the cloud, the clock, the listeners, the brake."""
+    """Shared by the whole engine: the cloud, the clock, the event listener, the cancel signal, the rate limits."""
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class AwsCalls:
         profile: str = "",
     ) -> None:
         self.cloud = cloud
-        self.profile = profile  # the AWS profile in use, for the commands of AWS's own that are told
+        self.profile = profile  # the AWS profile in use, for suggested `aws` commands
         self.clock = clock
         self._listener = emit
         self.made: list[events.ResourceCreated] = []
@@ -89,24 +90,24 @@ class AwsCalls:
         self._writes: dict[str, Bucket] = {}
 
     def emit(self, event: Event) -> None:
-        """Tell whoever listens; what has been made is remembered, for the receipt."""
+        """Pass the event to the listener; created resources are also recorded for the result."""
         if isinstance(event, events.ResourceCreated):
             self.made.append(event)
         self._listener(event)
 
     def internal_error(self, error: Exception, *, region: str) -> ApiFailure:
-        """Something that should not happen went wrong in one region: kept with its traceback, and told like a refusal."""
+        """An unexpected exception in one region: stored with its traceback, and reported like an AWS failure."""
         self.mistakes.append(error)
-        # Whatever raised it may quote what it was given, a token too.
+        # The message may quote arguments, including a token.
         message = self._hide(f"{type(error).__name__}: {error}")
         return ApiFailure(code=INTERNAL_ERROR, message=message, operation="", region=region)
 
     async def read(
         self, region: str, call: Callable[[], Awaitable[T]], *, within_s: float | None = None
     ) -> T:
-        """A call that changes nothing. Raises CloudError when the deadline is over or a retry would not help.
+        """A read-only call. Raises CloudError when the deadline has passed or a retry would not help.
 
-        `within_s`: a nearer deadline than that of other calls.
+        `within_s`: a shorter deadline than that of other calls.
         """
         await self._await_token(region, self._reads, _READS)
         return await self._attempt(
@@ -121,11 +122,11 @@ class AwsCalls:
         non_idempotent: bool = False,
         retry_dependencies: bool = True,
     ) -> T:
-        """A call that changes something; raises Stopped instead of beginning after a stop.
+        """A call that changes something. Raises Cancelled after a stop.
 
-        `non_idempotent`: doing it twice would make two. An answer that is lost then raises at once, for the caller to look.
-        `retry_dependencies`: wait out what still depends on something else. Teardown does not: it has other things to do
-        meanwhile.
+        `non_idempotent`: a repeated call would create a second resource. A lost answer then raises at once, and the
+        caller looks the resource up. `retry_dependencies`: also retry while another resource depends on this one.
+        Teardown does not: it deletes other resources meanwhile.
         """
         if self.stop.is_set:
             raise Cancelled
@@ -135,11 +136,11 @@ class AwsCalls:
         )
 
     def run_token(self, *parts: str) -> str:
-        """A client token that only this run uses: a repeat of its own call is known, another run's is not."""
+        """A client token unique to this run: AWS recognizes a repeated call of this run, but not one of another run."""
         return hashlib.sha256("\x1f".join((self._run_id, *parts)).encode()).hexdigest()
 
     async def pause(self, seconds: float) -> None:
-        """Sleep, but wake up and raise Stopped when the work is stopped."""
+        """Sleep; on a stop, wake up and raise Cancelled."""
         sleeping = asyncio.ensure_future(self.clock.sleep(seconds))
         stopping = asyncio.ensure_future(self.stop.wait())
         try:
@@ -204,9 +205,9 @@ class AwsCalls:
 
 
 async def gather_all(*parts: Awaitable[T]) -> list[T]:
-    """Run all to their ends, whatever becomes of one; then raise the first failure, if any.
+    """Run all to completion, even if one fails; then raise the first failure, if any.
 
-    Nothing is cancelled: a call whose answer is thrown away may have made something.
+    Nothing is cancelled: a call with a discarded answer may have created a resource.
     """
     results = await asyncio.gather(*parts, return_exceptions=True)
     failures = [result for result in results if isinstance(result, BaseException)]
@@ -219,7 +220,7 @@ async def gather_all(*parts: Awaitable[T]) -> list[T]:
 
 
 def most_severe_error(failures: Sequence[ApiFailure]) -> CloudError:
-    """The one of several refusals that the user is told, as what AWS raised. There must be one."""
+    """The most severe of several failures, as an exception. `failures` must not be empty."""
     code = most_severe(failure.code for failure in failures)
     first = next(failure for failure in failures if failure.code == code)
     return CloudError(

@@ -1,4 +1,4 @@
-"""Time, injected: the program's clock is real, the tests' is not."""
+"""The injected source of time: real in the program, simulated in tests."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where the engine takes time from."""
-
     def now(self) -> datetime:
-        """The aware date and time."""
+        """The current date and time, with a time zone."""
 
     def monotonic_s(self) -> float:
-        """Seconds since some fixed moment; never goes back."""
+        """Seconds since a fixed moment; never decreases."""
 
     async def sleep(self, seconds: float) -> None: ...
 
 
 class RealClock:
-    """The machine's own."""
+    """The machine's clock."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -1,7 +1,7 @@
-"""What was launched moments ago: AWS's lists learn of it one after the other, and no order is promised.
+"""Waits for instances that were launched moments ago. AWS's lists show them at different times, in no guaranteed order.
 
-Sources: EC2 API reference, "Eventual consistency"; aws-parallelcluster asks DescribeInstances again for 90 s after a fleet's
-answer; DescribeFleets names every instance that an instant fleet launched (EC2 API reference, FleetData).
+Sources: EC2 API reference, "Eventual consistency"; aws-parallelcluster repeats DescribeInstances for 90 s after a
+fleet's answer; DescribeFleets names every instance that an instant fleet launched (EC2 API reference, FleetData).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import Instance, Naming, TaggedId
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
-# AWS names no bound. Absence is concluded from two looks at least this far apart; we hold up to ten seconds of lag, and a
-# look takes a moment.
+# AWS documents no limit. A resource counts as absent after two scans at least this far apart. We assume a lag of up to
+# ten seconds, and a scan takes a moment.
 LAG_S = 12.0
-# As long as DescribeInstances has been seen not to show what a fleet has launched.
+# The longest observed delay before DescribeInstances lists a fleet's instances.
 FLEET_LAG = timedelta(seconds=90)
 FLEET_TAG = "aws:ec2:fleet-id"
 _PAUSE_S = 3.0
@@ -35,7 +35,7 @@ _PAUSE_S = 3.0
 async def tagged_and_instances(
     calls: AwsCalls, naming: Naming, region: str
 ) -> tuple[tuple[TaggedId, ...], tuple[Instance, ...]]:
-    """What carries the cluster's tag in the region, and its instances once no list knows of another. Raises CloudError."""
+    """The resources with the cluster's tag in the region, and its instances once no list names more. Raises CloudError."""
     key, value = naming.tag_key, naming.tag_value
     scope = cluster_scope(naming)
     tagged, instances = await asyncio.gather(
@@ -70,7 +70,7 @@ async def _is_incomplete(
     *,
     waited_s: float,
 ) -> bool:
-    """Whether another list names instances that DescribeInstances may only not show yet."""
+    """Whether another list names instances that DescribeInstances may not list yet."""
     shown = {instance.id for instance in instances}
     if waited_s < LAG_S and any(row.kind == ResourceKind.INSTANCE and row.id not in shown for row in tagged):
         return True
@@ -84,7 +84,7 @@ async def _is_incomplete(
 
 
 def _doubtful(tagged: Sequence[TaggedId], instances: Sequence[Instance], *, now: datetime) -> list[str]:
-    """Fleets none of whose instances is shown, and those that launched so recently that some may be missing."""
+    """Fleets without a listed instance, and fleets so recent that some instances may be missing."""
     members: dict[str, list[Instance]] = {row.id: [] for row in tagged if row.kind == ResourceKind.FLEET}
     for instance in instances:
         fleet_id = instance.tags.get(FLEET_TAG)
@@ -98,6 +98,6 @@ def _doubtful(tagged: Sequence[TaggedId], instances: Sequence[Instance], *, now:
 
 
 def _hides_instances(fleet: FoundFleet | None, shown: set[str], *, waited_s: float) -> bool:
-    if fleet is None:  # too new to be shown, or forgotten by AWS and not yet by its index
+    if fleet is None:  # too new to be listed, or deleted and still in the tag index
         return waited_s < LAG_S
     return fleet.age < FLEET_LAG and not fleet.instance_ids <= shown

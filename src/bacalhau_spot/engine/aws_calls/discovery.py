@@ -1,4 +1,4 @@
-"""What AWS shows: who we are, which regions there are, what carries the cluster's tag."""
+"""The starting point of every command: the identity, the regions, and the resources with the cluster's tag."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The first call: when AWS cannot be reached, nobody should wait long to hear it.
+# The first call: if AWS cannot be reached, the user should not wait long for the error.
 _WHO_AM_I_S = 10.0
 
-# A spot request in one of these states asks for nothing any more (EC2 user guide, "Spot request states").
+# Final states of a spot request (EC2 user guide, "Spot request states").
 _FINISHED = frozenset({"closed", "cancelled", "failed"})
 
 
 async def get_identity(calls: AwsCalls) -> Identity:
-    """Whose the credentials are. Raises CloudError, soon."""
+    """The identity of the credentials. Raises CloudError, after a short timeout."""
     return await calls.read("", calls.cloud.identity, within_s=_WHO_AM_I_S)
 
 
 async def load_account(calls: AwsCalls) -> AccountContext:
-    """Check the credentials before anything else, and find out where they reach. Raises CloudError."""
+    """Check the credentials before anything else, then list the account's regions. Raises CloudError."""
     identity = await get_identity(calls)
     return AccountContext(identity=identity, regions=await calls.read("", calls.cloud.regions))
 
@@ -51,7 +51,7 @@ def enabled_names(regions: Sequence[Region]) -> tuple[str, ...]:
 
 
 def requested_regions(regions: Sequence[Region], only: Sequence[str]) -> tuple[str, ...]:
-    """Those of `only`, or all that are enabled. Raises UserError for one that is not."""
+    """The regions of `only`, or all enabled ones. Raises UserError for a region that is not enabled."""
     reachable = enabled_names(regions)
     known = tuple(region.name for region in regions)
     missing = sorted(set(only) - set(reachable))
@@ -68,10 +68,10 @@ def requested_regions(regions: Sequence[Region], only: Sequence[str]) -> tuple[s
 
 
 async def cluster_inventory(calls: AwsCalls, naming: Naming, *, regions: Sequence[str]) -> ClusterInventory:
-    """Everything with the cluster's tag in `regions`: two calls a region, at once.
+    """Everything with the cluster's tag in `regions`: two calls per region, in parallel.
 
-    The index of tags is AWS's secondary one: it may hide all of a region. So what runs is counted by DescribeInstances in each,
-    and where another list knows of more, until that shows it, too.
+    AWS's tag index is only eventually consistent and may omit every resource of a region. DescribeInstances therefore
+    counts the instances in each region, and is repeated while another list names more.
     """
     answers, unseen = await in_all_regions(regions, partial(tagged_and_instances, calls, naming))
     return ClusterInventory(
@@ -82,7 +82,7 @@ async def cluster_inventory(calls: AwsCalls, naming: Naming, *, regions: Sequenc
 
 
 async def instances_of(calls: AwsCalls, naming: Naming, *, regions: Sequence[str]) -> ClusterInventory:
-    """The cluster's instances alone: one call a region."""
+    """Only the cluster's instances: one call per region."""
     key, value = naming.tag_key, naming.tag_value
 
     async def ask(region: str) -> tuple[Instance, ...]:
@@ -96,7 +96,7 @@ async def instances_of(calls: AwsCalls, naming: Naming, *, regions: Sequence[str
 
 
 async def count_other_clusters(calls: AwsCalls, naming: Naming, *, regions: Sequence[str]) -> dict[str, int]:
-    """The instances of each other cluster under our tag key with our creator's mark; regions that refuse are left out."""
+    """The instances in each other cluster with our tag key and `CreatedBy` tag. Regions that refuse are omitted."""
     scope = account_scope(naming)
 
     async def ask(region: str) -> Sequence[Resource]:
@@ -115,10 +115,10 @@ async def count_other_clusters(calls: AwsCalls, naming: Naming, *, regions: Sequ
 async def cluster_listing(
     calls: AwsCalls, naming: Naming, *, cluster: str, regions: Sequence[str]
 ) -> Listing:
-    """Everything of the cluster in all `regions`: one describe and one look into the tag index a region, at once.
+    """Everything of the cluster in all `regions`: one describe call and one tag index call per region, in parallel.
 
-    AWS lists spot requests, with their tags, for hours after their end (EC2 user guide, "Spot request status"): where there are
-    some without an instance, a third call tells which of them are over.
+    AWS lists spot requests, with their tags, for hours after their end (EC2 user guide, "Spot request status"). If a
+    region has requests without an instance, a third call returns which of them have ended.
     """
     key, value, scope = naming.tag_key, naming.tag_value, cluster_scope(naming)
 
@@ -130,7 +130,7 @@ async def cluster_listing(
         held = {instance.spot_request_id for instance in instances if instance.state is not State.TERMINATED}
         if all(resource.id in held for resource in tagged if resource.kind == ResourceKind.SPOT_REQUEST):
             return instances, tagged
-        over = await _tagged_instances(calls, region, key=key, value=value)
+        over = await _finished_requests(calls, region, key=key, value=value)
         return instances, tuple(resource for resource in tagged if resource.id not in over)
 
     answers, unseen = await in_all_regions(regions, scan)
@@ -149,8 +149,8 @@ async def cluster_listing(
     )
 
 
-async def _tagged_instances(calls: AwsCalls, region: str, *, key: str, value: str) -> frozenset[str]:
-    """The spot requests that have ended. None of them where AWS does not tell: rather one too many is listed than one too few."""
+async def _finished_requests(calls: AwsCalls, region: str, *, key: str, value: str) -> frozenset[str]:
+    """The spot requests that have ended; empty if AWS refuses, because a listing must not omit an open one."""
     try:
         requests = await calls.read(region, lambda: calls.cloud.spot_requests(region, key=key, value=value))
     except CloudError:
@@ -159,7 +159,7 @@ async def _tagged_instances(calls: AwsCalls, region: str, *, key: str, value: st
 
 
 def check_permitted(answers: Mapping[str, object], unseen: Sequence[ApiFailure]) -> None:
-    """Raises CloudError when no region answered because the caller may not ask: one error, and no empty list."""
+    """Raises one CloudError if no region answered because permissions are missing, instead of an empty list."""
     if (
         answers
         or len(unseen) < 2  # noqa: PLR2004 - several
@@ -179,9 +179,9 @@ def check_permitted(answers: Mapping[str, object], unseen: Sequence[ApiFailure])
 async def in_all_regions(
     regions: Sequence[str], call: Callable[[str], Coroutine[object, object, T]]
 ) -> tuple[dict[str, T], tuple[ApiFailure, ...]]:
-    """`call` in all regions at once: the answers, and the regions that could not be scanned.
+    """`call` in all regions in parallel: the answers, and the failures of the other regions.
 
-    Credentials that are refused everywhere are not blindness everywhere: it is one error, and it is raised.
+    If the credentials are refused in every region, it raises that one error.
     """
     results = await asyncio.gather(*(call(region) for region in regions), return_exceptions=True)
     answers: dict[str, T] = {}

@@ -1,4 +1,4 @@
-"""What could not be deleted in one region: AWS's refusals and our own, what is in the way, and what is given up."""
+"""The failed deletions of one region: AWS's refusals and our own, the dependencies, and the resources given up."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Refusals that time or another deletion may lift. After any other the same call would be refused again.
 _PASSING = frozenset({Category.BUSY, Category.THROTTLED, Category.AWS, Category.NETWORK, Category.LAG})
-# Not AWS's: what we refuse ourselves.
+# Codes of this program's own refusals.
 PROTECTED = "Protected"
 IN_USE = "HeldByAnother"
 RELAUNCHED = "LauncherLives"
@@ -30,7 +30,7 @@ _UNREAD = "the list of its users could not be read completely"
 
 
 class DeletionFailures:
-    """By resource: the last refusal, and what keeps it. `stuck`: asking again would be refused again."""
+    """By resource: the last refusal, and the dependencies. `stuck`: another attempt would be refused again."""
 
     def __init__(self, region: str) -> None:
         self._region = region
@@ -42,14 +42,14 @@ class DeletionFailures:
         self._note(resource, api_failure(error), stuck=classify(error.code).category not in _PASSING)
 
     def in_batch(self, resource: Resource, code: str, message: str) -> None:
-        """AWS took the call and not this one."""
+        """AWS accepted the call, but refused this resource."""
         self._note(resource, self._problem(code, message), stuck=classify(code).category not in _PASSING)
 
     def by_us(self, resource: Resource, code: str, message: str) -> None:
         self._note(resource, self._problem(code, message), stuck=True)
 
     def in_use(self, resource: Resource, used_by: Sequence[str], *, reasons: Mapping[str, str]) -> None:
-        """Something that stays uses it; what frees it is asked later. `reasons`: why what is ours stays, by id."""
+        """A remaining resource uses it; the remedy is queried later. `reasons`: why managed resources remain, by id."""
         self._note(
             resource, self._problem(IN_USE, f"{', '.join(used_by)} uses it and is retained"), stuck=False
         )
@@ -61,13 +61,13 @@ class DeletionFailures:
     def add_dependencies(
         self, resource: Resource, dependencies: Iterable[Dependency], *, reasons: Mapping[str, str]
     ) -> None:
-        """What is ours is named with the reason why it stays; no command is offered then that would end it."""
+        """Managed dependencies get the reason why they remain, and no suggested command that would delete them."""
         self.blockers[local_key(resource)] = tuple(
             _with_reason(dependency, reasons) for dependency in dependencies
         )
 
     def add_unreadable(self, resource: Resource, hidden: Sequence[CloudError]) -> None:
-        """What else uses it AWS would not show; said with the refusal, once."""
+        """Add to the refusal, once, that AWS refused to list other users."""
         failure = self.problems.get(local_key(resource))
         if failure is None or not hidden or _UNREAD in failure.message:
             return
@@ -75,16 +75,16 @@ class DeletionFailures:
         self.problems[local_key(resource)] = replace(failure, message=f"{failure.message} {_UNREAD}: {lists}")
 
     def clear(self, resource: Resource) -> None:
-        """AWS has taken the order now."""
+        """AWS has now accepted the deletion."""
         self.problems.pop(local_key(resource), None)
 
     @property
     def reasons(self) -> dict[str, str]:
-        """Why what is stuck stays, by id."""
+        """Why stuck resources remain, by id."""
         return {key[1]: self.problems[key].message for key in self.stuck if key in self.problems}
 
     def replace_by(self, key: LocalKey, error: CloudError) -> None:
-        """The refusal of what was tried to make the deletion possible is the reason now; asking again may still help."""
+        """Report the failure of a preparatory call instead of the refusal; another attempt may still help."""
         self.problems[key] = api_failure(error)
 
     def with_code(self, kind: ResourceKind, code: str) -> list[LocalKey]:
@@ -92,7 +92,7 @@ class DeletionFailures:
 
     @property
     def busy(self) -> list[LocalKey]:
-        """What is in use, by AWS's word or ours: by what, and what would free it, is still to be asked."""
+        """Resources in use, by AWS's answer or this program's. Their users and the remedy must still be queried."""
         return [
             key for key, failure in self.problems.items() if classify(failure.code).category is Category.BUSY
         ]
@@ -108,4 +108,4 @@ class DeletionFailures:
 
 def _with_reason(dependency: Dependency, reasons: Mapping[str, str]) -> Dependency:
     why = reasons.get(dependency.parent_id) or reasons.get(dependency.id)
-    return replace(dependency, owner=f"ours: {why}", fix_command="") if why else dependency
+    return replace(dependency, owner=f"managed: {why}", fix_command="") if why else dependency

@@ -1,4 +1,4 @@
-"""What was asked of AWS for each resource of a region, and what became of it."""
+"""The deletion requests for each resource of a region, and their outcomes."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
 
 class DeletionReport:
-    """Keeps the requests; the outcomes are made from these, the inventory and the failures."""
+    """Records the requests; derives the outcomes from these, the inventory and the failures."""
 
     def __init__(self, inventory: RegionInventory, failures: DeletionFailures) -> None:
         self._inventory = inventory
         self._failures = failures
         self.requested: set[LocalKey] = set()
-        self._request_ids: dict[LocalKey, tuple[str, ...]] = {}  # of what AWS accepted
+        self._request_ids: dict[LocalKey, tuple[str, ...]] = {}  # of accepted deletions
         self._deleted: set[LocalKey] = set()
 
     def request(self, resources: Iterable[Resource]) -> None:
         self.requested.update(map(local_key, resources))
 
     def accept(self, resource: Resource, request_ids: tuple[str, ...]) -> bool:
-        """AWS accepted the deletion. Whether that is progress: repeating it is none."""
+        """AWS accepted the deletion. Whether that is progress: a repeated acceptance is not."""
         is_new = local_key(resource) not in self._request_ids
         self._request_ids[local_key(resource)] = request_ids
         return is_new
 
     def gone(self, keys: Iterable[LocalKey]) -> None:
-        """Deleted, if it went after the first request: with what it belongs to, if not by itself."""
+        """Counts as deleted after the first request, including resources that AWS deletes together with another one."""
         if self.requested:
             self._deleted.update(keys)
 
@@ -60,7 +60,7 @@ class DeletionReport:
         return DeletionOutcome(
             resource=resource,
             status=DeletionStatus.BLOCKED if dependencies else not_blocked,
-            # What cannot be listed may be gone: then the reason is the refusal of its list.
+            # A resource that cannot be listed may be deleted: the reason is then the refusal of its list.
             problem=failure or self._inventory.last_scan.failed_kinds.get(key[0]),
             dependencies=dependencies,
         )

@@ -1,4 +1,4 @@
-"""Which resources of a region may be deleted now, and when waiting does not help any more. Decides, calls nothing."""
+"""Decides which resources of a region may be deleted now, and when waiting no longer helps. Makes no calls."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class DeletionScheduler:
-    """Order by kinds (core/cleanup/deletion_order.py), over what is left and is not stuck."""
+    """The order of kinds (core/cleanup/deletion_order.py), applied to resources that remain and are not stuck."""
 
     def __init__(self, inventory: RegionInventory, failures: DeletionFailures) -> None:
         self._inventory = inventory
         self._failures = failures
-        self._scanned: frozenset[ResourceKind] = frozenset()  # a moment ago, when it was their turn
+        self._scanned: frozenset[ResourceKind] = frozenset()  # in the latest scan
         self._retried: set[LocalKey] = set()
 
     @property
@@ -36,12 +36,12 @@ class DeletionScheduler:
 
     @property
     def is_blocked(self) -> bool:
-        """Nothing that is left could be deleted however long we wait."""
+        """Nothing that remains can be deleted, however long the wait."""
         return all(key in self._failures.stuck for key in self._inventory.remaining)
 
     @property
     def any_passing_failure(self) -> bool:
-        """Something that is left was refused, and may be accepted later."""
+        """A remaining resource was refused, and may be accepted later."""
         return any(
             key in self._failures.problems and key not in self._failures.stuck
             for key in self._inventory.remaining
@@ -49,17 +49,18 @@ class DeletionScheduler:
 
     @property
     def next_all_in_use(self) -> bool:
-        """Whatever could be asked for now is in use by what stays."""
+        """Remaining resources use everything that could be deleted next."""
         return all(self._failures.blockers.get(key) for key in self._waiting())
 
     def give_up(self) -> None:
-        """What could be asked for now will not go: what comes after it gets its turn."""
+        """The resources that could be deleted next are given up, so that the kinds after them are tried."""
         self._failures.stuck.update(self._waiting())
 
     def retry_empty_launchers(self) -> None:
-        """AWS refuses to delete a fleet with many instances as long as they live (EC2 API reference, DeleteFleets).
+        """Retry launchers whose instances have terminated, once each.
 
-        Once for each launcher: a refusal for another reason comes back.
+        AWS refuses to delete a fleet with many instances while they run (EC2 API reference, DeleteFleets). A refusal
+        for another reason occurs again.
         """
         remaining = self._inventory.remaining
         instances = set(self._inventory.remaining_ids(ResourceKind.INSTANCE))
@@ -70,7 +71,7 @@ class DeletionScheduler:
                 self._failures.stuck.discard(key)
 
     def would_be_relaunched(self, resource: Resource) -> bool:
-        """A launcher that stays replaces this instance."""
+        """A remaining launcher would replace this instance."""
         remaining = self._inventory.remaining
         staying = (remaining[key] for key in self._failures.stuck if key in remaining)
         return resource.kind == ResourceKind.INSTANCE and any(

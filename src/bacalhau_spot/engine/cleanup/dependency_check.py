@@ -1,4 +1,4 @@
-"""What else uses the resources of a region, and whether it stays."""
+"""Finds the other users of a region's resources, and whether they remain."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class DependencyCheck:
-    """Finds what keeps a resource from being deleted, and notes it as its failure."""
+    """Finds the dependencies that prevent a deletion, and records them as the resource's failure."""
 
     def __init__(
         self, calls: AwsCalls, region: str, inventory: RegionInventory, failures: DeletionFailures
@@ -33,14 +33,14 @@ class DependencyCheck:
         self._failures = failures
 
     def is_in_use(self, resource: Resource) -> bool:
-        """Something that stays uses it, by AWS's own list; noted as its failure then."""
+        """Whether a remaining resource uses it, by AWS's own list; if so, recorded as its failure."""
         staying = tuple(filter(self._stays, resource.used_by))
         if staying:
             self._failures.in_use(resource, staying, reasons=self._reasons)
         return bool(staying)
 
     async def explain(self) -> None:
-        """Ask AWS what keeps each resource that was refused or waits for its owner. Raises CloudError when AWS refuses."""
+        """Query the dependencies of resources that were refused or wait for their owner. Raises CloudError."""
         remaining = self._inventory.remaining
         for waiting in remaining.values():
             if is_deleting_or_detaching(waiting) and not is_deleting(waiting):
@@ -54,7 +54,7 @@ class DependencyCheck:
             self._failures.add_unreadable(resource, hidden)
 
     def _keeps(self, dependency: Dependency, resource: Resource) -> bool:
-        """It stays, and does not itself wait for `resource`: a VPC of ours is no reason why its gateway stays."""
+        """It remains, and does not wait for `resource`: a managed VPC does not prevent the deletion of its gateway."""
         return (
             not self._waits_for(dependency, resource)
             and self._stays(dependency.id)
@@ -69,11 +69,11 @@ class DependencyCheck:
         )
 
     def _stays(self, resource_id: str) -> bool:
-        """It is not ours, or it cannot or may not go: waiting for it does not help."""
+        """It is not managed, or cannot or must not be deleted: waiting for it does not help."""
         return not self._inventory.is_managed(resource_id) or resource_id in self._reasons
 
     @property
     def _reasons(self) -> dict[str, str]:
-        """Why what is ours stays, by id."""
+        """Why a managed resource remains, by id."""
         skipped = {resource_id: reason for (_, resource_id), reason in self._inventory.skipped.items()}
         return skipped | self._failures.reasons

@@ -1,4 +1,4 @@
-"""Everything that carries our tag, everywhere: what `nuke` runs, and what may be called without a command line."""
+"""Deletes all tagged resources in all regions: the engine of `nuke`, which also works without a command line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
     from bacalhau_spot.engine.cleanup.scan_result import ScanRequest, ScanResult
 
-# As long as instances and NAT gateways take to end, with all that waits for them; doubled.
+# Twice the time that instances, NAT gateways and their dependents take to be deleted.
 TIMEOUT_S = 1800.0
 
 
@@ -40,11 +40,11 @@ async def nuke_resources(
     options: DeletionOptions | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> DeletionResult:
-    """Find and delete everything that `search` looks for in `regions`, and of what is the same everywhere; look again and report.
+    """Find and delete everything in the scope of `search` in `regions` and account-wide; then scan again and report.
 
-    Without `force` it deletes only when `confirm`, which gets what was found, says so; without both it only looks. `scan`: a
-    look that was just taken. Never raises for what AWS refuses: the receipt tells it. Raises CloudError when the
-    credentials are refused everywhere.
+    Without `force`, it deletes only if `confirm` accepts the scan; without both, it only scans. `scan`: the result of a
+    recent scan. Never raises for a refusal by AWS: the result contains it. Raises CloudError when the credentials are
+    refused everywhere.
     """
     sights = scan if scan is not None else await scan_regions(calls, search, regions=regions)
     if not force and (confirm is None or not confirm(sights)):
@@ -61,7 +61,7 @@ async def nuke_resources(
 
 
 async def preflight(calls: AwsCalls, resources: Sequence[Resource]) -> tuple[ApiFailure, ...]:
-    """What we may not delete, asked of EC2 with one dry run a region and kind. Changes nothing."""
+    """Missing permissions to delete, from one dry run per region and kind. Changes nothing."""
 
     async def ask(resource: Resource) -> ApiFailure | None:
         try:
@@ -80,7 +80,7 @@ async def preflight(calls: AwsCalls, resources: Sequence[Resource]) -> tuple[Api
 async def foreign_resources(
     calls: AwsCalls, resources: Sequence[Resource], *, ours: Collection[str]
 ) -> tuple[tuple[tuple[Resource, Dependency], ...], tuple[ApiFailure, ...]]:
-    """What is in a VPC that is to go and is not among `ours`, nor hangs on one of those; and what AWS would not say of it."""
+    """Resources in the VPCs to be deleted that are not in `ours`, nor part of one of these; and AWS's refusals."""
     silent: list[ApiFailure] = []
 
     async def ask(resource: Resource) -> list[tuple[Resource, Dependency]]:
@@ -105,7 +105,7 @@ async def foreign_resources(
 
 
 async def prices_of(calls: AwsCalls, resources: Sequence[Resource]) -> Prices:
-    """What the instances' capacity pools cost now. A region that would not say has no prices."""
+    """The current prices of the instances' capacity pools. A region that refuses has no prices."""
     types: dict[str, set[str]] = {}
     for resource in resources:
         if resource.kind == ResourceKind.INSTANCE and resource.type:
@@ -122,7 +122,7 @@ async def prices_of(calls: AwsCalls, resources: Sequence[Resource]) -> Prices:
 
 
 async def account_alias(calls: AwsCalls) -> str:
-    """The account's other name; empty where it has none or we may not ask."""
+    """The account's alias; empty if it has none or AWS denies the call."""
     try:
         return await calls.read("", calls.cloud.alias)
     except CloudError:
@@ -130,7 +130,7 @@ async def account_alias(calls: AwsCalls) -> str:
 
 
 async def locate_by_id(calls: AwsCalls, ids: Sequence[str], *, regions: Sequence[str]) -> dict[str, str]:
-    """Where each of `ids` is, of what is to be adopted: id -> region. Those that no region knows are absent."""
+    """The region of each of `ids`, for adoption: id -> region. Ids that no region has are absent."""
 
     async def ask(region: str, resource_id: str) -> tuple[str, str] | None:
         is_here = await calls.read(region, partial(calls.cloud.exists, region, resource_id))
@@ -141,6 +141,6 @@ async def locate_by_id(calls: AwsCalls, ids: Sequence[str], *, regions: Sequence
 
 
 async def adopt(calls: AwsCalls, to_adopt: Mapping[str, str], *, tags: Mapping[str, str]) -> None:
-    """Give them our tags, so that they are found and deleted like all else. Raises CloudError, Stopped."""
+    """Add our tags, so that the resources are found and deleted like the others. Raises CloudError, Cancelled."""
     for resource_id, region in to_adopt.items():
         await calls.write(region, partial(calls.cloud.adopt, region, resource_id, tags=tags))

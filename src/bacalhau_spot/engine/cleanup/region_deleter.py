@@ -1,4 +1,4 @@
-"""The calls that delete in one region: in batches, and each resource alone where one spoils its batch."""
+"""The calls that delete in one region: in batches, and one resource at a time after a batch is refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Batch = tuple[ResourceKind, "Sequence[Resource]"]
 
 
 class RegionDeleter:
-    """Asks AWS, and notes in `failures` and `report` what it answers."""
+    """Calls AWS, and records its answers in `failures` and `report`."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class RegionDeleter:
         self._disables_protection = disable_protection
 
     async def delete(self, resources: Sequence[Resource]) -> bool:
-        """Whether AWS accepted any of it. Raises Cancelled, and CloudError when the credentials are no longer valid."""
+        """Whether AWS accepted any deletion. Raises Cancelled, and CloudError when the credentials are no longer valid."""
         return any(
             await gather_all(*(self._delete_batch(kind, batch) for kind, batch in _batches(resources)))
         )
@@ -68,7 +68,7 @@ class RegionDeleter:
         return self._note_answer(batch, answer)
 
     def _note_answer(self, batch: Sequence[Resource], answer: Deletion) -> bool:
-        """Whether AWS accepted something that it had not accepted before."""
+        """Whether AWS accepted a deletion for the first time."""
         refused = {failure.id: failure for failure in answer.failed}
         progress = False
         for resource in batch:
@@ -88,7 +88,7 @@ class RegionDeleter:
         return progress
 
     async def lift_protection(self, resource: Resource) -> bool:
-        """Whether it is not protected, or not any more."""
+        """Whether its protection is off, now or already before."""
         if not resource.protection:
             return True
         if not self._disables_protection:
@@ -104,7 +104,7 @@ class RegionDeleter:
         return True
 
     async def revoke_group_rules(self, inventory: RegionInventory) -> None:
-        """Groups that wait for each other, or for the default group of their VPC, do so by rules that are ours to revoke."""
+        """Revoke the rules that block deletion: between managed groups, or with the default group of their VPC."""
         refused = [
             key
             for key in self._failures.with_code(ResourceKind.GROUP, "DependencyViolation")
@@ -131,7 +131,7 @@ class RegionDeleter:
 
 
 def _batches(resources: Sequence[Resource]) -> list[Batch]:
-    """Of one kind each, and no longer than one call of its kind may be."""
+    """Of one kind each, within the limit of one call of that kind."""
     by_kind: dict[ResourceKind, list[Resource]] = {}
     for resource in resources:
         by_kind.setdefault(ResourceKind(resource.kind), []).append(resource)

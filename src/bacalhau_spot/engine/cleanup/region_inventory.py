@@ -1,4 +1,4 @@
-"""What the scans of one region have shown so far: what was ever there, what is left, and what is excluded."""
+"""The combined scans of one region: the resources ever seen, those that remain, and those that are excluded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def local_key(resource: Resource) -> LocalKey:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What one scan showed otherwise than the one before. `unlisted`: of kinds that could not be listed, so still counted."""
+    """The difference between two scans. `unlisted`: of kinds that could not be listed, so still counted."""
 
     appeared: tuple[Resource, ...]
     gone: tuple[LocalKey, ...]
@@ -33,7 +33,7 @@ class Changes:
 
 
 class RegionInventory:
-    """`skipped`: why something is not to be deleted. `last_scan`: its lists are not kept up to date, its refusals are."""
+    """`skipped`: why a resource is not to be deleted. `last_scan`: its failures are current, its resources are not."""
 
     def __init__(self, *, excluded: Callable[[Resource], str]) -> None:
         self._excluded = excluded
@@ -45,9 +45,9 @@ class RegionInventory:
         self._deleting_since_s: dict[LocalKey, float] = {}
 
     def update(self, scan: RegionScan, *, now_s: float) -> Changes:
-        """Take a scan of everything, and return what has changed.
+        """Apply a scan of everything, and return the changes.
 
-        Of a kind that could not be listed nothing is gone: only a list without it shows that.
+        A resource of a kind that could not be listed counts as remaining: only a list without it proves its deletion.
         """
         self.last_scan = scan
         self.children |= scan.children
@@ -65,7 +65,7 @@ class RegionInventory:
         )
 
     def update_kinds(self, scan: RegionScan, kinds: Collection[ResourceKind], *, now_s: float) -> Changes:
-        """Take a scan of `kinds` alone: what is of other kinds, and what the services refused, is as it was."""
+        """Apply a scan of `kinds` only: resources of other kinds and the refusals of services are unchanged."""
         others = (resource for resource in self.remaining.values() if resource.kind not in kinds)
         return self.update(
             replace(
@@ -81,7 +81,7 @@ class RegionInventory:
     def _sort(
         self, resources: Iterable[Resource], *, now_s: float
     ) -> tuple[dict[LocalKey, Resource], tuple[Resource, ...]]:
-        """What is to be deleted, and what of that is seen for the first time."""
+        """The resources to be deleted, and those of them that are seen for the first time."""
         to_delete: dict[LocalKey, Resource] = {}
         appeared: list[Resource] = []
         for resource in resources:
@@ -98,11 +98,11 @@ class RegionInventory:
         return to_delete, tuple(appeared)
 
     def is_managed(self, resource_id: str) -> bool:
-        """It was found by our tag, or a launcher of ours names it."""
+        """It was found by our tag, or a managed launcher lists it."""
         return resource_id in self.children or any(seen_id == resource_id for _, seen_id in self.seen)
 
     def any_deleting(self, *, now_s: float) -> bool:
-        """Something that is left only needs time, and has not taken more of it than its kind may."""
+        """A remaining resource is being deleted, within the timeout of its kind."""
         return any(
             now_s - since_s <= SPEC_BY_KIND[ResourceKind(key[0])].deletion_timeout_s
             for key, since_s in self._deleting_since_s.items()

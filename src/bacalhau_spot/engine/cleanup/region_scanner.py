@@ -1,4 +1,4 @@
-"""What one region shows of ours: the tag indexes first, then each kind by its own list."""
+"""Finds the managed resources of one region: the tag indexes first, then the list of each kind."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _LAUNCHERS = frozenset(
         ResourceKind.SPOT_REQUEST,
     }
 )
-# Launchers, then the table's order, which is that of the report: what frees a group stands before what frees its VPC.
+# Launchers, then the table's order, which is that of the report: a group's dependencies come before its VPC's.
 _LISTING_ORDER = sorted(SPEC_BY_KIND, key=lambda kind: kind not in _LAUNCHERS)
 _CREATED_BY_US = frozenset(row.kind for row in KIND_SPECS if row.created_by_us)
 
 
 @dataclass
 class _ScanFailures:
-    """What services refused to show during one scan of one region."""
+    """The refusals by services during one scan of one region."""
 
     region: str
     required: frozenset[str]
@@ -47,9 +47,9 @@ class _ScanFailures:
     failed_kinds: dict[str, ApiFailure] = field(default_factory=dict)
 
     def add(self, error: CloudError, service: str, *, named: bool = False) -> None:
-        """Raises `error` if it is EC2's or of the credentials: without EC2 a region is not scanned at all.
+        """Raises `error` if it is from EC2 or concerns the credentials: without EC2 there is no scan of the region.
 
-        `named`: a resource of this service was named by an index, or was there before.
+        `named`: a resource of this service is in a tag index, or was found before.
         """
         if service == "ec2" or classify(error.code).category is Category.CREDENTIALS:
             raise error
@@ -60,7 +60,7 @@ class _ScanFailures:
 
 
 class RegionScanner:
-    """Asks the services of one region, or those of the whole account."""
+    """Calls the services of one region, or the account-wide ones."""
 
     def __init__(self, calls: AwsCalls, request: ScanRequest, region: str) -> None:
         self._calls = calls
@@ -68,10 +68,10 @@ class RegionScanner:
         self._region = region
 
     async def scan(self, *, known: Sequence[TaggedId] = (), children: Iterable[str] = ()) -> RegionScan:
-        """Everything, by both indexes and then kind by kind. `known`: what was there before, whatever the indexes say now.
+        """Everything, by both indexes and then by kind. `known`: resources found before, even if the indexes omit them.
 
-        The indexes are AWS's secondary ones, and may hide all of a region: DescribeInstances decides whether nothing runs.
-        Raises CloudError when EC2 refuses, or the credentials are no longer valid.
+        AWS's tag indexes are only eventually consistent and may omit every resource of a region: DescribeInstances
+        decides whether instances exist. Raises CloudError when EC2 refuses, or the credentials are no longer valid.
         """
         failures = _ScanFailures(self._region, self._request.required)
         parents = frozenset(children)
@@ -96,7 +96,7 @@ class RegionScanner:
     async def scan_kinds(
         self, kinds: Collection[ResourceKind], *, known: Iterable[TaggedId], children: Iterable[str]
     ) -> RegionScan:
-        """The live resources of these kinds alone. Launchers come first: they name instances that may lack the tag.
+        """The existing resources of these kinds only. Launchers come first: they list instances that may lack the tag.
 
         Raises CloudError as `scan`.
         """
@@ -117,7 +117,8 @@ class RegionScanner:
         if self._region == GLOBAL:
             return frozenset(kinds_of(GLOBAL))
         regional = frozenset(kinds_of(self._region))
-        kinds = regional & {ResourceKind.SCALING_GROUP, *_ids_by_kind(candidates)}  # groups are in no index
+        # No tag index lists scaling groups.
+        kinds = regional & {ResourceKind.SCALING_GROUP, *_ids_by_kind(candidates)}
         if any_instance or self._region in self._request.with_children or kinds & _CREATED_BY_US:
             kinds |= _CREATED_BY_US & regional
         return kinds
@@ -125,7 +126,7 @@ class RegionScanner:
     async def _index(
         self, failures: _ScanFailures, *, children: frozenset[str]
     ) -> tuple[tuple[TaggedId, ...], tuple[Resource, ...]]:
-        """What the tag indexes show, and the instances."""
+        """The resources in the tag indexes, and the instances."""
         cloud, scope = self._calls.cloud, self._request.scope
         in_ec2, outside_ec2, instances = await asyncio.gather(
             self._calls.read(self._region, lambda: cloud.tagged(self._region, scope)),

@@ -1,4 +1,4 @@
-"""One region until nothing of ours is left in it: scan, delete what is ready, scan again."""
+"""Deletes all managed resources of one region: scan, delete those that are ready, scan again."""
 
 from __future__ import annotations
 
@@ -23,29 +23,30 @@ if TYPE_CHECKING:
     from bacalhau_spot.engine.cleanup.region_inventory import Changes
     from bacalhau_spot.engine.cleanup.scan_result import RegionScan, ScanRequest
 
-# Between two scans of a region that is still going away; it grows while nothing moves.
+# Between two scans of a region with deletions in progress; grows while nothing changes.
 POLL_S, SLOW_POLL_S = 1.0, 5.0
-# What was made moments before may not be shown yet; EC2 says "a few seconds" (EC2 API reference, "Eventual consistency").
+# Resources created moments ago may not be listed yet; EC2 says "a few seconds" (EC2 API reference, "Eventual
+# consistency").
 SETTLE_S = 3.0
-# Seconds in which nothing moved, after which we ask what is in the way: longer than reads lag.
+# Seconds without a change before AWS is asked for dependencies: longer than reads lag.
 EXPLAIN_S = 10.0
-# Seconds in which nothing moved and nothing was on its way out, after which waiting longer does not help. Instances may take
-# minutes to end: they have the deadline.
+# Seconds without a change or a deletion in progress, after which longer waiting does not help. Instances may take
+# minutes to terminate: only the deadline limits them.
 IDLE_S = 60.0
-# Between two scans of everything while something is refused.
+# The longest time between two scans of everything while a deletion is refused.
 MAX_RESCAN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class DeletionOptions:
-    """What was agreed to. `excluded`: why a resource is left alone all the same; empty where it is not."""
+    """The options that the user confirmed. `excluded`: why a resource is not deleted; empty if it is."""
 
     disable_protection: bool = False
     excluded: Callable[[Resource], str] = lambda _resource: ""
 
 
 class RegionTeardown:
-    """One region, or what is the same in all of them. `failure`: why the teardown ended early there."""
+    """One region, or the account-wide resources. `failure`: why the teardown ended early."""
 
     def __init__(self, calls: AwsCalls, request: ScanRequest, name: str, *, options: DeletionOptions) -> None:
         self.name = name
@@ -72,7 +73,7 @@ class RegionTeardown:
         return self._scheduler.is_blocked
 
     async def run(self, *, deadline_s: float) -> None:
-        """Until two scans, some seconds apart, show nothing; or nothing that is left can go; or the time is over."""
+        """Until two scans, seconds apart, are empty; or no remaining resource can be deleted; or the deadline passes."""
         while True:
             await self._delete_until_idle(deadline_s=deadline_s)
             await self._calls.pause(SETTLE_S)
@@ -81,12 +82,12 @@ class RegionTeardown:
                 return
 
     def add_scan(self, scan: RegionScan, *, at_s: float) -> None:
-        """A scan of everything, taken at `at_s`."""
+        """Apply a scan of everything, taken at `at_s`."""
         self.scanned_at_s = at_s
         self._apply(self.inventory.update(scan, now_s=self._now_s))
 
     async def scan_all(self) -> None:
-        """Everything, whatever was seen before. Raises CloudError."""
+        """Scan everything, regardless of earlier scans. Raises CloudError."""
         scan = await self._scanner.scan(known=self.inventory.seen_names, children=self.inventory.children)
         self.add_scan(scan, at_s=self._now_s)
         self._scheduler.mark_scanned(self._scheduler.next_kinds)
@@ -98,7 +99,7 @@ class RegionTeardown:
     def _apply(self, changes: Changes) -> None:
         for resource in changes.appeared:
             self._calls.emit(events.ResourceFound(region=self.name, kind=resource.kind, id=resource.id))
-        # Asking again would change nothing that we could see.
+        # The effect of another deletion request could not be observed.
         self._failures.stuck |= changes.unlisted & self.report.requested
         self.report.gone(changes.gone)
         for kind, resource_id in changes.gone:
@@ -106,7 +107,7 @@ class RegionTeardown:
         self._scheduler.retry_empty_launchers()
 
     async def _delete_until_idle(self, *, deadline_s: float) -> None:
-        """Until nothing is left that could still go. What does not move is given up, and what waited for it gets its turn."""
+        """Until no remaining resource can be deleted. One without progress is given up, so that the next are tried."""
         moved_s, pause_s = self._now_s, POLL_S
         while not self.is_blocked and self._now_s < deadline_s:
             moved = await self._step()
@@ -125,15 +126,15 @@ class RegionTeardown:
         await self._dependencies.explain()
 
     async def _step(self) -> bool:
-        """Scan what is next, delete what is ready. Whether anything moved."""
+        """Scan the next kinds, delete the resources that are ready. Whether anything changed."""
         before = set(self.inventory.remaining)
         await self._scan_next()
         accepted = await self._delete_ready()
         return accepted or set(self.inventory.remaining) != before
 
     async def _gives_up(self, *, idle_s: float) -> bool:
-        """Find out what is in the way, and give up what will not go."""
-        await self.scan_all()  # what is in the way may be ours, and new
+        """Find the dependencies, and give up the resources that cannot be deleted."""
+        await self.scan_all()  # the dependency may be managed and new
         await self._dependencies.explain()
         all_failed = not self._is_deleting and self._scheduler.next_all_in_use
         if not all_failed and idle_s < IDLE_S:
@@ -146,9 +147,9 @@ class RegionTeardown:
         return self.inventory.any_deleting(now_s=self._now_s)
 
     async def _scan_next(self) -> None:
-        """The kinds whose turn it is; what waits behind them is as it was.
+        """Scan the kinds that can be deleted next; the kinds after them are not scanned again.
 
-        After a refusal everything: something may depend on it that was made moments ago and is not shown yet.
+        After a refusal everything is scanned: a dependent resource may be so new that it is not listed yet.
         """
         if self._scheduler.any_passing_failure and self._now_s - self.scanned_at_s >= self._rescan_every_s:
             await self._rescan_after_refusal()
@@ -161,23 +162,23 @@ class RegionTeardown:
         self._apply(self.inventory.update_kinds(scan, kinds, now_s=self._now_s))
 
     async def _rescan_after_refusal(self) -> None:
-        """The longer a refusal lasts and the less a scan of everything shows, the seldomer is the next one."""
+        """The interval grows with the duration of a refusal, as long as scans of everything find nothing new."""
         since_s, seen = self._now_s - self.scanned_at_s, len(self.inventory.seen)
         await self.scan_all()
         nothing_new = len(self.inventory.seen) == seen
         self._rescan_every_s = min(MAX_RESCAN_S, 2 * since_s) if nothing_new else 0.0
 
     async def _delete_ready(self) -> bool:
-        """Whether AWS accepted any of it. Raises Cancelled, and CloudError when the credentials are no longer valid."""
+        """Whether AWS accepted any deletion. Raises Cancelled, and CloudError when the credentials are no longer valid."""
         ready = [resource for resource in self._scheduler.ready if await self._may_delete(resource)]
         accepted = await self._deleter.delete(ready)
         await self._deleter.revoke_group_rules(self.inventory)
         return accepted
 
     async def _may_delete(self, resource: Resource) -> bool:
-        """Nothing starts it again, nothing that stays uses it, and it is not protected, or not any more."""
+        """No launcher would replace it, no remaining resource uses it, and its protection is off."""
         if self._scheduler.would_be_relaunched(resource):
-            self._failures.by_us(resource, RELAUNCHED, "its launcher remains and would start another one one")
+            self._failures.by_us(resource, RELAUNCHED, "its launcher remains and would start another one")
             return False
         return not self._dependencies.is_in_use(resource) and await self._deleter.lift_protection(resource)
 

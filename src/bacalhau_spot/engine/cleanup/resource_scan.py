@@ -1,4 +1,4 @@
-"""What there is to delete: everything with our tag, in every region and of what is the same in all of them."""
+"""Scans for everything with our tag, in every region and account-wide."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def scan_regions(calls: AwsCalls, request: ScanRequest, *, regions: Sequence[str]) -> ScanResult:
-    """Everything in scope in `regions`, and of what is the same everywhere.
+    """Everything in scope in `regions` and account-wide.
 
     Raises CloudError only when the credentials are refused everywhere, or no region permits a scan.
     """
@@ -34,9 +34,9 @@ async def scan_regions(calls: AwsCalls, request: ScanRequest, *, regions: Sequen
     return ScanResult(by_region=scans, failed_regions=failed, at_s=at_s, settled_s=at_s + LAG_S)
 
 
-async def look_after_lag(
+async def rescan_after_delay(
     calls: AwsCalls, request: ScanRequest, first: ScanResult, *, regions: Sequence[str]
 ) -> ScanResult:
-    """A second scan, which may show what was created moments before the first. Raises CloudError as `scan_regions`; Cancelled."""
+    """A second scan, for resources created moments before the first. Raises CloudError as `scan_regions`; Cancelled."""
     await calls.pause(max(0.0, first.settled_s - calls.clock.monotonic_s()))
     return replace(await scan_regions(calls, request, regions=regions), settled_s=first.settled_s)

@@ -1,4 +1,4 @@
-"""What a scan is asked for and what it shows, as values: one region, and all of them."""
+"""The request and the results of a scan, as values: one region, and all of them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ ALL_SERVICES = frozenset((TAG_INDEX, *(row.service for row in KIND_SPECS)))
 
 @dataclass(frozen=True, slots=True)
 class ScanRequest:
-    """What to look for, and how hard.
+    """The scope and depth of a scan.
 
-    `with_children`: regions in which every kind that `create` makes is listed, whatever the tag index says, which lags.
-    `required`: services without which the scan is incomplete. A refusal of another one is a partial failure, unless the tag
-    index names a resource of that service. `shared`: also what is the same in all regions, which nodes of regions that are
-    not scanned may use.
+    `with_children`: regions in which every kind that `create` uses is listed, regardless of the tag index, which lags.
+    `required`: services without which the scan is incomplete. A refusal by another one is a partial failure, unless the
+    tag index names a resource of that service. `shared`: include account-wide resources, which nodes in regions outside
+    the scan may use.
     """
 
     scope: Scope
@@ -36,10 +36,10 @@ class ScanRequest:
 
 @dataclass(frozen=True, slots=True)
 class RegionScan:
-    """One region: what we can delete, and what is of a kind that we do not know.
+    """One region: the resources that can be deleted, and those of unsupported kinds.
 
-    `failures`: refusals of services that the request requires; `partial_failures`: of others. `failed_kinds`: the kinds that
-    could therefore not be listed, and why. `children`: instances that launchers of ours name as their own.
+    `failures`: refusals by services that the request requires; `partial_failures`: by others. `failed_kinds`: the kinds
+    that could therefore not be listed, and why. `children`: instances that managed launchers list.
     """
 
     resources: tuple[Resource, ...] = ()
@@ -56,14 +56,12 @@ class RegionScan:
 
 @dataclass(frozen=True, slots=True)
 class ScanResult:
-    """All regions, and GLOBAL. `failed_regions`: those that could not be scanned at all, and why. `at_s`: when, by the
-    clock.
-    """
+    """All regions, and GLOBAL. `failed_regions`: regions without a scan, and why. `at_s`: its time (monotonic)."""
 
     by_region: Mapping[str, RegionScan] = field(default_factory=dict)
     failed_regions: tuple[ApiFailure, ...] = ()
     at_s: float = 0.0
-    settled_s: float = 0.0  # what was created before the first scan is shown from then on
+    settled_s: float = 0.0  # from this time, resources created before the first scan are listed
 
     @property
     def empty(self) -> bool:
@@ -91,11 +89,11 @@ class ScanResult:
 
     @property
     def ids(self) -> set[str]:
-        """Of everything that is ours, tagged or launched by what is."""
+        """Of all managed resources: tagged, or launched by a tagged launcher."""
         children = {child for scan in self.by_region.values() for child in scan.children}
         return children | {resource.id for resource in (*self.resources, *self.unsupported)}
 
     @property
     def busy(self) -> tuple[str, ...]:
-        """Regions in which there is something to delete."""
+        """Regions with resources to delete."""
         return tuple(region for region, scan in self.by_region.items() if scan.resources)

@@ -1,8 +1,8 @@
-"""Tear down all regions, and then what is the same in all of them.
+"""Tears down all regions, and then the account-wide resources.
 
-The verifying scan decides, not the calls: "deleted" means that AWS no longer shows it. What is the same in all regions goes
-when the regions are done, and stays while anything is left that may use it. The last scan is of every region, also of those
-that were clear before: somebody may have made something in them while the others took their time.
+The verifying scan decides, not the calls: "deleted" means that AWS no longer lists the resource. Account-wide resources
+are deleted after the regions, and retained while a region has resources that may use them. The last scan covers every
+region, including those that were clear before: something may have been created there meanwhile.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# As long as reads may lag: an older scan of a region does not vouch for it when the others are done.
+# The lag of reads: an older scan of a region is repeated when the others are done.
 FRESH_S = 5.0
 
 
@@ -43,14 +43,14 @@ async def delete_resources(
     timeout_s: float,
     options: DeletionOptions | None = None,
 ) -> DeletionResult:
-    """Delete what `scan` shows and what appears meanwhile. Never raises for what AWS refuses: the result has it."""
+    """Delete the resources of `scan` and those that appear meanwhile. AWS's refusals are in the result, not raised."""
     teardown = _Teardown(calls, request, scan, options=options or DeletionOptions())
     await teardown.run(deadline_s=calls.clock.monotonic_s() + timeout_s)
     return teardown.result(cluster)
 
 
 class _Teardown:
-    """The regions of a scan at once, each in its own time; `_account` is what is the same in all of them."""
+    """The regions of a scan in parallel, each at its own pace; `_account` has the account-wide resources."""
 
     def __init__(
         self, calls: AwsCalls, request: ScanRequest, scan: ScanResult, *, options: DeletionOptions
@@ -89,24 +89,24 @@ class _Teardown:
         await self._guarded(region, partial(region.run, deadline_s=deadline_s))
 
     async def _delete_account(self, *, deadline_s: float) -> None:
-        """Only when every region was scanned and is clear: any of them may still use it."""
+        """Only if every region was scanned and is clear: any of them may still use these resources."""
         in_use = any(region.inventory.remaining or region.failure for region in self._regions)
         if self._account is not None and not self._scan.failed_regions and not in_use:
             await self._delete(self._account, deadline_s=deadline_s)
 
     async def _changed_during_lag(self) -> list[RegionTeardown]:
-        """What was created just before the first scan may be anywhere, also where nothing was shown."""
+        """Resources created just before the first scan may be in any region, including those that seemed empty."""
         lag_s = self._scan.settled_s - self._calls.clock.monotonic_s()
         if lag_s <= 0:
             return []
-        with contextlib.suppress(Cancelled):  # what follows sees it, too
+        with contextlib.suppress(Cancelled):  # the caller checks for a stop, too
             await self._calls.pause(lag_s)
         return await self._changed()
 
     async def _changed(self) -> list[RegionTeardown]:
-        """Regions with something of ours that can still go: it was created in a region that was clear, while another was not.
+        """Regions with managed resources that can be deleted, created after the region was clear while another was not.
 
-        A scan that was taken a moment ago counts, if it was taken when nothing was hidden any more.
+        A recent scan counts, if the lag had passed when it was taken.
         """
         if self._calls.stop.is_set:
             return []
@@ -116,7 +116,7 @@ class _Teardown:
         return [region for region in old if region.failure is None and not region.is_blocked]
 
     async def _guarded(self, region: RegionTeardown, part: Callable[[], Awaitable[None]]) -> None:
-        """The boundary of a region: what goes wrong in one is in its outcome and stops no other."""
+        """The boundary of a region: a failure in one is in its outcome and does not stop the others."""
         try:
             await part()
         except CloudError as error:
@@ -130,7 +130,7 @@ class _Teardown:
                 self._calls.stop.set(by_user=False)
         except Cancelled:
             pass
-        except Exception as error:  # noqa: BLE001 - the boundary of a region: our own mistake here must not stop the others
+        except Exception as error:  # noqa: BLE001 - the boundary of a region: an internal error here must not stop the others
             region.failure = self._calls.internal_error(error, region=region.name)
 
     def result(self, cluster: str) -> DeletionResult:

@@ -1,4 +1,4 @@
-"""What `doctor` looks at in the account: who we are and what we may, the regions, what they offer and have room for."""
+"""The checks of `doctor` in the account: identity, permissions, regions, offers and quotas."""
 
 from __future__ import annotations
 
@@ -43,9 +43,10 @@ if TYPE_CHECKING:
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.engine.launch.facts_gathering import FactSources
 
-# The name in the error catalog: the region's trouble, and no question of permission.
+# The name in the error catalog. The refusal concerns the region, not the permission.
 _REGION_REFUSES = "token-not-valid-in-region"
-# After these a dry run has said neither yes nor no; any other refusal came after the question of permission.
+# After a refusal of these categories, the permission is unknown. EC2 returns every other refusal after the permission
+# check.
 _NO_ANSWER = frozenset(
     {Category.CREDENTIALS, Category.THROTTLED, Category.NETWORK, Category.AWS, Category.UNKNOWN}
 )
@@ -69,11 +70,11 @@ class _SharedFacts:
         self._task = asyncio.ensure_future(gather_facts(calls, spec, sources))
 
     async def get(self) -> LaunchFacts:
-        """Raises CloudError, UserError. A check that runs out of time does not end the gathering for the others."""
+        """Raises CloudError, UserError. The timeout of one check does not cancel the gathering for the others."""
         return await asyncio.shield(self._task)
 
     async def with_regions(self) -> LaunchFacts:
-        """With regions in place of `auto`. Raises also where the facts refuse a choice."""
+        """The facts with regions in place of `auto`. Raises also if no regions can be chosen."""
         facts = await self.get()
         refused = refusal(facts) if facts.decisions is None else None
         if refused is not None:
@@ -81,7 +82,7 @@ class _SharedFacts:
         return facts
 
     async def market(self, region: str) -> Market | None:
-        """None where the create would launch nothing there, or has no facts."""
+        """None if a create would not launch in the region, or if its facts are not available."""
         with suppress(CloudError, UserError):
             return ((await self.get()).markets or {}).get(region)
         return None
@@ -100,7 +101,7 @@ async def account_findings(
     over_budget: Callable[[Plan], UserError],
     endpoint: str = "",
 ) -> tuple[Finding, ...]:
-    """Credentials first: without them nothing else of AWS can be asked. `spec` None: only the checks of the account."""
+    """All checks of the account, or only the credentials if invalid. `spec` None: only those without configuration."""
     who = _identity(calls)
     blind = "AWS did not confirm the identity"
     known, why = await try_fetch(calls, AccountCheck.CREDENTIALS, who, blind=blind, needed=True)
@@ -146,7 +147,7 @@ async def _clock(calls: AwsCalls) -> Sequence[Finding]:
 async def _create(
     calls: AwsCalls, facts: _SharedFacts, over_budget: Callable[[Plan], UserError]
 ) -> tuple[Finding, ...]:
-    """Whatever a `create` refuses before it creates something, by the function that refuses it."""
+    """Every reason for which `create` would refuse before it creates resources, from the same functions."""
     planning = _plan_findings(facts, over_budget)
     findings, why = await try_fetch(
         calls, AccountCheck.CREATE, planning, blind="the plan failed", needed=True
@@ -172,7 +173,7 @@ async def _plan_findings(
 
 
 async def _other_clusters(calls: AwsCalls, spec: ClusterSpec) -> Sequence[Finding]:
-    """A cluster that was renamed runs on under its old name (complaint 10, flintrock#113)."""
+    """The nodes of a cluster keep running under its old name after a rename (complaint 10, flintrock#113)."""
     regions = enabled_names(await calls.read("", calls.cloud.regions))
     counts = await count_other_clusters(calls, spec.naming, regions=regions)
     return account_checks.other_clusters(counts, tag_key=spec.naming.tag_key)
@@ -183,7 +184,7 @@ async def _spot_role(calls: AwsCalls) -> Sequence[Finding]:
     return (account_checks.spot_role(arn),)
 
 
-# --- The regions, and what depends on which of them can be used
+# --- The regions, and the checks that depend on the usable ones
 
 
 async def _regions(
@@ -238,7 +239,7 @@ async def _simulated_permissions(
 
 
 async def _permissions(calls: AwsCalls, spec: ClusterSpec, identity: Identity) -> Sequence[Finding]:
-    """IAM's simulator for every action, and dry runs in every region, where other policies than the identity's count, too."""
+    """IAM's simulator for every action, and dry runs in every region, which include policies beyond the identity's."""
     queries = simulation_queries(
         spec, commands=COMMANDS, account=identity.account_id, partition=partition_in(identity.arn).id
     )
@@ -273,7 +274,7 @@ async def _permissions(calls: AwsCalls, spec: ClusterSpec, identity: Identity) -
 def _tally(
     queried: Sequence[SimulationQuery], answers: Sequence[dict[str, bool]]
 ) -> tuple[set[str], set[str]]:
-    """The actions of which every question had its answer, and those that some answer refuses."""
+    """The actions with an answer for every query, and the actions that any answer denies."""
     pairs = [
         (action, answer) for query, answer in zip(queried, answers, strict=True) for action in query.actions
     ]
@@ -283,7 +284,7 @@ def _tally(
 
 
 async def _principal(calls: AwsCalls, identity: Identity) -> str:
-    """Whom the simulator knows: a user, or the role behind a session. Raises CloudError."""
+    """An ARN that the simulator accepts: that of a user, or of the role behind a session. Raises CloudError."""
     if identity.role is None:
         return identity.arn
     arn = await calls.read("", partial(calls.cloud.role_arn, identity.role))
@@ -293,7 +294,7 @@ async def _principal(calls: AwsCalls, identity: Identity) -> str:
 async def _dry_runs(
     calls: AwsCalls, spec: ClusterSpec, actions: set[str]
 ) -> tuple[dict[str, str], set[str], dict[str, str]]:
-    """What EC2 says that it would refuse, and in which region; what it was asked; what it would not tell, and why."""
+    """The actions that EC2 denies, and in which region; the tested actions; those without an answer, and why."""
     tags = tags_for(spec.naming, "doctor")
     missing: dict[str, str] = {}
     doubtful: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Everything that a cluster needs, looked at at once. Nothing is made or changed, and no look stops another."""
+"""All checks of `doctor`, run in parallel. They are read-only, and a failed check does not stop the others."""
 
 from __future__ import annotations
 
@@ -40,9 +40,10 @@ _CONFIGURE_FIRST = "correct the configuration first, then run `bacalhau-spot doc
 
 @dataclass(frozen=True)
 class DoctorInput:
-    """What is looked at. `spec` None: the configuration is wrong, and what depends on it is not checked.
+    """The subject of the checks. `spec` None: the configuration is invalid, and checks that need it are skipped.
 
-    `addresses`: where the nodes connect to, to be tried from here; None: not what is configured, and nothing is tried.
+    `addresses`: the orchestrator addresses of the nodes, to be tested from this machine. None: the nodes use others
+    than the configured ones (sandbox), so none is tested.
     """
 
     calls: AwsCalls
@@ -54,11 +55,11 @@ class DoctorInput:
     package: str
     sources: FactSources
     over_budget: Callable[[Plan], UserError]
-    endpoint: str = ""  # what is asked instead of AWS
+    endpoint: str = ""  # the address used instead of AWS
 
 
 async def run_checks(inputs: DoctorInput) -> tuple[Finding, ...]:
-    """All findings, in the order of `Check`. Never raises for what it finds."""
+    """All findings, in the order of `AccountCheck`. Never raises for a failed check."""
     calls, spec = inputs.calls, inputs.spec
     parts: list[Awaitable[Sequence[Finding]]] = [
         account_findings(
@@ -120,7 +121,7 @@ async def _api(inputs: DoctorInput) -> Sequence[Finding]:
     if orchestrator is None:
         return (local_checks.orchestrator_api(None),)
     try:
-        # The version needs no key, the nodes do.
+        # The version needs no key, the list of nodes does.
         version = await orchestrator.version()
         await orchestrator.nodes()
     except OrchestratorError as error:

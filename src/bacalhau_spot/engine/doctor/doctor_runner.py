@@ -1,4 +1,4 @@
-"""One look of the checkup: it has an end, and what goes wrong in it is told in its place and stops no other."""
+"""Runs one check of `doctor` with a timeout. Its failure becomes a finding and does not stop the other checks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# How long one look may take, whatever it waits for.
+# The timeout of one check.
 DEADLINE_S = 30.0
 _NOT_CHECKED = "could not be checked"
 
@@ -30,9 +30,9 @@ async def try_fetch(
     blind: str = _NOT_CHECKED,
     needed: bool = False,
 ) -> tuple[T | None, tuple[Finding, ...]]:
-    """What `part` found out; or None, and the finding that says why it is not known. Never raises.
+    """The result of `part`; or None and a finding with the reason for the failure. Never raises.
 
-    `needed`: a `create` has to know it, too.
+    `needed`: a `create` needs the result too.
     """
     try:
         return await asyncio.wait_for(part, DEADLINE_S), ()
@@ -53,11 +53,13 @@ async def try_fetch(
 async def run_check(
     calls: AwsCalls, check: AccountCheck, part: Awaitable[Sequence[Finding]]
 ) -> tuple[Finding, ...]:
-    """The findings of `part`, or why there are none. Only for what does not look in turn: its deadline would come first."""
+    """The findings of `part`, or a finding with the reason for the failure. Not for parts that contain checks of their
+    own: this timeout would expire before theirs.
+    """
     findings, why = await try_fetch(calls, check, part)
     return why if findings is None else tuple(findings)
 
 
 async def run_checks_together(*looks: Awaitable[Sequence[Finding]]) -> tuple[Finding, ...]:
-    """All of them at once, in their order."""
+    """All groups of checks in parallel; the findings are in the order of the arguments."""
     return tuple(finding for group in await asyncio.gather(*looks) for finding in group)

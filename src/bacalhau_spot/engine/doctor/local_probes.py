@@ -1,4 +1,4 @@
-"""What `doctor` looks at on this machine and on the way to the orchestrator. Nothing here raises for what it finds."""
+"""Probes of this machine and of the connection to the orchestrator, for `doctor`. They return failures."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PIP_S = 15.0
-# What a private key may have; a large RSA key has a twelfth of it.
+# The limit for a private key file; a large RSA key has a twelfth of it.
 _MAX_BYTES = 65536
 
 
 def read_key_file(path: str) -> KeyFile:
-    """The private key as it lies there."""
+    """The private key file with its text and mode, or the reason why it cannot be read."""
     where = Path(path)  # the configuration has expanded it
     try:
         text = files.read(where, max_bytes=_MAX_BYTES).decode("utf-8", "replace")
@@ -35,7 +35,7 @@ def has_ssh(environ: Mapping[str, str]) -> bool:
 
 
 async def newest_version(name: str, *, environ: Mapping[str, str]) -> tuple[str | None, str]:
-    """The newest version that pip would install, asked of pip, as it is configured here; else None and why not."""
+    """The newest version that pip, as configured on this machine, would install; otherwise None and the reason."""
     pip = shutil.which("pip", path=environ.get("PATH", ""))
     if pip is None:
         return None, "pip is not on the PATH"

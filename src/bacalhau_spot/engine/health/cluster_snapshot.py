@@ -1,4 +1,4 @@
-"""One look at the whole cluster: all regions and the orchestrator at once, and then the consoles that matter."""
+"""A snapshot of the whole cluster: all regions and the orchestrator in parallel, then the consoles that are needed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Consoles read at once, over all regions; each is a call.
+# Concurrent console reads over all regions; each is a call.
 _CONSOLES_AT_ONCE = 12
 
 
@@ -41,8 +41,6 @@ class _RegionData:
 
 @dataclass(frozen=True, slots=True)
 class _OrchestratorData:
-    """What the orchestrator said."""
-
     api: ApiAvailability = ApiAvailability.NOT_CONFIGURED
     members: tuple[OrchestratorNode, ...] = ()
     address: str = ""
@@ -52,9 +50,10 @@ class _OrchestratorData:
 async def cluster_snapshot(
     calls: AwsCalls, naming: Naming, *, regions: Sequence[str], orchestrator: Orchestrator | None
 ) -> ClusterSnapshot:
-    """What there is now. Three calls a region that has instances, one where it has none, and one a console that matters.
+    """The current state. Three calls per region with instances, one per other region, one per console that is needed.
 
-    What cannot be read is told in the result. Raises CloudError only when the credentials are refused everywhere.
+    Failed reads are in the result. Raises CloudError only when the credentials are refused everywhere, or no region
+    permits the call.
     """
 
     async def region_data(region: str) -> _RegionData:
@@ -88,7 +87,7 @@ async def cluster_snapshot(
 
 
 async def _region(calls: AwsCalls, naming: Naming, region: str) -> _RegionData:
-    """The instances, and what is said about them. Without the latter they are shown all the same."""
+    """The instances with their status checks and spot requests, which are optional: failures are in the result."""
     key, value = naming.tag_key, naming.tag_value
     instances = await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
     if not instances:
@@ -116,7 +115,7 @@ async def _orchestrator_data(orchestrator: Orchestrator | None) -> _Orchestrator
 async def _consoles(
     calls: AwsCalls, instances: Sequence[Instance], orchestrator: _OrchestratorData
 ) -> tuple[dict[str, BootProgress], tuple[ApiFailure, ...]]:
-    """What the nodes said that have not joined, or of which nobody else can tell; the same refusal is told once a region."""
+    """The boot progress of nodes that have not joined or whose membership is unknown; one failure per region and code."""
     room = asyncio.Semaphore(_CONSOLES_AT_ONCE)
 
     async def read(instance: Instance) -> tuple[str, BootProgress | None, ApiFailure | None]:

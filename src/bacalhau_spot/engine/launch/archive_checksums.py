@@ -1,4 +1,4 @@
-"""The sums that every node's archive must have: given by the configuration, kept from an earlier run, or fetched now."""
+"""The SHA-256 sums of the nodes' archives: configured, cached by an earlier run, or fetched now."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from bacalhau_spot.engine.aws_calls.cache import Cache
 
 WHAT: Final = "archives"
-# A release does not change: what was received once must come to every node, however much later.
+# A release does not change: every node must receive the same archive, however much later.
 MAX_AGE: Final = timedelta(days=3650)
-_SPELLED: Final = {Arch.X86_64: "amd64", Arch.ARM64: "arm64"}  # as Bacalhau's archives are
+_SPELLED: Final = {Arch.X86_64: "amd64", Arch.ARM64: "arm64"}  # in the names of Bacalhau's archives
 _SUM: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveSource:
-    """Where the archive is looked at. `url` None: where the nodes fetch it. `digest` raises FetchError."""
+    """The source of the archive's sum. `url` None: the URL that the nodes use. `digest` raises FetchError."""
 
     digest: Callable[[str], Awaitable[str]]
     url: str | None = None
@@ -36,7 +36,7 @@ class ArchiveSource:
 async def with_sums(
     bacalhau: BacalhauSpec, archs: Iterable[Arch], *, source: ArchiveSource, memory: Cache
 ) -> BacalhauSpec:
-    """With a sum for each architecture, unless `verify_archive` is off. Raises UserError when one cannot be found out."""
+    """With a sum for each architecture, unless `verify_archive` is off. Raises UserError if one is not available."""
     if not bacalhau.verify_archive:
         return bacalhau
     sums = dict(bacalhau.sha256)
@@ -51,8 +51,8 @@ async def with_sums(
     return replace(bacalhau, sha256=tuple(sorted(sums.items())))
 
 
-def named_archs(spec: ClusterSpec) -> tuple[Arch, ...]:
-    """The architectures of the configured instance types, by their names; AWS is not asked."""
+def architectures_from_names(spec: ClusterSpec) -> tuple[Arch, ...]:
+    """The architectures of the configured instance types, by their names, without a call to AWS."""
     wanted = spec.requirements
     if wanted is not None:
         return (wanted.arch,) if wanted.arch else tuple(sorted(Arch))
@@ -61,7 +61,7 @@ def named_archs(spec: ClusterSpec) -> tuple[Arch, ...]:
 
 
 def _check_version(bacalhau: BacalhauSpec, arch: Arch, digest: str, *, memory: Cache) -> None:
-    """A configured sum that this machine knows as another version's: every node would refuse its archive."""
+    """Raises UserError for a sum that the cache has for another version: every node would refuse its archive."""
     version = memory.get(WHAT, digest, max_age=MAX_AGE)
     by_version = "{version}" in (bacalhau.download_url or DOWNLOAD_URL)
     if not isinstance(version, str) or version == bacalhau.version or not by_version:

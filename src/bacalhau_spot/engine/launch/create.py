@@ -1,4 +1,4 @@
-"""Create, carried out: launch in all regions at once, move what a region cannot take, follow everything to its end."""
+"""Executes a create: launch in all regions in parallel, move nodes that a region refuses, follow every instance."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec, Instance
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
-# Refusals after which another region may do better.
+# Refusals after which another region may have better results.
 _OTHER_REGIONS_HELP = frozenset({Category.CAPACITY, Category.QUOTA, Category.PRICE})
 
 
 @dataclass
 class _Work:
-    """A create under way. Every region reads and writes only its own entries, but for the moves between them."""
+    """The state of a running create. Each region uses only its own entries, except for moves between regions."""
 
     calls: AwsCalls
     facts: LaunchFacts
@@ -64,9 +64,9 @@ class _Work:
 
 
 async def apply_plan(calls: AwsCalls, facts: LaunchFacts, plan: Plan, *, wait: bool = True) -> CreateResult:
-    """Carry the plan out. Never raises for what AWS refuses: the receipt tells it, region by region.
+    """Execute the plan. Never raises for a refusal by AWS: the result contains it, region by region.
 
-    Without `wait` each instance is looked at once; what has not started by then is told as such.
+    Without `wait` each instance is listed once; those not yet running are reported as such.
     """
     work = _Work(
         calls=calls,
@@ -95,14 +95,14 @@ async def apply_plan(calls: AwsCalls, facts: LaunchFacts, plan: Plan, *, wait: b
 
 
 def _all_instances(work: _Work, *, gone: Sequence[str]) -> list[Instance]:
-    """What the cluster is now: those from before and those that were launched, as they were last seen."""
+    """The cluster's current instances, existing and launched, as last listed."""
     known = {instance.id: instance for instance in work.facts.instances if instance.id not in gone}
     known |= {instance.id: instance for instances in work.instances.values() for instance in instances}
     return list(known.values())
 
 
 async def _remove(work: _Work) -> tuple[str, ...]:
-    """End what the plan removes."""
+    """Terminate the instances that the plan removes."""
     by_region: dict[str, list[str]] = {}
     for instance in work.plan.remove:
         by_region.setdefault(instance.region, []).append(instance.id)
@@ -119,7 +119,7 @@ async def _remove(work: _Work) -> tuple[str, ...]:
 
 
 async def _contained(work: _Work, region: str, part: Callable[[], Awaitable[object]]) -> bool:
-    """The boundary of a region: what goes wrong in one is told in its receipt and stops no other."""
+    """The boundary of a region: a failure in one is in its result and does not stop the others."""
     try:
         await part()
     except CloudError as error:
@@ -145,12 +145,12 @@ def _failed(work: _Work, region: str, failure: ApiFailure) -> None:
         )
     )
     if classify(failure.code).recovery is Recovery.STOP:
-        # No other call can survive this one's refusal: begin nothing more anywhere.
+        # Every other call would be refused too: start nothing more in any region.
         work.calls.stop.set(by_user=False)
 
 
 async def _launch_rounds(work: _Work) -> None:
-    """Launch everywhere at once; what a region cannot take goes to those that could, until none is left to ask."""
+    """Launch in all regions in parallel; move refused nodes to regions that have not refused, until none is left."""
     todo = {region.region: region.launch for region in work.plan.regions if region.launch}
     refused: set[str] = set()
     while todo and not work.calls.stop.is_set:
@@ -160,7 +160,7 @@ async def _launch_rounds(work: _Work) -> None:
 
 
 async def _launch_round(work: _Work, todo: dict[str, int]) -> dict[str, int]:
-    """How many each region could not take, of those that another region may take."""
+    """The number of nodes that each region refused, for regions whose nodes may move."""
 
     async def launch(region: str) -> int:
         count = todo[region]
@@ -210,7 +210,7 @@ def _region_launch(work: _Work, region: str) -> RegionLaunch:
 
 
 def _not_moved(work: _Work, region: str) -> list[Instance]:
-    """The region's instances from before, without those that the plan ends."""
+    """The region's existing instances, without those that the plan removes."""
     going = {instance.id for instance in work.plan.remove}
     return [
         instance
@@ -220,7 +220,7 @@ def _not_moved(work: _Work, region: str) -> list[Instance]:
 
 
 def _may_move(work: _Work, region: str) -> bool:
-    """Whether what a region lacks is of a kind that another region may not lack. Configuration and permission never are."""
+    """Whether another region may accept the missing nodes. Configuration and permission errors apply everywhere."""
     if work.spec.spread is Spread.STRICT:
         return False
     codes = [pool_error.code for result in work.sites[region].results for pool_error in result.pool_errors]
@@ -231,7 +231,7 @@ def _may_move(work: _Work, region: str) -> bool:
 
 
 async def _move(work: _Work, short: dict[str, int], refused: set[str]) -> dict[str, int]:
-    """Deal what is short out over the regions that have not refused yet."""
+    """Distribute the missing nodes over the regions that have not refused yet."""
     takers = [region.name for region in work.spec.regions if region.name not in refused]
     if not short or not takers or work.calls.stop.is_set:
         return {}
@@ -245,14 +245,14 @@ async def _move(work: _Work, short: dict[str, int], refused: set[str]) -> dict[s
 
 
 async def _launchable(work: _Work, regions: Sequence[str]) -> list[str]:
-    """Those with a market and a network that nodes can join from. Regions that were not to launch are asked for theirs."""
+    """Those with a market and a suitable network. Both are fetched for regions that had no nodes to launch."""
     unknown = [name for name in regions if name not in work.markets]
     await asyncio.gather(*(_contained(work, name, partial(_gather_region, work, name)) for name in unknown))
     return [name for name in regions if name in work.markets]
 
 
 async def _gather_region(work: _Work, region: str) -> None:
-    """The facts of one more region, kept only where nothing in them refuses a launch."""
+    """Add the facts of one more region, unless they prevent a launch."""
     gathered = await markets(work.calls, work.spec, regions=[region])
     if unsuitable_markets(work.spec, gathered.values()) is not None:
         return
@@ -263,7 +263,7 @@ async def _gather_region(work: _Work, region: str) -> None:
 
 
 def _report_moves(work: _Work, short: dict[str, int], dealt: dict[str, int]) -> None:
-    """Say which region's nodes go where, first come first served."""
+    """Report the source and destination of moved nodes, in the order of the regions."""
     rooms = dict(dealt)
     for region, count in short.items():
         if not rooms:
@@ -334,7 +334,7 @@ def _region_receipt(work: _Work, region: str) -> RegionResult:
 
 
 def _not_allowed(region: str, results: Sequence[FleetResult]) -> ApiFailure | None:
-    """A fleet tells what its caller may not do beside what it had no capacity for; no other pool or region can mend that."""
+    """The permission error in a fleet's answer, also among capacity errors; another pool or region would not help."""
     pool_errors = [pool_error for result in results for pool_error in result.pool_errors]
     code = most_severe(refusal.code for refusal in pool_errors)
     if code is None or classify(code).category not in {Category.CREDENTIALS, Category.PERMISSION}:

@@ -1,15 +1,17 @@
 """The facts of a launch, gathered once, before anything is changed. `core/launch/planner.py` decides by them.
 
-Each stage asks AWS at once whatever it can, and builds on the stages before it. After each of them the reasons to refuse are
-checked, so that a launch that cannot be is refused with as few calls as possible.
+Each stage makes its calls to AWS in parallel and builds on the stages before it. The reasons to refuse are checked
+after each stage, so that an impossible launch is refused with as few calls as possible.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch.facts import LaunchFacts
 from bacalhau_spot.core.launch.refusals import Refusal, refusal
 from bacalhau_spot.core.model import CALLER
@@ -28,7 +30,6 @@ from bacalhau_spot.instance.user_data import render
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable
 
-    from bacalhau_spot.cloud.port import CloudError
     from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec, Identity
     from bacalhau_spot.core.orchestrator.nats_check import NatsCheck
     from bacalhau_spot.core.pricing.list_prices import Prices
@@ -46,11 +47,11 @@ async def _no_checks(_bacalhau: BacalhauSpec) -> tuple[NatsCheck, ...]:
 
 @dataclass(frozen=True, slots=True)
 class FactSources:
-    """Where facts come from besides AWS.
+    """Sources of facts besides AWS.
 
-    `caller_address`: this machine's public address, asked only for `ssh_cidrs: caller`; None where it cannot be determined.
-    `nats_checks`: a connection to each orchestrator address, as a node makes it.
-    `launched_in`: regions in which this machine has launched nodes of the cluster that have no recorded termination.
+    `caller_address`: this machine's public address, fetched only for `ssh_cidrs: caller`; None if it cannot be
+    determined. `nats_checks`: connections to each orchestrator address, as a node makes them. `launched_in`: regions in
+    which this machine has launched nodes of the cluster that have no recorded termination.
     """
 
     archive: ArchiveSource
@@ -61,7 +62,7 @@ class FactSources:
 
 
 async def gather_facts(calls: AwsCalls, spec: ClusterSpec, sources: FactSources) -> LaunchFacts:
-    """Read-only. Raises CloudError for a call that every plan needs, UserError for a configuration that no node accepts."""
+    """Read-only. Raises CloudError for a call that every plan needs, UserError for an invalid configuration."""
     account = await load_account(calls)
     launched_in = () if spec.auto_regions is None else sources.launched_in(account.identity)
     facts = LaunchFacts(spec=spec, account=account, launched_in=launched_in)
@@ -99,7 +100,7 @@ async def _inventory(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) 
 
 
 async def _regions(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
-    """The regions that `auto` stands for now."""
+    """Chooses the regions for `auto`."""
     if facts.spec.auto_regions is None or facts.inventory is None:
         return facts
     tagged = facts.inventory.tagged
@@ -115,7 +116,7 @@ async def _regions(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) ->
 
 
 async def _markets(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
-    """Pools, prices and images of the regions that are to launch."""
+    """Pools, prices and images of the regions with nodes to launch."""
     del sources
     _check_user_data(facts.spec, (region.name for region in facts.spec.regions))
     launching = node_demand(facts.spec, facts.instances).launch
@@ -135,7 +136,7 @@ async def _prices(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> 
         facts.spec.bacalhau, {offer.arch for offer in offers}, source=sources.archive, memory=sources.cache
     )
     spec = replace(facts.spec, bacalhau=bacalhau)
-    _check_user_data(spec, launching)  # the sums make it longer
+    _check_user_data(spec, launching)  # the sums make the user data longer
     types = {offer.pool.type for offer in offers}
     lists, failures = await rates(calls, regions=sorted(launching), types=sorted(types))
     has_budget = spec.budget_usd_per_hour is not None and bool(launching)
@@ -149,7 +150,14 @@ async def _prices(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> 
 
 
 async def _existing_prices(calls: AwsCalls, facts: LaunchFacts) -> Prices:
-    return await prices_now(calls, [instance for instance in facts.instances if instance.alive])
+    """Raises CloudError only for a configured region: nodes elsewhere may be removed, and then have no price in the plan."""
+    configured = {region.name for region in facts.spec.regions}
+    alive = [instance for instance in facts.instances if instance.alive]
+    prices = await prices_now(calls, [instance for instance in alive if instance.region in configured])
+    for region in {instance.region for instance in alive} - configured:
+        with suppress(CloudError):
+            prices |= await prices_now(calls, [instance for instance in alive if instance.region == region])
+    return prices
 
 
 def _check_user_data(spec: ClusterSpec, regions: Iterable[str]) -> None:

@@ -1,8 +1,8 @@
-"""One fleet: requested again while AWS's answer is about lag or is an old one, and counted where the answer may be short.
+"""Requests one fleet, again after lag or an earlier launch's answer, and completes answers that may be incomplete.
 
-Sources: EC2 developer guide, "Ensuring idempotency": a repeated token "completes without performing any further actions", with
-the old answer; runs-on#251: AWS remembers the token of a fleet that launched nothing; karpenter-provider-aws#3051, #5283: AWS
-adds UnfulfillableCapacity to the refusals that say what is wrong.
+Sources: EC2 developer guide, "Ensuring idempotency": a repeated token "completes without performing any further
+actions", with the old answer; runs-on#251: AWS remembers the token of a fleet that launched nothing;
+karpenter-provider-aws#3051, #5283: AWS adds UnfulfillableCapacity to the specific refusals.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import Instance, Naming
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
-# What was made moments ago (a profile, a subnet, a group) reaches EC2 within seconds, rarely a minute.
+# New resources (a profile, a subnet, a group) are visible to EC2 within seconds, rarely a minute.
 LAG_TRIES = 12
 LAG_PAUSE_S = 5.0
-# What AWS's dates, which are whole seconds, and its own clocks may differ by.
+# The tolerance for AWS's dates, which are whole seconds, and for differences between its clocks.
 CLOCK_TOLERANCE = timedelta(seconds=10)
-# How often the cluster's instances are looked for when a token belongs to an earlier launch.
+# The number of times the cluster's instances are listed when a token belongs to an earlier launch.
 LOOKS_FOR_INSTANCES = 3
-# Each is the token of a launch that AWS remembers and that launched nothing; it forgets them after about two days.
+# Each failed attempt is the token of a launch that AWS remembers and that launched nothing; AWS discards them after
+# about two days.
 MAX_ATTEMPTS = 50
 
 _MISMATCH = frozenset({"IdempotentParameterMismatch", "InvalidIdempotencyToken"})
-# After these nobody knows what AWS has done.
+# After these it is unknown whether AWS carried out the call.
 _UNCERTAIN = frozenset({Category.NETWORK, Category.AWS})
 _NO_FLEET = "InvalidFleetId.NotFound"
 _ALIVE = frozenset({State.PENDING, State.RUNNING})
@@ -42,9 +43,9 @@ _ALIVE = frozenset({State.PENDING, State.RUNNING})
 
 @dataclass(frozen=True, slots=True)
 class FleetLaunch:
-    """What is asked of one region. `request` makes the request of the nth attempt, each with a token of its own.
+    """The launch in one region. `request` creates the request of the nth attempt, each with its own token.
 
-    `known`: the instances that the cluster had in the region before. `repeatable`: an earlier run may have used these tokens.
+    `known`: the cluster's existing instances in the region. `repeatable`: an earlier run may have used these tokens.
     """
 
     region: str
@@ -55,7 +56,7 @@ class FleetLaunch:
 
 
 async def request_fleet(calls: AwsCalls, launch: FleetLaunch) -> FleetResult:
-    """AWS's answer to this launch, and to no earlier one. Raises CloudError, Stopped."""
+    """AWS's answer to this launch, and not to an earlier one. Raises CloudError, Cancelled."""
     waits = 0
     for attempt in range(1, MAX_ATTEMPTS + 1):
         begun_s = calls.clock.monotonic_s()
@@ -80,7 +81,7 @@ async def request_fleet(calls: AwsCalls, launch: FleetLaunch) -> FleetResult:
 
 
 async def _response(calls: AwsCalls, launch: FleetLaunch, request: FleetRequest) -> FleetResult | None:
-    """AWS's answer with every instance of the fleet in it; None where the token belongs to an earlier launch of nothing."""
+    """AWS's answer with every instance of the fleet; None if the token belongs to an earlier launch without instances."""
     sent = 0
 
     async def send() -> FleetResult:
@@ -95,7 +96,7 @@ async def _response(calls: AwsCalls, launch: FleetLaunch, request: FleetRequest)
             return await _earlier_launch(calls, launch, code=error.code)
         if not sent or classify(error.code).category not in _UNCERTAIN:
             raise
-        # AWS may have launched, whatever became of its answer (F10).
+        # AWS may have launched the fleet although its answer is missing (F10).
         earlier = await _earlier_launch(calls, launch, code=error.code)
         if earlier is None:
             raise
@@ -109,7 +110,7 @@ async def _response(calls: AwsCalls, launch: FleetLaunch, request: FleetRequest)
 
 
 async def _earlier_launch(calls: AwsCalls, launch: FleetLaunch, *, code: str) -> FleetResult | None:
-    """What an earlier launch under the same token has launched, looked for longer than reads lag; None for nothing."""
+    """The instances of an earlier launch with the same token, polled for longer than reads lag; None without any."""
     for look in range(1, LOOKS_FOR_INSTANCES + 1):
         await _wait(calls, launch.region, code=code, attempt=look)
         launched = await _unexpected(calls, launch)
@@ -119,7 +120,7 @@ async def _earlier_launch(calls: AwsCalls, launch: FleetLaunch, *, code: str) ->
 
 
 async def _unexpected(calls: AwsCalls, launch: FleetLaunch) -> tuple[LaunchedInstance, ...]:
-    """Living instances of the cluster that the survey had not seen: the token's earlier launch was not in vain."""
+    """Running or pending instances of the cluster outside `known`: an earlier launch with the token created them."""
     key, value = launch.naming.tag_key, launch.naming.tag_value
     instances = await calls.read(
         launch.region, lambda: calls.cloud.instances(launch.region, key=key, value=value)
@@ -130,8 +131,9 @@ async def _unexpected(calls: AwsCalls, launch: FleetLaunch) -> tuple[LaunchedIns
 async def _without_dead(
     calls: AwsCalls, launch: FleetLaunch, result: FleetResult, *, within: timedelta
 ) -> FleetResult:
-    """An earlier launch's answer names what it launched, although that may have ended days ago: only what lives counts."""
-    if not launch.repeatable or not result.fleet_id:  # without a fleet they were found alive a moment ago
+    """An earlier launch's answer may list instances terminated days ago: only running or pending ones count."""
+    # Without a fleet id, the instances were listed as running or pending a moment ago.
+    if not launch.repeatable or not result.fleet_id:
         return result
     if not await _is_earlier(calls, launch.region, result, within=within):
         return result
@@ -147,9 +149,9 @@ async def _without_dead(
 
 
 async def _is_earlier(calls: AwsCalls, region: str, result: FleetResult, *, within: timedelta) -> bool:
-    """Whether the fleet is older than this call, or is not shown for longer than reads lag.
+    """Whether the fleet is older than this call, or is not listed for longer than reads lag.
 
-    AWS does not show a fleet any more about two days after its end (runs-on#217).
+    AWS stops listing a fleet about two days after its end (runs-on#217).
     """
     for look in range(1, LOOKS_FOR_INSTANCES + 1):
         fleet = await calls.read(region, partial(calls.cloud.fleet, region, result.fleet_id))
@@ -160,14 +162,14 @@ async def _is_earlier(calls: AwsCalls, region: str, result: FleetResult, *, with
 
 
 def _with_members(result: FleetResult, members: Iterable[Instance]) -> FleetResult:
-    """A repeat's answer may leave out what the first call launched: AWS's own tag on the instances does not."""
+    """The answer to a repeated call may omit instances of the first call; they carry AWS's own fleet tag."""
     named = {instance.id for instance in result.launched}
     others = launched_of(instance for instance in members if instance.id not in named)
     return replace(result, launched=(*result.launched, *others))
 
 
 def launched_of(instances: Iterable[Instance]) -> tuple[LaunchedInstance, ...]:
-    """The living ones, as a fleet's answer names them."""
+    """The running and pending ones, in the format of a fleet's answer."""
     return tuple(
         LaunchedInstance(id=instance.id, type=instance.type, zone=instance.zone)
         for instance in instances
@@ -176,7 +178,7 @@ def launched_of(instances: Iterable[Instance]) -> tuple[LaunchedInstance, ...]:
 
 
 def _is_lag(result: FleetResult) -> bool:
-    """Whether AWS refused because it does not see yet what was made moments ago; or said nothing at all."""
+    """Whether AWS refused because new resources are not visible yet, or gave no reason at all."""
     pool_errors = [pool_error for pool_error in result.pool_errors if pool_error.code != UNFULFILLABLE]
     if not result.pool_errors:
         return True
@@ -187,12 +189,13 @@ def _is_lag(result: FleetResult) -> bool:
 
 
 def _unknown_profile(pool_error: PoolError) -> bool:
-    # AWS has no code of its own for it (IAM user guide, "Troubleshoot IAM roles": changes are not always immediately visible).
+    # AWS has no separate code for this (IAM user guide, "Troubleshoot IAM roles": changes are not always immediately
+    # visible).
     return pool_error.code == "InvalidParameterValue" and "iam instance profile" in pool_error.message.lower()
 
 
 async def _is_remembered(calls: AwsCalls, region: str, result: FleetResult, *, within: timedelta) -> bool:
-    """Whether the refusal is an earlier launch's, which AWS repeats without a try: its fleet is older than this call."""
+    """Whether AWS repeats the refusal of an earlier launch without an attempt: its fleet is older than this call."""
     fleet = await calls.read(region, partial(calls.cloud.fleet, region, result.fleet_id))
     return (
         fleet is not None

@@ -1,7 +1,7 @@
-"""A region's network, made or completed: VPC, gateway, route, subnets, security group.
+"""A region's network, created or completed: VPC, gateway, route, subnets, security group.
 
-EC2 has no client tokens for these, so a call whose answer was lost is never simply repeated: the region is looked at again,
-and only what is still missing is made.
+EC2 has no client tokens for these, so a call with a lost answer is not simply repeated: the region is read again, and
+only missing resources are created.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 VPC_CIDR = "10.0.0.0/16"
 _READ_ATTEMPTS = 5
-# The answer was lost, or AWS says that it is there already: either way a look tells.
+# The answer was lost, or AWS reports that the resource exists: in both cases another read shows it.
 _STALE_READ_CODES = UNCERTAIN | {Category.EXISTS}
 
 
 def subnet_cidr(zone: str) -> str:
-    """A twentieth-bit subnet of the VPC per zone, by the zone's letter: 4,091 nodes in each of up to sixteen zones."""
+    """A /20 subnet of the VPC per zone, by the zone's letter: 4,091 nodes in each of up to sixteen zones."""
     return f"10.0.{(ord(zone[-1]) - ord('a')) * 16}.0/20"
 
 
 class NetworkBuilder:
-    """Makes what a region's network lacks. What has been made stays known, even if AWS's reads do not show it yet."""
+    """Creates the missing parts of a region's network, and remembers them even if reads do not list them yet."""
 
     def __init__(
         self, calls: AwsCalls, region: str, naming: Naming, *, cidrs: Sequence[str], own: bool
@@ -51,9 +51,9 @@ class NetworkBuilder:
         self.closed_zones: dict[str, CloudError] = {}
 
     async def complete(self, start: Network, *, zones: Sequence[str]) -> Network:
-        """The network with subnets in all `zones` that take one, starting from what there is. Raises CloudError, Stopped.
+        """The network `start`, completed with subnets in all `zones` that accept one. Raises CloudError, Cancelled.
 
-        `closed_zones` has AWS's refusal of each of the others; when no zone takes a subnet, it is raised.
+        `closed_zones` has AWS's refusal for each of the others; if no zone accepts a subnet, it is raised.
         """
         self.network = start
         for look in range(1, _READ_ATTEMPTS + 1):
@@ -100,7 +100,7 @@ class NetworkBuilder:
             self.network = replace(self.network, vpc_id=vpc_id)
 
     async def _internet_access(self) -> None:
-        """The main route table serves every subnet, so one route is enough for all, and there is nothing to associate."""
+        """The main route table applies to every subnet, so one route is enough, and no association is needed."""
         await gather_all(self._gateway(), self._route_table())
         if not self.network.has_default_route:
             await self._write(
@@ -193,7 +193,7 @@ class NetworkBuilder:
         return made
 
     async def _write(self, call: Callable[[], Awaitable[None]]) -> None:
-        """A call that may be repeated: done twice it is done once, and AWS says so."""
+        """An idempotent call: AWS refuses a repetition with a code of the category EXISTS."""
         try:
             await self._calls.write(self._region, call)
         except CloudError as error:
@@ -202,7 +202,7 @@ class NetworkBuilder:
 
 
 def merge(known: Network, seen: Network) -> Network:
-    """What we have made, and what a read shows beside it. A read that lags takes nothing away."""
+    """The created parts, completed by those of a read. A part that a lagging read omits is retained."""
     if known.vpc_id is not None and seen.vpc_id not in {None, known.vpc_id}:
         return known
     return Network(

@@ -1,4 +1,4 @@
-"""Looked at before anything is made: can nodes join from the network that they would be launched into?"""
+"""Checks, before anything is created, whether nodes can join from their network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NO_VPC = frozenset({"InvalidVpcID.NotFound", "InvalidVpcId.Malformed"})
 async def check_networks(
     calls: AwsCalls, spec: ClusterSpec, markets: Mapping[str, Market]
 ) -> dict[str, NetworkCheck]:
-    """Of every region that launches. One call a region, with `vpc_id` four. Raises CloudError."""
+    """Of every region with nodes to launch. One call per region, four with `vpc_id`. Raises CloudError."""
     looks = await asyncio.gather(*(_check_network(calls, spec, market) for market in markets.values()))
     return dict(zip(markets, looks, strict=True))
 
@@ -55,7 +55,7 @@ async def _check_network(calls: AwsCalls, spec: ClusterSpec, market: Market) -> 
 
 
 async def _public_access(calls: AwsCalls, region: str) -> tuple[PublicAccess, str]:
-    """Whoever may not ask may launch all the same; that it is not known is said."""
+    """A caller without this permission may still launch; the unknown state is a warning."""
     try:
         return await calls.read(region, partial(calls.cloud.public_access, region)), ""
     except CloudError as error:

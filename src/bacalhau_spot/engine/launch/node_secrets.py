@@ -1,6 +1,6 @@
-"""`secrets: ssm`: a parameter per region that holds the token, and one role for the cluster that may read it.
+"""`secrets: ssm`: one parameter per region that contains the token, and one role for the cluster that may read it.
 
-All of it has fixed names, so two creates at once, or one after a cut-short one, meet in the same things.
+All names are fixed, so concurrent creates, or a create after an interrupted one, use the same resources.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.partitions import partition_in
 from bacalhau_spot.core.tags import iam_path, role_name, tags_for, token_parameter
-from bacalhau_spot.instance.user_data import in_ssm
+from bacalhau_spot.instance.user_data import uses_ssm_token
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The nodes' instance profile. `fresh`: made a moment ago, so EC2 may not know it yet."""
+    """The nodes' instance profile. `fresh`: created a moment ago, so EC2 may not recognize it yet."""
 
     name: str
     fresh: bool
 
 
 def node_secrets(calls: AwsCalls, facts: LaunchFacts) -> NodeSecrets | None:
-    """None where the token comes with the user-data, or there is none."""
+    """None if the token is in the user data, or if there is none."""
     token = facts.spec.bacalhau.token
-    if token is None or not in_ssm(facts.spec):
+    if token is None or not uses_ssm_token(facts.spec):
         return None
     return NodeSecrets(calls, facts.spec, facts.account.identity, token=token)
 
 
 def policy(identity: Identity, parameter: str) -> str:
-    """Reading this one parameter, in whichever region; JSON with sorted keys. Partitions differ: aws, aws-cn, aws-us-gov."""
+    """Permits reading this one parameter in any region. JSON with sorted keys; partitions: aws, aws-cn, aws-us-gov."""
     statement = {
         "Effect": "Allow",
         "Action": "ssm:GetParameter",
@@ -54,7 +54,7 @@ def policy(identity: Identity, parameter: str) -> str:
 
 
 class NodeSecrets:
-    """Makes what is missing. Raises CloudError, Stopped."""
+    """Creates missing resources. Raises CloudError, Cancelled."""
 
     def __init__(self, calls: AwsCalls, spec: ClusterSpec, identity: Identity, *, token: Secret) -> None:
         self._calls = calls
@@ -67,9 +67,9 @@ class NodeSecrets:
         self._profile: Profile | None = None
 
     async def ready(self, region: str) -> Profile:
-        """The region's parameter holds the token, and the profile may read it."""
+        """Ensure that the region's parameter contains the token and that the profile's role may read it."""
         await self._keep_token(region)
-        async with self._once:  # the regions share the profile: the first one makes it
+        async with self._once:  # the regions share the profile: the first one creates it
             if self._profile is None:
                 self._profile = await self._make_profile()
         return self._profile
@@ -111,7 +111,7 @@ class NodeSecrets:
         return Profile(name, fresh=not roles)
 
     async def _add_role(self, name: str) -> None:
-        """A profile holds one role; that it is full (LimitExceeded) means that another create has put it there."""
+        """A profile holds one role; if it is full (LimitExceeded), another create has added the role."""
         try:
             await self._calls.write(GLOBAL, partial(self._calls.cloud.add_role, name, role=name))
         except CloudError as error:
@@ -121,7 +121,7 @@ class NodeSecrets:
     async def _make(
         self, region: str, kind: ResourceKind, name: str, call: Callable[[], Awaitable[None]]
     ) -> bool:
-        """Whether we made it; False when it was there already, or another create was quicker."""
+        """Whether this call created it; False if it existed already, or another create was faster."""
         try:
             await self._calls.write(region, call)
         except CloudError as error:

@@ -1,4 +1,4 @@
-"""What the quotas that stopped a create are now: AWS's refusal says that one is used up, and not how large it is."""
+"""The current state of quotas that stopped a create: AWS's refusal does not include the limit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SPOT, _VPCS = classify("MaxSpotInstanceCountExceeded"), classify("VpcLimitExcee
 
 @dataclass(frozen=True, slots=True)
 class QuotaUsage:
-    """One quota of a region: what it allows, and how much of that is taken."""
+    """One quota of a region: its limit and its use."""
 
     region: str
     name: str
@@ -35,7 +35,7 @@ class QuotaUsage:
 
 
 async def quota_usage(calls: AwsCalls, facts: LaunchFacts, result: CreateResult) -> tuple[QuotaUsage, ...]:
-    """Of the regions that a quota stopped, as far as AWS says; nothing else depends on it, so nothing is raised."""
+    """Of the regions that a quota stopped, as far as AWS returns it. It is only for information, so nothing is raised."""
 
     async def usage_in(region: RegionResult) -> Sequence[QuotaUsage]:
         try:

@@ -1,4 +1,4 @@
-"""One region's launch: template, network, and one fleet over every capacity pool; AWS chooses among them."""
+"""The launch in one region: template, network, and one fleet over every capacity pool, among which AWS chooses."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ T = TypeVar("T")
 # "For fleets with more than 1000 instances, the deletion request might fail" (EC2 API reference, DeleteFleets).
 MAX_FLEET_SIZE = 1000
 
-# Longer than AWS's lists were seen to lag behind each other: what was made next to a template shows with it.
+# Longer than the observed lag between AWS's lists: after it, resources created together with a template are listed.
 SETTLED_S = 15.0
-# Longer than a create takes from its template to its instances (a fleet: 41 s, karpenter-provider-aws#3922).
+# More than a create needs from its template to its instances (a fleet: 41 s, karpenter-provider-aws#3922).
 OTHER_CREATE_S = 60.0
 _LOOK_PAUSE_S = 5.0
 _NAME_TAKEN = "InvalidLaunchTemplateName.AlreadyExistsException"
@@ -52,30 +52,30 @@ _NETWORK_KINDS = frozenset({ResourceKind.VPC, ResourceKind.SUBNET, ResourceKind.
 
 @dataclass
 class RegionLaunch:
-    """One region during a create: what there was, what has been made, what AWS answered."""
+    """The state of one region during a create: the existing resources, the created ones, AWS's answers."""
 
     region: str
     market: Market
     tagged: tuple[TaggedId, ...] = ()
     known: frozenset[str] = frozenset()  # ids of the cluster's instances before this create
     known_fleets: frozenset[str] = frozenset()  # by AWS's tag on those instances
-    vpc_id: str | None = None  # a VPC of the user's
-    subnets: Mapping[str, str] = field(default_factory=dict)  # of that VPC, by zone: those that lead out
+    vpc_id: str | None = None  # a VPC of the user
+    subnets: Mapping[str, str] = field(default_factory=dict)  # of that VPC, by zone: those with a route out
     user_data: bytes = b""
     network: Network = field(default_factory=Network)
-    found: Network | None = None  # what there was, where an earlier create has left a template
+    found: Network | None = None  # the existing network, if an earlier create has left a template
     template_id: str | None = None
-    template_is_new: bool = False  # made by this create: no earlier one can have used its fleets' tokens
+    template_is_new: bool = False  # created by this create: no earlier one can have used its fleets' tokens
     versions: dict[bool, int] = field(
         default_factory=dict
-    )  # of the template, by whether it is for burstable types
+    )  # of the template; key: whether it is for burstable types
     results: list[FleetResult] = field(default_factory=list)
     max_per_pool: int | None = None  # None: AWS decides
-    existing_counts: Mapping[Pool, int] = field(default_factory=dict)  # by each pool, before this create
+    existing_counts: Mapping[Pool, int] = field(default_factory=dict)  # by pool, before this create
 
     @property
     def pool_counts(self) -> dict[Pool, int]:
-        """How many nodes each pool has by now."""
+        """The current number of nodes in each pool."""
         new = Counter(
             Pool(instance.type, instance.zone) for result in self.results for instance in result.launched
         )
@@ -91,13 +91,13 @@ async def launch_region(
     cidrs: Sequence[str],
     secrets: NodeSecrets | None = None,
 ) -> None:
-    """Make what the region lacks and ask for `count` instances. Raises CloudError, Stopped, UserError.
+    """Create the region's missing resources and request `count` instances. Raises CloudError, Cancelled, UserError.
 
-    May be called again for the same site: what has been made stays made.
+    May be called again for the same `region_launch`: created resources are reused.
     """
     if region_launch.template_id is None:
-        # The template comes first: its name is unique in the region, so two creates at once collide before either has made
-        # a network or launched anything.
+        # The template comes first: its name is unique in the region, so one of two concurrent creates is refused before
+        # it has created a network or launched anything.
         template_id = await _template(calls, spec, region_launch, count=count)
         count = max(0, count - sum(len(result.launched) for result in region_launch.results))
         profile, region_launch.network = await asyncio.gather(
@@ -114,7 +114,7 @@ async def launch_region(
 async def _launch_fleets(
     calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, *, count: int
 ) -> None:
-    """Fleets that AWS can delete again, one after the other; none after one that fell short."""
+    """Fleets small enough for AWS to delete, one after the other; none after a fleet that fell short."""
     while count > 0:
         batch = LaunchBatch(_pools(region_launch), min(count, MAX_FLEET_SIZE))
         result = await _launch_batch(calls, spec, region_launch, batch)
@@ -126,7 +126,7 @@ async def _launch_fleets(
 async def _launch_batches(
     calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, *, count: int, most: int
 ) -> None:
-    """Fleet after fleet, each so small that AWS may put it where it likes: the next depends on where this one went."""
+    """One fleet after the other, each small enough for any one pool: the next depends on AWS's choice for this one."""
     open_pools = set(_pools(region_launch))
     while count > 0:
         batch = next_batch(count, headroom(open_pools, region_launch.pool_counts, most))
@@ -137,7 +137,7 @@ async def _launch_batches(
         result = await _launch_batch(calls, spec, region_launch, batch)
         count -= len(result.launched)
         if len(result.launched) < batch.count:
-            # A pool that has refused is not asked again; where AWS names none, none of the part's is.
+            # A pool that has refused is not used again; if AWS names none, no pool of the batch is.
             refused = {Pool(pool_error.type, pool_error.zone) for pool_error in result.pool_errors} & set(
                 batch.pools
             )
@@ -145,7 +145,7 @@ async def _launch_batches(
 
 
 def _pools(region_launch: RegionLaunch) -> tuple[Pool, ...]:
-    """Every pool that can be launched in, by name, not by price: the same request must look the same when it is repeated."""
+    """Every pool with a subnet, ordered by name and not by price: a repeated request must be identical."""
     pools = (
         offer.pool
         for offer in region_launch.market.offers
@@ -189,7 +189,7 @@ async def _profile(region_launch: RegionLaunch, secrets: NodeSecrets | None) -> 
 
 
 async def _template(calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, *, count: int) -> str:
-    """The cluster's template in the region, created if there is none. Raises CloudError when AWS knows its name and not it."""
+    """The cluster's template in the region, created if missing. Raises CloudError if its name is taken but not listed."""
     name = template_name(spec.naming)
     look = partial(
         calls.read, region_launch.region, partial(calls.cloud.template, region_launch.region, name)
@@ -205,7 +205,7 @@ async def _template(calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLau
     except CloudError as error:
         if error.code != _NAME_TAKEN:
             raise
-        # Another create is at work, or one was cut short so recently that lists do not show its template yet.
+        # Another create is in progress, or one was interrupted so recently that its template is not listed yet.
         known = await _until(
             calls, region_launch.region, look, lambda shown: shown is not None, wait_s=OTHER_CREATE_S
         )
@@ -244,7 +244,7 @@ async def _until(
     *,
     wait_s: float,
 ) -> T:
-    """What `look` shows once it is `done`, or after `wait_s`: another create is at work, or lists lag behind one."""
+    """The result of `look` when `done`, or after `wait_s`: another create is in progress, or lists lag behind it."""
     deadline_s = calls.clock.monotonic_s() + wait_s
     attempt = 0
     while not done(shown := await look()) and calls.clock.monotonic_s() < deadline_s:
@@ -265,9 +265,9 @@ async def _until(
 async def _settle(
     calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, known: FoundTemplate
 ) -> None:
-    """Wait for the network that whoever created the template makes next: one that is not shown yet would be made twice.
+    """Wait for the network that follows the template in another create: otherwise a second network would be created.
 
-    Where the cluster has instances, all that has passed.
+    If the cluster has instances, its network exists already.
     """
     region, key, value = region_launch.region, spec.naming.tag_key, spec.naming.tag_value
 
@@ -286,8 +286,8 @@ async def _settle(
 async def _count_others(
     calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, known: FoundTemplate, *, count: int
 ) -> None:
-    """What another create launches counts as launched: it is the same cluster. Waits until it has launched `count`, or its
-    template is so old that it never will.
+    """Instances launched by another create count as launched: the cluster is the same. Waits until it has launched
+    `count`, or its template is so old that it never will.
     """
     region, key, value = region_launch.region, spec.naming.tag_key, spec.naming.tag_value
 
@@ -338,7 +338,7 @@ async def _network(
 async def _versions(
     calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, template_id: str, *, profile: str | None
 ) -> dict[bool, int]:
-    """One for burstable types and one for the others: AWS takes CPU credits for T instances alone."""
+    """One for burstable types and one for the others: AWS accepts CPU credits only for T instances."""
     versions = {}
     for for_burstable in sorted({burstable(offer.pool.type) for offer in region_launch.market.offers}):
         content = _template_version(spec, region_launch, profile=profile, with_credits=for_burstable)
@@ -408,11 +408,11 @@ def _request(
 
 
 def _idempotency_context(region_launch: RegionLaunch) -> tuple[str, ...]:
-    """What tells one launch of this cluster from the next: the fleets and instances there were before it.
+    """Distinguishes this launch of the cluster from the next: the fleets and instances that existed before it.
 
-    A create that was killed before its launch showed up sees the same ones again, and AWS answers with the same fleet. Its
-    instances name their fleet, which the index of tags may not show yet.
-    Of several fleets of one launch the later ones count the earlier, with their instances, as the next create would.
+    After a create that was killed before its launch was listed, the context is the same, and AWS answers with the same
+    fleet. Instances carry the id of their fleet, which the tag index may not list yet. Of several fleets in one launch,
+    the later ones include the earlier with their instances, as the next create would.
     """
     tagged = (
         row.id for row in region_launch.tagged if row.kind in {ResourceKind.FLEET, ResourceKind.INSTANCE}

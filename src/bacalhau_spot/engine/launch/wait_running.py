@@ -1,4 +1,4 @@
-"""Every launched instance is followed to its end: running with its address, or ended with AWS's reason."""
+"""Follows every launched instance to its result: running with its address, or terminated with AWS's reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import Instance, Naming
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
-# Never asked more often than this.
+# The shortest interval between two calls.
 POLL_S = 1.0
 
 _SETTLED = FINAL | {Phase.RUNNING, Phase.TERMINATING}
@@ -25,9 +25,9 @@ _SETTLED = FINAL | {Phase.RUNNING, Phase.TERMINATING}
 async def wait_until_running(
     calls: AwsCalls, naming: Naming, *, region: str, ids: Sequence[str], deadline_s: float
 ) -> tuple[Instance, ...]:
-    """The instances as AWS last showed them, once all have settled or `deadline_s` (monotonic) is over.
+    """The instances as last listed by AWS, once all have settled or `deadline_s` (monotonic) has passed.
 
-    After a stop it looks once more and returns. Raises CloudError.
+    After a stop it lists them once more and returns. Raises CloudError.
     """
     phases = dict.fromkeys(ids, Phase.REQUESTED)
     while True:
@@ -72,7 +72,7 @@ def _report_phases(calls: AwsCalls, phases: dict[str, Phase], shown: dict[str, I
 
 
 async def close_requests(calls: AwsCalls, naming: Naming, *, region: str) -> int:
-    """Withdraw spot requests of the cluster that are still open; how many there were. None may stay and cost money later."""
+    """Cancel open spot requests of the cluster and return their number. An open one could launch an instance later."""
     requests = await calls.read(
         region, lambda: calls.cloud.find(region, ResourceKind.SPOT_REQUEST, cluster_scope(naming))
     )

@@ -1,1 +1,1 @@
-"""Keeps the orchestrator's list of nodes in step with AWS."""
+"""Synchronizes the orchestrator's list of nodes with AWS."""

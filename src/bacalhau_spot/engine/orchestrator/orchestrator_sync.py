@@ -1,4 +1,4 @@
-"""The orchestrator's nodes beside AWS's instances: which of them still exist, and forgetting those that do not."""
+"""Compares the orchestrator's nodes with AWS's instances, and removes the nodes whose instances no longer exist."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls, CancelSignal
     from bacalhau_spot.orchestrator.port import Orchestrator
 
-# EC2 takes so many values in one filter (EC2 API reference, DescribeInstances).
+# EC2's limit of values in one filter (EC2 API reference, DescribeInstances).
 _A_FILTER: Final = 200
-# Requests to the orchestrator at once; it serves jobs too.
+# Concurrent requests to the orchestrator, which serves jobs too.
 _AT_ONCE: Final = 8
 
 
 async def instances_by_id(
     calls: AwsCalls, ids: Sequence[str], *, regions: Sequence[str]
 ) -> tuple[dict[str, Instance], tuple[str, ...], tuple[ApiFailure, ...]]:
-    """What AWS shows of these instances in all `regions`, tagged or not; which regions answered; which did not, and why.
+    """These instances in all `regions`, tagged or not; the regions that answered; the failures of the others.
 
     Raises CloudError when the credentials are refused everywhere.
     """
@@ -55,7 +55,7 @@ async def instances_by_id(
 async def remove_nodes(
     orchestrator: Orchestrator, names: Sequence[str], *, stop: CancelSignal
 ) -> PruneResult:
-    """Remove the nodes. Never raises for what the orchestrator refuses. What would be refused alike is not asked again."""
+    """Remove the nodes. Refusals are in the result; after one that applies to every node, no removal is started."""
     removed: list[str] = []
     failed: list[tuple[str, ApiFailure]] = []
     waiting = list(reversed(names))
@@ -90,7 +90,7 @@ async def find_stale(
     regions: Sequence[str],
     identity: Identity | None = None,
 ) -> PrunePlan:
-    """Which of the nodes may be forgotten. Asks AWS only where one is in doubt. Raises CloudError as `instances_by_id`."""
+    """Which nodes may be removed. Calls AWS only to check instances. Raises CloudError as `instances_by_id`."""
     ids = instances_to_check(nodes, cluster=cluster)
     if not ids:
         return plan_prune(nodes, cluster=cluster, instances={}, regions_scanned=())
@@ -113,9 +113,9 @@ async def remove_stale(
     cluster: str,
     regions: Sequence[str],
 ) -> PruneResult:
-    """Remove the nodes that ran on these instances, which AWS has ended, and the cluster's whose instances went before.
+    """Remove the nodes of these instances, which AWS has terminated, and the cluster's other stale nodes.
 
-    The latter by prune's rules. Never raises for what the orchestrator or AWS refuses.
+    The latter follow the rules of `prune`. Never raises for a refusal by the orchestrator or AWS.
     """
     try:
         nodes = await orchestrator.nodes()
@@ -123,7 +123,7 @@ async def remove_stale(
         return PruneResult(address=orchestrator.address, problem=orchestrator_failure(error))
     names = {node.id for node in nodes if node.instance_id in ended and node.labels.get("provider") == "aws"}
     if instances_to_check([node for node in nodes if node.id not in names], cluster=cluster):
-        # Nodes of regions that cannot be scanned stay; that they could not is told beside what AWS has.
+        # Nodes in regions that cannot be scanned are not removed. The failed scan is reported with AWS's instances.
         with contextlib.suppress(CloudError):
             plan = await find_stale(calls, nodes, cluster=cluster, regions=regions)
             names |= {decision.member.id for decision in plan.stale}
@@ -131,5 +131,5 @@ async def remove_stale(
 
 
 def orchestrator_failure(error: OrchestratorError) -> ApiFailure:
-    """As a problem of AWS's is told, with the address in the place of the operation."""
+    """In the format of an AWS failure, with the address in place of the operation."""
     return ApiFailure(code=error.code, message=error.message, operation=error.address, region="")

@@ -1,4 +1,4 @@
-"""What the regions have to offer for this cluster: pools with their prices, and the images for their architectures."""
+"""The market of each region for this cluster: pools with their prices, and the images for their architectures."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ _SSM = "ssm:"
 # Canonical's public parameter for the current Ubuntu LTS (Canonical, "Finding Ubuntu images with the AWS SSM Parameter Store").
 _UBUNTU = "/aws/service/canonical/ubuntu/server/24.04/stable/current/{arch}/hvm/ebs-gp3/ami-id"
 _CANONICAL_ARCH = {Arch.X86_64: "amd64", Arch.ARM64: "arm64"}
-# Canonical maps the root volume of all its EBS images here, so no call is needed to ask.
+# The root device of all of Canonical's EBS images, so no call is needed for it.
 _UBUNTU_ROOT = "/dev/sda1"
 
-# With `requirements`, AWS names hundreds of types; a fleet gains nothing from more pools than this.
+# With `requirements`, AWS returns hundreds of types. More pools than these do not improve a fleet.
 MAX_TYPES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Types:
-    """The acceptable types of a region. `all_of_them`: also those that are too dear to be looked at closer."""
+    """The acceptable types of a region. `all_of_them` includes the expensive ones, for which no details are fetched."""
 
     names: tuple[str, ...] = ()
     all_of_them: tuple[str, ...] = ()
 
 
 async def markets(calls: AwsCalls, spec: ClusterSpec, *, regions: Sequence[str]) -> dict[str, Market]:
-    """The market of each region. Five questions a region at most, and one for all types together."""
+    """The market of each region. At most five calls per region, and one for all types together."""
     named = {region.name: region for region in spec.regions}
     specs = [named.get(name, RegionSpec(name)) for name in regions]
     types = await gather_all(*(acceptable_types(calls, spec, region, region.name) for region in specs))
@@ -61,7 +61,7 @@ def _some(infos: Mapping[str, TypeInfo], names: Sequence[str]) -> dict[str, Type
 async def acceptable_types(
     calls: AwsCalls, spec: ClusterSpec, region: RegionSpec | None, name: str
 ) -> tuple[str, ...]:
-    """Named ones as they are; of those that meet the requirements the cheapest."""
+    """The configured types, or the cheapest of those that meet the requirements."""
     if region is not None and region.instance_types:
         return region.instance_types
     if spec.requirements is None:
@@ -70,7 +70,7 @@ async def acceptable_types(
 
 
 async def matching_types(calls: AwsCalls, requirements: Requirements, region: str) -> Types:
-    """The types that meet the requirements, and the cheapest of them; the first in the alphabet where none has a price."""
+    """The types that meet the requirements, and the cheapest of them; without prices, the alphabetically first."""
     names = await calls.read(region, partial(calls.cloud.matching_types, region, requirements))
     if len(names) <= MAX_TYPES:
         return Types(names, names)
@@ -81,7 +81,7 @@ async def matching_types(calls: AwsCalls, requirements: Requirements, region: st
 
 
 async def _type_infos(calls: AwsCalls, wanted: Mapping[str, Sequence[str]]) -> dict[str, TypeInfo]:
-    """A type is the same in every region: each is asked for once, in the first region that has it."""
+    """A type is the same in every region: each is described once, in the first region that offers it."""
     infos: dict[str, TypeInfo] = {}
     for region, names in wanted.items():
         missing = sorted(set(names) - set(infos))
@@ -112,7 +112,7 @@ async def _market(
 
 
 def _images_for(image: str, images: Sequence[Image], offers: Sequence[Offer]) -> dict[Arch, Image]:
-    """By architecture. Of an `auto` image only those in use; of a given one all, so that a mismatch is reported."""
+    """By architecture. For `auto`, only the images in use; for a configured image, all, so that a mismatch is reported."""
     used = {offer.arch for offer in offers}
     return {found.arch: found for found in images if image != AUTO or found.arch in used}
 

@@ -1,4 +1,4 @@
-"""What the regions have to offer, and what speaks for and against them: all regions at once, a few calls each."""
+"""Offers of all regions with their prices, quotas and scores: all regions in parallel, with a few calls each."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ Rates = dict[str, dict[str, int]]
 
 _WEEK = timedelta(days=7)
 _RATES = "interruption-rates"
-_RATES_FRESH = timedelta(days=1)  # AWS renews the file about once a day
+_RATES_FRESH = timedelta(days=1)  # AWS updates the file about once a day
 
 
 @dataclass(frozen=True, slots=True)
 class OffersQuery:
-    """What is looked for: types by name, or by what they must offer, or both. `nodes`: how many one region is to take."""
+    """The query: types by name, by requirements, or both. `nodes`: the number of nodes for one region."""
 
     types: tuple[str, ...] = ()
     requirements: Requirements | None = None
@@ -53,7 +53,7 @@ class OffersQuery:
 
 @dataclass(slots=True)
 class _MarketScan:
-    """A look under way."""
+    """The state of a running scan."""
 
     calls: AwsCalls
     query: OffersQuery
@@ -62,7 +62,7 @@ class _MarketScan:
     partial_failures: list[ApiFailure] = field(default_factory=list)
 
     async def optional(self, part: Awaitable[T], otherwise: T) -> T:
-        """The answer can do without this part: a refusal is noted."""
+        """A part that the answer does not need: a refusal is recorded, and `otherwise` is returned."""
         try:
             return await part
         except CloudError as error:
@@ -79,7 +79,7 @@ async def all_offers(
     cache: Cache,
     rates: Callable[[], Awaitable[Rates | None]],
 ) -> Offers:
-    """Everything about all pools and regions. Raises CloudError only when no region can be scanned for one reason."""
+    """Everything about all pools and regions. Raises CloudError only when the credentials are refused in every region."""
     look = _MarketScan(calls, query, account, cache)
     types, infos, unseen = await _select_types(look, regions)
     answers, on_demand, scores, interruptions = await asyncio.gather(
@@ -110,7 +110,7 @@ async def all_offers(
 async def region_offers(
     calls: AwsCalls, query: OffersQuery, *, regions: Sequence[str], account: str, cache: Cache
 ) -> Offers:
-    """Only what regions are chosen by: prices now, room, scores. Three calls a region and two for all. Raises as above."""
+    """Only prices, quotas and scores, to choose regions. Three calls per region, two for all. Raises as `all_offers`."""
     look = _MarketScan(calls, query, account, cache)
     types, infos, unseen = await _select_types(look, regions)
     (seen, blind), scores = await asyncio.gather(
@@ -134,7 +134,7 @@ async def region_offers(
 async def _select_types(
     scan: _MarketScan, regions: Sequence[str]
 ) -> tuple[dict[str, Types], dict[str, TypeInfo], tuple[ApiFailure, ...]]:
-    """The acceptable types of each region that told of them, what each type is, and the regions that told nothing."""
+    """The acceptable types of each region that answered, their descriptions, and the failures of the other regions."""
     types, unseen = await in_all_regions(regions, partial(_types, scan))
     infos, blind = await _infos(scan, types)
     dark = {failure.region for failure in blind}
@@ -143,7 +143,7 @@ async def _select_types(
 
 
 async def _types(scan: _MarketScan, region: str) -> Types:
-    """Named ones as they are; of those that meet the requirements the cheapest, because AWS names hundreds."""
+    """The named types, or the cheapest of those that meet the requirements, because AWS returns hundreds."""
     calls, query = scan.calls, scan.query
     if query.types or query.requirements is None:
         return Types(query.types, query.types)
@@ -153,9 +153,9 @@ async def _types(scan: _MarketScan, region: str) -> Types:
 async def _infos(
     scan: _MarketScan, types: Mapping[str, Types]
 ) -> tuple[dict[str, TypeInfo], tuple[ApiFailure, ...]]:
-    """The types by name, without those that do not meet the requirements; and the regions of whose types none is described.
+    """The types by name that meet the requirements; and the failures of regions without a described type.
 
-    A type is the same everywhere: the first region describes its types, the others describe the rest.
+    A type is the same everywhere: the first region describes its types, the other regions describe the rest.
     """
     infos: dict[str, TypeInfo] = {}
     failures: list[ApiFailure] = []
@@ -176,7 +176,7 @@ async def _infos(
 async def _describe(
     scan: _MarketScan, names: Sequence[str], regions: Sequence[str], *, into: dict[str, TypeInfo]
 ) -> tuple[ApiFailure, ...]:
-    """Adds the types to `into`; returns the regions that failed."""
+    """Adds the types to `into`; returns the failures by region."""
 
     async def described(region: str) -> tuple[TypeInfo, ...]:
         return await scan.calls.read(region, partial(scan.calls.cloud.types, region, names))
@@ -194,7 +194,7 @@ async def _region_data(
     *,
     span: timedelta | None,
 ) -> RegionMarketData:
-    """With a `span` the price changes of so long and every pool; without, the prices now and the pools that have one."""
+    """With a `span`, its price history and every pool; otherwise the current prices and the priced pools."""
     here = {name: infos[name] for name in names if name in infos}
     if not here:
         return RegionMarketData(region)
@@ -246,7 +246,7 @@ def _per_type(types: Mapping[str, Types]) -> set[str]:
 async def _interruptions(
     cache: Cache, rates: Callable[[], Awaitable[Rates | None]]
 ) -> dict[tuple[str, str], int]:
-    """Empty when they cannot be found out."""
+    """Empty if they are not available."""
     found: Rates | None = cache.get(_RATES, "linux", max_age=_RATES_FRESH)
     if found is None:
         found = await rates()

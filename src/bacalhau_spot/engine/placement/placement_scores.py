@@ -1,4 +1,4 @@
-"""How much room the account's quotas leave, and how likely AWS grants a launch."""
+"""The free capacity of the account's quotas, and AWS's placement scores."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from bacalhau_spot.engine.aws_calls.cache import Cache
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
-# Service Quotas is throttled early, and is worth no long wait: everything else is known without it (dstack#2777).
+# A short timeout: Service Quotas is throttled early, and everything else works without it (dstack#2777).
 QUOTA_WAIT_S = 10.0
 _WHAT = "placement-scores"
 _MAX_AGE = timedelta(minutes=30)
-# When AWS will not answer a new question: an answer of today is better than none.
+# If AWS refuses a new query, an answer from the last 24 hours is better than none.
 _STALE = timedelta(hours=24)
 
 
 async def headrooms(calls: AwsCalls, region: str, infos: Mapping[str, TypeInfo]) -> dict[str, Headroom]:
-    """The quotas that count these types, by code, as far as the region has them. Two calls, or three. Raises CloudError."""
+    """The quotas that count these types, by code, as far as the region has them. Two or three calls. Raises CloudError."""
     quotas = quotas_of(infos)
     limits, in_use = await asyncio.gather(
         asyncio.gather(*(_limit(calls, region, quota) for quota in quotas)),
@@ -60,7 +60,7 @@ async def _limit(calls: AwsCalls, region: str, quota: SpotQuota) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Placement scores by region. `problem`: why AWS would not answer; the scores are then of earlier today, or none."""
+    """Placement scores by region. `problem`: why AWS refused; the scores are then at most 24 hours old, or missing."""
 
     by_region: Mapping[str, int] = field(default_factory=dict)
     problem: ApiFailure | None = None
@@ -69,11 +69,11 @@ class Scores:
 async def placement_scores(
     calls: AwsCalls, cache: Cache, *, account: str, types: Iterable[str], nodes: int, regions: Sequence[str]
 ) -> Scores:
-    """One call for all regions, and none when the same was asked a short while ago. Never raises for what AWS refuses."""
+    """One call for all regions, and none if the cache has a recent answer. Never raises for a refusal by AWS."""
     names = sorted(set(types))
     if len(names) < TYPES_FOR_A_SCORE:
         return Scores()
-    # More regions than may be named: all are scored, and the best are told.
+    # Above the limit of regions in a request, AWS scores all regions and returns the best.
     named = sorted(regions) if len(regions) <= MOST_SCORED_REGIONS else []
     target = round_up_target(nodes)
     key = _key(account, names, named, target)

@@ -1,4 +1,4 @@
-"""Which regions `regions: auto` stands for now."""
+"""Chooses the regions for `regions: auto`."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ async def choose_regions(
     identity: Identity,
     cache: Cache,
 ) -> tuple[tuple[RegionDecision, ...], tuple[str, ...]]:
-    """What becomes of each region where `auto` leaves it open, and what there is to say about that.
+    """The decision for each region where `auto` leaves it open, and notes about the choice.
 
-    `present`: where the cluster has nodes. Raises CloudError when no region is known to have offers, and AWS would not show
-    those of some.
+    `present`: the regions with nodes of the cluster. Raises CloudError if no region is known to have offers and the
+    offers of some could not be read.
     """
     count = spec.auto_regions or 0
-    share = -(-spec.nodes // max(1, count))  # rounded up: the first regions take one more
-    if len(present) >= count:  # nothing is open
+    share = -(-spec.nodes // max(1, count))  # rounded up: the first regions get one more
+    if len(present) >= count:  # all regions are decided
         return select_regions(count, present=present, offers=(), nodes=share), ()
     query = OffersQuery(spec.instance_types, spec.requirements, nodes=max(1, share))
     offers = await region_offers(calls, query, regions=reachable, account=identity.account_id, cache=cache)
@@ -53,5 +53,5 @@ async def choose_regions(
 
 
 def with_regions(spec: ClusterSpec, decisions: Sequence[RegionDecision]) -> ClusterSpec:
-    """The configuration with the chosen regions in the place of `auto`."""
+    """The configuration with the chosen regions in place of `auto`."""
     return replace(spec, regions=tuple(RegionSpec(name) for name in selected_names(decisions)))

@@ -1,4 +1,4 @@
-"""What a cluster has cost: its lives, from AWS and the audit log, and the prices that were in force meanwhile."""
+"""The cost of a cluster: its usage, from AWS and the audit log, and the prices during that time."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ _OF_INTEREST = frozenset({ResourceKind.INSTANCE, ResourceKind.SPOT_REQUEST, Reso
 
 @dataclass(frozen=True, slots=True)
 class ClusterUsage:
-    """What has lived. `market_data`: those lives of which something was in the window; `log_entries`: whether an audit log
-    knew of any.
-    """
+    """`history`: all usage; `market_data`: usage within the window; `log_entries`: whether the audit log has any."""
 
     cluster: str
     window: Window
@@ -52,7 +50,7 @@ async def cluster_usage(
     root_volume_gib: int,
     since: datetime | None = None,
 ) -> ClusterUsage:
-    """Look into all `regions`. Raises CloudError when the credentials are refused."""
+    """Scan all `regions`. Raises CloudError when the credentials are refused."""
     answers, unseen = await in_all_regions(regions, lambda region: _inventory(calls, naming, region))
     check_permitted(answers, unseen)
     window = Window(now=calls.clock.now().replace(microsecond=0), since=since)
@@ -69,7 +67,7 @@ async def cluster_usage(
 
 
 async def cost_report(calls: AwsCalls, usage: ClusterUsage) -> CostReport:
-    """Price what has lived. What AWS will not tell of prices is in the report. Raises nothing."""
+    """Price the usage. Prices that AWS refuses to return are listed in the report. Raises nothing."""
     window, priced = usage.window, [life for life in usage.market_data if life.type]
     (points, silent), (lists, refused) = await asyncio.gather(
         history(calls, _pools(priced), since=_first_start(priced, window), now=window.now),
@@ -94,7 +92,7 @@ async def cost_report(calls: AwsCalls, usage: ClusterUsage) -> CostReport:
 
 
 async def _inventory(calls: AwsCalls, naming: Naming, region: str) -> AwsInventory:
-    """One call where there is nothing of the cluster, four elsewhere."""
+    """One call in a region without the cluster's resources, four in the others."""
     key, value, scope = naming.tag_key, naming.tag_value, cluster_scope(naming)
     tagged = await calls.read(region, lambda: calls.cloud.tagged(region, scope))
     if not any(resource.kind in _OF_INTEREST for resource in tagged):
@@ -116,7 +114,7 @@ def _pools(usages: Sequence[Usage]) -> dict[str, list[tuple[str, str]]]:
 
 
 def _first_start(usages: Sequence[Usage], window: Window) -> dict[str, datetime]:
-    """Since when each region's prices matter: the first launch there, or the instance-hour that `since` is in."""
+    """The start of each region's price history: the first launch there, or the instance-hour that contains `since`."""
     earliest = window.now - timedelta(days=HISTORY_DAYS)
     if window.since is not None:
         earliest = max(earliest, window.since - timedelta(hours=1))

@@ -1,4 +1,4 @@
-"""How the prices of a cluster's pools moved, and what happened to its instances meanwhile."""
+"""The price history of a cluster's pools, and the launches and terminations of its instances."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
-# (type, zone); an empty zone stands for all of them
+# (type, zone); an empty zone means all of them
 _Pools = dict[str, list[tuple[str, str]]]
 
 
@@ -35,7 +35,7 @@ async def price_chart(
     regions: Sequence[str] | None = None,
     types: Sequence[str] | None = None,
 ) -> tuple[PriceChart, tuple[ApiFailure, ...]]:
-    """Of the pools that the cluster was in since then; without any, and where regions or types are named, of all that fit.
+    """Of the pools used by the cluster since `since`; without any, or with `regions` or `types`, of all that match.
 
     Raises CloudError when the credentials are refused.
     """
@@ -71,7 +71,7 @@ async def _configured(
     regions: Sequence[str] | None,
     types: Sequence[str] | None,
 ) -> _Pools:
-    """All zones of what is named, or else configured."""
+    """All zones of the given regions and types, by default the configured ones."""
     named = {region.name: region for region in spec.regions}
     chosen = [name for name in (regions or named or enabled) if name in enabled]
     return {

@@ -1,4 +1,4 @@
-"""Prices from AWS: its lists, which may be refused to us, and its history of spot prices."""
+"""Prices from AWS: list prices, which may be denied, and the history of spot prices."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
     K = TypeVar("K")
 
-# AWS keeps 90 days (EC2 API reference, DescribeSpotPriceHistory).
+# AWS's history covers 90 days (EC2 API reference, DescribeSpotPriceHistory).
 HISTORY_DAYS = 90
 
 
 async def rates(
     calls: AwsCalls, *, regions: Sequence[str], types: Sequence[str]
 ) -> tuple[Rates, tuple[ApiFailure, ...]]:
-    """On-demand and volume prices of all regions in two calls, and what AWS would not tell. Raises nothing of AWS's.
+    """On-demand and volume prices of all regions in two calls, and AWS's refusals. Raises no CloudError.
 
-    They are asked for once, without patience: everything works without them, and Pricing has no request bucket of EC2's.
+    Without retries: everything works without these prices, and Pricing is not in EC2's request buckets.
     """
     failures: list[ApiFailure] = []
 
@@ -53,13 +53,13 @@ async def rates(
 
 
 async def pool_prices(calls: AwsCalls, region: str, types: Collection[str]) -> Prices:
-    """What the pools of these types cost now. Raises CloudError."""
+    """The current prices of the pools of these types. Raises CloudError."""
     answers = await calls.read(region, partial(calls.cloud.spot_prices, region, sorted(types)))
     return {(region, name, zone): usd for (name, zone), usd in answers.items()}
 
 
 async def prices_now(calls: AwsCalls, instances: Sequence[Instance]) -> Prices:
-    """What their pools cost now: one call a region. Raises CloudError."""
+    """The current prices of their pools: one call per region. Raises CloudError."""
     types: dict[str, set[str]] = {}
     for instance in instances:
         types.setdefault(instance.region, set()).add(instance.type)
@@ -74,9 +74,9 @@ async def history(
     since: Mapping[str, datetime],
     now: datetime,
 ) -> tuple[dict[str, tuple[PricePoint, ...]], tuple[ApiFailure, ...]]:
-    """How the prices of these pools moved (region -> (type, zone), no zone: all), and what AWS would not tell.
+    """The price history of these pools (region -> (type, zone); an empty zone means all), and AWS's refusals.
 
-    One call a region.
+    One call per region.
     """
     failures: list[ApiFailure] = []
 

@@ -1,4 +1,4 @@
-"""A program for each of many nodes, some at a time. None outlives the command that began it."""
+"""Runs a program for each of many nodes, a limited number at a time. No program outlives the command that started it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.model import Instance
 
-# What is kept of one node's output, each stream; the rest is read and forgotten.
+# The limit for each stream of a node. Output beyond it is read and discarded.
 MAX_BYTES = 1 << 20
 _CHUNK = 1 << 16
-# A shell's exit code for a program that cannot be begun.
+# A shell's exit code for a program that cannot be started.
 NOT_STARTED = 126
-# Between asking a program to end and ending it.
+# Between SIGTERM and SIGKILL.
 _GRACE_S = 2.0
 
 
@@ -29,14 +29,14 @@ async def run_all(
     at_once: int,
     timeout_s: float,
 ) -> tuple[CommandResult, ...]:
-    """Run each job's command line to its end. When this is cancelled, whatever runs is ended before it returns."""
+    """Run each job's command line to completion. Cancellation terminates all running programs before it returns."""
     room = asyncio.Semaphore(at_once)
 
     async def run_one(instance: Instance, command: Sequence[str]) -> CommandResult:
         async with room:
             return await _run(instance, command, environ=environ, timeout_s=timeout_s)
 
-    # A group waits for all of its tasks when it is cancelled; `gather` would leave at the first that has ended.
+    # A cancelled TaskGroup waits for all of its tasks; a cancelled `gather` would return after the first that ends.
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(run_one(instance, command)) for instance, command in jobs]
     return tuple(task.result() for task in tasks)
@@ -69,7 +69,7 @@ async def _run(
 
 
 class _BoundedOutput:
-    """The beginning of a stream."""
+    """The first MAX_BYTES bytes of a stream."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
@@ -87,7 +87,7 @@ class _BoundedOutput:
 
 
 async def _terminate(process: asyncio.subprocess.Process) -> None:
-    """Ask it to end, then end it. Nothing is done about one that has ended."""
+    """Send SIGTERM, then SIGKILL. Does nothing if the program has exited."""
     if process.returncode is not None:
         return
     with contextlib.suppress(ProcessLookupError):

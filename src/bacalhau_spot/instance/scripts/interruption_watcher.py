@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 POLL_S = 5.0  # AWS's recommended interval
-LOOK_S = 2.0
+CHECK_INTERVAL_S = 2.0
 # After this time, running work would not finish, and each second delays its restart elsewhere.
 GRACE_S = 75.0
 # The maximum time to stop Bacalhau (10 s) and the containers.
@@ -89,7 +89,7 @@ class InterruptionWatcher:
         until = min(began + GRACE_S, notice.at - MARGIN_S)
         running = self.node.running()
         while running != 0 and self.clock.now() < until:
-            self.clock.sleep(LOOK_S)
+            self.clock.sleep(CHECK_INTERVAL_S)
             running = self.node.running()
         self.say("stopping", f"unfinished executions: {'unknown' if running is None else running}")
         problems = (self.node.stop_bacalhau(), self.node.stop_containers())

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 HANDSHAKE_S = 10.0
 LASTING_S = HANDSHAKE_S + 1
-LOOK_S = 1.0
+CHECK_INTERVAL_S = 1.0
 _DEFAULT_PORT = 4222
 _ESTABLISHED = "01"
 
@@ -116,7 +116,7 @@ def wait_for_join(
         if error and error != reported:
             say("waiting", error)
             reported = error
-        bacalhau.sleep(LOOK_S)
+        bacalhau.sleep(CHECK_INTERVAL_S)
     raise CommandFailedError(
         f"not joined after {seconds:.0f} s: {error or 'no lasting connection to an orchestrator'}"
     )

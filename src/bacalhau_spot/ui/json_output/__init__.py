@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         order_data,
         resources_data,
     )
-    from bacalhau_spot.ui.json_output.doctor import checkup_data
+    from bacalhau_spot.ui.json_output.doctor import doctor_data
     from bacalhau_spot.ui.json_output.explain import documentation_page_data, documentation_pages_data
     from bacalhau_spot.ui.json_output.iam_policy import policy_data
     from bacalhau_spot.ui.json_output.offers import offers_data
@@ -56,7 +56,6 @@ __all__ = [
     "Data",
     "Ndjson",
     "archives_data",
-    "checkup_data",
     "config_show_data",
     "config_upgrade_data",
     "configure_data",
@@ -65,6 +64,7 @@ __all__ = [
     "create_data",
     "deletion_data",
     "destroy_preview_data",
+    "doctor_data",
     "documentation_page_data",
     "documentation_pages_data",
     "envelope",
@@ -109,7 +109,7 @@ _MODULES = {
     "nuke_preview_data": "deletion",
     "order_data": "deletion",
     "resources_data": "deletion",
-    "checkup_data": "doctor",
+    "doctor_data": "doctor",
     "documentation_page_data": "explain",
     "documentation_pages_data": "explain",
     "policy_data": "iam_policy",

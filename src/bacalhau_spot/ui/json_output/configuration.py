@@ -1,4 +1,4 @@
-"""What `configure` and `config …` print for programs. `config schema` prints the schema itself."""
+"""The output of `configure` and `config …` for programs. `config schema` prints the schema itself."""
 
 from __future__ import annotations
 

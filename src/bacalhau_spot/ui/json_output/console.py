@@ -1,4 +1,4 @@
-"""What `console` prints for programs."""
+"""The output of `console` for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `cost` prints for programs."""
+"""The output of `cost` for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `create` and `list` print for programs."""
+"""The output of `create` and `list` for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `destroy` and `nuke` print for programs."""
+"""The output of `destroy` and `nuke` for programs."""
 
 from __future__ import annotations
 

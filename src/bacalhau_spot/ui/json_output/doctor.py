@@ -29,7 +29,7 @@ class DoctorOutput(TypedDict):
     findings: list[FindingOutput]
 
 
-def checkup_data(findings: Sequence[Finding]) -> DoctorOutput:
+def doctor_data(findings: Sequence[Finding]) -> DoctorOutput:
     counted = Counter(finding.status for finding in findings)
     return {
         "passed": counted[CheckStatus.PASS],

@@ -28,7 +28,7 @@ _STATUS: dict[ExitCode, Status] = {
 
 
 class ErrorOutput(TypedDict):
-    """With the texts shown on a terminal."""
+    """With the texts of the terminal output."""
 
     what: str
     """what happened, in one sentence"""
@@ -71,9 +71,9 @@ def envelope(
     warnings: Sequence[str] = (),
     endpoint: str = "",
 ) -> EnvelopeOutput:
-    """What `-o json` prints. A failure that has data to show has done part of the work.
+    """The document of `-o json`. A failure with data has done part of the work.
 
-    `endpoint`: what was asked instead of AWS; empty for AWS itself.
+    `endpoint`: the endpoint in place of AWS; empty for AWS itself.
     """
     return {
         "version": VERSION,
@@ -92,7 +92,7 @@ _WORDS = frozenset({"errors", "warnings", "hint", "fix"})
 
 
 def with_commands(value: Any, spoken: Callable[[str], str], *, words: bool = False) -> Any:
-    """`value` with the commands in its sentences as `spoken` has them; what is data is left as it is."""
+    """`value` with the commands in its sentences changed by `spoken`; data is unchanged."""
     if isinstance(value, dict):
         return {
             key: with_commands(inner, spoken, words=words or key in _WORDS) for key, inner in value.items()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def event_name(kind: type[Event]) -> str:
-    """`InstanceSeen` is told as `instance-seen`."""
+    """`InstanceSeen` becomes `instance-seen`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
 
 
@@ -35,7 +35,7 @@ class Ndjson:
         self._stream.flush()
 
     def tick(self) -> None:
-        """Events are all there is to say."""
+        """No output without events."""
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -1,4 +1,4 @@
-"""What `explain` prints for programs."""
+"""The output of `explain` for programs."""
 
 from __future__ import annotations
 

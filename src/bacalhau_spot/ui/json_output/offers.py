@@ -1,4 +1,4 @@
-"""What `offers` prints for programs."""
+"""The output of `offers` for programs."""
 
 from __future__ import annotations
 

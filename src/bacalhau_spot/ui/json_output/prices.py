@@ -1,4 +1,4 @@
-"""What `prices` prints for programs."""
+"""The output of `prices` for programs."""
 
 from __future__ import annotations
 

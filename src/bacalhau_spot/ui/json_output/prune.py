@@ -1,4 +1,4 @@
-"""What `prune` prints for programs, and the orchestrator's part of `destroy`."""
+"""The output of `prune` for programs, and the orchestrator's part of `destroy`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `sandbox …` prints for programs. Switches and state come from the sandbox as they are."""
+"""The output of `sandbox …` for programs. Switches and state are the sandbox's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `ssh` prints for programs."""
+"""The output of `ssh` for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `status` prints for programs."""
+"""The output of `status` for programs."""
 
 from __future__ import annotations
 

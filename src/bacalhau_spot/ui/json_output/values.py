@@ -1,7 +1,7 @@
-"""What all of the output is made of: times, amounts, problems, instances.
+"""Common parts of the output: times, amounts, problems, instances.
 
-The models are TypedDicts: mypy holds each builder to its model, and 80 of them take a millisecond to import, dataclasses
-80. A docstring below a key describes it in the JSON Schemas and in docs/output.md.
+The models are TypedDicts: mypy checks each builder against its model, and 80 of them take one millisecond to import,
+dataclasses 80. A docstring below a key describes it in the JSON Schemas and in docs/output.md.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Data = Mapping[str, Any]
 
-# Rounding happens here, at the very end: to a millionth of a dollar, a second of an hour.
+# Rounding happens only here: to a millionth of a dollar, a second of an hour.
 _MICRO = Decimal("0.000001")
 _FOUR_DIGITS = Decimal("0.0001")
 _HOUR_S = Decimal(3600)
@@ -62,7 +62,7 @@ class FullestPoolOutput(TypedDict):
 
 
 class PoolsOutput(TypedDict):
-    """How spot nodes are spread over capacity pools."""
+    """The distribution of spot nodes over capacity pools."""
 
     count: Count
     nodes: Count

@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from bacalhau_spot.ui.progress.progress_log import Time
 
 REDRAWS_PER_S = 4
-# Heading, column heads, footer, and the prompt's line below: what the frame needs beside its rows.
+# Heading, column heads, footer, and the prompt's line below.
 _BESIDE_ROWS = 5
-# Narrower than this, only the region and the count fit, and a failure is told by its mark alone.
+# In a narrower window only the region and the count fit, and a mark shows a failure.
 _NARROW = 36
 _BETWEEN = " · "
 
 
 class ProgressFrame:
-    """What is on the screen now. Rich asks for it whenever it redraws, so that the time goes on between events."""
+    """The content of the live frame. Rich requests it at every redraw, so that the time advances between events."""
 
     def __init__(self, title: str, regions: tuple[str, ...], clock: Time) -> None:
         self.title = title
@@ -85,7 +85,7 @@ def progress_rows(progress: Progress, *, width: int, height: int) -> Table:
 
 
 def _most_telling(regions: Mapping[str, RegionProgress], room: int) -> list[str]:
-    """Chosen by what they have to say, shown in their own order, so that rows do not jump more than they must."""
+    """Chosen by importance, shown in their own order, so that rows move as little as possible."""
     ranked = sorted(regions, key=lambda name: (regions[name].failed is None, regions[name].done))
     chosen = set(ranked[: max(room, 0)])
     return [name for name in regions if name in chosen]
@@ -108,7 +108,7 @@ def _style(region: RegionProgress) -> str:
 
 
 def footer(progress: Progress, last: str, *, width: int) -> Text:
-    """The newest line, or what Ctrl-C has set going."""
+    """The newest line, or the effect of Ctrl-C."""
     text = event_text(events.Cancelling()) if progress.cancelling else last
     line = Text(
         text or "", style="yellow" if progress.cancelling else "dim", no_wrap=True, overflow="ellipsis"
@@ -126,9 +126,9 @@ class LiveScreen:
             self._frame,
             console=console,
             refresh_per_second=REDRAWS_PER_S,
-            # The receipt follows and says the same for good.
+            # The result follows and has the same data permanently.
             transient=True,
-            # Printing of others goes through the console; nothing else may write while the frame stands.
+            # Foreign output goes through the console; nothing else may write while the frame is shown.
             redirect_stdout=False,
             redirect_stderr=False,
         )

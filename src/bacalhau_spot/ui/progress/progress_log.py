@@ -1,4 +1,4 @@
-"""What happens, as lines: one a transition, with its time. For pipes and logs, where a frame would be noise."""
+"""Events as log lines, one for each transition, with its time. For pipes and logs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.launch.events import Event
 
-# A log that says nothing for longer looks like a hang, and some build servers end it.
+# A longer silence looks like a hang, and some build servers stop such a job.
 HEARTBEAT_S = 30.0
 
 
@@ -28,7 +28,7 @@ class Time(Protocol):
 
 
 class PlainScreen:
-    """Writes a line for each event that says something new."""
+    """Writes a line for each event with new information."""
 
     def __init__(self, console: Console, *, clock: Time) -> None:
         self._console = console
@@ -45,7 +45,7 @@ class PlainScreen:
             self.tick()
 
     def tick(self) -> None:
-        """Break a silence that has lasted too long. Whoever waits for something without events calls it now and then."""
+        """Ends a long silence. Callers that wait without events call it at intervals."""
         if self._clock.monotonic_s() - self._said_s >= HEARTBEAT_S:
             self._say(_heartbeat(self._progress))
 
@@ -63,7 +63,7 @@ def _heartbeat(progress: Progress) -> str:
     return f"in progress: {progress.running} of {progress.requested} running"
 
 
-# Codes for which what AWS answered says less than what we wait for.
+# Codes for which the reason of the wait is clearer than AWS's message.
 _WAITS = {
     "InvalidLaunchTemplateName.AlreadyExistsException": "another create of this cluster is running; waiting for its instances",
     "InvalidInstanceID.NotFound": "AWS does not list every instance yet; checking again",

@@ -1,4 +1,4 @@
-"""`status --watch`: look after look, as a frame of the window's height, as blocks of lines, or as JSON lines."""
+"""`status --watch`: repeated checks as a frame, as blocks of lines, or as JSON lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from bacalhau_spot.ui import json_output
-from bacalhau_spot.ui.terminal import NO_WIDTH, Unfolded
+from bacalhau_spot.ui.terminal import NO_WIDTH, UnwrappedOutput
 from bacalhau_spot.ui.views.blocks import Paragraph
 from bacalhau_spot.ui.views.status_view import StatusView
 
@@ -23,18 +23,18 @@ _BESIDE = 2
 
 
 class StatusWatcher(Protocol):
-    """Shows one look after the other."""
+    """Shows the checks one after the other."""
 
     def show(self, status: ClusterStatus) -> None: ...
     def fail(self, why: str) -> None:
-        """A look failed; the last one stands."""
+        """A check failed; the previous one stays on the screen."""
 
     def close(self) -> None:
         """Give the terminal back."""
 
 
 class StatusFrame:
-    """What is on the screen: exactly as many lines, whatever there is to show."""
+    """The content of the screen: always the same number of lines."""
 
     def __init__(self, *, interval_s: float, wide: bool) -> None:
         self._interval_s = interval_s
@@ -59,7 +59,7 @@ class StatusFrame:
         view = StatusView(self.status, wide=self._wide)
         if not self._wide:
             return console.render_lines(view.fitted(console, options, room=room), options, pad=False)
-        lines = console.render_lines(Unfolded(view), options.update(max_width=NO_WIDTH), pad=False)
+        lines = console.render_lines(UnwrappedOutput(view), options.update(max_width=NO_WIDTH), pad=False)
         # A line that the terminal folds would push the frame off the screen.
         return [Segment.adjust_line_length(line, options.max_width, pad=False) for line in lines]
 
@@ -75,7 +75,7 @@ class StatusFrame:
 
 
 class LiveWatcher:
-    """A frame on the terminal from now until `close`; redrawn once a look, in one go, so that nothing flickers."""
+    """A frame on the terminal until `close`; redrawn once for each check, at once, so that it does not flicker."""
 
     def __init__(self, console: Console, *, interval_s: float, wide: bool) -> None:
         self._frame = StatusFrame(interval_s=interval_s, wide=wide)
@@ -83,7 +83,7 @@ class LiveWatcher:
             self._frame,
             console=console,
             auto_refresh=False,
-            # The last look is printed for good when it ends.
+            # The last check is printed permanently at the end.
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
@@ -104,7 +104,7 @@ class LiveWatcher:
 
 
 class PlainWatcher:
-    """A block a look, its time above it. For pipes and logs."""
+    """One block for each check, with its time above it. For pipes and logs."""
 
     def __init__(self, console: Console, *, wide: bool) -> None:
         self._console = console
@@ -113,7 +113,7 @@ class PlainWatcher:
     def show(self, status: ClusterStatus) -> None:
         self._console.print(f"--- {status.snapshot.taken_at:%Y-%m-%d %H:%M:%S} UTC", soft_wrap=True)
         view = StatusView(status, wide=self._wide)
-        self._console.print(Unfolded(view) if self._wide else view, crop=False)
+        self._console.print(UnwrappedOutput(view) if self._wide else view, crop=False)
 
     def fail(self, why: str) -> None:
         self._console.print(Paragraph(f"--- the check failed: {why}", whole=True), crop=False)
@@ -123,7 +123,7 @@ class PlainWatcher:
 
 
 class JsonWatcher:
-    """An envelope a look, each on a line."""
+    """One envelope for each check, on one line."""
 
     def __init__(self, stream: TextIO, *, endpoint: str = "") -> None:
         self._stream = stream
@@ -138,7 +138,7 @@ class JsonWatcher:
         self._stream.flush()
 
     def fail(self, why: str) -> None:
-        """The next line's time tells that a look is missing; a line without data would be no look."""
+        """The time of the next line shows that a check is missing; there is no line without data."""
         del why
 
     def close(self) -> None:

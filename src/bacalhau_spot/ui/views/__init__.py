@@ -1,4 +1,4 @@
-"""What is shown: values in, renderables out. Nothing here prints."""
+"""Values in, renderables out. Nothing here prints."""
 
 from bacalhau_spot.ui.error_messages import error_from_failures
 from bacalhau_spot.ui.views.blocks import (
@@ -16,10 +16,10 @@ from bacalhau_spot.ui.views.create_view import create_result_view
 from bacalhau_spot.ui.views.deletion_view import (
     deletion_preview_view,
     deletion_result_view,
-    looking_again_view,
     other_cluster_warnings,
+    rescan_notice_view,
 )
-from bacalhau_spot.ui.views.doctor_view import checkup_errors, checkup_view
+from bacalhau_spot.ui.views.doctor_view import doctor_errors, findings_view
 from bacalhau_spot.ui.views.error_view import error_view
 from bacalhau_spot.ui.views.list_view import listing_view
 from bacalhau_spot.ui.views.nuke_view import nuke_preview_view, order_view
@@ -45,8 +45,6 @@ from bacalhau_spot.ui.views.status_view import StatusView, status_view
 
 __all__ = [
     "StatusView",
-    "checkup_errors",
-    "checkup_view",
     "config_view",
     "configured",
     "connecting_view",
@@ -54,14 +52,15 @@ __all__ = [
     "create_result_view",
     "deletion_preview_view",
     "deletion_result_view",
+    "doctor_errors",
     "empty_console_view",
     "error_from_failures",
     "error_view",
     "failed_regions_view",
     "fan_out_view",
+    "findings_view",
     "json_text",
     "listing_view",
-    "looking_again_view",
     "menu_view",
     "not_removed_text",
     "note",
@@ -77,6 +76,7 @@ __all__ = [
     "prune_result_view",
     "quota_lines",
     "raw",
+    "rescan_notice_view",
     "sentence_text",
     "status_view",
     "tree_view",

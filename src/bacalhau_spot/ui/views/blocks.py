@@ -28,29 +28,29 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import Arch, Resource
     from bacalhau_spot.core.problem import ApiFailure
 
-# How far a line is indented that goes on from the one before.
+# The indentation of a continuation line.
 _GOES_ON = 2
-# What is there to be copied.
+# Text to be copied.
 _QUOTED = re.compile(r"`[^`]*`")
-# Stands in for a blank that no line may end at.
+# Stands for a blank at which no line may be broken.
 _HELD = "\0"
 
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A sentence of ours with commands in it, told as they have to be typed here."""
+    """A sentence with commands, which get the options of this run."""
 
     text: str
     style: str = ""
     prefix: str = ""
     prefix_style: str = "bold"
-    whole: bool = False  # on one line, however long: it is there to be copied
+    whole: bool = False  # on one line, however long, to be copied
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         words = f"{self.prefix}{with_invocation_flags(console, self.text)}"
         lines = [in_one_line(words)] if self.whole else folded(words, width=options.max_width)
         for number, line in enumerate(lines):
-            # Already as narrow as it may be; what is still too long is one word, which the terminal itself may fold.
+            # It has its minimum width; a longer single word is folded by the terminal.
             shown = Text(line, style=self.style, no_wrap=True, overflow="ignore")
             if number == 0:
                 shown.stylize(self.prefix_style, 0, len(self.prefix))
@@ -65,7 +65,7 @@ def folded(text: str, *, width: int) -> list[str]:
     lines: list[str] = []
     for number, line in enumerate(text.splitlines() or [""]):
         words = line.lstrip()
-        # A new line that somebody else wrote begins no sentence of ours.
+        # A new line in foreign text must not begin like a line of the program.
         before = " " * (max(len(line) - len(words), _GOES_ON if number else 0))
         wrapped = textwrap.wrap(
             _QUOTED.sub(lambda match: match[0].replace(" ", _HELD), words),
@@ -80,7 +80,7 @@ def folded(text: str, *, width: int) -> list[str]:
 
 
 def in_one_line(text: str) -> str:
-    """Others' words where a new line would be taken for ours."""
+    """Foreign text in one line, so that a new line cannot look like a line of the program."""
     return " ".join(text.splitlines()) if len(text.splitlines()) > 1 else text
 
 
@@ -101,12 +101,12 @@ def next_commands(commands: Sequence[str], *, label: str = "next: ") -> list[Par
 
 
 def sentence_text(text: str, *, after: Sequence[str] = ()) -> Group:
-    """What was done, and what one does after it."""
+    """The result of an action, and the next commands."""
     return Group(Paragraph(text), *next_commands(after))
 
 
 def configured(path: Path, *, changed: bool, archives: Iterable[tuple[Arch, str]]) -> Group:
-    """What `configure` wrote."""
+    """The result of `configure`."""
     return Group(
         Paragraph(f"{'changed' if changed else 'wrote'} {path}"),
         *(
@@ -131,12 +131,11 @@ _GAP = 2
 
 @dataclass(frozen=True)
 class TextTable:
-    """A table without a frame. Only words in the columns of `prose` (if none is named: the last) are folded.
+    """A table without a frame. Only the columns of `prose` (default: the last one) are folded.
 
-    Where the window is too narrow, whole columns go, in the order of `spare`; what still has no room is left to the
-    terminal, because an id that we broke could not be copied. Columns in which nothing stands are not shown.
-    `right` names the columns of numbers; `total` is a last row that stands out. Before a column goes, words of `prose` are
-    folded down to `at_least`; None: a column goes first.
+    In a narrow window, whole columns are dropped, in the order of `spare`; the terminal handles the rest, because a
+    broken id cannot be copied. Empty columns are not shown. `right`: columns of numbers; `total`: an emphasised last
+    row. Before a column is dropped, `prose` is folded down to `at_least`; None: columns are dropped first.
     """
 
     heads: tuple[str, ...]
@@ -154,7 +153,7 @@ class TextTable:
                 break
             kept = [column for column in kept if column != head]
         width = max(options.max_width, self._width(kept, folded=True))
-        # The blanks behind a short row would be folded into an empty line where there is no room, and are in a pipe's text.
+        # Trailing blanks of a short row would be folded into an empty line, and would be part of a pipe's text.
         for line in console.render_lines(self._table(kept), options.update(max_width=width), pad=False):
             yield from _stripped(line)
             yield Segment.line()
@@ -194,7 +193,7 @@ class TextTable:
 
 
 def _stripped(line: Sequence[Segment]) -> list[Segment]:
-    """Without blanks at its end."""
+    """Without blanks at the end."""
     kept = list(line)
     while kept and not kept[-1].text.strip():
         kept.pop()

@@ -1,4 +1,4 @@
-"""What a cluster has cost, and what could not be seen of it."""
+"""The cost of a cluster, and the gaps in it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NUMBERS = (
     *("nodes", "running", "hours", "instances", "volumes", "addresses"),
     *("total", "on demand", "saved", "now per hour"),
 )
-# Where the window is narrow, what goes first.
+# Columns to drop in a narrow window, in this order.
 _SPARE = ("running", "hours", "addresses", "volumes", "instances", "saved", "on demand", "nodes")
 _UNKNOWN = "unknown"
 _AT_LEAST = "+"  # a sum that lacks a price
@@ -38,7 +38,7 @@ _HOUR_S = Decimal(3600)
 
 
 def cost_view(report: CostReport, *, by: str, wide: bool = False) -> Group:
-    """A row for each of what is asked, the sum, the sentence that matters, and what is not in it."""
+    """A row for each group, the total, the main sentence, and the gaps."""
     parts: list[RenderableType] = []
     if report.charges:
         also = [grouping for grouping in ("type", "zone") if grouping != by] if wide else []
@@ -50,7 +50,7 @@ def cost_view(report: CostReport, *, by: str, wide: bool = False) -> Group:
         parts.extend(next_commands(("bacalhau-spot create",)) if not report.failed_regions else ())
     if report.charges:
         parts += _listed("Assumptions:", assumptions(report))
-    parts += _listed("Not in it:", gaps(report))
+    parts += _listed("Not included:", gaps(report))
     parts.extend(failed_regions_text(report.failed_regions))
     return Group(*parts)
 
@@ -127,7 +127,7 @@ def _total(report: CostReport) -> list[RenderableType]:
 
 
 def assumptions(report: CostReport) -> list[str]:
-    """What the numbers take for granted, in plain words."""
+    """The assumptions behind the numbers."""
     lines: list[str] = []
     history = report.usages
     if history.log_only:
@@ -145,7 +145,7 @@ def assumptions(report: CostReport) -> list[str]:
 
 
 def gaps(report: CostReport) -> list[str]:
-    """What the numbers leave out, in plain words; the most particular first."""
+    """The gaps in the numbers, the most specific first."""
     lines: list[str] = []
     unpriced_s = report.total.unpriced_s
     if unpriced_s:

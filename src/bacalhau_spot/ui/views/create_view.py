@@ -1,4 +1,4 @@
-"""The receipt of a create: asked, launched, running, failed and why, per region and zone."""
+"""The result of a create: requested, launched, running and failed nodes with reasons, per region and zone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ENDED = frozenset({Phase.TERMINATING, Phase.TERMINATED, Phase.LOST})
 
 
 def create_result_view(result: CreateResult) -> Group:
-    """A row a region with its zones below it, why something is missing, the total, and what one does next."""
+    """A row for each region with its zones below it, the reasons for missing nodes, the total, and the next commands."""
     parts: list[RenderableType] = []
     regions = [region for region in result.regions if region.requested or region.extra or region.problem]
     if regions:
@@ -82,12 +82,12 @@ def _region_row(region: RegionResult, *, movers: list[str], takers: list[str]) -
 
 
 def _failed(region: RegionResult) -> int:
-    """What is missing for good; what still starts has not failed."""
+    """Nodes that are permanently missing; a pending node has not failed."""
     return max(0, region.missing - region.pending)
 
 
 def _remark(region: RegionResult, *, movers: list[str], takers: list[str]) -> str:
-    """Who took over from whom is only known by name where one side is a single region."""
+    """A region's name appears only where one side of a transfer is a single region."""
     remarks = []
     if region.reassigned:
         exact = len(takers) == 1 or len(movers) == 1
@@ -102,7 +102,7 @@ def _remark(region: RegionResult, *, movers: list[str], takers: list[str]) -> st
 
 
 def _unsettled(regions: Sequence[RegionResult]) -> list[str]:
-    """What a look showed on its way is starting; of what none showed nothing is known but that AWS granted it."""
+    """Instances listed as pending are starting; of those not listed only AWS's grant is known."""
     unseen = sum(region.not_visible for region in regions)
     starting = sum(region.pending for region in regions) - unseen
     return [
@@ -112,7 +112,7 @@ def _unsettled(regions: Sequence[RegionResult]) -> list[str]:
 
 
 def _zone_rows(region: RegionResult) -> list[tuple[str, ...]]:
-    """What became of each zone. AWS chooses among them, so none was asked of one; those only refused share a row."""
+    """The result of each zone. AWS chooses the zones, so none has a requested number; zones with refusals only share a row."""
     used = sorted({instance.zone for instance in region.instances})
     rows = []
     for zone in used:
@@ -138,9 +138,9 @@ def _refused(region: RegionResult, zone: str) -> str:
 
 
 def _reasons(result: CreateResult) -> list[RenderableType]:
-    """Why regions could not do what was asked, each reason once; and what helps, where other regions did not make up for it.
+    """Why regions fell short, each reason once; and the fix, where other regions did not make up for it.
 
-    Problems that nobody made up for are told as errors.
+    Problems without a substitute are reported as errors.
     """
     lines: list[RenderableType] = []
     for code, regions in sorted(_resolved_by_code(result).items()):
@@ -163,14 +163,14 @@ def _resolved_by_code(result: CreateResult) -> dict[str, list[RegionResult]]:
 
 
 def _message(code: str, regions: Sequence[RegionResult]) -> str:
-    """AWS's words beside the code."""
+    """AWS's message for the code."""
     messages = [(failure.code, failure.message) for region in regions for failure in region.pool_failures]
     messages += [(region.problem.code, region.problem.message) for region in regions if region.problem]
     return next((message for known, message in messages if known == code), "")
 
 
 def _spot_quota(code: str, regions: Sequence[RegionResult]) -> str:
-    """The quota that counts the types that were refused for it; empty when nothing says which types those were."""
+    """The quota that counts the refused types; empty when the types are unknown."""
     types = (failure.type for region in regions for failure in region.pool_failures if failure.code == code)
     return next((quota.code for quota in quotas_of(types)), "")
 
@@ -205,7 +205,7 @@ def _total(result: CreateResult) -> Paragraph:
 
 
 def _after(result: CreateResult) -> list[RenderableType]:
-    """What one does next. Where it did not go well: what has been made by now, how to go on, and how to undo."""
+    """The next commands. After a failure: the created resources, how to continue, and how to undo."""
     if not (result.interrupted or result.missing or result.not_removed):
         private = any(instance.public_ip is None for region in result.regions for instance in region.running)
         return [
@@ -225,7 +225,7 @@ def _after(result: CreateResult) -> list[RenderableType]:
 
 
 def _another_create(result: CreateResult) -> bool:
-    """Whether somebody else's create of the same cluster is under way: what `destroy` would remove is theirs too."""
+    """Whether another create of the same cluster is running: `destroy` would delete its resources too."""
     problems = (region.problem for region in result.regions)
     return any(failure is not None and classify(failure.code).name == "other-create" for failure in problems)
 

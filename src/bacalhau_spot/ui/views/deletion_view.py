@@ -1,4 +1,4 @@
-"""What is to go, and what became of it."""
+"""Resources to delete, and the result of a deletion."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def deletion_preview_view(
     unseen: Sequence[ApiFailure] = (),
     silent: Sequence[ApiFailure] = (),
 ) -> Group:
-    """What was found, by region and kind, and where nobody could look."""
+    """The resources by region and kind, and the regions that could not be scanned."""
     parts: list[RenderableType] = [Paragraph(f"account {identity.account_id} as {identity.arn}", style="dim")]
     if resources:
         shown = TextTable(
@@ -47,7 +47,7 @@ def deletion_preview_view(
                 for region, has_outcomes in resources_by_region(resources).items()
             ],
         )
-        parts += [Paragraph(f"everything of {cluster}:", style="bold"), shown]
+        parts += [Paragraph(f"resources of cluster {cluster}:", style="bold"), shown]
     else:
         where = " in the scanned regions" if unseen else ""
         parts.append(Paragraph(f"nothing of {cluster} was found{where}"))
@@ -65,7 +65,7 @@ def _unknown(unknown: Sequence[Resource]) -> list[Paragraph]:
 
 
 def deletion_result_view(result: DeletionResult, *, naming: Naming, command: str = "destroy") -> Group:
-    """Deleted by region and kind, what is left and why, and what the verifying look found."""
+    """Deleted resources by region and kind, remaining ones with reasons, and the result of the verifying scan."""
     parts: list[RenderableType] = []
     if result.outcomes:
         parts.append(_table(result))
@@ -87,7 +87,7 @@ _HEADS = {
 
 
 def _table(result: DeletionResult) -> TextTable:
-    """A row a region: what was deleted, by kind, and how many ended otherwise; columns in which nothing stands are not shown."""
+    """A row for each region: deleted resources by kind, and the number of other outcomes; empty columns are not shown."""
     regions: dict[str, list[DeletionOutcome]] = {}
     for outcome in result.outcomes:
         regions.setdefault(outcome.resource.region, []).append(outcome)
@@ -110,7 +110,7 @@ def _deleted(outcomes: Sequence[DeletionOutcome]) -> str:
 
 
 def _partial_failures(failures: Sequence[ApiFailure]) -> list[Paragraph]:
-    """Services that a cluster of this configuration never uses, and that would not say whether they hold anything."""
+    """Services that this configuration never uses, and that did not answer."""
     operations = sorted({failure.operation for failure in failures})
     if not operations:
         return []
@@ -126,7 +126,7 @@ _ONE_BY_ONE = 10
 
 
 def other_cluster_warnings(clusters: Mapping[str, int], *, tag_key: str, command: str) -> tuple[str, ...]:
-    """One for each cluster that is not the one asked for, with the command that takes it instead."""
+    """One for each cluster other than the requested one, with the command for it."""
     return tuple(
         f"{plural(count, 'instance')} of another cluster under {tag_key}: {name}; `{_for_cluster(command, name)}`"
         for name, count in clusters.items()
@@ -143,7 +143,7 @@ def _for_cluster(command: str, name: str) -> str:
     }[command]
 
 
-def looking_again_view(lag_s: float) -> RenderableType:
+def rescan_notice_view(lag_s: float) -> RenderableType:
     """Why nothing happens for some seconds."""
     return Paragraph(
         f"nothing found yet; checking again in {lag_s:.0f} s, because AWS may list new resources late",
@@ -155,7 +155,7 @@ _REMAINING = frozenset({DeletionStatus.FAILED, DeletionStatus.BLOCKED, DeletionS
 
 
 def _remaining(result: DeletionResult) -> list[RenderableType]:
-    """Each thing that is left, why, and what is in its way with the command that frees it."""
+    """Each remaining resource, the reason, and the blocking resource with the command that unblocks it."""
     left = [outcome for outcome in result.outcomes if outcome.status in _REMAINING]
     grouped = _grouped_outcomes(left)
     lines: list[RenderableType] = [
@@ -183,7 +183,7 @@ def _grouped_outcomes(left: Sequence[DeletionOutcome]) -> list[DeletionOutcome]:
 
 
 def _dependency_text(dependency: Dependency, *, again: bool) -> list[RenderableType]:
-    """`again`: its command has been told already."""
+    """`again`: its command has been shown already."""
     owner = f", {dependency.owner}" if dependency.owner else ""
     lines: list[RenderableType] = [
         Paragraph(f"  blocked by {kind_label(dependency.kind)} {dependency.id}{owner}")

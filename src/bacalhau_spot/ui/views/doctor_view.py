@@ -1,4 +1,4 @@
-"""`doctor`: a line a finding, what to do below it, and a last line that counts."""
+"""`doctor`: a line for each finding, its fix below it, and a summary."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 _STYLES = {CheckStatus.PASS: "green", CheckStatus.WARN: "bold yellow", CheckStatus.FAIL: "bold red"}
 _WIDE = max(len(check.value) for check in AccountCheck)
 _BELOW = " " * 6
-# What begins so is there to be copied, and is not folded.
+# Text with these beginnings is copied, and is not folded.
 _COMMANDS = ("aws ", "bacalhau-spot ", "chmod ", "pip ", "ssh-keygen ")
 _DOCS = "docs/doctor.md"
 
 
-def checkup_view(findings: Sequence[Finding]) -> Group:
+def findings_view(findings: Sequence[Finding]) -> Group:
     lines: list[RenderableType] = []
     for same in _alike(findings):
         finding, names = same[0], [each.check.value for each in same]
@@ -57,7 +57,7 @@ def checkup_view(findings: Sequence[Finding]) -> Group:
 
 
 def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """Neighbours of which the same is said about different checks, together: what was not checked is one thing to do."""
+    """Consecutive findings with the same text for different checks, together."""
     return [
         list(same)
         for _, same in groupby(
@@ -66,8 +66,8 @@ def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:
     ]
 
 
-def checkup_errors(findings: Sequence[Finding], *, exit_code: ExitCode) -> tuple[UserError, ...]:
-    """Which failed, for those who see stderr alone; what is the matter with each is said above, once."""
+def doctor_errors(findings: Sequence[Finding], *, exit_code: ExitCode) -> tuple[UserError, ...]:
+    """The failed checks, for readers of stderr; the details are in the list above."""
     failed = [finding for finding in findings if finding.status is CheckStatus.FAIL]
     if not failed:
         return ()

@@ -49,7 +49,9 @@ def listing_view(listing: Listing, *, wide: bool, now: datetime, configured: boo
 
 
 def _others(listing: Listing, *, configured: bool) -> list[RenderableType]:
-    """What there is beside instances. Without any instance it is all that a cut-short create left, so it is said how to go."""
+    """The resources besides instances. Without instances they are leftovers of an interrupted create, so the next
+    command is shown.
+    """
     if not listing.others:
         empty = configured and not listing.instances and not listing.failed_regions
         return [*next_commands(("bacalhau-spot create",))] if empty else []

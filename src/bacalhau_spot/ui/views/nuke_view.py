@@ -1,4 +1,4 @@
-"""What a nuke is about to delete: all of it, where it is, whose, how old, and what it costs."""
+"""The preview of a nuke: resources, regions, clusters, ages and costs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ JUST_MADE = timedelta(minutes=2)
 
 
 def nuke_preview_view(preview: NukePreview) -> Group:
-    """Who and where, the list, what stays, what we may not, what stops costing."""
+    """Identity and scope, the list, retained resources, missing permissions, savings."""
     parts: list[RenderableType] = [*_where(preview)]
     if preview.to_delete:
         parts.append(_list(preview))
@@ -64,7 +64,7 @@ def _nothing(preview: NukePreview) -> str:
 
 
 def order_view() -> Group:
-    """Which kinds there are, and what each waits for."""
+    """The kinds of resources and their dependencies."""
     rows = [
         (
             str(number),
@@ -111,7 +111,7 @@ def _where(preview: NukePreview) -> list[RenderableType]:
 
 
 def _list(preview: NukePreview) -> TextTable:
-    """A column in which all rows say the same is left out: one cluster is named once, below."""
+    """A column with one value in all rows is left out: a single cluster is named below."""
     several = len(_clusters(preview)) > 1
     heads = ("region", "kind", "id", "name", *(("cluster",) if several else ()), "age", "remark")
     return TextTable(
@@ -159,7 +159,7 @@ def _names(resources: list[Resource]) -> list[str]:
 
 
 def _foreign(preview: NukePreview) -> list[RenderableType]:
-    """Unmanaged resources are listed before the question: they stay, and so do the VPCs that hold them."""
+    """Unmanaged resources are listed before the question: they are retained, and so are their VPCs."""
     lines: list[RenderableType] = []
     for vpc in dict.fromkeys(resource.id for resource, _ in preview.foreign):
         dependencies = [dependency for resource, dependency in preview.foreign if resource.id == vpc]

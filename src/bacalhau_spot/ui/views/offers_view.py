@@ -1,4 +1,4 @@
-"""Where to go: a row a pool or a region, and what could not be found out."""
+"""Offers: a row for each pool or region, and the missing data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DEAL = ("spot now", "7 days", "on demand", "saving", "interrupted", "score", "r
 _POOL = ("region", "zone", "type", "vCPU", "GiB", "GPU", "arch", *_DEAL)
 _REGION = ("region", "zones", "pools", *_DEAL, "remark")
 _NUMBERS = ("vCPU", "GiB", "GPU", "zones", "pools", *_DEAL)
-# What goes first in a narrow window.
+# Columns to drop in a narrow window, in this order.
 _SPARE = (
     "arch",
     "pools",
@@ -44,9 +44,9 @@ _SPARE = (
 )
 
 _WRITE = "--write writes the best regions into the configuration"
-# Why AWS would not say something, where the fault alone would mislead.
+# Reasons for missing data, where the error's own message would mislead.
 _REASONS = {"MaxConfigLimitExceeded": "daily limit of placement score requests reached"}
-# What an operation would have told us.
+# The data of each operation.
 _WHAT = {
     "GetProducts": "on-demand prices",
     "GetSpotPlacementScores": "placement scores",
@@ -57,7 +57,7 @@ _WHAT = {
 
 
 def offers_view(offers: Offers, *, by_region: bool, ranked: bool, more: int) -> Group:
-    """`ranked`: the regions are in our order, which is then explained. `more`: how many rows are not shown."""
+    """`ranked`: the regions are in the program's order, which is explained. `more`: number of hidden rows."""
     rows = len(offers.regions) if by_region else len(offers.pools)
     parts: list[RenderableType] = []
     if rows:
@@ -165,12 +165,12 @@ def _failed_regions(offers: Offers) -> list[RenderableType]:
     return lines
 
 
-# Asked in one region, answered for all.
+# Operations that are called in one region for all.
 _OF_ALL = frozenset({"GetProducts", "GetSpotPlacementScores"})
 
 
 def _partial_failures(failures: Sequence[ApiFailure]) -> list[Paragraph]:
-    """What AWS would not say; one line a reason."""
+    """Data that AWS did not return; one line for each reason."""
 
     def gap(failure: ApiFailure) -> tuple[str, str, bool]:
         what = _WHAT.get(failure.operation, failure.operation)

@@ -1,4 +1,4 @@
-"""The plan: what will be launched where, and what it costs."""
+"""The plan: launches by region, and their cost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _UNKNOWN_PRICE = "unknown"
 
 
 def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
-    """A row a region, the totals with their price, warnings, and what is too many."""
+    """A row for each region, the totals with their price, warnings, and surplus nodes."""
     parts: list[RenderableType] = []
     if identity is not None:
         parts.append(Paragraph(f"account {identity.account_id} as {identity.arn}", style="dim"))
@@ -144,7 +144,7 @@ def _budget(plan: Plan) -> list[RenderableType]:
 
 
 def over_budget(plan: Plan) -> UserError:
-    """Why a plan is not carried out: what it may come to, beside what it may."""
+    """The refusal of a plan: its possible cost compared with the budget."""
     budget = plan.budget
     if budget is None:
         raise AssertionError("no budget, so nothing is over it")
@@ -164,7 +164,7 @@ def over_budget(plan: Plan) -> UserError:
 
 
 def _no_telling(budget: Budget) -> UserError:
-    """What is not known counts as too much; what can be done about it depends on what it is."""
+    """An unknown cost counts as over the budget; the fix depends on what is unknown."""
     say_most = budget.launch_usd is None and budget.existing_usd is not None
     most = (
         "set a maximum price for an instance (`max_price_usd_per_hour`, `--max-price`), or "
@@ -180,7 +180,7 @@ def _no_telling(budget: Budget) -> UserError:
 
 
 def _exposure(plan: Plan) -> list[Paragraph]:
-    """What one capacity pool's loss would take, at worst."""
+    """The maximum loss from one capacity pool."""
     if plan.exposure is None or not plan.exposure.pools:
         return []
     nodes = plan.launch + plan.present

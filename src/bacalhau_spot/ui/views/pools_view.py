@@ -1,4 +1,4 @@
-"""How a cluster is spread over capacity pools, in one line."""
+"""The distribution of a cluster over capacity pools, in one line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def pools_line(distribution: PoolDistribution) -> list[Paragraph]:
-    """In how many pools the nodes are, and what the loss of one would take; nothing without spot nodes."""
+    """The number of pools and the maximum loss from one; empty without spot nodes."""
     if distribution.fullest is None:
         return []
     where = f"{distribution.fullest.type} in {distribution.fullest.zone}"

@@ -1,4 +1,4 @@
-"""How spot prices moved, in the terminal: a chart a region with a step line a pool, and a table of what they were."""
+"""Spot price history in the terminal: a chart for each region with a step line for each pool, and a table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.pricing.price_chart import PriceChart, PriceLine
     from bacalhau_spot.core.problem import ApiFailure
 
-# As the pictures' (ui/chart_files.py): black is left out, which a dark terminal would not show.
+# As in chart files (ui/chart_files.py), without black, which a dark terminal would hide.
 _COLOURS = (
     "bright_blue",
     "bright_yellow",
@@ -33,11 +33,11 @@ _COLOURS = (
     "bright_cyan",
 )
 _HEIGHT = 12
-# So that no two rows have the same label, and nothing looks like a cliff.
+# So that no two rows have the same label, and small changes do not look large.
 _LEAST_SPAN_USD = (_HEIGHT + 1) * 0.0001
 _LEAST_WIDTH = 40
 _MOST_WIDTH = 140  # in a pipe, which has none
-_BESIDE = 26  # what the axis takes
+_BESIDE = 26  # width of the axis
 _LETTERS = "abcdefgh"
 _X = "UTC"
 
@@ -45,7 +45,7 @@ _X = "UTC"
 def prices_view(
     chart: PriceChart, *, picture: Path | None = None, unseen: Sequence[ApiFailure] = ()
 ) -> Group:
-    """The charts, unless they went into a picture, the table, and the regions that would not tell."""
+    """The charts, unless they are in a file, the table, and the regions without prices."""
     if not chart.lines and unseen:
         return Group(Text("no spot prices could be read"), *failed_regions_text(unseen))
     if not chart.lines:
@@ -107,7 +107,7 @@ def _row(chart: PriceChart, line: PriceLine) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Chart:
-    """One region's lines, as wide as the terminal; a letter at each change tells them apart, and colour where there is any."""
+    """One region's lines, as wide as the terminal; a letter at each change distinguishes them, and colour where available."""
 
     chart: PriceChart
     region: str
@@ -132,14 +132,14 @@ class _Chart:
             colour = _COLOURS[number % len(_COLOURS)] if figure.with_colors else None
             figure.plot(times, prices, lc=colour, marker=_LETTERS[number])
         yield Text(f"{self.region}: USD per hour, UTC", style="bold")
-        # Its axis ends in a label that has no room; the title says it.
+        # The label at the end of the axis has no room; the title has the unit.
         shown = Text.from_ansi(figure.show().replace(f"> ({_X})", ">"))
         shown.no_wrap = True
         yield shown
 
 
 def _span(lines: Sequence[PriceLine]) -> tuple[float, float]:
-    """From which price to which the chart goes: a tenth more than the lines do, or a row a hundredth of a cent."""
+    """The price range of the chart: 10 % more than that of the lines, at least a hundredth of a cent for each row."""
     prices = [float(price) for line in lines for _, price in line.steps]
     low, high = min(prices), max(prices)
     room = max((high - low) * 0.1, (_LEAST_SPAN_USD - (high - low)) / 2)
@@ -165,5 +165,5 @@ def _seconds(moment: datetime) -> float:
 
 
 def _tick(value: float, _next: float) -> str:
-    """Day and hour, in the nine characters that there are."""
+    """Day and hour, in nine characters."""
     return f"{datetime.fromtimestamp(value, UTC):%d. %H:%M}"

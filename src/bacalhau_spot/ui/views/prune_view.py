@@ -1,4 +1,4 @@
-"""The orchestrator's nodes that are to be forgotten, and what became of them."""
+"""The orchestrator's nodes to remove, and the result."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FEW = 10
 
 
 def prune_preview_view(plan: PrunePlan, *, address: str, now: datetime) -> Group:
-    """Which nodes are to be removed, and which disconnected ones stay, each with its reason."""
+    """The nodes to remove, and the disconnected ones that are kept, with reasons."""
     parts: list[RenderableType] = [Paragraph(f"orchestrator {address}", style="dim")]
     if plan.identity is not None:
         parts.append(Paragraph(f"account {plan.identity.account_id} as {plan.identity.arn}", style="dim"))
@@ -79,12 +79,12 @@ def _since(decision: PruneDecision, now: datetime) -> str:
 
 
 def prune_result_view(plan: PrunePlan, result: PruneResult) -> Group:
-    """What the orchestrator forgot, and what it still lists and why."""
+    """The removed nodes, and those that remain with the reason."""
     return Group(*_became(result), *failed_regions_text(plan.failed_regions))
 
 
 def with_prune_result(view: RenderableType, result: PruneResult | None) -> RenderableType:
-    """A teardown's receipt, and below it what the orchestrator forgot."""
+    """The result of a deletion, and below it the nodes removed from the orchestrator."""
     if result is None or not (result.removed or result.remaining):
         return view
     return Group(view, *_became(result))
@@ -113,7 +113,7 @@ def _code(failure: ApiFailure) -> str:
 
 
 def not_removed_text(result: PruneResult | None) -> tuple[str, ...]:
-    """A warning about the nodes that a teardown could not take from the orchestrator; nothing where there is none."""
+    """A warning about nodes that could not be removed from the orchestrator; empty without any."""
     if result is None or result.interrupted or not (result.problems or result.remaining):
         return ()
     why = f" ({_code(result.problems[0])})" if result.problems else ""

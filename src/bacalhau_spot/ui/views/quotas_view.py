@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Quota(Protocol):
-    """One quota of a region: what it allows, and how much of that is taken."""
+    """One quota of a region: its limit and its usage."""
 
     @property
     def region(self) -> str: ...

@@ -1,4 +1,4 @@
-"""Reaching nodes: which one, how it went, and what a command said on all of them."""
+"""Access to nodes: the selection, the connection, and the output of a command on all of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def failed_regions_view(failures: Sequence[ApiFailure]) -> Group:
 
 
 def menu_view(nodes: Sequence[Instance], *, now: datetime) -> TextTable:
-    """A numbered row a node. Where they are in different states, that is what is chosen between."""
+    """A numbered row for each node. The state is a column where the states differ."""
     differ = len({instance.state for instance in nodes}) > 1
     rows = [
         (
@@ -64,7 +64,7 @@ def connecting_view(node: Instance) -> Paragraph:
 
 
 def unreachable_view(node: Instance, *, closed: bool) -> Group:
-    """After ssh's own exit code. A command may end with the same, so it is only said what may be."""
+    """After ssh's own exit code. A command may have the same one, so the text names possible reasons only."""
     lines: list[RenderableType] = [
         Paragraph(f"ssh exited with 255: if {node.id} was not reached,", style="yellow")
     ]
@@ -96,7 +96,7 @@ def empty_console_view(node: Instance) -> Paragraph:
 
 
 def fan_out_view(results: FanOutResult, *, group: bool, closed: bool) -> Group:
-    """Each node's lines with its id before them, or what is alike once; then how it ended, a row a node that failed."""
+    """Each node's lines with its id, or identical output once; then a row for each failed node."""
     total, failed = len(results.results), results.failed
     if not failed:
         count = Text(f"{total} of {plural(total, 'node')} well", style="bold green")

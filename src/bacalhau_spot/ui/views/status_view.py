@@ -1,4 +1,4 @@
-"""The cluster's health on one screen: regions, nodes, what is wrong and what to do about it."""
+"""The cluster's health on one screen: regions, nodes, problems and remedies."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 _NOTHING = "-"
 _GIB = 1024**3
-# What a command's first words and the prompt behind it take of the window.
+# Part of the window that a command's first words and the prompt need.
 _BESIDE = 3
 # How much is left out where a window is short: nothing; nodes that are well; rows of nodes; remedies; the regions too.
 _LEVELS = 5
 _ROWS_OF_ALL, _ROWS_OF_SOME, _NO_ROWS, _NO_REMEDIES, _NO_REGIONS = range(_LEVELS)
-# A verdict is folded to this width before a column goes.
+# A diagnosis is folded to this width before a column is dropped.
 _VERDICT = 36
 _NOT_SEEN = "?"
 _NUMBERS = ("wanted", "present", "joined", "waiting", "unknown", "bad", "gone", "cpu", "memory", "jobs")
@@ -42,7 +42,7 @@ _WIDE = (*_NODE[:-1], "checks", "address", "version", "at the orchestrator", "ve
 
 @dataclass(frozen=True)
 class StatusView:
-    """On a terminal it is made to fit the window: good nodes go first, problems never. `wide`: all of it, always."""
+    """On a terminal it fits the window: good nodes are dropped first, problems never. `wide`: everything, always."""
 
     status: ClusterStatus
     wide: bool = False
@@ -54,7 +54,7 @@ class StatusView:
         yield self.fitted(console, options, room=console.height - _BESIDE)
 
     def fitted(self, console: Console, options: ConsoleOptions, *, room: int) -> Group:
-        """With as little left out as `room` lines allow; what is wrong stays, even if it has no room."""
+        """As complete as `room` lines allow; problems are always shown."""
         for level in range(_LEVELS - 1):
             shown = self.at(level)
             if len(console.render_lines(shown, options, pad=False)) <= room:
@@ -62,7 +62,7 @@ class StatusView:
         return self.at(_LEVELS - 1)
 
     def at(self, level: int) -> Group:
-        """With as much left out as `level` says."""
+        """With the omissions of this level."""
         status = self.status if self.wide else self.status.visible
         parts: list[RenderableType] = []
         if status.regions and level < _NO_REGIONS:
@@ -122,7 +122,7 @@ def _regions(status: ClusterStatus) -> TextTable:
 
 
 def _part(region_status: RegionStatus, *, seen: bool = True) -> list[str]:
-    """`seen`: AWS has shown what there is; otherwise that is not said to be nothing."""
+    """`seen`: AWS returned the number; otherwise it is not shown as zero."""
     load = region_status.load
     return [
         region_status.name,
@@ -188,7 +188,7 @@ def _cores(cpu: Decimal) -> str:
 
 
 def _not_good(status: ClusterStatus) -> list[RenderableType]:
-    """The rows of those that have something to tell; how many have not is in the regions' rows."""
+    """The rows of nodes with a problem; the regions' rows count the others."""
     telling = [node for node in status.nodes if not node.healthy]
     return [Text(""), _nodes(telling, status, wide=False), Text("")] if telling else []
 
@@ -247,7 +247,7 @@ def _not_joined(status: ClusterStatus) -> tuple[tuple[int, str], ...]:
 
 
 def _failures(status: ClusterStatus) -> list[RenderableType]:
-    """What could not be looked at, and what that means for what is shown."""
+    """Failed scans, and their effect on the output."""
     snapshot = status.snapshot
     parts: list[RenderableType] = [*failed_regions_text(snapshot.failed_regions)]
     gaps: dict[tuple[str, str], list[str]] = {}
@@ -279,7 +279,7 @@ def _failures(status: ClusterStatus) -> list[RenderableType]:
     return parts
 
 
-# What each call would have told.
+# The data of each call.
 _GAPS = {
     "DescribeInstanceStatus": "status checks",
     "DescribeSpotInstanceRequests": "spot requests",

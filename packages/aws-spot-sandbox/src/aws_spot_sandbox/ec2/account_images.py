@@ -18,7 +18,7 @@ def register_image(region: Region, args: Args) -> Answer:
     name = str(args.get("Name") or "")
     if any(image.name == name and image.owner == ACCOUNT_ID for image in region.images.values()):
         raise AwsError("InvalidAMIName.Duplicate", f"AMI name {name} is already in use by another AMI")
-    disks = [one.get("Ebs") or {} for one in args.get("BlockDeviceMappings") or ()]
+    disks = [mapping.get("Ebs") or {} for mapping in args.get("BlockDeviceMappings") or ()]
     snapshot_id = next((str(disk["SnapshotId"]) for disk in disks if disk.get("SnapshotId")), "")
     snapshot = region.backend.snapshots.get(snapshot_id)
     stored = bool(args.get("ImageLocation"))  # stored in S3: an instance-store image

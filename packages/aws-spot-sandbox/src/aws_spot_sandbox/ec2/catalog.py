@@ -26,8 +26,8 @@ OFFERING_FILTERS = {
 
 
 def type_info(name: str) -> Mapping[str, Any] | None:
-    found: Mapping[str, Any] | None = INSTANCE_TYPES.get(name)
-    return found
+    info: Mapping[str, Any] | None = INSTANCE_TYPES.get(name)
+    return info
 
 
 def vcpus(name: str) -> int:
@@ -73,7 +73,7 @@ def pools_of(region: Region, name: str) -> dict[str, set[str]]:
             if row["Location"] in offered:
                 offered[row["Location"]].add(row["InstanceType"])
     else:
-        general = {one for one in INSTANCE_TYPES if one.partition(".")[0] in FAMILIES_EVERYWHERE}
+        general = {name for name in INSTANCE_TYPES if name.partition(".")[0] in FAMILIES_EVERYWHERE}
         offered = {zone: set(general) for zone in offered}
     for pool in region.world.settings.not_offered:
         zone, _, kind = pool.partition("/")
@@ -87,10 +87,10 @@ def zones_offering(region: Region, name: str) -> list[str]:
 
 
 def types_offered(region: Region) -> set[str]:
-    found: set[str] = set()
+    types: set[str] = set()
     for names in pools(region).values():
-        found |= names
-    return found
+        types |= names
+    return types
 
 
 def _locations(region: Region, kind: str) -> dict[str, set[str]]:
@@ -118,14 +118,14 @@ def describe_offerings(region: Region, args: Args) -> Answer:
 
 def describe_types(region: Region, args: Args) -> Answer:
     """The region's types, 100 per page. A type offered only in other regions fails with InvalidInstanceType."""
-    offered, asked = types_offered(region), args.get("InstanceTypes")
-    missing = sorted(set(asked or ()) - offered)
+    offered, names = types_offered(region), args.get("InstanceTypes")
+    missing = sorted(set(names or ()) - offered)
     if missing:
         raise AwsError(
             "InvalidInstanceType",
             f"The following supplied instance types do not exist: [{', '.join(missing)}]",
         )
-    rows = [INSTANCE_TYPES[name] for name in sorted(asked or offered) if name in INSTANCE_TYPES]
+    rows = [INSTANCE_TYPES[name] for name in sorted(names or offered) if name in INSTANCE_TYPES]
     shown, token = paging.page(filters.select(rows, args.get("Filters"), TYPE_FILTERS), args, largest=100)
     return {"InstanceTypes": shown, "NextToken": token}
 
@@ -148,7 +148,7 @@ def matching(region: Region, requirements: Mapping[str, Any], wanted: Mapping[st
     """Attribute-based selection: vCPUs, memory, architecture, and AWS's defaults for the other attributes in use here."""
     kinds = wanted.get("ArchitectureTypes") or []
     virtualization = wanted.get("VirtualizationTypes") or []
-    found = []
+    names = []
     for name in sorted(types_offered(region)):
         info = type_info(name)
         if info is None or not _fits(info, requirements, name):
@@ -157,8 +157,8 @@ def matching(region: Region, requirements: Mapping[str, Any], wanted: Mapping[st
             continue
         if virtualization and not set(virtualization) & set(info["SupportedVirtualizationTypes"]):
             continue
-        found.append(name)
-    return found
+        names.append(name)
+    return names
 
 
 def _fits(info: Mapping[str, Any], wanted: Mapping[str, Any], name: str) -> bool:

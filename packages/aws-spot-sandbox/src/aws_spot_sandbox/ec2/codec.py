@@ -137,12 +137,12 @@ def _wire_name(member: Any, name: str) -> str:
 
 
 def _structure(shape: Any, tree: Mapping[str, Any]) -> dict[str, Any]:
-    found = {}
+    members = {}
     for name, member in shape.members.items():
         inner = tree.get(_wire_name(member, name))
         if inner is not None:
-            found[name] = _value(member, inner)
-    return found
+            members[name] = _value(member, inner)
+    return members
 
 
 def _value(shape: Any, tree: Any) -> Any:

@@ -37,7 +37,7 @@ _MACHINE = (
     (0.3, "cloud-init[701]: Cloud-init v. 25.1.4 running 'modules:config'"),
     (0.36, "cloud-init[745]: Cloud-init v. 25.1.4 running 'modules:final'"),
 )
-_GONE = "reboot: Power down"
+_POWER_DOWN = "reboot: Power down"
 
 
 def get_output(region: Region, args: Args) -> Answer:
@@ -57,22 +57,22 @@ def get_output(region: Region, args: Args) -> Answer:
     }
 
 
-def _lines(region: Region, one: Machine) -> list[str]:
+def _lines(region: Region, machine: Machine) -> list[str]:
     """In chronological order, up to now or to the shutdown."""
-    began = one.started_at
+    began = machine.started_at
     if began is None or region.now() < began + _SILENT_S:
         return []
-    until = region.now() if one.ending_at is None else min(region.now(), one.ending_at)
-    lines = [*_of_machine(region, one, began), *region.plugins.console_lines(region, one)]
+    until = region.now() if machine.ending_at is None else min(region.now(), machine.ending_at)
+    lines = [*_of_machine(region, machine, began), *region.plugins.console_lines(region, machine)]
     shown = [text for at, text in sorted(lines, key=lambda line: line[0]) if at <= until]
-    if one.ending_at is not None and one.ending_at <= region.now():
-        shown.append(f"[{one.ending_at - began:12.6f}] {_GONE}")
+    if machine.ending_at is not None and machine.ending_at <= region.now():
+        shown.append(f"[{machine.ending_at - began:12.6f}] {_POWER_DOWN}")
     return shown
 
 
-def _of_machine(region: Region, one: Machine, began: float) -> Iterator[tuple[float, str]]:
-    address = next((eni.private_ip_address for eni in one.moto.nics.values()), "10-0-0-0")
+def _of_machine(region: Region, machine: Machine, began: float) -> Iterator[tuple[float, str]]:
+    address = next((eni.private_ip_address for eni in machine.moto.nics.values()), "10-0-0-0")
     host = f"ip-{address.replace('.', '-')}"
     for part, text in _MACHINE:
         after = region.world.settings.boot_s * part
-        yield began + after, f"[{after:12.6f}] {text.format(type=one.type, host=host)}"
+        yield began + after, f"[{after:12.6f}] {text.format(type=machine.type, host=host)}"

@@ -16,22 +16,25 @@ if TYPE_CHECKING:
 def create_options(region: Region, args: Args) -> Answer:
     """AWS: EC2 API Reference, CreateDhcpOptions."""
     tags = tags_of(args, "dhcp-options")
-    row = {str(one["Key"]).replace("-", "_"): one["Values"] for one in args.get("DhcpConfigurations") or ()}
-    made = region.backend.create_dhcp_options(**row)
-    region.set_tags(made.id, tags)
-    return {"DhcpOptions": _described(region, made)}
+    row = {
+        str(configuration["Key"]).replace("-", "_"): configuration["Values"]
+        for configuration in args.get("DhcpConfigurations") or ()
+    }
+    options = region.backend.create_dhcp_options(**row)
+    region.set_tags(options.id, tags)
+    return {"DhcpOptions": _described(region, options)}
 
 
-def _described(region: Region, one: Any) -> dict[str, Any]:
+def _described(region: Region, options: Any) -> dict[str, Any]:
     return {
-        "DhcpOptionsId": one.id,
+        "DhcpOptionsId": options.id,
         "OwnerId": ACCOUNT_ID,
         "DhcpConfigurations": [
             {"Key": key, "Values": [{"Value": value} for value in values]}
-            for key, values in one._options.items()  # noqa: SLF001 - moto exposes it nowhere else
+            for key, values in options._options.items()  # noqa: SLF001 - moto exposes it nowhere else
             if values
         ],
-        "Tags": region.tag_set(one.id),
+        "Tags": region.tag_set(options.id),
     }
 
 
@@ -39,14 +42,14 @@ def describe_options(region: Region, args: Args) -> Answer:
     """AWS: EC2 API Reference, DescribeDhcpOptions."""
     known = region.backend.dhcp_options_sets
     wanted = args.get("DhcpOptionsIds")
-    for one in wanted or ():
-        if one not in known:
-            raise AwsError("InvalidDhcpOptionID.NotFound", f"DhcpOptionID {one} does not exist.")
-    found = [known[one] for one in wanted] if wanted else list(known.values())
-    getters: dict[str, filters.Getter[Any]] = {"dhcp-options-id": lambda one: one.id}
-    found = filters.select(found, args.get("Filters"), getters, lambda one: region.tags(one.id))
-    page, token = paging.page(found, args, smallest=5)
-    return {"DhcpOptions": [_described(region, one) for one in page], "NextToken": token}
+    for options_id in wanted or ():
+        if options_id not in known:
+            raise AwsError("InvalidDhcpOptionID.NotFound", f"DhcpOptionID {options_id} does not exist.")
+    rows = [known[options_id] for options_id in wanted] if wanted else list(known.values())
+    getters: dict[str, filters.Getter[Any]] = {"dhcp-options-id": lambda options: options.id}
+    rows = filters.select(rows, args.get("Filters"), getters, lambda options: region.tags(options.id))
+    page, token = paging.page(rows, args, smallest=5)
+    return {"DhcpOptions": [_described(region, options) for options in page], "NextToken": token}
 
 
 def check_delete(region: Region, args: Args) -> None:

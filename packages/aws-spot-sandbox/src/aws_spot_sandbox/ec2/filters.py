@@ -35,8 +35,8 @@ def any_matches(wanted: Iterable[str], values: Any) -> bool:
         return False
     if isinstance(values, bool):
         values = str(values).lower()
-    found = [values] if isinstance(values, str) else [str(value) for value in values]
-    return any(matches(want, value) for want in wanted for value in found)
+    texts = [values] if isinstance(values, str) else [str(value) for value in values]
+    return any(matches(want, value) for want in wanted for value in texts)
 
 
 def tags_pass(name: str, wanted: list[str], tags: Tags) -> bool:
@@ -54,14 +54,14 @@ def select(
     tags_of: Callable[[Item], Tags] | None = None,
 ) -> list[Item]:
     """The items that pass all filters. A filter that AWS does not support raises AWS's error."""
-    kept = list(items)
-    for asked in filters or ():
-        name, wanted = str(asked.get("Name", "")), list(asked.get("Values") or ())
+    selected = list(items)
+    for condition in filters or ():
+        name, wanted = str(condition.get("Name", "")), list(condition.get("Values") or ())
         if tags_of is not None and (name.startswith("tag:") or name in ("tag-key", "tag-value")):
-            kept = [item for item in kept if tags_pass(name, wanted, tags_of(item))]
+            selected = [item for item in selected if tags_pass(name, wanted, tags_of(item))]
         elif name in getters:
             getter = getters[name]
-            kept = [item for item in kept if any_matches(wanted, getter(item))]
+            selected = [item for item in selected if any_matches(wanted, getter(item))]
         else:
             raise AwsError("InvalidParameterValue", f"The filter '{name}' is invalid")
-    return kept
+    return selected

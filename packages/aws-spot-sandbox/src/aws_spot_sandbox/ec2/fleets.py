@@ -56,7 +56,7 @@ class Pool:
     launch: Launch | None = None
     refusal: AwsError | None = None
     price: float = 0.0
-    made: list[Machine] = field(default_factory=list)
+    machines: list[Machine] = field(default_factory=list)
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Fleet:
 
     @property
     def instances(self) -> list[Machine]:
-        return [one for pool in self.pools for one in pool.made]
+        return [instance for pool in self.pools for instance in pool.machines]
 
 
 def create_fleet(region: Region, args: Args) -> Answer:
@@ -148,11 +148,11 @@ def _forget(region: Region, fleet: Fleet) -> None:
 def _refill(region: Region, fleet: Fleet) -> None:
     if fleet.state != "active":
         return
-    there = sum(
-        pool.weight * sum(one.state in (machine.PENDING, machine.RUNNING) for one in pool.made)
+    capacity = sum(
+        pool.weight * sum(instance.state in (machine.PENDING, machine.RUNNING) for instance in pool.machines)
         for pool in fleet.pools
     )
-    missing = _capacity(fleet.args) - there
+    missing = _capacity(fleet.args) - capacity
     if missing > 0:
         _fill(region, fleet, missing)
 
@@ -195,22 +195,24 @@ def _is_spot(args: Args) -> bool:
 
 
 def _options(args: Args, *, spot: bool) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = args.get("SpotOptions" if spot else "OnDemandOptions") or {}
-    return found
+    options: Mapping[str, Any] = args.get("SpotOptions" if spot else "OnDemandOptions") or {}
+    return options
 
 
 def _pools(region: Region, args: Args, *, spot: bool) -> Iterator[Pool]:
     extra = {
         "TagSpecifications": [
-            one for one in args.get("TagSpecifications") or () if one.get("ResourceType") != "fleet"
+            specification
+            for specification in args.get("TagSpecifications") or ()
+            if specification.get("ResourceType") != "fleet"
         ]
     }
     for config in args["LaunchTemplateConfigs"]:
-        asked = config.get("LaunchTemplateSpecification") or {}
-        version = templates.version(region, asked)
+        specification = config.get("LaunchTemplateSpecification") or {}
+        version = templates.version(region, specification)
         data = launch_parameters.merged(version.data, extra)
-        if asked.get("UserData"):
-            data["UserData"] = asked["UserData"]
+        if specification.get("UserData"):
+            data["UserData"] = specification["UserData"]
         named = {"LaunchTemplateId": version.template.id, "Version": str(version.number)}
         for override in _expanded(region, config.get("Overrides") or [{}]):
             pool = Pool(
@@ -307,13 +309,13 @@ def _fill(region: Region, fleet: Fleet, wanted: float) -> float:
         if missing <= 0:
             break
         assert pool.launch is not None  # noqa: S101 - _usable excludes the others
-        asked = -int(-missing // pool.weight)  # rounded up: AWS exceeds the target rather than miss it
+        requested = -int(-missing // pool.weight)  # rounded up: AWS exceeds the target rather than miss it
         room = capacity.room(region, pool.launch)
-        count = min(asked, room.count)
+        count = min(requested, room.count)
         if count > 0:
-            pool.made = [*pool.made, *launch.create(region, pool.launch, count, fleet_id=fleet.id)]
+            pool.machines = [*pool.machines, *launch.create(region, pool.launch, count, fleet_id=fleet.id)]
         missing -= count * pool.weight
-        if count < asked:
+        if count < requested:
             pool.refusal = room.refusal
     return missing
 
@@ -332,9 +334,9 @@ def _order(fleet: Fleet) -> Any:
 def _withdraw(region: Region, fleet: Fleet) -> None:
     """MinTargetCapacity could not be met: undo all launches."""
     for pool in fleet.pools:
-        for one in pool.made:
-            machine.discard(region, one)
-        pool.made = []
+        for instance in pool.machines:
+            machine.discard(region, instance)
+        pool.machines = []
         pool.refusal = pool.refusal or AwsError("UnfulfillableCapacity", UNFULFILLABLE)
 
 
@@ -343,11 +345,11 @@ def _granted(fleet: Fleet) -> list[dict[str, Any]]:
         {
             "LaunchTemplateAndOverrides": pool.shown,
             "Lifecycle": _lifecycle(fleet),
-            "InstanceIds": [one.id for one in pool.made],
-            "InstanceType": pool.made[0].type,
+            "InstanceIds": [instance.id for instance in pool.machines],
+            "InstanceType": pool.machines[0].type,
         }
         for pool in fleet.pools
-        if pool.made
+        if pool.machines
     ]
 
 
@@ -377,7 +379,7 @@ def _lifecycle(fleet: Fleet) -> str:
 
 
 def _fulfilled(fleet: Fleet) -> float:
-    return sum(pool.weight * sum(one.alive for one in pool.made) for pool in fleet.pools)
+    return sum(pool.weight * sum(instance.alive for instance in pool.machines) for pool in fleet.pools)
 
 
 def _activity(fleet: Fleet) -> str:
@@ -462,20 +464,20 @@ def describe_fleet_instances(region: Region, args: Args) -> Answer:
 def delete_fleets(region: Region, args: Args) -> Answer:
     """Each fleet is handled separately: the call succeeds even if no fleet was deleted."""
     ids, ends = args.get("FleetIds") or [], bool(args.get("TerminateInstances"))
-    instant = sum(region.fleets[one].type == "instant" for one in ids if one in region.fleets)
+    instant = sum(region.fleets[fleet_id].type == "instant" for fleet_id in ids if fleet_id in region.fleets)
     if instant > INSTANT_LIMIT or len(ids) > OTHER_LIMIT:
         raise AwsError(
             "InvalidParameterValue",
             f"You can delete up to {INSTANT_LIMIT} fleets of type instant, or {OTHER_LIMIT} others, in one request.",
         )
-    done, failed = [], []
+    successes, failed = [], []
     for fleet_id in ids:
         refusal = _why_not(region, fleet_id, ends=ends)
         if refusal is None:
-            done.append(end(region, region.fleets[fleet_id], ends=ends))
+            successes.append(end(region, region.fleets[fleet_id], ends=ends))
         else:
             failed.append({"FleetId": fleet_id, "Error": {"Code": refusal[0], "Message": refusal[1]}})
-    return {"SuccessfulFleetDeletions": done, "UnsuccessfulFleetDeletions": failed}
+    return {"SuccessfulFleetDeletions": successes, "UnsuccessfulFleetDeletions": failed}
 
 
 def _why_not(region: Region, fleet_id: str, *, ends: bool) -> tuple[str, str] | None:
@@ -498,9 +500,9 @@ def end(region: Region, fleet: Fleet, *, ends: bool) -> dict[str, str]:
     alive = [instance for instance in fleet.instances if instance.alive]
     fleet.state = "deleted_terminating" if ends else "deleted_running"
     if ends:
-        for one in alive:
-            machine.shut_down(region, one, code=machine.USER_SHUTDOWN, by_user=True)
-            spot.close(region, one, status="instance-terminated-by-user")
+        for instance in alive:
+            machine.shut_down(region, instance, code=machine.USER_SHUTDOWN, by_user=True)
+            spot.close(region, instance, status="instance-terminated-by-user")
     settings = region.world.settings
     region.later(
         settings.terminate_s + settings.fleet_deletion_s if ends else 0, lambda: _settle(region, fleet)

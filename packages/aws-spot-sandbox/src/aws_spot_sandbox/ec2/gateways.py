@@ -32,7 +32,7 @@ def settle_new(region: Region, args: Args) -> None:
             eni = region.backend.enis.get(interface_id)
             if eni is not None and not eni.requester_managed:
                 eni._group_set = [  # noqa: SLF001 - moto has no other way
-                    region.group(one) for one in endpoint.security_group_ids or ()
+                    region.group(group_id) for group_id in endpoint.security_group_ids or ()
                 ]
                 interfaces.own(
                     eni,

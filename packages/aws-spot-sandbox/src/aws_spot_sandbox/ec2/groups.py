@@ -49,7 +49,9 @@ def _groups(region: Region) -> dict[str, Any]:
 
 def members(region: Region, name: str) -> list[Machine]:
     return [
-        one for one in region.machines.values() if one.alive and region.tags(one.id).get(NAME_TAG) == name
+        instance
+        for instance in region.machines.values()
+        if instance.alive and region.tags(instance.id).get(NAME_TAG) == name
     ]
 
 
@@ -69,9 +71,9 @@ def _delete(region: Region, call: Call, moto: Handler) -> Reply:
         )
     if name not in region.ending_groups:
         region.ending_groups.add(name)
-        for one in alive:
-            machine.shut_down(region, one, code=machine.USER_SHUTDOWN, by_user=True)
-            spot.close(region, one, status="instance-terminated-by-user")
+        for instance in alive:
+            machine.shut_down(region, instance, code=machine.USER_SHUTDOWN, by_user=True)
+            spot.close(region, instance, status="instance-terminated-by-user")
         region.later(region.world.settings.terminate_s if alive else 0.0, lambda: _forget(region, name))
     return Reply(_EMPTY)
 

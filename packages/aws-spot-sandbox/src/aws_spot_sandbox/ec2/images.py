@@ -104,13 +104,13 @@ class Image:
 
 def published(region: str) -> dict[str, Image]:
     """The public images of a region. As on AWS, the same build has a different id in each region."""
-    found = {}
+    matches = {}
     for series in SERIES:
         for arch in EC2_ARCHITECTURE:
             for serial in series.serials:
                 image = _image(region, series, arch, serial)
-                found[image.id] = image
-    return found
+                matches[image.id] = image
+    return matches
 
 
 def public_parameter(region: str, name: str) -> str | None:
@@ -249,20 +249,20 @@ def _described(region: Region, image: Image) -> dict[str, Any]:
 
 def answer_parameters(call: Call, moto: Handler) -> Reply:
     """SSM's GetParameter and GetParameters: the public image parameters from here, everything else from moto."""
-    asked = json.loads(call.body or b"{}")
+    request = json.loads(call.body or b"{}")
     if call.action == "GetParameter":
-        value = public_parameter(call.region, str(asked.get("Name", "")))
+        value = public_parameter(call.region, str(request.get("Name", "")))
         return (
             moto(call)
             if value is None
-            else _json({"Parameter": _parameter(call.region, asked["Name"], value)})
+            else _json({"Parameter": _parameter(call.region, request["Name"], value)})
         )
-    names = [str(name) for name in asked.get("Names", [])]
+    names = [str(name) for name in request.get("Names", [])]
     values = {name: public_parameter(call.region, name) for name in names}
     answer: dict[str, Any] = {"Parameters": [], "InvalidParameters": []}
     unknown = [name for name in names if values[name] is None]
     if unknown:
-        reply = moto(_with_names(call, asked, unknown))
+        reply = moto(_with_names(call, request, unknown))
         if reply.status != 200:  # noqa: PLR2004 - HTTP status OK
             return reply
         answer = json.loads(reply.body)
@@ -270,8 +270,8 @@ def answer_parameters(call: Call, moto: Handler) -> Reply:
     return _json(answer)
 
 
-def _with_names(call: Call, asked: Mapping[str, Any], names: Iterable[str]) -> Call:
-    return replace(call, body=json.dumps({**asked, "Names": list(names)}).encode())
+def _with_names(call: Call, request: Mapping[str, Any], names: Iterable[str]) -> Call:
+    return replace(call, body=json.dumps({**request, "Names": list(names)}).encode())
 
 
 def _parameter(region: str, name: str, value: str) -> dict[str, Any]:

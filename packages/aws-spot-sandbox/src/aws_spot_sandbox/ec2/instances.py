@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from aws_spot_sandbox.ec2.region import Answer, Args, Region
 
 
-def _interfaces(one: Machine) -> list[Any]:
-    return list(one.moto.nics.values())
+def _interfaces(machine: Machine) -> list[Any]:
+    return list(machine.moto.nics.values())
 
 
-def _first(one: Machine, name: str) -> Any:
-    interfaces = _interfaces(one)
+def _first(machine: Machine, name: str) -> Any:
+    interfaces = _interfaces(machine)
     return getattr(interfaces[0], name) if interfaces else None
 
 
@@ -39,7 +39,7 @@ def selected(region: Region, args: Args, getters: Mapping[str, filters.Getter[Ma
     machine.adopt(region)
     ids = args.get("InstanceIds")
     machines = find(region, ids) if ids else list(region.machines.values())
-    return filters.select(machines, args.get("Filters"), getters, lambda one: region.tags(one.id))
+    return filters.select(machines, args.get("Filters"), getters, lambda machine: region.tags(machine.id))
 
 
 def describe_instances(region: Region, args: Args) -> Answer:
@@ -48,144 +48,155 @@ def describe_instances(region: Region, args: Args) -> Answer:
             "InvalidParameterCombination",
             "The parameter instancesSet cannot be used with the parameter maxResults",
         )
-    machines = sorted(selected(region, args, FILTERS), key=lambda one: one.order)
+    machines = sorted(selected(region, args, FILTERS), key=lambda machine: machine.order)
     largest = max(1000, len(machines)) if args.get("InstanceIds") else 1000
     shown, token = paging.page(machines, args, largest=largest, smallest=5)
     return {"Reservations": reservations(region, shown), "NextToken": token}
 
 
 def reservations(region: Region, shown: Iterable[Machine]) -> list[dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    for one in shown:
-        fresh = {"ReservationId": one.reservation_id, "OwnerId": ACCOUNT_ID, "Groups": [], "Instances": []}
-        found.setdefault(one.reservation_id, fresh)["Instances"].append(described(region, one))
-    return list(found.values())
+    rows: dict[str, dict[str, Any]] = {}
+    for instance in shown:
+        fresh = {
+            "ReservationId": instance.reservation_id,
+            "OwnerId": ACCOUNT_ID,
+            "Groups": [],
+            "Instances": [],
+        }
+        rows.setdefault(instance.reservation_id, fresh)["Instances"].append(described(region, instance))
+    return list(rows.values())
 
 
 def run_instances(region: Region, args: Args) -> Answer:
-    made = launch.run_instances(region, args)
-    return reservations(region, made)[0]
+    machines = launch.run_instances(region, args)
+    return reservations(region, machines)[0]
 
 
-def _groups(one: Machine) -> list[dict[str, str]]:
-    interfaces = _interfaces(one)
+def _groups(machine: Machine) -> list[dict[str, str]]:
+    interfaces = _interfaces(machine)
     if not interfaces:
         return []
     groups = {group.id: group for group in interfaces[0].group_set}
     return [{"GroupId": group.id, "GroupName": group.name} for group in groups.values()]
 
 
-def _public_name(one: Machine) -> str:
-    address = _first(one, "public_ip")
-    return f"ec2-{address.replace('.', '-')}.{one.moto.region_name}.compute.amazonaws.com" if address else ""
+def _public_name(machine: Machine) -> str:
+    address = _first(machine, "public_ip")
+    return (
+        f"ec2-{address.replace('.', '-')}.{machine.moto.region_name}.compute.amazonaws.com" if address else ""
+    )
 
 
 FILTERS: dict[str, filters.Getter[Machine]] = {
     "affinity": lambda _: None,
-    "architecture": lambda one: one.moto.architecture,
-    "availability-zone": lambda one: one.zone,
-    "client-token": lambda one: one.client_token,
+    "architecture": lambda machine: machine.moto.architecture,
+    "availability-zone": lambda machine: machine.zone,
+    "client-token": lambda machine: machine.client_token,
     "dns-name": _public_name,
     "hypervisor": lambda _: "xen",
-    "iam-instance-profile.arn": lambda one: one.profile.get("Arn"),
-    "image-id": lambda one: one.moto.image_id,
-    "instance-id": lambda one: one.id,
+    "iam-instance-profile.arn": lambda machine: machine.profile.get("Arn"),
+    "image-id": lambda machine: machine.moto.image_id,
+    "instance-id": lambda machine: machine.id,
     # On-demand instances have no lifecycle: the filter matches only `spot` and `scheduled`.
-    "instance-lifecycle": lambda one: "spot" if one.spot else None,
-    "instance-state-code": lambda one: str(one.state),
-    "instance-state-name": lambda one: STATES[one.state],
-    "instance-type": lambda one: one.type,
-    "instance.group-id": lambda one: [group["GroupId"] for group in _groups(one)],
-    "instance.group-name": lambda one: [group["GroupName"] for group in _groups(one)],
-    "ip-address": lambda one: _first(one, "public_ip"),
-    "key-name": lambda one: one.moto.key_name,
-    "launch-time": lambda one: timestamp(one.launched_at),
-    "network-interface.network-interface-id": lambda one: [eni.id for eni in _interfaces(one)],
-    "network-interface.subnet-id": lambda one: _first(one, "subnet_id"),
-    "network-interface.vpc-id": lambda one: _first(one, "vpc_id"),
-    "network-interface.group-id": lambda one: [group["GroupId"] for group in _groups(one)],
+    "instance-lifecycle": lambda machine: "spot" if machine.spot else None,
+    "instance-state-code": lambda machine: str(machine.state),
+    "instance-state-name": lambda machine: STATES[machine.state],
+    "instance-type": lambda machine: machine.type,
+    "instance.group-id": lambda machine: [group["GroupId"] for group in _groups(machine)],
+    "instance.group-name": lambda machine: [group["GroupName"] for group in _groups(machine)],
+    "ip-address": lambda machine: _first(machine, "public_ip"),
+    "key-name": lambda machine: machine.moto.key_name,
+    "launch-time": lambda machine: timestamp(machine.launched_at),
+    "network-interface.network-interface-id": lambda machine: [eni.id for eni in _interfaces(machine)],
+    "network-interface.subnet-id": lambda machine: _first(machine, "subnet_id"),
+    "network-interface.vpc-id": lambda machine: _first(machine, "vpc_id"),
+    "network-interface.group-id": lambda machine: [group["GroupId"] for group in _groups(machine)],
     "owner-id": lambda _: ACCOUNT_ID,
-    "placement-group-name": lambda one: one.placement_group or None,
-    "private-ip-address": lambda one: _first(one, "private_ip_address"),
-    "reservation-id": lambda one: one.reservation_id,
-    "root-device-name": lambda one: one.moto.root_device_name,
+    "placement-group-name": lambda machine: machine.placement_group or None,
+    "private-ip-address": lambda machine: _first(machine, "private_ip_address"),
+    "reservation-id": lambda machine: machine.reservation_id,
+    "root-device-name": lambda machine: machine.moto.root_device_name,
     "root-device-type": lambda _: "ebs",
-    "spot-instance-request-id": lambda one: one.spot_request_id,
-    "state-reason-code": lambda one: one.moto.state_reason.code,
-    "subnet-id": lambda one: _first(one, "subnet_id"),
+    "spot-instance-request-id": lambda machine: machine.spot_request_id,
+    "state-reason-code": lambda machine: machine.moto.state_reason.code,
+    "subnet-id": lambda machine: _first(machine, "subnet_id"),
     "tenancy": lambda _: "default",
-    "virtualization-type": lambda one: one.moto.virtualization_type,
-    "vpc-id": lambda one: _first(one, "vpc_id"),
-    "block-device-mapping.volume-id": lambda one: [
-        disk.volume_id for disk in one.moto.block_device_mapping.values()
+    "virtualization-type": lambda machine: machine.moto.virtualization_type,
+    "vpc-id": lambda machine: _first(machine, "vpc_id"),
+    "block-device-mapping.volume-id": lambda machine: [
+        disk.volume_id for disk in machine.moto.block_device_mapping.values()
     ],
 }
 
 
-def described(region: Region, one: Machine) -> dict[str, Any]:
+def described(region: Region, machine: Machine) -> dict[str, Any]:
     """An instance as DescribeInstances returns it. A terminated one has no interfaces and no volumes."""
-    moto = one.moto
-    primary = next(iter(_interfaces(one)), None)
+    moto = machine.moto
+    primary = next(iter(_interfaces(machine)), None)
     reason = moto.state_reason
     return {
-        "InstanceId": one.id,
+        "InstanceId": machine.id,
         "ImageId": moto.image_id,
-        "State": {"Code": one.state, "Name": STATES[one.state]},
+        "State": {"Code": machine.state, "Name": STATES[machine.state]},
         "StateTransitionReason": moto._reason,  # noqa: SLF001 - moto's accessor returns the same
         "StateReason": {"Code": reason.code, "Message": reason.message} if reason.code else None,
-        "InstanceType": one.type,
-        "InstanceLifecycle": "spot" if one.spot else None,
-        "SpotInstanceRequestId": one.spot_request_id or None,
+        "InstanceType": machine.type,
+        "InstanceLifecycle": "spot" if machine.spot else None,
+        "SpotInstanceRequestId": machine.spot_request_id or None,
         "KeyName": moto.key_name,
         "AmiLaunchIndex": moto.ami_launch_index,
-        "LaunchTime": one.launched_at,
-        "Placement": {"AvailabilityZone": one.zone, "GroupName": one.placement_group, "Tenancy": "default"},
+        "LaunchTime": machine.launched_at,
+        "Placement": {
+            "AvailabilityZone": machine.zone,
+            "GroupName": machine.placement_group,
+            "Tenancy": "default",
+        },
         "Monitoring": {"State": moto.monitoring_state},
         "PrivateDnsName": moto.private_dns_name if primary else "",
         "PrivateIpAddress": primary.private_ip_address if primary else None,
-        "PublicDnsName": _public_name(one),
+        "PublicDnsName": _public_name(machine),
         "PublicIpAddress": primary.public_ip if primary else None,
         "SubnetId": primary.subnet.id if primary else None,
         "VpcId": primary.subnet.vpc_id if primary else None,
-        "SecurityGroups": _groups(one),
-        "NetworkInterfaces": [_interface(eni) for eni in _interfaces(one)],
-        "BlockDeviceMappings": _disks(one),
-        "IamInstanceProfile": one.profile or None,
-        "ClientToken": one.client_token,
-        "Tags": region.tag_set(one.id) or None,
-        **_hardware(one),
-        **_options(one),
+        "SecurityGroups": _groups(machine),
+        "NetworkInterfaces": [_interface(eni) for eni in _interfaces(machine)],
+        "BlockDeviceMappings": _disks(machine),
+        "IamInstanceProfile": machine.profile or None,
+        "ClientToken": machine.client_token,
+        "Tags": region.tag_set(machine.id) or None,
+        **_hardware(machine),
+        **_options(machine),
     }
 
 
-def _hardware(one: Machine) -> dict[str, Any]:
-    info = catalog.type_info(one.type) or {}
+def _hardware(machine: Machine) -> dict[str, Any]:
+    info = catalog.type_info(machine.type) or {}
     cpu = info.get("VCpuInfo", {})
     return {
-        "Architecture": one.moto.architecture,
-        "VirtualizationType": one.moto.virtualization_type,
+        "Architecture": machine.moto.architecture,
+        "VirtualizationType": machine.moto.virtualization_type,
         "Hypervisor": "xen",
-        "RootDeviceName": one.moto.root_device_name,
+        "RootDeviceName": machine.moto.root_device_name,
         "RootDeviceType": "ebs",
-        "EbsOptimized": bool(one.moto.ebs_optimized),
+        "EbsOptimized": bool(machine.moto.ebs_optimized),
         "EnaSupport": True,
         "CpuOptions": {
             "CoreCount": cpu.get("DefaultCores", 1),
             "ThreadsPerCore": cpu.get("DefaultThreadsPerCore", 1),
         },
-        "BootMode": one.boot_mode,
-        "CurrentInstanceBootMode": "uefi" if one.moto.architecture == "arm64" else "legacy-bios",
+        "BootMode": machine.boot_mode,
+        "CurrentInstanceBootMode": "uefi" if machine.moto.architecture == "arm64" else "legacy-bios",
     }
 
 
-def _options(one: Machine) -> dict[str, Any]:
-    options = one.moto.metadata_options
+def _options(machine: Machine) -> dict[str, Any]:
+    options = machine.moto.metadata_options
     return {
-        "SourceDestCheck": bool(one.moto.source_dest_check),
+        "SourceDestCheck": bool(machine.moto.source_dest_check),
         "ProductCodes": [],
         "PlatformDetails": "Linux/UNIX",
         "UsageOperation": "RunInstances",
-        "UsageOperationUpdateTime": one.launched_at,
+        "UsageOperationUpdateTime": machine.launched_at,
         "HibernationOptions": {"Configured": False},
         "EnclaveOptions": {"Enabled": False},
         "MaintenanceOptions": {"AutoRecovery": "default"},
@@ -231,7 +242,7 @@ def _interface(eni: Any) -> dict[str, Any]:
     }
 
 
-def _disks(one: Machine) -> list[dict[str, Any]]:
+def _disks(machine: Machine) -> list[dict[str, Any]]:
     return [
         {
             "DeviceName": device,
@@ -242,7 +253,7 @@ def _disks(one: Machine) -> list[dict[str, Any]]:
                 "DeleteOnTermination": disk.delete_on_termination,
             },
         }
-        for device, disk in one.moto.block_device_mapping.items()
+        for device, disk in machine.moto.block_device_mapping.items()
     ]
 
 
@@ -250,27 +261,27 @@ def describe_credits(region: Region, args: Args) -> Answer:
     """EC2 API reference, DescribeInstanceCreditSpecifications."""
     ids = args.get("InstanceIds") or ()
     rows = [
-        {"InstanceId": one.id, "CpuCredits": one.cpu_credits}
-        for one in region.machines.values()
-        if one.cpu_credits and (not ids or one.id in ids)
+        {"InstanceId": machine.id, "CpuCredits": machine.cpu_credits}
+        for machine in region.machines.values()
+        if machine.cpu_credits and (not ids or machine.id in ids)
     ]
     return {"InstanceCreditSpecifications": rows}
 
 
 def describe_attribute(region: Region, args: Args) -> Answer | None:
     """User data is returned as it was sent, binary or not. Attributes not handled here are left to moto."""
-    one = find(region, [args.get("InstanceId", "")])[0]
+    instance = find(region, [args.get("InstanceId", "")])[0]
     attribute = args.get("Attribute")
     if attribute == "userData":
-        value = str(one.moto.user_data) if one.moto.user_data else None
-        return {"InstanceId": one.id, "UserData": {"Value": value}}
+        value = str(instance.moto.user_data) if instance.moto.user_data else None
+        return {"InstanceId": instance.id, "UserData": {"Value": value}}
     if attribute == "instanceInitiatedShutdownBehavior":
-        behaviour = one.moto.instance_initiated_shutdown_behavior
-        return {"InstanceId": one.id, "InstanceInitiatedShutdownBehavior": {"Value": behaviour}}
+        behaviour = instance.moto.instance_initiated_shutdown_behavior
+        return {"InstanceId": instance.id, "InstanceInitiatedShutdownBehavior": {"Value": behaviour}}
     if attribute == "disableApiStop":
-        return {"InstanceId": one.id, "DisableApiStop": {"Value": _no_stop(one)}}
+        return {"InstanceId": instance.id, "DisableApiStop": {"Value": _no_stop(instance)}}
     if attribute == "groupSet":
-        return {"InstanceId": one.id, "Groups": _groups(one)}
+        return {"InstanceId": instance.id, "Groups": _groups(instance)}
     return None
 
 
@@ -285,47 +296,47 @@ def terminate_instances(region: Region, args: Args) -> Answer:
     if not ids:
         raise AwsError("MissingParameter", "The request must contain the parameter InstanceId")
     machines = find(region, ids)
-    protected = [one for one in machines if protection(one) and one.state != TERMINATED]
-    for one in machines:
-        if protected and one.zone not in {other.zone for other in protected}:
-            _terminate(region, one)
-    for one in protected:
-        if one.state != TERMINATED:
+    protected = [machine for machine in machines if protection(machine) and machine.state != TERMINATED]
+    for instance in machines:
+        if protected and instance.zone not in {other.zone for other in protected}:
+            _terminate(region, instance)
+    for instance in protected:
+        if instance.state != TERMINATED:
             raise AwsError(
                 "OperationNotPermitted",
-                f"The instance '{one.id}' may not be terminated. Modify its '{protection(one)}' instance attribute "
+                f"The instance '{instance.id}' may not be terminated. Modify its '{protection(instance)}' instance attribute "
                 "and try again.",
             )
-    return {"TerminatingInstances": [_terminate(region, one) for one in machines]}
+    return {"TerminatingInstances": [_terminate(region, machine) for machine in machines]}
 
 
-def protection(one: Machine) -> str:
+def protection(machine: Machine) -> str:
     """The attribute that blocks termination: stop protection does so, too (EC2 user guide)."""
-    if one.moto.disable_api_termination:
+    if machine.moto.disable_api_termination:
         return "disableApiTermination"
-    return "disableApiStop" if _no_stop(one) else ""
+    return "disableApiStop" if _no_stop(machine) else ""
 
 
-def _no_stop(one: Machine) -> bool:
+def _no_stop(machine: Machine) -> bool:
     return (
-        str(one.moto.disable_api_stop).lower() == "true"
+        str(machine.moto.disable_api_stop).lower() == "true"
     )  # moto stores the string of ModifyInstanceAttribute
 
 
-def _terminate(region: Region, one: Machine) -> dict[str, Any]:
-    before = {"Code": one.state, "Name": STATES[one.state]}
-    machine.shut_down(region, one, code=machine.USER_SHUTDOWN, by_user=True)
-    spot.close(region, one, status="instance-terminated-by-user")
-    after = {"Code": one.state, "Name": STATES[one.state]}
-    return {"InstanceId": one.id, "PreviousState": before, "CurrentState": after}
+def _terminate(region: Region, instance: Machine) -> dict[str, Any]:
+    before = {"Code": instance.state, "Name": STATES[instance.state]}
+    machine.shut_down(region, instance, code=machine.USER_SHUTDOWN, by_user=True)
+    spot.close(region, instance, status="instance-terminated-by-user")
+    after = {"Code": instance.state, "Name": STATES[instance.state]}
+    return {"InstanceId": instance.id, "PreviousState": before, "CurrentState": after}
 
 
 def check_stop(region: Region, args: Args) -> None:
     """A spot instance of a one-time request can be terminated, not stopped."""
-    for one in find(region, args.get("InstanceIds") or ()):
-        if one.spot:
+    for instance in find(region, args.get("InstanceIds") or ()):
+        if instance.spot:
             raise AwsError(
                 "UnsupportedOperation",
-                f"You can't stop the Spot Instance '{one.id}' because it is associated with a one-time Spot Instance "
+                f"You can't stop the Spot Instance '{instance.id}' because it is associated with a one-time Spot Instance "
                 "request. You can only stop Spot Instances associated with persistent Spot Instance requests.",
             )

@@ -91,8 +91,8 @@ def _association(region: Region, eni: Any) -> dict[str, Any] | None:
 
 
 def _groups(eni: Any) -> list[dict[str, str]]:
-    found = {group.id: group for group in eni.group_set}
-    return [{"GroupId": group.id, "GroupName": group.name} for group in found.values()]
+    groups = {group.id: group for group in eni.group_set}
+    return [{"GroupId": group.id, "GroupName": group.name} for group in groups.values()]
 
 
 def described(region: Region, eni: Any) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def described(region: Region, eni: Any) -> dict[str, Any]:
 def describe_interfaces(region: Region, args: Args) -> Answer:
     """AWS: EC2 API Reference, DescribeNetworkInterfaces."""
     wanted = args.get("NetworkInterfaceIds")
-    found = [find(region, one) for one in wanted] if wanted else list(region.backend.enis.values())
+    enis = [find(region, eni_id) for eni_id in wanted] if wanted else list(region.backend.enis.values())
     getters: dict[str, filters.Getter[Any]] = {
         "network-interface-id": lambda eni: eni.id,
         "vpc-id": lambda eni: eni.subnet.vpc_id,
@@ -145,8 +145,8 @@ def describe_interfaces(region: Region, args: Args) -> Answer:
         "association.public-ip": lambda eni: (_association(region, eni) or {}).get("PublicIp"),
         "association.allocation-id": lambda eni: (_association(region, eni) or {}).get("AllocationId"),
     }
-    found = filters.select(found, args.get("Filters"), getters, lambda eni: region.tags(eni.id))
-    page, token = paging.page(found, args, smallest=5)
+    enis = filters.select(enis, args.get("Filters"), getters, lambda eni: region.tags(eni.id))
+    page, token = paging.page(enis, args, smallest=5)
     return {"NetworkInterfaces": [described(region, eni) for eni in page], "NextToken": token}
 
 
@@ -179,11 +179,11 @@ def release_addresses(region: Region, args: Args) -> None:
 
 def check_detach(region: Region, args: Args) -> None:
     """AWS: EC2 API Reference, DetachNetworkInterface: the primary interface of an instance cannot be detached."""
-    asked = str(args.get("AttachmentId"))
-    if asked.startswith("ela-attach-"):
+    attachment_id = str(args.get("AttachmentId"))
+    if attachment_id.startswith("ela-attach-"):
         raise AwsError("OperationNotPermitted", NOT_YOURS)
     for eni in region.backend.enis.values():
-        if eni.attachment_id == asked and not eni.device_index:
+        if eni.attachment_id == attachment_id and not eni.device_index:
             raise AwsError(
                 "OperationNotPermitted",
                 "The network interface at device index 0 and networkCard index 0 cannot be detached.",

@@ -70,7 +70,7 @@ def create(
     profile = _profile(launch.data.get("IamInstanceProfile"))
     reservation = Reservation(random_reservation_id(), owner_id=ACCOUNT_ID)
     region.backend.reservations[reservation.id] = reservation
-    made = []
+    machines = []
     for index in range(count):
         instance = _instance(region, launch, index, client_token)
         reservation.instances.append(instance)
@@ -89,8 +89,8 @@ def create(
         )
         region.machines[machine.id] = machine
         _equip(region, machine, launch)
-        made.append(machine)
-    return made
+        machines.append(machine)
+    return machines
 
 
 def _instance(region: Region, launch: Launch, index: int, client_token: str) -> Any:
@@ -221,16 +221,16 @@ def _credits(launch: Launch) -> str:
     """EC2 user guide, "Unlimited mode": t3, t3a and t4g launch as unlimited by default, t2 as standard."""
     if not catalog.burstable(launch.type):
         return ""
-    asked = (launch.data.get("CreditSpecification") or {}).get("CpuCredits")
-    return str(asked or ("standard" if launch.type.startswith("t2.") else "unlimited"))
+    cpu_credits = (launch.data.get("CreditSpecification") or {}).get("CpuCredits")
+    return str(cpu_credits or ("standard" if launch.type.startswith("t2.") else "unlimited"))
 
 
-def _profile(asked: dict[str, str] | None) -> dict[str, str]:
+def _profile(profile: dict[str, str] | None) -> dict[str, str]:
     """The instance profile as DescribeInstances returns it."""
-    if not asked:
+    if not profile:
         return {}
-    name = asked.get("Name") or str(asked.get("Arn", "")).rpartition("/")[2]
-    arn = asked.get("Arn") or f"arn:aws:iam::{ACCOUNT_ID}:instance-profile/{name}"
+    name = profile.get("Name") or str(profile.get("Arn", "")).rpartition("/")[2]
+    arn = profile.get("Arn") or f"arn:aws:iam::{ACCOUNT_ID}:instance-profile/{name}"
     return {"Arn": arn, "Id": "AIPA" + hashlib.sha256(arn.encode()).hexdigest()[:17].upper()}
 
 

@@ -56,8 +56,8 @@ def merged(data: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, An
     for kind, more in tags_by_kind(override.get("TagSpecifications")).items():
         tags.setdefault(kind, {}).update(more)
     result["TagSpecifications"] = [
-        {"ResourceType": kind, "Tags": [{"Key": key, "Value": value} for key, value in found.items()]}
-        for kind, found in tags.items()
+        {"ResourceType": kind, "Tags": [{"Key": key, "Value": value} for key, value in values.items()]}
+        for kind, values in tags.items()
     ]
     if override.get("AvailabilityZone"):
         result["Placement"] = {
@@ -109,16 +109,16 @@ def resolve(
 
 
 def _image(region: Region, data: Mapping[str, Any]) -> images.Image:
-    asked = str(data.get("ImageId") or "")
-    if not asked:
+    image_id = str(data.get("ImageId") or "")
+    if not image_id:
         raise AwsError("MissingParameter", "The request must contain the parameter ImageId")
-    if asked.startswith(SSM_PREFIX):
-        name = asked.removeprefix(SSM_PREFIX)
-        found = region.parameter(region.name, name)
-        if found is None:
+    if image_id.startswith(SSM_PREFIX):
+        name = image_id.removeprefix(SSM_PREFIX)
+        value = region.parameter(region.name, name)
+        if value is None:
             raise AwsError("InvalidParameterValue", f"Could not resolve the SSM parameter {name}.")
-        asked = found
-    return images.find(region, asked)
+        image_id = value
+    return images.find(region, image_id)
 
 
 def _check_type(name: str) -> None:
@@ -140,20 +140,20 @@ def _primary(data: Mapping[str, Any]) -> Mapping[str, Any]:
                     "InvalidParameterCombination",
                     "Network interfaces and an instance-level security groups may not be specified on the same request",
                 )
-            found: Mapping[str, Any] = interface
-            return found
+            primary: Mapping[str, Any] = interface
+            return primary
     return {}
 
 
 def _subnet(region: Region, data: Mapping[str, Any], interface: Mapping[str, Any]) -> Any:
-    asked = data.get("SubnetId") or interface.get("SubnetId")
+    subnet_id = data.get("SubnetId") or interface.get("SubnetId")
     zone = (data.get("Placement") or {}).get("AvailabilityZone")
-    if asked:
-        subnet = region.subnet(asked)
+    if subnet_id:
+        subnet = region.subnet(subnet_id)
         if zone and zone != subnet.availability_zone:
             raise AwsError(
                 "InvalidParameterValue",
-                f"The availability zone '{zone}' does not match the zone of subnet '{asked}'.",
+                f"The availability zone '{zone}' does not match the zone of subnet '{subnet_id}'.",
             )
         return subnet
     if zone and zone not in region.zones():
@@ -164,38 +164,40 @@ def _subnet(region: Region, data: Mapping[str, Any], interface: Mapping[str, Any
             "VPCIdNotSpecified",
             "No default VPC for this user. GroupName is only supported for EC2-Classic and default VPC.",
         )
-    mine = [
-        one for one in region.subnets() if one.vpc_id == default.id and zone in (None, one.availability_zone)
+    subnets = [
+        subnet
+        for subnet in region.subnets()
+        if subnet.vpc_id == default.id and zone in (None, subnet.availability_zone)
     ]
-    if not mine:
+    if not subnets:
         raise AwsError(
             "MissingInput", f"No subnets found for the default VPC '{default.id}'. Please specify a subnet."
         )
     offered = [
-        one
-        for one in mine
-        if one.availability_zone in catalog.zones_offering(region, str(data.get("InstanceType")))
+        subnet
+        for subnet in subnets
+        if subnet.availability_zone in catalog.zones_offering(region, str(data.get("InstanceType")))
     ]
-    return (offered or mine)[0]
+    return (offered or subnets)[0]
 
 
 def _groups(
     region: Region, data: Mapping[str, Any], interface: Mapping[str, Any], subnet: Any
 ) -> tuple[Any, ...]:
     ids = list(interface.get("Groups") or data.get("SecurityGroupIds") or ())
-    found = [region.group(group_id) for group_id in ids]
-    found += [_group_named(region, name, subnet.vpc_id) for name in data.get("SecurityGroups") or ()]
-    for group in found:
+    groups = [region.group(group_id) for group_id in ids]
+    groups += [_group_named(region, name, subnet.vpc_id) for name in data.get("SecurityGroups") or ()]
+    for group in groups:
         if group.vpc_id != subnet.vpc_id:
             raise AwsError(
                 "InvalidParameter",
                 f"Security group {group.id} and subnet {subnet.id} belong to different networks.",
             )
-    if not found:
-        found = [
+    if not groups:
+        groups = [
             group for group in region.groups() if group.vpc_id == subnet.vpc_id and group.name == "default"
         ]
-    return tuple({group.id: group for group in found}.values())
+    return tuple({group.id: group for group in groups}.values())
 
 
 def _group_named(region: Region, name: str, vpc_id: str) -> Any:
@@ -253,23 +255,23 @@ def _check_request_tags(tags: TagsByKind, *, spot: bool) -> None:
         )
 
 
-def _devices(image: images.Image, asked: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+def _devices(image: images.Image, mappings: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
     """The image's root disk, changed by the mapping of the same name, and the other mapped disks."""
     if image.instance_store:
         raise AwsError("NonEBSInstance", f"The image {image.id} has no EBS root device.")
     root = {"VolumeSize": image.volume_gib, "VolumeType": image.volume_type, "SnapshotId": image.snapshot_id}
-    found: dict[str, dict[str, Any]] = {image.root_device: {"DeleteOnTermination": True, **root}}
-    for mapping in asked:
+    disks: dict[str, dict[str, Any]] = {image.root_device: {"DeleteOnTermination": True, **root}}
+    for mapping in mappings:
         device, disk = str(mapping.get("DeviceName")), mapping.get("Ebs")
         if disk is None:  # NoDevice or an instance store volume
             continue
-        found[device] = {**found.get(device, {"DeleteOnTermination": True}), **disk}
-        if not found[device].get("VolumeSize"):
+        disks[device] = {**disks.get(device, {"DeleteOnTermination": True}), **disk}
+        if not disks[device].get("VolumeSize"):
             raise AwsError("MissingParameter", "The request must contain the parameter size or snapshotId")
-    size = int(found[image.root_device]["VolumeSize"])
+    size = int(disks[image.root_device]["VolumeSize"])
     if size < image.volume_gib:
         raise AwsError(
             "InvalidBlockDeviceMapping",
             f"Volume of size {size}GB is smaller than snapshot '{image.snapshot_id}', expect size >= {image.volume_gib}GB",
         )
-    return tuple({"DeviceName": device, **disk} for device, disk in found.items())
+    return tuple({"DeviceName": device, **disk} for device, disk in disks.items())

@@ -41,8 +41,8 @@ def _quick_tags(backend: Any) -> None:
             resource_id = filters["resource-id"][0]
             if "*" not in resource_id and "?" not in resource_id:
                 return _rows(resource_id, backend.tags.get(resource_id) or {})
-        found: list[dict[str, str]] = slow(filters=filters)
-        return found
+        offerings: list[dict[str, str]] = slow(filters=filters)
+        return offerings
 
     backend.describe_tags = describe_tags
 
@@ -60,8 +60,8 @@ def _quick_images(backend: Any) -> None:
         ami_ids: list[str] | None = None, filters: dict[str, Any] | None = None, **others: Any
     ) -> list[Any]:
         if not ami_ids and not others and filters is not None and list(filters) == ["image-id"]:
-            found = backend.amis.get(filters["image-id"])
-            return [found] if found else []
+            image = backend.amis.get(filters["image-id"])
+            return [image] if image else []
         all_of_them: list[Any] = slow(ami_ids=ami_ids, filters=filters, **others)
         return all_of_them
 

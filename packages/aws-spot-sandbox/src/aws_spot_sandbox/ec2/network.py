@@ -58,22 +58,22 @@ def _mentions(group: Any, group_id: str) -> bool:
 
 def check_subnet(region: Region, args: Args) -> None:
     subnet_id = str(args.get("SubnetId"))
-    held = any(eni.subnet.id == subnet_id for eni in region.backend.enis.values())
+    occupied = any(eni.subnet.id == subnet_id for eni in region.backend.enis.values())
     gateways = (gateway for gateway in region.backend.nat_gateways.values() if gateway.state != "deleted")
-    if held or any(gateway.subnet_id == subnet_id for gateway in gateways):
+    if occupied or any(gateway.subnet_id == subnet_id for gateway in gateways):
         raise _in_use(f"The subnet '{subnet_id}' has dependencies and cannot be deleted.")
 
 
 def forget_subnet(region: Region, args: Args) -> None:
     """Remove a deleted subnet from its route table and ACL. moto does not, and neither could then be deleted."""
-    gone = args.get("SubnetId")
+    subnet_id = args.get("SubnetId")
     for table in region.backend.route_tables.values():
-        kept = {key: target for key, target in table._associations.items() if target != gone}  # noqa: SLF001 - moto has no other way
-        table._associations = kept  # noqa: SLF001 - as above
+        associations = {key: target for key, target in table._associations.items() if target != subnet_id}  # noqa: SLF001 - moto has no other way
+        table._associations = associations  # noqa: SLF001 - as above
     for acl in region.backend.network_acls.values():
-        held = acl._associations.items()  # noqa: SLF001 - as above
-        acl._associations = {key: one for key, one in held if one.subnet_id != gone}  # noqa: SLF001 - as above
-    region.forget_tags(str(gone))
+        entries = acl._associations.items()  # noqa: SLF001 - as above
+        acl._associations = {key: entry for key, entry in entries if entry.subnet_id != subnet_id}  # noqa: SLF001 - as above
+    region.forget_tags(str(subnet_id))
 
 
 def check_detach_gateway(region: Region, args: Args) -> None:
@@ -104,7 +104,7 @@ def check_vpc(region: Region, args: Args) -> None:
     backend = region.backend
     if vpc_id not in backend.vpcs:
         raise AwsError("InvalidVpcID.NotFound", f"The vpc ID '{vpc_id}' does not exist")
-    held = (
+    in_use = (
         any(subnet.vpc_id == vpc_id for subnet in region.subnets())
         or any(group.vpc_id == vpc_id and group.name != "default" for group in region.groups())
         or any(gateway.vpc and gateway.vpc.id == vpc_id for gateway in backend.internet_gateways.values())
@@ -113,7 +113,7 @@ def check_vpc(region: Region, args: Args) -> None:
         or any(acl.vpc_id == vpc_id and not _is_default(acl) for acl in backend.network_acls.values())
         or any(gateways.holders_of(region, vpc_id))
     )
-    if held:
+    if in_use:
         raise _in_use(f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")
     _strip(region, vpc_id)
 
@@ -145,12 +145,12 @@ def _strip(region: Region, vpc_id: str) -> None:
 def allocate_address(region: Region, args: Args) -> Answer:
     """An Elastic IP is a loopback address here: moto would assign a real public address."""
     quotas.check(region, "elastic_ips")
-    found = region.backend.allocate_address(
+    address = region.backend.allocate_address(
         "vpc", address=region.addresses.next(), tags=tags_of(args, "elastic-ip")
     )
     return {
-        "PublicIp": found.public_ip,
-        "AllocationId": found.allocation_id,
+        "PublicIp": address.public_ip,
+        "AllocationId": address.allocation_id,
         "Domain": "vpc",
         "PublicIpv4Pool": "amazon",
         "NetworkBorderGroup": region.name,

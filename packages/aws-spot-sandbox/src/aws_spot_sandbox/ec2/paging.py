@@ -53,14 +53,14 @@ def paged(call: Call, answer: Handler) -> Reply:
         return answer(call)
     start = offset(call.params.get("NextToken"))
     size = int(call.params.get("MaxResults") or page_bounds(call.action)[1])
-    reply = answer(_whole(call))
+    reply = answer(_unpaged(call))
     listed = _list_tag(operation.output_shape)
     if reply.status != _OK or not listed or (start == 0 and reply.body.count(b"<item") <= size):
         return reply
     return replace(reply, body=_part(reply.body, listed, start, size))
 
 
-def _whole(call: Call) -> Call:
+def _unpaged(call: Call) -> Call:
     params = {name: value for name, value in call.params.items() if name not in ("MaxResults", "NextToken")}
     if len(params) == len(call.params):
         return call

@@ -39,7 +39,7 @@ def scores(region: Region, args: Args) -> Answer:
     rows = [
         row
         for name in regions
-        for row in (_zones if args.get("SingleAvailabilityZone") else _whole)(region, name, names, target)
+        for row in (_zones if args.get("SingleAvailabilityZone") else _regional)(region, name, names, target)
     ]
     rows.sort(key=lambda row: (-row["Score"], row["Region"], row.get("AvailabilityZoneId", "")))
     shown, token = paging.page(rows[:_BEST], args, smallest=10)
@@ -47,28 +47,28 @@ def scores(region: Region, args: Args) -> Answer:
 
 
 def _types(region: Region, args: Args) -> list[str]:
-    asked, wanted = args.get("InstanceTypes"), args.get("InstanceRequirementsWithMetadata")
-    if bool(asked) == bool(wanted):
+    names, wanted = args.get("InstanceTypes"), args.get("InstanceRequirementsWithMetadata")
+    if bool(names) == bool(wanted):
         raise AwsError(
-            "InvalidParameterCombination" if asked else "MissingParameter",
+            "InvalidParameterCombination" if names else "MissingParameter",
             "Specify either InstanceTypes or InstanceRequirementsWithMetadata.",
         )
     if wanted:
         return catalog.matching(region, wanted.get("InstanceRequirements") or {}, wanted)
-    unknown = sorted(name for name in asked or () if catalog.type_info(name) is None)
+    unknown = sorted(name for name in names or () if catalog.type_info(name) is None)
     if unknown:
         raise AwsError("InvalidParameterValue", f"Invalid instance types: {', '.join(unknown)}")
-    return sorted(set(asked or ()))
+    return sorted(set(names or ()))
 
 
-def _regions(region: Region, asked: Sequence[str] | None) -> list[str]:
+def _regions(region: Region, names: Sequence[str] | None) -> list[str]:
     enabled = {*ENABLED_BY_DEFAULT, *region.world.settings.opted_in}
-    if asked and len(asked) > _BEST:
+    if names and len(names) > _BEST:
         raise AwsError("InvalidParameterValue", f"You can specify at most {_BEST} Regions.")
-    for name in asked or ():
+    for name in names or ():
         if name not in enabled:
             raise AwsError("InvalidParameterValue", f"The Region {name} is not valid or not enabled.")
-    return sorted(asked or enabled)
+    return sorted(names or enabled)
 
 
 def _instances(names: Sequence[str], target: int, unit: str | None) -> int:
@@ -86,7 +86,7 @@ def _count(region: Region, args: Args) -> None:
     row = {key: value for key, value in args.items() if key not in {"NextToken", "MaxResults", "DryRun"}}
     question, now = json.dumps(row, sort_keys=True, default=str), region.now()
     known = region.world.placement_questions
-    for old in [one for one, since in known.items() if now - since >= DAY_S]:
+    for old in [configuration for configuration, since in known.items() if now - since >= DAY_S]:
         del known[old]
     if question not in known:
         if len(known) >= region.world.settings.placement_configurations:
@@ -94,10 +94,10 @@ def _count(region: Region, args: Args) -> None:
         known[question] = now
 
 
-def _whole(region: Region, name: str, types: Sequence[str], target: int) -> Iterable[dict[str, Any]]:
+def _regional(region: Region, name: str, types: Sequence[str], target: int) -> Iterable[dict[str, Any]]:
     """A region's score: slightly above its best zone's, if all zones together have the capacity."""
     pools = catalog.pools_of(region, name)
-    best = max((_liking(zone, types, offered) for zone, offered in pools.items()), default=0.0)
+    best = max((_preference(zone, types, offered) for zone, offered in pools.items()), default=0.0)
     room = sum(_room(region, zone, types, offered) for zone, offered in pools.items())
     limit = region.world.settings.capacity.get(name, math.inf)
     yield {"Region": name, "Score": _score(best + 0.1, types, target, min(room, limit))}
@@ -108,14 +108,14 @@ def _zones(region: Region, name: str, types: Sequence[str], target: int) -> Iter
     limit = region.world.settings.capacity.get(name, math.inf)
     for zone, offered in catalog.pools_of(region, name).items():
         room = min(limit, _room(region, zone, types, offered))
-        score = _score(_liking(zone, types, offered), types, target, room)
+        score = _score(_preference(zone, types, offered), types, target, room)
         yield {"Region": name, "AvailabilityZoneId": ids[zone], "Score": score}
 
 
-def _liking(zone: str, types: Sequence[str], offered: set[str]) -> float:
+def _preference(zone: str, types: Sequence[str], offered: set[str]) -> float:
     """A constant from 0 to 1: the share of the types that the zone offers, and its availability of them."""
-    found = [prices.chance("placement", zone, name) for name in types if name in offered]
-    return (sum(found) / len(types) + max(found)) / 2 if found else 0.0
+    chances = [prices.chance("placement", zone, name) for name in types if name in offered]
+    return (sum(chances) / len(types) + max(chances)) / 2 if chances else 0.0
 
 
 def _room(region: Region, zone: str, types: Sequence[str], offered: set[str]) -> float:
@@ -132,8 +132,8 @@ def _room(region: Region, zone: str, types: Sequence[str], offered: set[str]) ->
     return sum(places) if pools_limited else max(places)
 
 
-def _score(liking: float, types: Sequence[str], target: int, room: float) -> int:
-    score = _LEAST + liking * (_BEST - _LEAST)
+def _score(preference: float, types: Sequence[str], target: int, room: float) -> int:
+    score = _LEAST + preference * (_BEST - _LEAST)
     score -= max(0.0, math.log10(target / 100)) * 2  # large targets score lower
     score *= min(1.0, room / target)
     if len({_DISKS.sub(r"\1\2", name) for name in types}) < _FEW:

@@ -132,13 +132,13 @@ def spelled(usd: float) -> str:
 
 def describe_history(region: Region, args: Args) -> Answer:
     """Newest first within a pool. The price current at StartTime is included, with its own start."""
-    found = _rows(region, args)
+    offers = _rows(region, args)
     if args.get("Filters"):
-        found = iter(filters.select(found, args["Filters"], FILTERS))
+        offers = iter(filters.select(offers, args["Filters"], FILTERS))
     # Ninety days of all pools are a million rows: only those of the page are generated.
     size = min(args.get("MaxResults") or 1000, 1000)
     start = paging.offset(args.get("NextToken"))
-    rows = list(islice(found, start, start + size + 1))
+    rows = list(islice(offers, start, start + size + 1))
     token = paging.token(start + size) if len(rows) > size else ""
     return {"SpotPriceHistory": rows[:size], "NextToken": token}
 
@@ -164,14 +164,14 @@ def sold_as_spot(region: Region, zone: str, name: str) -> bool:
     return name not in no_spot and f"{zone}/{name}" not in no_spot and catalog.usable_as_spot(name)
 
 
-def _products(asked: list[str] | None, *, vpc: bool) -> dict[str, str]:
+def _products(names: list[str] | None, *, vpc: bool) -> dict[str, str]:
     """The requested products that the account has, with their licence.
 
     An account lists its prices under one of two names and has none under the other (karpenter#2568).
     """
     ending = VPC if vpc else ""
     sold = {f"{name}{ending}": name for name in LICENCES}
-    return {name: licence for name, licence in sold.items() if asked is None or name in asked}
+    return {name: licence for name, licence in sold.items() if names is None or name in names}
 
 
 def _pool_rows(

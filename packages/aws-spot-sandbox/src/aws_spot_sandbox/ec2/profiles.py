@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from aws_spot_sandbox.ec2.region import Region
 
 
-def check(region: Region, asked: Mapping[str, Any] | None) -> None:
+def check(region: Region, profile: Mapping[str, Any] | None) -> None:
     """Raises AwsError as RunInstances does, and as CreateFleet does per pool."""
-    if not asked:
+    if not profile:
         return
-    field = "name" if asked.get("Name") else "arn"
-    value = str(asked.get("Name") or asked.get("Arn") or "")
+    field = "name" if profile.get("Name") else "arn"
+    value = str(profile.get("Name") or profile.get("Arn") or "")
     name = value.rpartition("/")[2]
-    there = {
+    names = {
         instance_profile.name
         for instance_profile in iam_backends[ACCOUNT_ID]["aws"].instance_profiles.values()
     }
-    if name in there:
+    if name in names:
         known_at = region.world.profiles.setdefault(name, region.now() + region.world.settings.iam_lag_s)
         if region.now() >= known_at:
             return

@@ -67,6 +67,6 @@ def check_subnets(region: Region, args: Args) -> None:
             f"Value ({zone}) for parameter availabilityZone is invalid. Subnets can currently only be created in the "
             f"following availability zones: {rest}.",
         )
-    mine = sum(subnet.vpc_id == args.get("VpcId") for subnet in region.subnets())
-    if mine >= region.world.settings.quotas.get("subnets_per_vpc", SUBNETS_PER_VPC):
+    count = sum(subnet.vpc_id == args.get("VpcId") for subnet in region.subnets())
+    if count >= region.world.settings.quotas.get("subnets_per_vpc", SUBNETS_PER_VPC):
         raise AwsError("SubnetLimitExceeded", "The maximum number of subnets has been reached.")

@@ -108,8 +108,8 @@ class Region:
 
     def tags(self, resource_id: str) -> Mapping[str, str]:
         # moto keeps tags in a defaultdict, in which a lookup of an unknown id would create an entry
-        found: Mapping[str, str] = self.backend.tags.get(resource_id) or {}
-        return found
+        tags: Mapping[str, str] = self.backend.tags.get(resource_id) or {}
+        return tags
 
     def set_tags(self, resource_id: str, tags: Mapping[str, str]) -> None:
         if tags:

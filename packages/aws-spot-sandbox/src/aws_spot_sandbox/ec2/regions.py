@@ -27,12 +27,12 @@ def describe_regions(region: Region, args: Args) -> Answer:
         {"RegionName": name, "OptInStatus": word, "Endpoint": f"ec2.{name}.amazonaws.com"}
         for name, word in sorted(status.items())
     ]
-    asked = args.get("RegionNames")
-    for name in asked or ():
+    names = args.get("RegionNames")
+    for name in names or ():
         if name not in status:
             raise AwsError("InvalidParameterValue", f"Invalid region name {name}")
-    if asked:
-        rows = [row for row in rows if row["RegionName"] in asked]
+    if names:
+        rows = [row for row in rows if row["RegionName"] in names]
     elif not args.get("AllRegions"):
         rows = [row for row in rows if row["OptInStatus"] != "not-opted-in"]
     return {"Regions": filters.select(rows, args.get("Filters"), FILTERS)}

@@ -30,11 +30,11 @@ def request_spot_instances(region: Region, args: Args) -> Answer:
     room = capacity.room(region, wanted)
     if room.count < count and room.refusal.code not in WAITING:
         raise room.refusal
-    made = launch.create(region, wanted, min(count, room.count))
-    requests = [region.spot_requests[machine.spot_request_id] for machine in made]
+    machines = launch.create(region, wanted, min(count, room.count))
+    requests = [region.spot_requests[machine.spot_request_id] for machine in machines]
     for request in requests:
         request.type = kind
-    for _ in range(count - len(made)):
+    for _ in range(count - len(machines)):
         waiting = spot.SpotRequest(
             id=launch.new_request_id(region),
             instance_id="",
@@ -61,10 +61,10 @@ def _relaunch(region: Region, request: spot.SpotRequest) -> None:
     if request.state != "open" or capacity.room(region, request.launch).count < 1:
         return
     try:
-        (made,) = launch.create(region, request.launch, 1)
+        (machine,) = launch.create(region, request.launch, 1)
     except AwsError:
         return
-    del region.spot_requests[made.spot_request_id]
-    region.forget_tags(made.spot_request_id)
-    made.spot_request_id, request.instance_id = request.id, made.id
+    del region.spot_requests[machine.spot_request_id]
+    region.forget_tags(machine.spot_request_id)
+    machine.spot_request_id, request.instance_id = request.id, machine.id
     request.move(state="active", status="fulfilled", now=region.now())

@@ -25,5 +25,5 @@ def value(switch: Mapping[str, T], about: Names, default: T) -> T:
     return next((switch[name] for name in about if name in switch), default)
 
 
-def meant(switch: Collection[str], about: Names) -> bool:
+def selects(switch: Collection[str], about: Names) -> bool:
     return any(name in switch for name in about)

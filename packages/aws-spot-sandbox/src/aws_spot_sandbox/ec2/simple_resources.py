@@ -57,8 +57,8 @@ def listed(
     key: str,
     getters: dict[str, filters.Getter[Item]],
 ) -> Answer:
-    found = filters.select(items, args.get("Filters"), getters, lambda item: region.tags(item.id))
-    page, token = paging.page(found, args)
+    selected = filters.select(items, args.get("Filters"), getters, lambda item: region.tags(item.id))
+    page, token = paging.page(selected, args)
     return {key: [shown(region, item) for item in page], "NextToken": token}
 
 
@@ -162,7 +162,7 @@ def create_reservation(region: Region, args: Args) -> Answer:
 
 def describe_reservations(region: Region, args: Args) -> Answer:
     wanted = args.get("CapacityReservationIds")
-    items = [_reservation(region, one) for one in wanted] if wanted else of(region, _RESERVATION)
+    items = [_reservation(region, item_id) for item_id in wanted] if wanted else of(region, _RESERVATION)
     return listed(
         region,
         items,
@@ -221,7 +221,7 @@ def create_connect_endpoint(region: Region, args: Args) -> Answer:
         "SecurityGroupIds": args.get("SecurityGroupIds") or [],
     }
     item = put(region, _CONNECT, item_id, row, args)
-    made = interfaces.managed(
+    interface_id = interfaces.managed(
         region,
         subnet,
         kind="ec2_instance_connect_endpoint",
@@ -229,8 +229,8 @@ def create_connect_endpoint(region: Region, args: Args) -> Answer:
         description=f"EC2 Instance Connect Endpoint {item_id}",
         groups=args.get("SecurityGroupIds") or (),
     )
-    item.interface_ids.append(made)
-    item.row["NetworkInterfaceIds"] = [made]
+    item.interface_ids.append(interface_id)
+    item.row["NetworkInterfaceIds"] = [interface_id]
     region.later(region.world.settings.pending_s, lambda: _settle(item))
     return {"InstanceConnectEndpoint": shown(region, item)}
 
@@ -242,7 +242,7 @@ def _settle(item: Item) -> None:
 
 def describe_connect_endpoints(region: Region, args: Args) -> Answer:
     wanted = args.get("InstanceConnectEndpointIds")
-    items = [_connect(region, one) for one in wanted] if wanted else of(region, _CONNECT)
+    items = [_connect(region, item_id) for item_id in wanted] if wanted else of(region, _CONNECT)
     return listed(
         region,
         items,

@@ -33,7 +33,7 @@ MESSAGES = {
     "instance-terminated-by-price": "Spot instance terminated because the Spot price exceeds your maximum price.",
 }
 # Reasons for an interruption, as a request's status code
-TAKEN = {"capacity": "instance-terminated-no-capacity", "price": "instance-terminated-by-price"}
+STATUS_BY_REASON = {"capacity": "instance-terminated-no-capacity", "price": "instance-terminated-by-price"}
 
 
 @dataclass
@@ -91,7 +91,7 @@ def close(region: Region, machine: Machine, *, status: str) -> None:
 
 
 def interrupt(region: Region, instance_id: str, *, notice_s: float, reason: str = "capacity") -> None:
-    """Interrupt the instance: a notice first, then an unconditional shutdown. `reason` is a key of TAKEN."""
+    """Interrupt the instance: a notice first, then an unconditional shutdown. `reason` is a key of STATUS_BY_REASON."""
     victim = region.machines.get(instance_id)
     if victim is None or not victim.spot:
         raise AwsError(
@@ -107,7 +107,7 @@ def interrupt(region: Region, instance_id: str, *, notice_s: float, reason: str 
         request.move(status="marked-for-termination", now=marked)
 
     def take() -> None:
-        close(region, victim, status=TAKEN[reason])
+        close(region, victim, status=STATUS_BY_REASON[reason])
         machine.shut_down(region, victim, code=machine.SPOT_SHUTDOWN, by_user=False)
 
     region.later(notice_s, take)

@@ -47,8 +47,8 @@ def request(region: Region, args: Args) -> Answer:
 def describe(region: Region, args: Args) -> Answer:
     """DescribeSpotFleetRequests has no filters."""
     wanted = args.get("SpotFleetRequestIds")
-    found = [_find(region, one) for one in wanted] if wanted else list(region.spot_fleets.values())
-    page, token = paging.page(found, args)
+    fleets = [_find(region, fleet_id) for fleet_id in wanted] if wanted else list(region.spot_fleets.values())
+    page, token = paging.page(fleets, args)
     return {"SpotFleetRequestConfigs": [_described(region, fleet) for fleet in page], "NextToken": token}
 
 
@@ -85,7 +85,7 @@ def cancel(region: Region, args: Args) -> Answer:
     ids, ends = args.get("SpotFleetRequestIds") or [], bool(args.get("TerminateInstances"))
     if len(ids) > _LIMIT:
         raise AwsError("InvalidParameterValue", f"You can cancel up to {_LIMIT} requests at a time.")
-    done, refused = [], []
+    successes, refused = [], []
     for fleet_id in ids:
         fleet = region.spot_fleets.get(fleet_id)
         if fleet is None:
@@ -95,14 +95,14 @@ def cancel(region: Region, args: Args) -> Answer:
         else:
             before = _state(fleet)
             fleets.end(region, fleet, ends=ends)
-            done.append(
+            successes.append(
                 {
                     "SpotFleetRequestId": fleet_id,
                     "PreviousSpotFleetRequestState": before,
                     "CurrentSpotFleetRequestState": _state(fleet),
                 }
             )
-    return {"SuccessfulFleetRequests": done, "UnsuccessfulFleetRequests": refused}
+    return {"SuccessfulFleetRequests": successes, "UnsuccessfulFleetRequests": refused}
 
 
 def _refusal(fleet_id: str, code: str, what: str) -> dict[str, Any]:

@@ -26,44 +26,46 @@ def describe_status(region: Region, args: Args) -> Answer:
         )
     machines = instances.selected(region, {**args, "Filters": None}, {})
     if not args.get("IncludeAllInstances"):
-        machines = [one for one in machines if one.state == machine.RUNNING]
-    rows = [_row(region, one) for one in sorted(machines, key=lambda one: one.order)]
+        machines = [instance for instance in machines if instance.state == machine.RUNNING]
+    rows = [_row(region, instance) for instance in sorted(machines, key=lambda instance: instance.order)]
     rows = filters.select(rows, args.get("Filters"), FILTERS)
     largest = max(1000, len(rows)) if args.get("InstanceIds") else 1000
     shown, token = paging.page(rows, args, largest=largest, smallest=5)
     return {"InstanceStatuses": shown, "NextToken": token}
 
 
-def _row(region: Region, one: Machine) -> dict[str, Any]:
-    system, instance = _checks(region, one)
+def _row(region: Region, instance: Machine) -> dict[str, Any]:
+    system_status, instance_status = _checks(region, instance)
     return {
-        "InstanceId": one.id,
-        "AvailabilityZone": one.zone,
-        "InstanceState": {"Code": one.state, "Name": STATES[one.state]},
-        "InstanceStatus": _summary(one, instance),
-        "SystemStatus": _summary(one, system),
-        "AttachedEbsStatus": _summary(one, system),
+        "InstanceId": instance.id,
+        "AvailabilityZone": instance.zone,
+        "InstanceState": {"Code": instance.state, "Name": STATES[instance.state]},
+        "InstanceStatus": _summary(instance, instance_status),
+        "SystemStatus": _summary(instance, system_status),
+        "AttachedEbsStatus": _summary(instance, system_status),
         "Events": [],
         "OutpostArn": None,
     }
 
 
-def _checks(region: Region, one: Machine) -> tuple[str, str]:
+def _checks(region: Region, instance: Machine) -> tuple[str, str]:
     """The system check and the instance check. The switch `impaired` affects only the latter."""
-    if one.state != machine.RUNNING or one.started_at is None:
+    if instance.state != machine.RUNNING or instance.started_at is None:
         return "not-applicable", "not-applicable"
     settings = region.world.settings
-    if region.now() < one.started_at + settings.checks_s:
+    if region.now() < instance.started_at + settings.checks_s:
         return "initializing", "initializing"
-    return "ok", "impaired" if selectors.meant(settings.impaired, selectors.names(region, one)) else "ok"
+    return "ok", "impaired" if selectors.selects(
+        settings.impaired, selectors.names(region, instance)
+    ) else "ok"
 
 
-def _summary(one: Machine, status: str) -> dict[str, Any]:
+def _summary(instance: Machine, status: str) -> dict[str, Any]:
     if status not in _REACHABLE:
         return {"Status": status, "Details": None}
     detail: dict[str, Any] = {"Name": "reachability", "Status": _REACHABLE[status]}
     if status == "impaired":
-        detail["ImpairedSince"] = one.started_at
+        detail["ImpairedSince"] = instance.started_at
     return {"Status": status, "Details": [detail]}
 
 

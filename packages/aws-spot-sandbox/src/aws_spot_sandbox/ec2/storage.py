@@ -26,26 +26,29 @@ def detach_volume(region: Region, args: Args) -> Answer:
             "OperationNotPermitted",
             f"Unable to detach root volume '{volume.id}' from instance '{instance.id}'",
         )
-    done = region.backend.detach_volume(volume.id, instance.id, attachment.device)
+    attachment_reply = region.backend.detach_volume(volume.id, instance.id, attachment.device)
     return {
         "VolumeId": volume.id,
         "InstanceId": instance.id,
-        "Device": done.device,
+        "Device": attachment_reply.device,
         "State": "detaching",
-        "AttachTime": done.attach_time,
+        "AttachTime": attachment_reply.attach_time,
     }
 
 
 def delete_flow_logs(region: Region, args: Args) -> Answer:
     """AWS: EC2 API Reference, DeleteFlowLogs: the call succeeds even if some deletions fail."""
     refused: list[dict[str, Any]] = []
-    for one in args.get("FlowLogIds") or ():
-        if region.backend.flow_logs.pop(one, None) is None:
-            message = f"These flow log ids in the input list are not found: [TotalCount: 1] {one}"
+    for flow_log_id in args.get("FlowLogIds") or ():
+        if region.backend.flow_logs.pop(flow_log_id, None) is None:
+            message = f"These flow log ids in the input list are not found: [TotalCount: 1] {flow_log_id}"
             refused.append(
-                {"ResourceId": one, "Error": {"Code": "InvalidFlowLogId.NotFound", "Message": message}}
+                {
+                    "ResourceId": flow_log_id,
+                    "Error": {"Code": "InvalidFlowLogId.NotFound", "Message": message},
+                }
             )
-        region.forget_tags(one)
+        region.forget_tags(flow_log_id)
     return {"Unsuccessful": refused}
 
 

@@ -58,16 +58,16 @@ def kind_of(resource_id: str) -> str:
 
 def tags_of(args: Args, kind: str) -> dict[str, str]:
     """The tags of a call that creates one resource. Another resource type raises AWS's error."""
-    found: dict[str, str] = {}
+    tags: dict[str, str] = {}
     for specification in args.get("TagSpecifications") or ():
-        asked = specification.get("ResourceType")
-        if asked != kind:
+        resource_type = specification.get("ResourceType")
+        if resource_type != kind:
             raise AwsError(
                 "InvalidParameterValue",
-                f"'{asked}' is not a valid taggable resource type for this operation.",
+                f"'{resource_type}' is not a valid taggable resource type for this operation.",
             )
-        found.update({str(tag["Key"]): str(tag.get("Value", "")) for tag in specification.get("Tags") or ()})
-    return found
+        tags.update({str(tag["Key"]): str(tag.get("Value", "")) for tag in specification.get("Tags") or ()})
+    return tags
 
 
 def check_all(args: Args) -> None:
@@ -111,23 +111,23 @@ def _refuse_count() -> None:
 def _alive(region: Region) -> set[str]:
     """The ids of all existing resources: moto keeps the tags of deleted ones."""
     backend = region.backend
-    found: set[str] = {*region.machines, *region.spot_requests, *_living_fleets(region)}
+    names: set[str] = {*region.machines, *region.spot_requests, *_living_fleets(region)}
     for collection in (
         backend.vpcs, backend.internet_gateways, backend.route_tables, backend.enis, backend.volumes,
         backend.snapshots, backend.launch_templates, backend.nat_gateways, backend.network_acls,
         backend.dhcp_options_sets, backend.amis, backend.vpc_end_points, backend.flow_logs,
         backend.egress_only_internet_gateways, region.shelf, region.images,
     ):  # fmt: skip
-        found.update(collection)
-    found.update(spot_fleet.id for spot_fleet in region.spot_fleets.values() if spot_fleet.state == "active")
-    found.update(vpc_pcx.id for vpc_pcx in backend.vpc_pcxs.values() if vpc_pcx._status.code in _JOINED)  # noqa: SLF001 - as moto does
-    found.update(subnet.id for subnet in region.subnets())
-    found.update(key.id for key in backend.key_pairs.values())
-    found.update(address.allocation_id for address in backend.addresses if address.allocation_id)
+        names.update(collection)
+    names.update(spot_fleet.id for spot_fleet in region.spot_fleets.values() if spot_fleet.state == "active")
+    names.update(vpc_pcx.id for vpc_pcx in backend.vpc_pcxs.values() if vpc_pcx._status.code in _JOINED)  # noqa: SLF001 - as moto does
+    names.update(subnet.id for subnet in region.subnets())
+    names.update(key.id for key in backend.key_pairs.values())
+    names.update(address.allocation_id for address in backend.addresses if address.allocation_id)
     for group in region.groups():
-        found.add(group.id)
-        found.update(rule.id for rule in (*group.ingress_rules, *group.egress_rules))
-    return found
+        names.add(group.id)
+        names.update(rule.id for rule in (*group.ingress_rules, *group.egress_rules))
+    return names
 
 
 def _living_fleets(region: Region) -> Iterator[str]:
@@ -144,12 +144,16 @@ def describe_tags(region: Region, args: Args) -> Answer:
         if (resource_id in alive or not kind_of(resource_id)) and kind_of(resource_id) not in hidden
         for key, value in tags.items()
     ]
-    plain = [one for one in args.get("Filters") or () if not str(one.get("Name", "")).startswith("tag:")]
+    plain = [
+        condition
+        for condition in args.get("Filters") or ()
+        if not str(condition.get("Name", "")).startswith("tag:")
+    ]
     rows = filters.select(rows, plain, FILTERS)
-    for asked in args.get("Filters") or ():
-        name = str(asked.get("Name", ""))
+    for condition in args.get("Filters") or ():
+        name = str(condition.get("Name", ""))
         if name.startswith("tag:"):
-            wanted = asked.get("Values") or ()
+            wanted = condition.get("Values") or ()
             rows = [
                 row for row in rows if row["Key"] == name[4:] and filters.any_matches(wanted, row["Value"])
             ]
@@ -185,10 +189,10 @@ def delete_tags(region: Region, args: Args) -> Answer:
     """Without tags, all are deleted except AWS's own. A tag with a value is deleted only if the value matches."""
     for resource_id in args.get("Resources") or ():
         own: dict[str, str] = region.backend.tags.get(resource_id) or {}
-        asked: Iterable[Mapping[str, Any]] = args.get("Tags") or [
+        tags: Iterable[Mapping[str, Any]] = args.get("Tags") or [
             {"Key": key} for key in own if not key.startswith("aws:")
         ]
-        for tag in list(asked):
+        for tag in list(tags):
             if "Value" not in tag or own.get(tag["Key"]) == tag["Value"]:
                 own.pop(tag["Key"], None)
     return {}

@@ -70,9 +70,9 @@ def check_data(_region: Region, args: Args) -> None:
         check_user_data(data["UserData"])
 
 
-def find(region: Region, asked: Mapping[str, Any]) -> Any:
+def find(region: Region, specification: Mapping[str, Any]) -> Any:
     """The template that a specification names by id or by name."""
-    backend, template_id = region.backend, asked.get("LaunchTemplateId")
+    backend, template_id = region.backend, specification.get("LaunchTemplateId")
     if template_id:
         if template_id not in backend.launch_templates:
             raise AwsError(
@@ -80,7 +80,7 @@ def find(region: Region, asked: Mapping[str, Any]) -> Any:
                 f"The specified launch template, with template ID {template_id}, does not exist.",
             )
         return backend.launch_templates[template_id]
-    name = asked.get("LaunchTemplateName")
+    name = specification.get("LaunchTemplateName")
     if not name:
         raise AwsError(
             "MissingParameter",
@@ -94,9 +94,9 @@ def find(region: Region, asked: Mapping[str, Any]) -> Any:
     return backend.launch_templates[backend.launch_template_name_to_ids[name]]
 
 
-def version(region: Region, asked: Mapping[str, Any]) -> Any:
-    template = find(region, asked)
-    wanted = str(asked.get("Version") or "$Default")
+def version(region: Region, specification: Mapping[str, Any]) -> Any:
+    template = find(region, specification)
+    wanted = str(specification.get("Version") or "$Default")
     if wanted == "$Latest":
         return template.versions[-1]
     number = template.default_version_number if wanted == "$Default" else wanted
@@ -113,12 +113,18 @@ def describe_templates(region: Region, args: Args) -> Answer:
     """Moto silently stops after 15 templates and omits tags added later; AWS paginates by 200."""
     backend = region.backend
     if args.get("LaunchTemplateIds") or args.get("LaunchTemplateNames"):
-        found = [find(region, {"LaunchTemplateId": one}) for one in args.get("LaunchTemplateIds") or ()]
-        found += [find(region, {"LaunchTemplateName": one}) for one in args.get("LaunchTemplateNames") or ()]
+        matches = [
+            find(region, {"LaunchTemplateId": template_id})
+            for template_id in args.get("LaunchTemplateIds") or ()
+        ]
+        matches += [
+            find(region, {"LaunchTemplateName": template_name})
+            for template_name in args.get("LaunchTemplateNames") or ()
+        ]
     else:
-        found = list(backend.launch_templates.values())
-    found = filters.select(found, args.get("Filters"), FILTERS, lambda template: region.tags(template.id))
-    shown, token = paging.page(found, args, largest=200)
+        matches = list(backend.launch_templates.values())
+    matches = filters.select(matches, args.get("Filters"), FILTERS, lambda template: region.tags(template.id))
+    shown, token = paging.page(matches, args, largest=200)
     return {"LaunchTemplates": [_described(region, template) for template in shown], "NextToken": token}
 
 

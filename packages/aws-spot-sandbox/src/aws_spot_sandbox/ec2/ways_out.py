@@ -72,7 +72,11 @@ def create_exclusion(region: Region, args: Args) -> Answer:
 
 def describe_exclusions(region: Region, args: Args) -> Answer:
     wanted = args.get("ExclusionIds")
-    items = [_exclusion(region, one) for one in wanted] if wanted else simple_resources.of(region, _EXCLUSION)
+    items = (
+        [_exclusion(region, exclusion_id) for exclusion_id in wanted]
+        if wanted
+        else simple_resources.of(region, _EXCLUSION)
+    )
     return simple_resources.listed(
         region,
         items,
@@ -133,10 +137,10 @@ def with_states(region: Region, action: str, reply: Reply) -> Reply:
     """EC2 API reference, Subnet and Vpc, BlockPublicAccessStates: the effective mode of each, including exclusions."""
     tag = _SHOWN_BEHIND[action]
 
-    def shown(found: re.Match[str]) -> str:
-        mode = mode_of(region, found[1], _vpc_of(region, found[1]))
+    def shown(match: re.Match[str]) -> str:
+        mode = mode_of(region, match[1], _vpc_of(region, match[1]))
         states = f"<internetGatewayBlockMode>{mode}</internetGatewayBlockMode>"
-        return f"{found[0]}<blockPublicAccessStates>{states}</blockPublicAccessStates>"
+        return f"{match[0]}<blockPublicAccessStates>{states}</blockPublicAccessStates>"
 
     body = re.sub(rf"<{tag}>([^<]*)</{tag}>", shown, reply.body.decode())
     return replace(reply, body=body.encode())
@@ -174,7 +178,7 @@ def _default_route(region: Region, subnet: Any) -> Any:
         if route_table.vpc_id == subnet.vpc_id
     ]
     # by association, which moto exposes nowhere else
-    own = next((one for one in tables if subnet.id in one._associations.values()), None)  # noqa: SLF001 - as above
-    table = own or next((one for one in tables if one.main_association_id), None)
+    own = next((table for table in tables if subnet.id in table._associations.values()), None)  # noqa: SLF001 - as above
+    table = own or next((table for table in tables if table.main_association_id), None)
     routes = table.routes if table else ()
     return next((route for route in routes if route.destination_cidr_block == EVERYWHERE), None)

@@ -89,7 +89,7 @@ class Asker:
             return list(self._ec2(call))
         if call.service == "s3":
             return _s3(call)
-        return list(_beside(call))
+        return list(_other_services(call))
 
     def behind(self, call: Call) -> list[Ask]:
         """The permissions for a fleet's launches: the caller launches, tags and passes the role."""
@@ -113,12 +113,12 @@ class Asker:
         ]
         errors = [
             {
-                "LaunchTemplateAndOverrides": one,
+                "LaunchTemplateAndOverrides": tag,
                 "Lifecycle": "spot",
                 "ErrorCode": code,
                 "ErrorMessage": message,
             }
-            for one in shown
+            for tag in shown
         ]
         answer = {"FleetId": "fleet-00000000-0000-0000-0000-000000000000", "Instances": [], "Errors": errors}
         return self._codec.render(call.action, answer, request_id="5a9d0000-0000-4000-8000-00000000f1ee")
@@ -136,8 +136,8 @@ class Asker:
             return
         if call.action in {"CreateTags", "DeleteTags"}:
             tags = ec2_arns.tag_dict(args.get("Tags"))
-            for one in args.get("Resources") or ():
-                ask = ec2_arns.of_ec2(call.region, one).ask(name)
+            for resource_id in args.get("Resources") or ():
+                ask = ec2_arns.of_ec2(call.region, resource_id).ask(name)
                 yield Ask(name, ask.resource, {**ask.context, **ec2_arns.requested(tags)})
             return
         about = [*self._existing(call, args), *_new(call, args)]
@@ -150,16 +150,16 @@ class Asker:
         keys = _ONLY.get(call.action)
         if call.action == "CreateFleet":
             # The template, and the overrides' subnets and images; the template's ids are authorized for RunInstances.
-            asked: Any = args.get("LaunchTemplateConfigs")
+            configs: Any = args.get("LaunchTemplateConfigs")
         elif call.action == "DeletePlacementGroup":
-            asked = [ec2_arns.placement_group(self._last, call.region, str(args.get("GroupName")))]
+            configs = [ec2_arns.placement_group(self._last, call.region, str(args.get("GroupName")))]
         else:
-            asked = [value for key, value in args.items() if keys is None or key in keys]
-        ids = list(ec2_arns.ids_in(asked))
+            configs = [value for key, value in args.items() if keys is None or key in keys]
+        ids = list(ec2_arns.ids_in(configs))
         for value in args.values():
             if isinstance(value, str):
                 ids += ec2_arns.attached(self._last, call.region, value)
-        return [ec2_arns.of_ec2(call.region, one) for one in dict.fromkeys(ids)]
+        return [ec2_arns.of_ec2(call.region, resource_id) for resource_id in dict.fromkeys(ids)]
 
 
 def _new(call: Call, args: Args) -> list[ec2_arns.Thing]:
@@ -173,26 +173,30 @@ def _new(call: Call, args: Args) -> list[ec2_arns.Thing]:
 
 
 def _fleet_launches(region: str, args: Args) -> Iterator[Args]:
-    extra = [one for one in args.get("TagSpecifications") or () if one.get("ResourceType") != "fleet"]
+    extra = [
+        specification
+        for specification in args.get("TagSpecifications") or ()
+        if specification.get("ResourceType") != "fleet"
+    ]
     for config in args.get("LaunchTemplateConfigs") or ():
-        asked = config.get("LaunchTemplateSpecification") or {}
+        specification = config.get("LaunchTemplateSpecification") or {}
         data = launch_parameters.merged(
-            _template_data(region, {"LaunchTemplate": asked}), {"TagSpecifications": extra}
+            _template_data(region, {"LaunchTemplate": specification}), {"TagSpecifications": extra}
         )
         for override in config.get("Overrides") or [{}]:
-            yield {**data, **override, "LaunchTemplate": asked}
+            yield {**data, **override, "LaunchTemplate": specification}
 
 
 def _template_data(region: str, args: Args) -> Args:
-    asked = args.get("LaunchTemplate") or {}
+    specification = args.get("LaunchTemplate") or {}
     backend: Any = get_backend("ec2")[ACCOUNT_ID][region]
-    template = backend.launch_templates.get(asked.get("LaunchTemplateId"))
+    template = backend.launch_templates.get(specification.get("LaunchTemplateId"))
     if template is None:
         return {}
-    number = str(asked.get("Version") or "$Default")
+    number = str(specification.get("Version") or "$Default")
     version = {"$Latest": template.latest_version, "$Default": template.default_version}.get(number)
-    found: Args = dict((version() if callable(version) else template.get_version(int(number))).data)
-    return found
+    data: Args = dict((version() if callable(version) else template.get_version(int(number))).data)
+    return data
 
 
 def _launch(region: str, data: Args, *, spot: bool = False) -> Iterator[Ask]:
@@ -212,10 +216,10 @@ def _launch(region: str, data: Args, *, spot: bool = False) -> Iterator[Ask]:
         yield ec2_arns.of_ec2(region, unknown).ask("ec2:RunInstances")
     tags = launch_parameters.tags_by_kind(data.get("TagSpecifications"))
     for kind in dict.fromkeys((*_LAUNCHED, *(_SPOT if spot else ()), *tags)):
-        made = ec2_arns.new_in_ec2(region, kind, tags.get(kind, {}), vpc_arn=vpc_arn)
-        yield made.ask("ec2:RunInstances")
-        if made.tags:
-            yield made.ask("ec2:CreateTags", ec2__CreateAction="RunInstances")
+        new = ec2_arns.new_in_ec2(region, kind, tags.get(kind, {}), vpc_arn=vpc_arn)
+        yield new.ask("ec2:RunInstances")
+        if new.tags:
+            yield new.ask("ec2:CreateTags", ec2__CreateAction="RunInstances")
     profile = (data.get("IamInstanceProfile") or {}).get("Name")
     for name in non_ec2_arns.roles_in(profile) if profile else ():
         yield non_ec2_arns.role(name).ask("iam:PassRole", iam__PassedToService="ec2.amazonaws.com")
@@ -233,11 +237,11 @@ def service_role(service: str) -> Ask:
 def _members(call: Call) -> Args:
     """The parameters, in JSON services with their types."""
     try:
-        found = json.loads(call.body) if call.body[:1] == b"{" else None
+        content = json.loads(call.body) if call.body[:1] == b"{" else None
     except ValueError:
-        found = None
-    if isinstance(found, dict):
-        return found
+        content = None
+    if isinstance(content, dict):
+        return content
     args: Args = dict(call.params)
     for key, value in call.params.items():  # AlarmNames.member.1
         name, middle, _ = key.partition(".member.")
@@ -246,7 +250,7 @@ def _members(call: Call) -> Args:
     return args
 
 
-def _beside(call: Call) -> Iterator[Ask]:
+def _other_services(call: Call) -> Iterator[Ask]:
     name, args = action_of(call), _members(call)
     about = non_ec2_arns.ABOUT.get(name)
     if name in {"iam:CreateRole", "iam:CreateInstanceProfile"}:
@@ -278,10 +282,10 @@ def _new_in_iam(name: str, args: Args) -> Iterator[Ask]:
     )
     keys = sorted(key for key in args if key.startswith("Tags.member.") and key.endswith(".Key"))
     tags = {args[key]: args.get(key.removesuffix("Key") + "Value", "") for key in keys}
-    made = ec2_arns.Thing(thing.arn, tags, fresh=True)
-    yield made.ask(name)
+    new = ec2_arns.Thing(thing.arn, tags, fresh=True)
+    yield new.ask(name)
     if tags:
-        yield made.ask(f"iam:Tag{kind}")
+        yield new.ask(f"iam:Tag{kind}")
 
 
 # --- REST calls

@@ -117,10 +117,10 @@ def _vpc(backend: Any, region: str, kind: str, resource_id: str) -> str:
     }
     if kind not in stores:
         return ""
-    found = [store[resource_id] for store in stores[kind]() if resource_id in store]
-    if not found:
+    resources = [store[resource_id] for store in stores[kind]() if resource_id in store]
+    if not resources:
         return ""
-    vpc_id = found[0].subnet.vpc_id if kind == "network-interface" else found[0].vpc_id
+    vpc_id = resources[0].subnet.vpc_id if kind == "network-interface" else resources[0].vpc_id
     return ec2_arn(region, "vpc", vpc_id)
 
 

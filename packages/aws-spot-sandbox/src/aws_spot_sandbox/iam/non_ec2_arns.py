@@ -23,13 +23,13 @@ def _iam() -> Any:
 
 def role(name: str, *, path: str = "/") -> Thing:
     """`path` is used if the role does not exist yet."""
-    found = next((one for one in _iam().roles.values() if one.name == name), None)
-    where = found.path if found else path
-    return Thing(arn("iam", "", f"role{where}{name}"), tag_dict(found.tags if found else None))
+    role = next((role for role in _iam().roles.values() if role.name == name), None)
+    where = role.path if role else path
+    return Thing(arn("iam", "", f"role{where}{name}"), tag_dict(role.tags if role else None))
 
 
 def profile(name: str, *, path: str = "/") -> Thing:
-    found = next(
+    role = next(
         (
             instance_profile
             for instance_profile in _iam().instance_profiles.values()
@@ -37,12 +37,12 @@ def profile(name: str, *, path: str = "/") -> Thing:
         ),
         None,
     )
-    where = found.path if found else path
-    return Thing(arn("iam", "", f"instance-profile{where}{name}"), tag_dict(found.tags if found else None))
+    where = role.path if role else path
+    return Thing(arn("iam", "", f"instance-profile{where}{name}"), tag_dict(role.tags if role else None))
 
 
 def roles_in(profile_name: str) -> list[str]:
-    found = next(
+    profile = next(
         (
             instance_profile
             for instance_profile in _iam().instance_profiles.values()
@@ -50,12 +50,12 @@ def roles_in(profile_name: str) -> list[str]:
         ),
         None,
     )
-    return [one.name for one in found.roles] if found else []
+    return [role.name for role in profile.roles] if profile else []
 
 
 def managed_policy(policy_arn: str) -> Thing:
-    found = _iam().managed_policies.get(policy_arn)
-    tags = found.tags if found else {}
+    policy = _iam().managed_policies.get(policy_arn)
+    tags = policy.tags if policy else {}
     return Thing(policy_arn, tag_dict(tags.values() if isinstance(tags, dict) else tags))
 
 
@@ -67,9 +67,9 @@ def parameter(region: str, name: str) -> Thing:
 
 
 def secret(region: str, name_or_arn: str) -> Thing:
-    for one in _of("secretsmanager", region).secrets.values():
-        if name_or_arn in {one.name, one.arn}:
-            return Thing(one.arn, tag_dict(one.tags))
+    for secret in _of("secretsmanager", region).secrets.values():
+        if name_or_arn in {secret.name, secret.arn}:
+            return Thing(secret.arn, tag_dict(secret.tags))
     return Thing(arn("secretsmanager", region, f"secret:{name_or_arn}"), {})
 
 
@@ -85,13 +85,13 @@ def alarm(region: str, name: str) -> Thing:
 
 def queue(region: str, url: str) -> Thing:
     name = url.rpartition("/")[2]
-    found = _of("sqs", region).queues.get(name)
-    return Thing(arn("sqs", region, name), dict(found.tags) if found else {})
+    queue = _of("sqs", region).queues.get(name)
+    return Thing(arn("sqs", region, name), dict(queue.tags) if queue else {})
 
 
 def topic(region: str, topic_arn: str) -> Thing:
-    found = _of("sns", region).topics.get(topic_arn)
-    return Thing(topic_arn, dict(found._tags) if found else {})  # noqa: SLF001 - moto has no other accessor
+    topic = _of("sns", region).topics.get(topic_arn)
+    return Thing(topic_arn, dict(topic._tags) if topic else {})  # noqa: SLF001 - moto has no other accessor
 
 
 def log_group(region: str, name: str) -> Thing:
@@ -118,9 +118,9 @@ def _by_arn(service: str, key: str) -> About:
 
 
 def scaling_group(region: str, name: str) -> Thing:
-    found = _of("autoscaling", region).autoscaling_groups.get(name)
+    group = _of("autoscaling", region).autoscaling_groups.get(name)
     where = arn("autoscaling", region, f"autoScalingGroup:*:autoScalingGroupName/{name}")
-    return Thing(found.arn if found else where, tag_dict(found.tags if found else None))
+    return Thing(group.arn if group else where, tag_dict(group.tags if group else None))
 
 
 # service:action -> its resources. Actions not listed have no resource-level permissions.

@@ -49,7 +49,9 @@ def check(document: Document) -> None:
         conditions = statement.get("Condition") or {}
         for operator in conditions:
             _test_of(operator)
-        values = [one for block in conditions.values() for wanted in block.values() for one in _list(wanted)]
+        values = [
+            value for block in conditions.values() for wanted in block.values() for value in _list(wanted)
+        ]
         for value in (*_list(statement.get("Action")), *_list(statement.get("Resource")), *values):
             if "${" in str(value):
                 raise ValueError(f"the sandbox does not know the policy variable in {value!r}")
@@ -72,7 +74,7 @@ def judge(documents: Iterable[Document], ask: Ask) -> Answer:
 def absent_keys(documents: Iterable[Document], ask: Ask) -> list[str]:
     """The condition keys missing in the request, from the statements that match its action and resource."""
     given = {key.lower() for key in ask.context}
-    found = [
+    statements = [
         key
         for document in documents
         for statement in _list(document.get("Statement"))
@@ -81,7 +83,7 @@ def absent_keys(documents: Iterable[Document], ask: Ask) -> list[str]:
         for key in block
         if key.lower() not in given
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(statements))
 
 
 def _list(value: Any) -> list[Any]:
@@ -96,8 +98,8 @@ def _applies(statement: Mapping[str, Any], ask: Ask) -> bool:
 
 def _about(statement: Mapping[str, Any], ask: Ask) -> bool:
     action = ask.action.lower()
-    return any(_like(str(one).lower(), action) for one in _list(statement.get("Action"))) and any(
-        _like(str(one), ask.resource) for one in _list(statement.get("Resource"))
+    return any(_like(str(pattern).lower(), action) for pattern in _list(statement.get("Action"))) and any(
+        _like(str(pattern), ask.resource) for pattern in _list(statement.get("Resource"))
     )
 
 
@@ -110,7 +112,7 @@ def _holds(conditions: Mapping[str, Mapping[str, Any]], context: Context) -> boo
     # Condition keys are case-insensitive, tag keys included (IAM User Guide, "aws:ResourceTag/tag-key").
     known = {key.lower(): values for key, values in context.items()}
     return all(
-        _one(operator, [str(one) for one in _list(wanted)], known.get(key.lower()))
+        _condition_holds(operator, [str(value) for value in _list(wanted)], known.get(key.lower()))
         for operator, block in conditions.items()
         for key, wanted in block.items()
     )
@@ -118,8 +120,8 @@ def _holds(conditions: Mapping[str, Mapping[str, Any]], context: Context) -> boo
 
 def _arn_like(pattern: str, value: str) -> bool:
     """Match by part: in ARN conditions a wildcard matches no colon (IAM User Guide, "ARN condition operators")."""
-    wanted, found = pattern.split(":", 5), value.split(":", 5)
-    return len(wanted) == len(found) and all(map(_like, wanted, found))
+    wanted, parts = pattern.split(":", 5), value.split(":", 5)
+    return len(wanted) == len(parts) and all(map(_like, wanted, parts))
 
 
 _OPERATORS: dict[str, Callable[[str, str], bool]] = {
@@ -142,7 +144,7 @@ def _test_of(operator: str) -> Callable[[str, str], bool] | None:
     return test
 
 
-def _one(operator: str, wanted: Sequence[str], values: Sequence[str] | None) -> bool:
+def _condition_holds(operator: str, wanted: Sequence[str], values: Sequence[str] | None) -> bool:
     test = _test_of(operator)
     if test is None:
         return (values is None) == (wanted[0].lower() == "true")
@@ -153,6 +155,6 @@ def _one(operator: str, wanted: Sequence[str], values: Sequence[str] | None) -> 
         return optional or quantifier == "ForAllValues" or (negated and quantifier == "")
 
     def matches(value: str) -> bool:
-        return any(test(one, value) for one in wanted) is not negated
+        return any(test(expected, value) for expected in wanted) is not negated
 
     return all(map(matches, values)) if quantifier != "ForAnyValue" else any(map(matches, values))

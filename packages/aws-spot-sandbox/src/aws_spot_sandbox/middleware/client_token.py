@@ -22,7 +22,7 @@ class _Attempt:
     """The first use of a token. Concurrent repetitions wait on the lock for its reply."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    asked: Mapping[str, str] | None = None
+    params: Mapping[str, str] | None = None
     reply: Reply | None = None
 
 
@@ -43,13 +43,15 @@ class ClientToken:
             return self._first_or_again(call, attempt)
 
     def _first_or_again(self, call: Call, attempt: _Attempt) -> Reply:
-        asked = {name: value for name, value in call.params.items() if name not in {"ClientToken", "Version"}}
+        params = {
+            name: value for name, value in call.params.items() if name not in {"ClientToken", "Version"}
+        }
         if attempt.reply is None:  # first use, or failed before: only successes are stored
             reply = self._inner(call)
             if reply.status == _OK:
-                attempt.asked, attempt.reply = asked, reply
+                attempt.params, attempt.reply = params, reply
             return reply
-        if attempt.asked != asked:
+        if attempt.params != params:
             raise AwsError(
                 "IdempotentParameterMismatch",
                 "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",

@@ -58,19 +58,19 @@ def denied(call: Call, *, user_arn: str, resource: str, action: str = "", explic
     `action`: the denied action, if it is not the call itself. `explicit`: a policy denies it, rather than none allowing
     it.
     """
-    asked = action or call.name
+    operation = action or call.name
     bare = call.service == "ec2" and not call.mutates
     where = "" if bare else f" on resource: {resource}"
     reason = (
         "with an explicit deny in an identity-based policy"
         if explicit
-        else f"because no identity-based policy allows the {asked} action"
+        else f"because no identity-based policy allows the {operation} action"
     )
-    why = f"User: {user_arn} is not authorized to perform: {asked}{where} {reason}"
+    why = f"User: {user_arn} is not authorized to perform: {operation}{where} {reason}"
     if call.service == "ec2":
         message = f"You are not authorized to perform this operation. {why}"
         if not bare:
-            encoded = encoded_denials.encoded(call, action=asked, resource=resource, explicit=explicit)
+            encoded = encoded_denials.encoded(call, action=operation, resource=resource, explicit=explicit)
             message += f". Encoded authorization failure message: {encoded}"
         return AwsError("UnauthorizedOperation", message, status=403)
     if protocol.is_json(call):

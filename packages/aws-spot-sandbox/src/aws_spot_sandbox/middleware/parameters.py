@@ -185,7 +185,7 @@ class _Reader:
             self.invalid("a structure", path, "a single value")
         text = str(value)
         if shape.type_name in _NUMBERS:
-            number = _number(text, whole=shape.type_name in ("integer", "long"))
+            number = _number(text, integer=shape.type_name in ("integer", "long"))
             if number is None:
                 self.invalid(text, path, "a number")
             self.check_bounds(shape, number, path)
@@ -345,9 +345,9 @@ def _list(tree: Any) -> Iterator[Any]:
         yield from (tree[key] for key in sorted(tree, key=lambda key: int(key) if key.isdigit() else 0))
 
 
-def _number(text: str, *, whole: bool) -> float | None:
+def _number(text: str, *, integer: bool) -> float | None:
     try:
-        number = int(text) if whole else float(text)
+        number = int(text) if integer else float(text)
     except ValueError:
         return None
     return number if math.isfinite(number) else None
@@ -355,7 +355,7 @@ def _number(text: str, *, whole: bool) -> float | None:
 
 def _is_time(text: str) -> bool:
     """Whether it has a format of AWS's protocols: ISO 8601, or seconds since the epoch."""
-    if _number(text, whole=False) is not None:
+    if _number(text, integer=False) is not None:
         return True
     try:
         datetime.fromisoformat(text)

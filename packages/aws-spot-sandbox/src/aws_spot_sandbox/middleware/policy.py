@@ -53,8 +53,8 @@ class Policy:
         return self._inner(call)
 
     def _decide(self, call: Call, asks: Iterable[Ask]) -> None:
-        for one in asks:
-            ask = _where(call, one)
+        for request in asks:
+            ask = _where(call, request)
             self._world.evaluated.append((call.region, action_of(call), ask.action))
             answer = judge(self._world.settings.policies, ask)
             if answer is Answer.ALLOWED:

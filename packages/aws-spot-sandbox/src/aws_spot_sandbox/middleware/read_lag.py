@@ -68,7 +68,7 @@ class ReadLag:
                 if self._age(self._made, call.region, reference) < within_s
             ]
         if call.action == "CreateFleet":  # it reports these as errors per pool, in a successful reply
-            fresh = [one for one in fresh if not one.startswith(_REFUSED_BY_POOL)]
+            fresh = [resource_id for resource_id in fresh if not resource_id.startswith(_REFUSED_BY_POOL)]
         if fresh:
             code, message = resource_ids.not_found(fresh)
             raise AwsError(code, message)
@@ -86,8 +86,8 @@ class ReadLag:
 
     def _remember(self, call: Call, reply: Reply) -> None:
         now = self._world.now()
-        for made in resource_ids.made_by(call.action, reply.body):
-            self._made[call.region, made] = now
+        for resource_id in resource_ids.made_by(call.action, reply.body):
+            self._made[call.region, resource_id] = now
         if call.action == "CreateLaunchTemplate":
             self._made[call.region, call.params["LaunchTemplateName"]] = now
         if call.action.startswith(("Delete", "Release")):
@@ -100,9 +100,9 @@ class ReadLag:
         own_id = resource_ids.OWN_ID[call.action]
         fresh = {name for region, name in self._made if self._age(self._made, region, name) < lag_s}
         body = listing.without(reply.body, own_id, fresh) if fresh else reply.body
-        gone = {name for region, name in self._deleted if self._age(self._deleted, region, name) < lag_s}
-        if gone and question in self._answers:
-            body = listing.with_old(body, self._answers[question], own_id, gone)
+        deleted = {name for region, name in self._deleted if self._age(self._deleted, region, name) < lag_s}
+        if deleted and question in self._answers:
+            body = listing.with_old(body, self._answers[question], own_id, deleted)
         self._answers[question] = body
         return Reply(body, reply.status, reply.content_type)
 

@@ -86,12 +86,12 @@ _ID = re.compile(rb"\b([a-z]+)-[0-9a-f]{8}[0-9a-f-]*")
 def made_by(action: str, body: bytes) -> set[str]:
     """The ids of the resources created, from the reply of a creating action."""
     prefixes = MAKES.get(action, ())
-    return {found[0].decode() for found in _ID.finditer(body) if found[1].decode() in prefixes}
+    return {match[0].decode() for match in _ID.finditer(body) if match[1].decode() in prefixes}
 
 
 def is_id(value: str) -> bool:
-    found = _ID.fullmatch(value.encode())
-    return found is not None and found[1].decode() in NOT_FOUND
+    match = _ID.fullmatch(value.encode())
+    return match is not None and match[1].decode() in NOT_FOUND
 
 
 def not_found(names: Sequence[str]) -> tuple[str, str]:

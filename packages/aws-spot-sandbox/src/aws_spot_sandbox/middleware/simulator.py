@@ -110,10 +110,10 @@ def _check(actions: list[str], resources: list[str]) -> None:
 
 def _members(params: Mapping[str, str], name: str) -> list[str]:
     """A list in AWS's query protocol: Name.member.1, Name.member.2 …"""
-    found: list[str] = []
-    while f"{name}.member.{len(found) + 1}" in params:
-        found.append(params[f"{name}.member.{len(found) + 1}"])
-    return found
+    values: list[str] = []
+    while f"{name}.member.{len(values) + 1}" in params:
+        values.append(params[f"{name}.member.{len(values) + 1}"])
+    return values
 
 
 def _context(params: Mapping[str, str]) -> Context:

@@ -80,24 +80,24 @@ def answer(_world: World, call: Call) -> Reply:
         raise ConnectionLost
     if call.action != "GetProducts":
         raise AwsError("NotImplemented", f"the sandbox does not implement {call.name}", status=501)
-    asked = json.loads(call.body or b"{}")
-    service = asked.get("ServiceCode", "")
+    request = json.loads(call.body or b"{}")
+    service = request.get("ServiceCode", "")
     if service not in _NAMES:
         raise AwsError("InvalidParameterException", f"Invalid service code: {service}")
-    size = int(asked.get("MaxResults") or _PAGE)
+    size = int(request.get("MaxResults") or _PAGE)
     if not 1 <= size <= _PAGE:
         raise AwsError("InvalidParameterException", f"MaxResults must be between 1 and {_PAGE}")
-    filters = [(str(one["Field"]), _test(one)) for one in asked.get("Filters") or ()]
-    start = _offset(asked.get("NextToken"))
-    found: list[str] = []
+    filters = [(str(condition["Field"]), _test(condition)) for condition in request.get("Filters") or ()]
+    start = _offset(request.get("NextToken"))
+    rows: list[str] = []
     matching = _matching(service, filters)
     for index, product in enumerate(matching):
         if index >= start + size:
             token = paging.token(start + size)
-            return _json({"FormatVersion": "aws_v1", "PriceList": found, "NextToken": token})
+            return _json({"FormatVersion": "aws_v1", "PriceList": rows, "NextToken": token})
         if index >= start:
-            found.append(_written(service, product))
-    return _json({"FormatVersion": "aws_v1", "PriceList": found})
+            rows.append(_written(service, product))
+    return _json({"FormatVersion": "aws_v1", "PriceList": rows})
 
 
 def _json(body: Mapping[str, Any]) -> Reply:
@@ -111,15 +111,15 @@ def _offset(token: str | None) -> int:
         raise AwsError("InvalidNextTokenException", wrong.message) from wrong
 
 
-def _test(asked: Mapping[str, Any]) -> Callable[[str], bool]:
-    kind, value = str(asked.get("Type")), str(asked.get("Value", ""))
-    several = {one.strip() for one in value.split(",")}
+def _test(condition: Mapping[str, Any]) -> Callable[[str], bool]:
+    kind, value = str(condition.get("Type")), str(condition.get("Value", ""))
+    several = {part.strip() for part in value.split(",")}
     tests: dict[str, Callable[[str], bool]] = {
-        "TERM_MATCH": lambda found: found == value,
-        "EQUALS": lambda found: found == value,
-        "CONTAINS": lambda found: value in found,
-        "ANY_OF": lambda found: found in several,
-        "NONE_OF": lambda found: found not in several,
+        "TERM_MATCH": lambda attribute: attribute == value,
+        "EQUALS": lambda attribute: attribute == value,
+        "CONTAINS": lambda attribute: value in attribute,
+        "ANY_OF": lambda attribute: attribute in several,
+        "NONE_OF": lambda attribute: attribute not in several,
     }
     if kind not in tests:
         raise AwsError("InvalidParameterException", f"Unknown filter type: {kind}")

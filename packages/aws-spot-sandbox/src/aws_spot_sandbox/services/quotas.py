@@ -79,7 +79,7 @@ TABLE = _table()
 
 
 def answer(world: World, call: Call) -> Reply:
-    asked = json.loads(call.body or b"{}")
+    request = json.loads(call.body or b"{}")
     actions: Mapping[str, Callable[[Settings, str, Mapping[str, Any]], dict[str, Any]]] = {
         "GetServiceQuota": _applied_one,
         "GetAWSDefaultServiceQuota": _default_one,
@@ -88,38 +88,38 @@ def answer(world: World, call: Call) -> Reply:
     }
     if call.action not in actions:
         raise AwsError("NotImplemented", f"the sandbox does not implement {call.name}", status=501)
-    body = actions[call.action](world.settings, call.region, asked)
+    body = actions[call.action](world.settings, call.region, request)
     return Reply(json.dumps(body).encode(), content_type=JSON_TYPE)
 
 
-def _applied_one(settings: Settings, region: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-    quota = _one(asked)
+def _applied_one(settings: Settings, region: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    quota = _requested_quota(request)
     return {"Quota": _row(quota, region, _applied(quota, settings, region))}
 
 
-def _default_one(_settings: Settings, region: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-    quota = _one(asked)
+def _default_one(_settings: Settings, region: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    quota = _requested_quota(request)
     return {"Quota": _row(quota, region, quota.default)}
 
 
-def _applied_all(settings: Settings, region: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-    return _page(asked, [_row(quota, region, _applied(quota, settings, region)) for quota in _all(asked)])
+def _applied_all(settings: Settings, region: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    return _page(request, [_row(quota, region, _applied(quota, settings, region)) for quota in _all(request)])
 
 
-def _default_all(_settings: Settings, region: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-    return _page(asked, [_row(quota, region, quota.default) for quota in _all(asked)])
+def _default_all(_settings: Settings, region: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    return _page(request, [_row(quota, region, quota.default) for quota in _all(request)])
 
 
-def _all(asked: Mapping[str, Any]) -> list[Quota]:
-    quotas = [quota for quota in TABLE if quota.service == asked.get("ServiceCode")]
+def _all(request: Mapping[str, Any]) -> list[Quota]:
+    quotas = [quota for quota in TABLE if quota.service == request.get("ServiceCode")]
     if not quotas:
         raise _nothing("service")
-    code = asked.get("QuotaCode")
+    code = request.get("QuotaCode")
     return [quota for quota in quotas if code in (None, quota.code)]
 
 
-def _one(asked: Mapping[str, Any]) -> Quota:
-    quotas = [quota for quota in _all(asked) if quota.code == asked.get("QuotaCode")]
+def _requested_quota(request: Mapping[str, Any]) -> Quota:
+    quotas = [quota for quota in _all(request) if quota.code == request.get("QuotaCode")]
     if not quotas:
         raise _nothing("quota")
     return quotas[0]
@@ -138,12 +138,12 @@ def _applied(quota: Quota, settings: Settings, region: str) -> int:
     return settings.quotas.get(quota.switch, quota.default)
 
 
-def _page(asked: Mapping[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
-    size = int(asked.get("MaxResults") or _PAGE)
+def _page(request: Mapping[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    size = int(request.get("MaxResults") or _PAGE)
     if not 1 <= size <= _PAGE:
         raise AwsError("IllegalArgumentException", f"MaxResults must be between 1 and {_PAGE}.")
     try:
-        start = paging.offset(asked.get("NextToken"))
+        start = paging.offset(request.get("NextToken"))
     except AwsError as wrong:
         raise AwsError("InvalidPaginationTokenException", wrong.message) from wrong
     more = {"NextToken": paging.token(start + size)} if start + size < len(rows) else {}

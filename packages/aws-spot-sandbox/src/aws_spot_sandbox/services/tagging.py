@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aws_spot_sandbox.ec2.region import Region
     from aws_spot_sandbox.http_types import Handler
 
-Shown = dict[str, dict[str, str]]  # ARN -> tags
+TagsByArn = dict[str, dict[str, str]]  # ARN -> tags
 _PAGE = 100
 
 
@@ -29,30 +29,32 @@ def answer(region: Region, call: Call, moto: Handler) -> Reply:
     """GetResources is implemented here; all else is left to moto."""
     if call.action != "GetResources":
         return moto(call)
-    asked = json.loads(call.body or b"{}")
+    request = json.loads(call.body or b"{}")
     rows = [
         {"ResourceARN": arn, "Tags": [{"Key": key, "Value": value} for key, value in shown.items()]}
         for arn, shown in sorted(_everything(region, moto).items())
-        if shown and _wanted(shown, asked.get("TagFilters") or ())
+        if shown and _wanted(shown, request.get("TagFilters") or ())
     ]
-    size = int(asked.get("ResourcesPerPage") or _PAGE)
+    size = int(request.get("ResourcesPerPage") or _PAGE)
     if not 1 <= size <= _PAGE:
         raise AwsError("InvalidParameterException", f"ResourcesPerPage must be between 1 and {_PAGE}")
-    start = paging.offset(asked.get("PaginationToken"))
+    start = paging.offset(request.get("PaginationToken"))
     token = paging.token(start + size) if start + size < len(rows) else ""
     body = {"ResourceTagMappingList": rows[start : start + size], "PaginationToken": token}
     return Reply(json.dumps(body).encode(), content_type="application/x-amz-json-1.1")
 
 
-def _wanted(shown: Mapping[str, str], asked: Iterable[Mapping[str, Any]]) -> bool:
+def _wanted(shown: Mapping[str, str], conditions: Iterable[Mapping[str, Any]]) -> bool:
     """Whether the resource has all keys, each with one of its values if the filter lists any."""
     return all(
-        one["Key"] in shown and (not one.get("Values") or shown[one["Key"]] in one["Values"]) for one in asked
+        condition["Key"] in shown
+        and (not condition.get("Values") or shown[condition["Key"]] in condition["Values"])
+        for condition in conditions
     )
 
 
-def _everything(region: Region, moto: Handler) -> Shown:
-    now = {**_of_ec2(region), **_events(region), **_beside(region, moto)}
+def _everything(region: Region, moto: Handler) -> TagsByArn:
+    now = {**_of_ec2(region), **_events(region), **_other_services(region, moto)}
     stale_s = region.world.settings.tagging_stale_s
     for arn, shown in region.indexed.items():
         if arn not in now:
@@ -66,9 +68,9 @@ def _everything(region: Region, moto: Handler) -> Shown:
     return {**old, **now}
 
 
-def _of_ec2(region: Region) -> Shown:
+def _of_ec2(region: Region) -> TagsByArn:
     """From the index of DescribeTags; moto's lacks half of the resource types."""
-    shown: Shown = {}
+    shown: TagsByArn = {}
     token = None
     while True:
         page = tags.describe_tags(region, {"NextToken": token})
@@ -80,7 +82,7 @@ def _of_ec2(region: Region) -> Shown:
             return shown
 
 
-def _events(region: Region) -> Shown:
+def _events(region: Region) -> TagsByArn:
     """EventBridge's rules and buses, which moto omits."""
     backend = get_backend("events")[ACCOUNT_ID][region.name]
     buses = backend.event_buses.values()
@@ -98,8 +100,8 @@ def _bucket_here(region: Region, arn: str) -> bool:
     return name in buckets and buckets[name].region_name == region.name
 
 
-def _beside(region: Region, moto: Handler) -> Shown:
-    shown: Shown = {}
+def _other_services(region: Region, moto: Handler) -> TagsByArn:
+    shown: TagsByArn = {}
     token = ""
     while True:
         body = json.dumps({"ResourcesPerPage": _PAGE, **({"PaginationToken": token} if token else {})})

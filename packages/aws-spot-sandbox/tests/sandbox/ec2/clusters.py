@@ -30,8 +30,8 @@ def build_network(ec2: Any, zones: tuple[str, ...] = ("us-east-1a", "us-east-1b"
     gateway = ec2.create_internet_gateway(TagSpecifications=spec("internet-gateway"))["InternetGateway"]
     igw = gateway["InternetGatewayId"]
     ec2.attach_internet_gateway(InternetGatewayId=igw, VpcId=vpc)
-    made = ec2.create_route_table(VpcId=vpc, TagSpecifications=spec("route-table"))["RouteTable"]
-    table = made["RouteTableId"]
+    route_table = ec2.create_route_table(VpcId=vpc, TagSpecifications=spec("route-table"))["RouteTable"]
+    table = route_table["RouteTableId"]
     ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=igw)
     subnets = {}
     for index, zone in enumerate(zones):
@@ -115,7 +115,7 @@ def build_fleet(ec2: Any, template: str, pools: list[dict[str, Any]], count: int
 
 
 def fleet_ids(fleet: Any) -> list[str]:
-    return [one for granted in fleet["Instances"] for one in granted["InstanceIds"]]
+    return [instance_id for granted in fleet["Instances"] for instance_id in granted["InstanceIds"]]
 
 
 def codes(fleet: Any) -> set[str]:
@@ -124,7 +124,12 @@ def codes(fleet: Any) -> set[str]:
 
 def instances(ec2: Any, **query: Any) -> list[Any]:
     pages = ec2.get_paginator("describe_instances").paginate(**query)
-    return [one for page in pages for reservation in page["Reservations"] for one in reservation["Instances"]]
+    return [
+        instance
+        for page in pages
+        for reservation in page["Reservations"]
+        for instance in reservation["Instances"]
+    ]
 
 
 def states(ec2: Any, ids: list[str]) -> set[str]:

@@ -24,11 +24,11 @@ def test_unlimited_unless_the_template_says_standard(sandbox: Any) -> None:
     net = build_network(ec2)
     plain = build_template(ec2, net["group"])
     standard = build_template(ec2, net["group"], "standard", CreditSpecification={"CpuCredits": "standard"})
-    (one,) = fleet_ids(build_fleet(ec2, plain, overrides(net["subnets"]), 1))
+    (instance_id,) = fleet_ids(build_fleet(ec2, plain, overrides(net["subnets"]), 1))
     (other,) = fleet_ids(build_fleet(ec2, standard, overrides(net["subnets"]), 1))
-    rows = ec2.describe_instance_credit_specifications(InstanceIds=[one, other])
+    rows = ec2.describe_instance_credit_specifications(InstanceIds=[instance_id, other])
     credits_of = {row["InstanceId"]: row["CpuCredits"] for row in rows["InstanceCreditSpecifications"]}
-    assert credits_of == {one: "unlimited", other: "standard"}
+    assert credits_of == {instance_id: "unlimited", other: "standard"}
 
 
 def test_credits_are_for_t_instances_alone(sandbox: Any) -> None:
@@ -78,7 +78,7 @@ def test_encryption_by_default_takes_the_default_key(sandbox: Any) -> None:
 def test_an_instance_store_image_has_no_root_device(sandbox: Any) -> None:
     """F18: recorded by cloud-custodian (test_ami_set_permissions_remove_matched_no_add); RegisterImage with ImageLocation."""
     ec2 = sandbox.client()
-    made = ec2.register_image(Name="old", ImageLocation="bucket/image.manifest.xml", Architecture="x86_64")
-    (row,) = ec2.describe_images(ImageIds=[made["ImageId"]])["Images"]
+    reply = ec2.register_image(Name="old", ImageLocation="bucket/image.manifest.xml", Architecture="x86_64")
+    (row,) = ec2.describe_images(ImageIds=[reply["ImageId"]])["Images"]
     assert row["RootDeviceType"] == "instance-store" and "RootDeviceName" not in row
-    assert image(ec2) != made["ImageId"]
+    assert image(ec2) != reply["ImageId"]

@@ -9,33 +9,38 @@ from botocore.exceptions import ClientError
 
 
 def names(answer: Any) -> list[str]:
-    return [one["InstanceType"] for one in answer["InstanceTypes"]]
+    return [row["InstanceType"] for row in answer["InstanceTypes"]]
 
 
 def offerings(ec2: Any, **query: Any) -> set[tuple[str, str]]:
     pages = ec2.get_paginator("describe_instance_type_offerings").paginate(**query)
-    return {(one["Location"], one["InstanceType"]) for page in pages for one in page["InstanceTypeOfferings"]}
+    return {
+        (offering["Location"], offering["InstanceType"])
+        for page in pages
+        for offering in page["InstanceTypeOfferings"]
+    }
 
 
 def test_enabled_regions_only_unless_all_are_asked_for(sandbox: Any) -> None:
     """DescribeRegions: "If you don't specify AllRegions, only enabled regions are returned"."""
     sandbox.world.settings.opted_in = ["me-south-1"]
     ec2 = sandbox.client()
-    enabled = {one["RegionName"]: one["OptInStatus"] for one in ec2.describe_regions()["Regions"]}
+    enabled = {region["RegionName"]: region["OptInStatus"] for region in ec2.describe_regions()["Regions"]}
     assert enabled["us-east-1"] == "opt-in-not-required"
     assert enabled["me-south-1"] == "opted-in"
     assert "ap-east-1" not in enabled
     everything = {
-        one["RegionName"]: one["OptInStatus"] for one in ec2.describe_regions(AllRegions=True)["Regions"]
+        region["RegionName"]: region["OptInStatus"]
+        for region in ec2.describe_regions(AllRegions=True)["Regions"]
     }
     assert everything["ap-east-1"] == "not-opted-in"
     closed = ec2.describe_regions(
         AllRegions=True, Filters=[{"Name": "opt-in-status", "Values": ["not-opted-in"]}]
     )
-    assert "us-east-1" not in {one["RegionName"] for one in closed["Regions"]}
-    assert [one["RegionName"] for one in ec2.describe_regions(RegionNames=["eu-west-1"])["Regions"]] == [
-        "eu-west-1"
-    ]
+    assert "us-east-1" not in {region["RegionName"] for region in closed["Regions"]}
+    assert [
+        region["RegionName"] for region in ec2.describe_regions(RegionNames=["eu-west-1"])["Regions"]
+    ] == ["eu-west-1"]
     with pytest.raises(ClientError, match="InvalidParameterValue"):
         ec2.describe_regions(RegionNames=["mars-1"])
 
@@ -47,9 +52,9 @@ def test_offerings_by_zone_leave_out_what_is_switched_off(sandbox: Any) -> None:
         "LocationType": "availability-zone",
         "Filters": [{"Name": "instance-type", "Values": ["t3.medium"]}],
     }
-    found = {zone for zone, _ in offerings(sandbox.client(), **query)}
-    assert "us-east-1b" in found
-    assert "us-east-1a" not in found
+    zones = {zone for zone, _ in offerings(sandbox.client(), **query)}
+    assert "us-east-1b" in zones
+    assert "us-east-1a" not in zones
 
 
 def test_offerings_come_in_pages(sandbox: Any) -> None:
@@ -65,9 +70,9 @@ def test_offerings_come_in_pages(sandbox: Any) -> None:
 def test_a_region_without_data_offers_the_general_families(sandbox: Any) -> None:
     """Every AWS region has t3, m5 and the like."""
     sandbox.world.settings.opted_in = ["mx-central-1"]
-    found = offerings(sandbox.client(region="mx-central-1"), LocationType="availability-zone")
-    assert ("mx-central-1a", "t3.medium") in found
-    assert ("mx-central-1c", "m6g.large") in found
+    pairs = offerings(sandbox.client(region="mx-central-1"), LocationType="availability-zone")
+    assert ("mx-central-1a", "t3.medium") in pairs
+    assert ("mx-central-1c", "m6g.large") in pairs
 
 
 def test_types_that_a_region_does_not_have_do_not_exist(sandbox: Any) -> None:
@@ -85,8 +90,8 @@ def test_types_are_filtered_and_paged(sandbox: Any) -> None:
     """A filter omits unknown types instead of raising an error; pages have 100 types."""
     ec2 = sandbox.client()
     wanted = [{"Name": "instance-type", "Values": ["t3.*", "t3.enormous"]}]
-    found = names(ec2.describe_instance_types(Filters=wanted))
-    assert {"t3.medium", "t3.large"} <= set(found)
+    matches = names(ec2.describe_instance_types(Filters=wanted))
+    assert {"t3.medium", "t3.large"} <= set(matches)
     wanted = [
         {"Name": "vcpu-info.default-vcpus", "Values": ["2"]},
         {"Name": "bare-metal", "Values": ["false"]},
@@ -102,15 +107,15 @@ def test_types_by_attributes(sandbox: Any) -> None:
     ec2 = sandbox.client()
     wanted = {"VCpuCount": {"Min": 2, "Max": 2}, "MemoryMiB": {"Min": 8192, "Max": 8192}}
     query = {"ArchitectureTypes": ["x86_64"], "VirtualizationTypes": ["hvm"], "InstanceRequirements": wanted}
-    found = names(ec2.get_instance_types_from_instance_requirements(**query))
-    assert "m5.large" in found
-    assert "m6g.large" not in found
-    assert "t3.large" not in found
+    matches = names(ec2.get_instance_types_from_instance_requirements(**query))
+    assert "m5.large" in matches
+    assert "m6g.large" not in matches
+    assert "t3.large" not in matches
     wanted["BurstablePerformance"] = "included"  # type: ignore[assignment]
     wanted["ExcludedInstanceTypes"] = ["m5*"]  # type: ignore[assignment]
-    found = names(ec2.get_instance_types_from_instance_requirements(**query))
-    assert "t3.large" in found
-    assert "m5.large" not in found
+    matches = names(ec2.get_instance_types_from_instance_requirements(**query))
+    assert "t3.large" in matches
+    assert "m5.large" not in matches
 
 
 def test_zones_of_a_region(sandbox: Any) -> None:
@@ -124,5 +129,5 @@ def test_a_type_is_offered_only_where_a_subnet_can_be(sandbox: Any) -> None:
     for region in ("us-east-1", "eu-west-2", "ap-southeast-3"):
         sandbox.world.settings.opted_in = ["ap-southeast-3"]
         ec2 = sandbox.client("ec2", region)
-        zones = {one["ZoneName"] for one in ec2.describe_availability_zones()["AvailabilityZones"]}
+        zones = {zone["ZoneName"] for zone in ec2.describe_availability_zones()["AvailabilityZones"]}
         assert {zone for zone, _ in offerings(ec2, LocationType="availability-zone")} <= zones

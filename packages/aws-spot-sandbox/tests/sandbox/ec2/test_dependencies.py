@@ -12,14 +12,16 @@ def test_a_group_on_an_interface(sandbox: Any) -> None:
     ec2 = sandbox.client()
     net = build_network(ec2)
     subnet = net["subnets"]["us-east-1a"]
-    made = ec2.create_network_interface(SubnetId=subnet, Groups=[net["group"]])["NetworkInterface"]
+    network_interface = ec2.create_network_interface(SubnetId=subnet, Groups=[net["group"]])[
+        "NetworkInterface"
+    ]
     with refused("DependencyViolation") as caught:
         ec2.delete_security_group(GroupId=net["group"])
     assert f"resource {net['group']} has a dependent object" in str(caught.value)
     with refused("DependencyViolation") as caught:
         ec2.delete_subnet(SubnetId=subnet)
     assert f"The subnet '{subnet}' has dependencies and cannot be deleted." in str(caught.value)
-    ec2.delete_network_interface(NetworkInterfaceId=made["NetworkInterfaceId"])
+    ec2.delete_network_interface(NetworkInterfaceId=network_interface["NetworkInterfaceId"])
     ec2.delete_security_group(GroupId=net["group"])
     ec2.delete_subnet(SubnetId=subnet)
 
@@ -90,12 +92,12 @@ def test_route_tables_hold_until_disassociated(sandbox: Any) -> None:
     net = build_network(ec2)
     by_vpc = [{"Name": "vpc-id", "Values": [net["vpc"]]}]
     tables = ec2.describe_route_tables(Filters=by_vpc)["RouteTables"]
-    main = next(one["RouteTableId"] for one in tables if one["RouteTableId"] != net["table"])
+    main = next(table["RouteTableId"] for table in tables if table["RouteTableId"] != net["table"])
     for table in (main, net["table"]):
         with refused("DependencyViolation"):
             ec2.delete_route_table(RouteTableId=table)
-    mine = ec2.describe_route_tables(RouteTableIds=[net["table"]])["RouteTables"][0]
-    for association in mine["Associations"]:
+    own_table = ec2.describe_route_tables(RouteTableIds=[net["table"]])["RouteTables"][0]
+    for association in own_table["Associations"]:
         ec2.disassociate_route_table(AssociationId=association["RouteTableAssociationId"])
     ec2.delete_route_table(RouteTableId=net["table"])
 

@@ -19,9 +19,9 @@ def net(sandbox: Any) -> dict[str, Any]:
 
 def launch(sandbox: Any, **how: Any) -> str:
     ec2 = sandbox.client()
-    made = ec2.run_instances(ImageId=image(ec2), InstanceType="t3.micro", MinCount=1, MaxCount=1, **how)
+    reply = ec2.run_instances(ImageId=image(ec2), InstanceType="t3.micro", MinCount=1, MaxCount=1, **how)
     sandbox.clock.advance(30)
-    return str(made["Instances"][0]["InstanceId"])
+    return str(reply["Instances"][0]["InstanceId"])
 
 
 # --- EC2
@@ -51,10 +51,10 @@ def test_an_address_in_use(sandbox: Any) -> None:
     """ReleaseAddress: InvalidIPAddress.InUse until it is disassociated."""
     ec2 = sandbox.client()
     address = ec2.allocate_address(Domain="vpc")["AllocationId"]
-    made = ec2.associate_address(AllocationId=address, InstanceId=launch(sandbox))
+    reply = ec2.associate_address(AllocationId=address, InstanceId=launch(sandbox))
     with refused("InvalidIPAddress.InUse"):
         ec2.release_address(AllocationId=address)
-    ec2.disassociate_address(AssociationId=made["AssociationId"])
+    ec2.disassociate_address(AssociationId=reply["AssociationId"])
     ec2.release_address(AllocationId=address)
 
 
@@ -62,21 +62,23 @@ def test_an_address_in_use(sandbox: Any) -> None:
 def test_a_protected_instance_keeps_the_others_of_its_zone(sandbox: Any, protection: str) -> None:
     """TerminateInstances: instances in zones without a protected one terminate. Stop protection has the same effect."""
     ec2 = sandbox.client()
-    kept, beside, elsewhere = (
+    remaining, attached, elsewhere = (
         launch(sandbox, Placement={"AvailabilityZone": zone}, **more)
         for zone, more in ((ZONE, {protection: True}), (ZONE, {}), ("us-east-1b", {}))
     )
     with refused("OperationNotPermitted") as caught:
-        ec2.terminate_instances(InstanceIds=[elsewhere, beside, kept])
+        ec2.terminate_instances(InstanceIds=[elsewhere, attached, remaining])
     assert protection[0].lower() + protection[1:] in str(caught.value)
-    rows = ec2.describe_instances(InstanceIds=[kept, beside, elsewhere])["Reservations"]
-    states = {one["InstanceId"]: one["State"]["Name"] for row in rows for one in row["Instances"]}
-    assert states == {kept: "running", beside: "running", elsewhere: "shutting-down"}
-    attribute = {"InstanceId": kept, "Attribute": protection[0].lower() + protection[1:]}
+    rows = ec2.describe_instances(InstanceIds=[remaining, attached, elsewhere])["Reservations"]
+    states = {
+        instance["InstanceId"]: instance["State"]["Name"] for row in rows for instance in row["Instances"]
+    }
+    assert states == {remaining: "running", attached: "running", elsewhere: "shutting-down"}
+    attribute = {"InstanceId": remaining, "Attribute": protection[0].lower() + protection[1:]}
     assert ec2.describe_instance_attribute(**attribute)[protection]["Value"] is True
-    ec2.modify_instance_attribute(InstanceId=kept, **{protection: {"Value": False}})
+    ec2.modify_instance_attribute(InstanceId=remaining, **{protection: {"Value": False}})
     assert ec2.describe_instance_attribute(**attribute)[protection]["Value"] is False
-    ec2.terminate_instances(InstanceIds=[kept, beside])
+    ec2.terminate_instances(InstanceIds=[remaining, attached])
 
 
 def test_a_nat_gateway_takes_its_time(sandbox: Any, net: dict[str, Any]) -> None:
@@ -105,17 +107,17 @@ def test_endpoints_hold_their_subnet_while_they_go(sandbox: Any, net: dict[str, 
     sandbox.settings.terminate_s = 60.0
     subnet = net["subnets"][ZONE]
     if kind == "endpoint":
-        made = ec2.create_vpc_endpoint(
+        vpc_endpoint = ec2.create_vpc_endpoint(
             VpcId=net["vpc"],
             ServiceName=f"com.amazonaws.{REGION}.ssm",
             VpcEndpointType="Interface",
             SubnetIds=[subnet],
         )["VpcEndpoint"]
-        assert ec2.delete_vpc_endpoints(VpcEndpointIds=[made["VpcEndpointId"]])["Unsuccessful"] == []
+        assert ec2.delete_vpc_endpoints(VpcEndpointIds=[vpc_endpoint["VpcEndpointId"]])["Unsuccessful"] == []
     else:
-        made = ec2.create_instance_connect_endpoint(SubnetId=subnet)["InstanceConnectEndpoint"]
+        vpc_endpoint = ec2.create_instance_connect_endpoint(SubnetId=subnet)["InstanceConnectEndpoint"]
         going = ec2.delete_instance_connect_endpoint(
-            InstanceConnectEndpointId=made["InstanceConnectEndpointId"]
+            InstanceConnectEndpointId=vpc_endpoint["InstanceConnectEndpointId"]
         )
         assert going["InstanceConnectEndpoint"]["State"] == "delete-in-progress"
     interface = ec2.describe_network_interfaces()["NetworkInterfaces"][0]
@@ -131,10 +133,12 @@ def test_endpoints_hold_their_subnet_while_they_go(sandbox: Any, net: dict[str, 
 def test_a_batch_of_endpoints_is_done_in_part(sandbox: Any, net: dict[str, Any]) -> None:
     """DeleteVpcEndpoints and DeleteFlowLogs succeed and list the failures in their replies."""
     ec2 = sandbox.client()
-    made = ec2.create_vpc_endpoint(VpcId=net["vpc"], ServiceName=f"com.amazonaws.{REGION}.s3")["VpcEndpoint"]
-    ids = [made["VpcEndpointId"], "vpce-00000000000000000"]
+    vpc_endpoint = ec2.create_vpc_endpoint(VpcId=net["vpc"], ServiceName=f"com.amazonaws.{REGION}.s3")[
+        "VpcEndpoint"
+    ]
+    ids = [vpc_endpoint["VpcEndpointId"], "vpce-00000000000000000"]
     left = ec2.delete_vpc_endpoints(VpcEndpointIds=ids)["Unsuccessful"]
-    assert [(one["ResourceId"], one["Error"]["Code"]) for one in left] == [
+    assert [(failure["ResourceId"], failure["Error"]["Code"]) for failure in left] == [
         (ids[1], "InvalidVpcEndpointId.NotFound")
     ]
     logs = ec2.delete_flow_logs(FlowLogIds=["fl-00000000000000000"])["Unsuccessful"]
@@ -144,17 +148,17 @@ def test_a_batch_of_endpoints_is_done_in_part(sandbox: Any, net: dict[str, Any])
 def test_what_holds_a_vpc_beside_its_parts(sandbox: Any) -> None:
     """An egress-only gateway, a peering connection."""
     ec2 = sandbox.client()
-    mine, other = (ec2.create_vpc(CidrBlock=f"10.{one}.0.0/16")["Vpc"]["VpcId"] for one in (1, 2))
-    egress = ec2.create_egress_only_internet_gateway(VpcId=mine)["EgressOnlyInternetGateway"]
-    peering = ec2.create_vpc_peering_connection(VpcId=mine, PeerVpcId=other)["VpcPeeringConnection"]
+    own_vpc, other = (ec2.create_vpc(CidrBlock=f"10.{block}.0.0/16")["Vpc"]["VpcId"] for block in (1, 2))
+    egress = ec2.create_egress_only_internet_gateway(VpcId=own_vpc)["EgressOnlyInternetGateway"]
+    peering = ec2.create_vpc_peering_connection(VpcId=own_vpc, PeerVpcId=other)["VpcPeeringConnection"]
     with refused("DependencyViolation"):
-        ec2.delete_vpc(VpcId=mine)
+        ec2.delete_vpc(VpcId=own_vpc)
     ec2.delete_egress_only_internet_gateway(EgressOnlyInternetGatewayId=egress["EgressOnlyInternetGatewayId"])
-    for vpc in (mine, other):
+    for vpc in (own_vpc, other):
         with refused("DependencyViolation"):
             ec2.delete_vpc(VpcId=vpc)
     ec2.delete_vpc_peering_connection(VpcPeeringConnectionId=peering["VpcPeeringConnectionId"])
-    for vpc in (mine, other):
+    for vpc in (own_vpc, other):
         ec2.delete_vpc(VpcId=vpc)
 
 
@@ -182,9 +186,9 @@ def test_dhcp_options_in_use_and_their_tags(sandbox: Any) -> None:
         TagSpecifications=spec("dhcp-options"),
     )["DhcpOptions"]["DhcpOptionsId"]
     by_tag = [{"Name": f"tag:{TAGS[0]['Key']}", "Values": [TAGS[0]["Value"]]}]
-    assert [one["DhcpOptionsId"] for one in ec2.describe_dhcp_options(Filters=by_tag)["DhcpOptions"]] == [
-        options
-    ]
+    assert [
+        option["DhcpOptionsId"] for option in ec2.describe_dhcp_options(Filters=by_tag)["DhcpOptions"]
+    ] == [options]
     vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
     ec2.associate_dhcp_options(DhcpOptionsId=options, VpcId=vpc)
     with refused("DependencyViolation"):
@@ -216,14 +220,16 @@ def test_a_snapshot_of_an_image(sandbox: Any) -> None:
     volume = ec2.create_volume(AvailabilityZone=ZONE, Size=1)["VolumeId"]
     snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
     disk = {"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": snapshot}}
-    made = ec2.register_image(Name="one", RootDeviceName="/dev/sda1", BlockDeviceMappings=[disk])["ImageId"]
+    image_id = ec2.register_image(Name="one", RootDeviceName="/dev/sda1", BlockDeviceMappings=[disk])[
+        "ImageId"
+    ]
     with refused("InvalidSnapshot.InUse"):
         ec2.delete_snapshot(SnapshotId=snapshot)
-    ec2.enable_image_deregistration_protection(ImageId=made)
+    ec2.enable_image_deregistration_protection(ImageId=image_id)
     with refused("OperationNotPermitted"):
-        ec2.deregister_image(ImageId=made)
-    ec2.disable_image_deregistration_protection(ImageId=made)
-    ec2.deregister_image(ImageId=made)
+        ec2.deregister_image(ImageId=image_id)
+    ec2.disable_image_deregistration_protection(ImageId=image_id)
+    ec2.deregister_image(ImageId=image_id)
     ec2.delete_snapshot(SnapshotId=snapshot)
 
 
@@ -233,8 +239,8 @@ def test_a_placement_group_in_use(sandbox: Any) -> None:
     ec2.create_placement_group(GroupName="near", Strategy="spread")
     instance = launch(sandbox, Placement={"GroupName": "near"})
     named = [{"Name": "placement-group-name", "Values": ["near"]}]
-    found = ec2.describe_instances(Filters=named)["Reservations"][0]["Instances"]
-    assert [one["InstanceId"] for one in found] == [instance]
+    instances = ec2.describe_instances(Filters=named)["Reservations"][0]["Instances"]
+    assert [row["InstanceId"] for row in instances] == [instance]
     with refused("InvalidPlacementGroup.InUse"):
         ec2.delete_placement_group(GroupName="near")
     ec2.terminate_instances(InstanceIds=[instance])
@@ -269,9 +275,9 @@ def test_the_lifecycle_filter_knows_spot_only(sandbox: Any) -> None:
     ec2 = sandbox.client()
     spot = launch(sandbox, InstanceMarketOptions={"MarketType": "spot"})
     launch(sandbox)
-    asked = [{"Name": "instance-lifecycle", "Values": ["spot"]}]
-    rows = ec2.describe_instances(Filters=asked)["Reservations"]
-    assert [one["InstanceId"] for row in rows for one in row["Instances"]] == [spot]
+    spot_filter = [{"Name": "instance-lifecycle", "Values": ["spot"]}]
+    rows = ec2.describe_instances(Filters=spot_filter)["Reservations"]
+    assert [instance["InstanceId"] for row in rows for instance in row["Instances"]] == [spot]
 
 
 @pytest.mark.parametrize("kind", ["fleet", "spot fleet"])
@@ -288,14 +294,14 @@ def test_a_fleets_instances_carry_its_id(sandbox: Any, net: dict[str, Any], kind
         }
     ]
     if kind == "fleet":
-        made = ec2.create_fleet(
+        fleet_id = ec2.create_fleet(
             Type="maintain",
             LaunchTemplateConfigs=configs,
             TargetCapacitySpecification={"TotalTargetCapacity": 1, "DefaultTargetCapacityType": "spot"},
         )["FleetId"]
         key = "aws:ec2:fleet-id"
     else:
-        made = ec2.request_spot_fleet(
+        fleet_id = ec2.request_spot_fleet(
             SpotFleetRequestConfig={
                 "IamFleetRole": "arn:aws:iam::000000000000:role/fleet",
                 "TargetCapacity": 1,
@@ -303,8 +309,10 @@ def test_a_fleets_instances_carry_its_id(sandbox: Any, net: dict[str, Any], kind
             }
         )["SpotFleetRequestId"]
         key = "aws:ec2spot:fleet-request-id"
-    found = ec2.describe_instances(Filters=[{"Name": f"tag:{key}", "Values": [made]}])["Reservations"]
-    assert len(found) == 1
+    reservations = ec2.describe_instances(Filters=[{"Name": f"tag:{key}", "Values": [fleet_id]}])[
+        "Reservations"
+    ]
+    assert len(reservations) == 1
 
 
 # --- Services other than EC2
@@ -355,7 +363,7 @@ def test_identities_in_use(sandbox: Any) -> None:
     ):
         with refused("DeleteConflict"):
             delete(**named)
-    assert [one["RoleName"] for one in iam.list_entities_for_policy(**policy)["PolicyRoles"]] == ["r"]
+    assert [role["RoleName"] for role in iam.list_entities_for_policy(**policy)["PolicyRoles"]] == ["r"]
     iam.remove_role_from_instance_profile(**profile, **role)
     with refused("NoSuchEntity"):
         iam.remove_role_from_instance_profile(**profile, **role)
@@ -379,8 +387,8 @@ def test_a_boundary_is_a_use_of_another_kind(sandbox: Any) -> None:
     iam.create_role(RoleName="r", AssumeRolePolicyDocument=nobody, PermissionsBoundary=policy["PolicyArn"])
     uses = {
         usage: [
-            one["RoleName"]
-            for one in iam.list_entities_for_policy(**policy, PolicyUsageFilter=usage)["PolicyRoles"]
+            role["RoleName"]
+            for role in iam.list_entities_for_policy(**policy, PolicyUsageFilter=usage)["PolicyRoles"]
         ]
         for usage in ("PermissionsPolicy", "PermissionsBoundary")
     }
@@ -393,7 +401,7 @@ def test_a_flow_log_makes_its_log_group_again(sandbox: Any, net: dict[str, Any])
     """A service that still writes creates the group again, without tags."""
     logs, ec2 = sandbox.client("logs"), sandbox.client()
     logs.create_log_group(logGroupName="/flow", tags={"a": "b"})
-    made = ec2.create_flow_logs(
+    flow_log_ids = ec2.create_flow_logs(
         ResourceIds=[net["vpc"]],
         ResourceType="VPC",
         TrafficType="ALL",
@@ -403,13 +411,13 @@ def test_a_flow_log_makes_its_log_group_again(sandbox: Any, net: dict[str, Any])
 
     def names() -> list[str]:
         sandbox.clock.advance(30)
-        return [one["logGroupName"] for one in logs.describe_log_groups()["logGroups"]]
+        return [log_group["logGroupName"] for log_group in logs.describe_log_groups()["logGroups"]]
 
     logs.delete_log_group(logGroupName="/flow")
     assert names() == ["/flow"]
     arn = logs.describe_log_groups()["logGroups"][0]["arn"].removesuffix(":*")
     assert not logs.list_tags_for_resource(resourceArn=arn).get("tags")
-    ec2.delete_flow_logs(FlowLogIds=made)
+    ec2.delete_flow_logs(FlowLogIds=flow_log_ids)
     logs.delete_log_group(logGroupName="/flow")
     assert names() == []
 
@@ -451,8 +459,8 @@ def test_what_the_tagging_api_covers(sandbox: Any) -> None:
     nobody = '{"Version": "2012-10-17", "Statement": []}'
     sandbox.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=nobody, Tags=TAGS)
     filters = [{"Key": TAGS[0]["Key"], "Values": [TAGS[0]["Value"]]}]
-    found = sandbox.client("resourcegroupstaggingapi").get_resources(TagFilters=filters)
-    kinds = {row["ResourceARN"].split(":", 5)[5].split("/")[0] for row in found["ResourceTagMappingList"]}
+    reply = sandbox.client("resourcegroupstaggingapi").get_resources(TagFilters=filters)
+    kinds = {row["ResourceARN"].split(":", 5)[5].split("/")[0] for row in reply["ResourceTagMappingList"]}
     assert kinds == {
         *("elastic-ip", "launch-template", "key-pair", "network-acl"),
         *("egress-only-internet-gateway", "dhcp-options"),
@@ -463,10 +471,12 @@ def test_an_elastic_ip_outlives_its_interface(sandbox: Any) -> None:
     """AWS: EC2 user guide, "Delete a network interface": disassociates its Elastic IPs, for use by another interface."""
     ec2 = sandbox.client()
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
-    made = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+    network_interface_id = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"][
+        "NetworkInterfaceId"
+    ]
     address = ec2.allocate_address(Domain="vpc")["AllocationId"]
-    ec2.associate_address(AllocationId=address, NetworkInterfaceId=made)
-    ec2.delete_network_interface(NetworkInterfaceId=made)
+    ec2.associate_address(AllocationId=address, NetworkInterfaceId=network_interface_id)
+    ec2.delete_network_interface(NetworkInterfaceId=network_interface_id)
     (row,) = ec2.describe_addresses(AllocationIds=[address])["Addresses"]
     assert "AssociationId" not in row
     ec2.release_address(AllocationId=address)

@@ -93,12 +93,12 @@ def test_each_refusal_has_its_code(sandbox: Any) -> None:
     """Quota, price, architecture, type not offered, unknown subnet: different codes, each with its override."""
     sandbox.world.settings.not_offered = ["us-east-1b/t3.medium"]
     ec2, net, template = prepare(sandbox)
-    here, there = net["subnets"]["us-east-1a"], net["subnets"]["us-east-1b"]
+    here, zone_b = net["subnets"]["us-east-1a"], net["subnets"]["us-east-1b"]
     arm = f"resolve:ssm:{AMI_PARAMETER.format('arm64')}"
     x86 = f"resolve:ssm:{AMI_PARAMETER.format('amd64')}"
     pools = [
         {"InstanceType": "t3.medium", "SubnetId": here, "ImageId": arm},
-        {"InstanceType": "t3.medium", "SubnetId": there, "ImageId": x86},
+        {"InstanceType": "t3.medium", "SubnetId": zone_b, "ImageId": x86},
         {"InstanceType": "t3.small", "SubnetId": here, "ImageId": x86, "MaxPrice": "0.0011"},
         {"InstanceType": "t3.large", "SubnetId": "subnet-00000000000000000", "ImageId": x86},
     ]
@@ -198,7 +198,7 @@ def test_a_maintain_fleet_is_listed(sandbox: Any) -> None:
     tags = spec("fleet")
     fleet = build_fleet(ec2, template, overrides(net["subnets"]), 2, Type="maintain", TagSpecifications=tags)
     assert "Instances" not in fleet
-    assert [one["FleetId"] for one in ec2.describe_fleets()["Fleets"]] == [fleet["FleetId"]]
+    assert [fleet["FleetId"] for fleet in ec2.describe_fleets()["Fleets"]] == [fleet["FleetId"]]
     assert len(ec2.describe_fleet_instances(FleetId=fleet["FleetId"])["ActiveInstances"]) == 2
 
 
@@ -209,7 +209,7 @@ def test_deleting_an_instant_fleet_ends_its_instances(sandbox: Any) -> None:
     unknown = "fleet-00000000-0000-0000-0000-000000000000"
     answer = ec2.delete_fleets(FleetIds=[fleet["FleetId"], unknown], TerminateInstances=False)
     assert answer["SuccessfulFleetDeletions"] == []
-    assert [one["Error"]["Code"] for one in answer["UnsuccessfulFleetDeletions"]] == [
+    assert [deletion["Error"]["Code"] for deletion in answer["UnsuccessfulFleetDeletions"]] == [
         "unexpectedError",
         "fleetIdDoesNotExist",
     ]
@@ -231,7 +231,9 @@ def test_an_instant_fleet_with_many_instances_is_not_deleted(
     fleet = build_fleet(ec2, template, overrides(net["subnets"]), 2)
     ids = [fleet["FleetId"]]
     answer = ec2.delete_fleets(FleetIds=ids, TerminateInstances=True)
-    assert [one["Error"]["Code"] for one in answer["UnsuccessfulFleetDeletions"]] == ["unexpectedError"]
+    assert [deletion["Error"]["Code"] for deletion in answer["UnsuccessfulFleetDeletions"]] == [
+        "unexpectedError"
+    ]
     assert states(ec2, fleet_ids(fleet)) == {"pending"}
     ec2.terminate_instances(InstanceIds=fleet_ids(fleet)[:1])
     assert len(ec2.delete_fleets(FleetIds=ids, TerminateInstances=True)["SuccessfulFleetDeletions"]) == 1
@@ -328,10 +330,10 @@ def test_a_fleet_is_forgotten_two_days_after_its_end(sandbox: Any) -> None:
     ec2 = sandbox.client()
     net = build_network(ec2)
     template = build_template(ec2, net["group"])
-    made = [build_fleet(ec2, template, overrides(net["subnets"]), 1) for _ in range(3)]
-    deleted, ended, alive = (one["FleetId"] for one in made)
+    fleets = [build_fleet(ec2, template, overrides(net["subnets"]), 1) for _ in range(3)]
+    deleted, ended, alive = (row["FleetId"] for row in fleets)
     ec2.delete_fleets(FleetIds=[deleted], TerminateInstances=True)
-    ec2.terminate_instances(InstanceIds=fleet_ids(made[1]))
+    ec2.terminate_instances(InstanceIds=fleet_ids(fleets[1]))
     sandbox.clock.sleep(47 * 3600)
     assert len(ec2.describe_fleets(FleetIds=[deleted, ended, alive])["Fleets"]) == 3
     sandbox.clock.sleep(2 * 3600)
@@ -348,9 +350,9 @@ def test_a_slow_fleet_is_older_than_its_answer(sandbox: Any) -> None:
     template = build_template(ec2, net["group"])
     sandbox.settings.fleet_s = 40
     before_s = sandbox.clock.now()
-    made = build_fleet(ec2, template, overrides(net["subnets"]), 1)
+    reply = build_fleet(ec2, template, overrides(net["subnets"]), 1)
     assert sandbox.clock.now() - before_s >= 40
-    (fleet,) = ec2.describe_fleets(FleetIds=[made["FleetId"]])["Fleets"]
+    (fleet,) = ec2.describe_fleets(FleetIds=[reply["FleetId"]])["Fleets"]
     assert fleet["CreateTime"].timestamp() <= before_s + 1
 
 
@@ -366,8 +368,8 @@ def test_lagging_parts_are_refused_by_the_pools(sandbox: Any) -> None:
     template = build_template(ec2, net["group"], "settled")
     sandbox.clock.sleep(60)
     sandbox.settings.read_lag_s = 10
-    made = ec2.create_subnet(VpcId=net["vpc"], CidrBlock="10.0.64.0/20", AvailabilityZone="us-east-1b")
-    pools = {"us-east-1a": net["subnets"]["us-east-1a"], "us-east-1b": made["Subnet"]["SubnetId"]}
+    reply = ec2.create_subnet(VpcId=net["vpc"], CidrBlock="10.0.64.0/20", AvailabilityZone="us-east-1b")
+    pools = {"us-east-1a": net["subnets"]["us-east-1a"], "us-east-1b": reply["Subnet"]["SubnetId"]}
     fleet = build_fleet(ec2, template, overrides({"us-east-1b": pools["us-east-1b"]}), 1)
     assert codes(fleet) == {"InvalidSubnetID.NotFound", "UnfulfillableCapacity"}
     assert len(fleet_ids(build_fleet(ec2, template, overrides(pools), 1))) == 1

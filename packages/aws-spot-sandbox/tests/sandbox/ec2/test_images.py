@@ -19,7 +19,7 @@ CANONICAL = "099720109477"
 
 def parameters(sandbox: Any, region: str, *names: str) -> dict[str, str]:
     answer = sandbox.client("ssm", region).get_parameters(Names=list(names))
-    return {one["Name"]: one["Value"] for one in answer["Parameters"]}
+    return {parameter["Name"]: parameter["Value"] for parameter in answer["Parameters"]}
 
 
 @pytest.mark.parametrize("pattern", [NOBLE, JAMMY, DEBIAN])
@@ -48,7 +48,7 @@ def test_unknown_names_are_listed_beside_the_known(sandbox: Any) -> None:
     ssm.put_parameter(Name="/mine", Value="x", Type="SecureString", Overwrite=True)
     names = [NOBLE.format("amd64"), "/aws/service/canonical/ubuntu/server/99.99/nothing", "/mine"]
     answer = ssm.get_parameters(Names=names, WithDecryption=True)
-    assert {one["Name"] for one in answer["Parameters"]} == {names[0], "/mine"}
+    assert {parameter["Name"] for parameter in answer["Parameters"]} == {names[0], "/mine"}
     assert answer["InvalidParameters"] == [names[1]]
     with pytest.raises(ClientError, match="ParameterNotFound"):
         ssm.get_parameter(Name=names[1])

@@ -21,10 +21,10 @@ from sandbox.ec2.clusters import (
 
 
 def launch(ec2: Any, count: int = 1, **options: Any) -> list[str]:
-    made = ec2.run_instances(
+    instances = ec2.run_instances(
         ImageId=image(ec2), InstanceType="t3.micro", MinCount=count, MaxCount=count, **options
     )["Instances"]
-    return [one["InstanceId"] for one in made]
+    return [row["InstanceId"] for row in instances]
 
 
 def by(name: str, *values: str) -> list[dict[str, Any]]:
@@ -105,7 +105,7 @@ def test_a_disk_that_is_not_deleted_stays(sandbox: Any) -> None:
     ec2.terminate_instances(InstanceIds=ids)
     sandbox.clock.advance(5)
     left = ec2.describe_volumes()["Volumes"]
-    assert [(one["Size"], one["State"]) for one in left] == [(30, "available")]
+    assert [(volume["Size"], volume["State"]) for volume in left] == [(30, "available")]
     ec2.delete_volume(VolumeId=left[0]["VolumeId"])
 
 
@@ -146,7 +146,7 @@ def test_pages_count_instances(sandbox: Any) -> None:
     assert len(first["Reservations"][0]["Instances"]) == 5
     assert first["NextToken"]
     listed = instances(ec2, PaginationConfig={"PageSize": 5})
-    assert [one["InstanceId"] for one in listed] == ids
+    assert [row["InstanceId"] for row in listed] == ids
     for size in (4, 1001):
         with refused("InvalidParameterValue"):
             ec2.describe_instances(MaxResults=size)
@@ -197,7 +197,7 @@ def test_many_callers_never_get_more_than_there_is(sandbox: Any) -> None:
     template, pools = build_template(ec2, net["group"]), overrides(net["subnets"])
     with ThreadPoolExecutor(8) as threads:
         fleets = list(threads.map(lambda _: build_fleet(ec2, template, pools, 3), range(8)))
-    ids = [one for fleet in fleets for one in fleet_ids(fleet)]
+    ids = [instance_id for fleet in fleets for instance_id in fleet_ids(fleet)]
     assert len(ids) == len(set(ids)) == 10
     addresses = {instance["PublicIpAddress"] for instance in instances(ec2, InstanceIds=ids)}
     assert len(addresses) == 10

@@ -81,8 +81,8 @@ def test_everything_is_born_tagged_and_as_the_template_says(sandbox: Any) -> Non
     net = build_network(ec2)
     template = build_template(ec2, net["group"])
     fleet = build_fleet(ec2, template, overrides(net["subnets"]), 1)
-    one = instances(ec2, InstanceIds=fleet_ids(fleet))[0]
-    assert tags_of(one) == {
+    instance = instances(ec2, InstanceIds=fleet_ids(fleet))[0]
+    assert tags_of(instance) == {
         "bacalhau-cluster": "one",
         "Name": "bacalhau-x",
         "extra": "yes",
@@ -90,41 +90,43 @@ def test_everything_is_born_tagged_and_as_the_template_says(sandbox: Any) -> Non
         "aws:ec2launchtemplate:id": template,
         "aws:ec2launchtemplate:version": "1",
     }
-    assert one["InstanceLifecycle"] == "spot"
-    assert one["PublicIpAddress"].startswith("127.")
-    assert one["PrivateIpAddress"].startswith("10.0.")
-    assert one["SecurityGroups"] == [{"GroupId": net["group"], "GroupName": "bacalhau-nodes"}]
-    assert one["MetadataOptions"]["HttpTokens"] == "required"
-    assert one["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
-    value = ec2.describe_instance_attribute(InstanceId=one["InstanceId"], Attribute="userData")["UserData"][
-        "Value"
-    ]
+    assert instance["InstanceLifecycle"] == "spot"
+    assert instance["PublicIpAddress"].startswith("127.")
+    assert instance["PrivateIpAddress"].startswith("10.0.")
+    assert instance["SecurityGroups"] == [{"GroupId": net["group"], "GroupName": "bacalhau-nodes"}]
+    assert instance["MetadataOptions"]["HttpTokens"] == "required"
+    assert instance["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
+    value = ec2.describe_instance_attribute(InstanceId=instance["InstanceId"], Attribute="userData")[
+        "UserData"
+    ]["Value"]
     assert base64.b64decode(value) == b"\x1f\x8bnot text"
     attribute = "instanceInitiatedShutdownBehavior"
-    behaviour = ec2.describe_instance_attribute(InstanceId=one["InstanceId"], Attribute=attribute)
+    behaviour = ec2.describe_instance_attribute(InstanceId=instance["InstanceId"], Attribute=attribute)
     assert behaviour["InstanceInitiatedShutdownBehavior"]["Value"] == "terminate"
 
-    volume = ec2.describe_volumes(VolumeIds=[one["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]])["Volumes"][0]
+    volume = ec2.describe_volumes(VolumeIds=[instance["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]])[
+        "Volumes"
+    ][0]
     assert (volume["Size"], volume["VolumeType"], volume["Encrypted"]) == (20, "gp3", True)
     assert tags_of(volume)["bacalhau-cluster"] == "one"
     eni = ec2.describe_network_interfaces(Filters=MINE)["NetworkInterfaces"][0]
-    assert eni["Attachment"]["InstanceId"] == one["InstanceId"]
+    assert eni["Attachment"]["InstanceId"] == instance["InstanceId"]
     assert [group["GroupId"] for group in eni["Groups"]] == [net["group"]]
     request = ec2.describe_spot_instance_requests(Filters=MINE)["SpotInstanceRequests"][0]
-    assert request["SpotInstanceRequestId"] == one["SpotInstanceRequestId"]
+    assert request["SpotInstanceRequestId"] == instance["SpotInstanceRequestId"]
 
 
 def test_public_addresses_are_loopback_and_never_shared(sandbox: Any) -> None:
     """Specific to the sandbox: moto assigns real addresses, so that an SSH client would connect to real hosts."""
-    found = []
+    launches = []
     for region in ("us-east-1", "eu-west-1"):
         ec2 = sandbox.client(region=region)
-        made = ec2.run_instances(ImageId=image_of(ec2), InstanceType="t3.micro", MinCount=3, MaxCount=3)
-        ids = [one["InstanceId"] for one in made["Instances"]]
-        found += [instance["PublicIpAddress"] for instance in instances(ec2, InstanceIds=ids)]
-        found.append(ec2.allocate_address(Domain="vpc")["PublicIp"])
-    assert len(set(found)) == 8
-    assert all(address.startswith("127.") for address in found)
+        reply = ec2.run_instances(ImageId=image_of(ec2), InstanceType="t3.micro", MinCount=3, MaxCount=3)
+        ids = [instance["InstanceId"] for instance in reply["Instances"]]
+        launches += [instance["PublicIpAddress"] for instance in instances(ec2, InstanceIds=ids)]
+        launches.append(ec2.allocate_address(Domain="vpc")["PublicIp"])
+    assert len(set(launches)) == 8
+    assert all(address.startswith("127.") for address in launches)
 
 
 def image_of(ec2: Any) -> str:

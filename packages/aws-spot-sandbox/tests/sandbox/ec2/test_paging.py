@@ -11,12 +11,12 @@ from botocore.exceptions import ClientError
 def test_a_list_comes_in_pages(sandbox: Any) -> None:
     """AWS: EC2 API reference, "Pagination": at most MaxResults items, and a token if more follow."""
     ec2 = sandbox.client()
-    whole = [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]]
-    assert len(whole) == 6
+    everything = [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]]
+    assert len(everything) == 6
     first = ec2.describe_subnets(MaxResults=5)
     second = ec2.describe_subnets(MaxResults=5, NextToken=first["NextToken"])
     assert [len(page["Subnets"]) for page in (first, second)] == [5, 1]
-    assert [subnet["SubnetId"] for page in (first, second) for subnet in page["Subnets"]] == whole
+    assert [subnet["SubnetId"] for page in (first, second) for subnet in page["Subnets"]] == everything
     assert "NextToken" not in second
 
 

@@ -30,24 +30,24 @@ def test_regions_and_zones(sandbox: Any) -> None:
 
 def test_few_types_score_low(sandbox: Any) -> None:
     """Fewer than three, or variations of one: m5d.large is m5.large with a disk."""
-    asked = ["us-east-1", "us-west-2", "eu-west-1"]
+    regions = ["us-east-1", "us-west-2", "eu-west-1"]
     for few in (THREE[:2], ["m5.large", "m5d.large", "m5.large"], ["t3.medium"]):
-        assert max(row["Score"] for row in scores(sandbox, InstanceTypes=few, RegionNames=asked)) <= 3
-    assert max(row["Score"] for row in scores(sandbox, RegionNames=asked)) > 3
+        assert max(row["Score"] for row in scores(sandbox, InstanceTypes=few, RegionNames=regions)) <= 3
+    assert max(row["Score"] for row in scores(sandbox, RegionNames=regions)) > 3
 
 
 def test_no_room_no_score(sandbox: Any) -> None:
     """No capacity in the switch `capacity` means the lowest score; larger targets score lower."""
-    asked = {"RegionNames": ["us-east-1", "us-west-2"]}
-    few = {row["Region"]: row["Score"] for row in scores(sandbox, **asked)}
+    request = {"RegionNames": ["us-east-1", "us-west-2"]}
+    few = {row["Region"]: row["Score"] for row in scores(sandbox, **request)}
     sandbox.settings.capacity = {"us-east-1": 0, "us-west-2": 5}
-    after = {row["Region"]: row["Score"] for row in scores(sandbox, **asked)}
+    after = {row["Region"]: row["Score"] for row in scores(sandbox, **request)}
     assert after["us-east-1"] == 1
     assert after["us-west-2"] < few["us-west-2"]
     sandbox.settings.capacity = {}
-    many = {row["Region"]: row["Score"] for row in scores(sandbox, TargetCapacity=100_000, **asked)}
+    many = {row["Region"]: row["Score"] for row in scores(sandbox, TargetCapacity=100_000, **request)}
     assert many["us-west-2"] < few["us-west-2"]
-    assert scores(sandbox, **asked) != []
+    assert scores(sandbox, **request) != []
 
 
 def test_new_questions_are_limited(sandbox: Any) -> None:
@@ -71,10 +71,10 @@ def test_requirements_instead_of_types(sandbox: Any) -> None:
         "InstanceRequirements": {"VCpuCount": {"Min": 2, "Max": 4}, "MemoryMiB": {"Min": 4096}},
     }
     ec2 = sandbox.client()
-    found = ec2.get_spot_placement_scores(
+    spot_placement_scores = ec2.get_spot_placement_scores(
         InstanceRequirementsWithMetadata=wanted, TargetCapacity=64, TargetCapacityUnitType="vcpu"
     )["SpotPlacementScores"]
-    assert found[0]["Score"] > 3
+    assert spot_placement_scores[0]["Score"] > 3
     with refused("InvalidParameterCombination"):
         scores(sandbox, InstanceRequirementsWithMetadata=wanted)
     with refused("MissingParameter"):

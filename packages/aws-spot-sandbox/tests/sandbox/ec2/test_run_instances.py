@@ -42,16 +42,18 @@ def test_as_many_as_fit_between_least_and_most(sandbox: Any) -> None:
 def test_one_spot_call_tags_all_that_is_born(sandbox: Any) -> None:
     """Tag specifications for instance, volume, interface and spot request in the one call."""
     ec2 = sandbox.client()
-    one = run(ec2, InstanceMarketOptions=SPOT, TagSpecifications=spec(*BORN_WITH_AN_INSTANCE))["Instances"][0]
-    assert one["InstanceLifecycle"] == "spot"
-    assert one["SpotInstanceRequestId"]
+    instance = run(ec2, InstanceMarketOptions=SPOT, TagSpecifications=spec(*BORN_WITH_AN_INSTANCE))[
+        "Instances"
+    ][0]
+    assert instance["InstanceLifecycle"] == "spot"
+    assert instance["SpotInstanceRequestId"]
     wanted = {tag["Key"]: tag["Value"] for tag in TAGS}
-    mine = [{"Name": "tag:bacalhau-cluster", "Values": ["one"]}]
-    assert tags_of(one) == wanted
-    assert [tags_of(row) for row in ec2.describe_volumes(Filters=mine)["Volumes"]] == [wanted]
-    enis = ec2.describe_network_interfaces(Filters=mine)["NetworkInterfaces"]
+    cluster_filter = [{"Name": "tag:bacalhau-cluster", "Values": ["one"]}]
+    assert tags_of(instance) == wanted
+    assert [tags_of(row) for row in ec2.describe_volumes(Filters=cluster_filter)["Volumes"]] == [wanted]
+    enis = ec2.describe_network_interfaces(Filters=cluster_filter)["NetworkInterfaces"]
     assert [tags_of(row, "TagSet") for row in enis] == [wanted]
-    requests = ec2.describe_spot_instance_requests(Filters=mine)["SpotInstanceRequests"]
+    requests = ec2.describe_spot_instance_requests(Filters=cluster_filter)["SpotInstanceRequests"]
     assert [tags_of(row) for row in requests] == [wanted]
 
 
@@ -128,11 +130,13 @@ def test_the_interface_block_decides_network_groups_and_address(sandbox: Any) ->
         "Groups": [net["group"]],
         "AssociatePublicIpAddress": False,
     }
-    one = instances(ec2, InstanceIds=[run(ec2, NetworkInterfaces=[block])["Instances"][0]["InstanceId"]])[0]
-    assert one["SubnetId"] == subnet
-    assert one["VpcId"] == net["vpc"]
-    assert "PublicIpAddress" not in one
-    assert [group["GroupId"] for group in one["SecurityGroups"]] == [net["group"]]
+    instance = instances(
+        ec2, InstanceIds=[run(ec2, NetworkInterfaces=[block])["Instances"][0]["InstanceId"]]
+    )[0]
+    assert instance["SubnetId"] == subnet
+    assert instance["VpcId"] == net["vpc"]
+    assert "PublicIpAddress" not in instance
+    assert [group["GroupId"] for group in instance["SecurityGroups"]] == [net["group"]]
     with refused("InvalidParameterCombination"):
         run(ec2, NetworkInterfaces=[block], SubnetId=subnet)
     with refused("InvalidParameterCombination"):
@@ -147,11 +151,11 @@ def test_a_template_gives_what_the_call_leaves_open(sandbox: Any) -> None:
     template = build_template(ec2, net["group"], **data)
     network = [{"DeviceIndex": 0, "SubnetId": net["subnets"]["us-east-1a"], "Groups": [net["group"]]}]
     which = {"LaunchTemplateId": template, "Version": "$Default"}
-    made = run(ec2, ImageId=None, InstanceType=None, LaunchTemplate=which, NetworkInterfaces=network)[
+    instance = run(ec2, ImageId=None, InstanceType=None, LaunchTemplate=which, NetworkInterfaces=network)[
         "Instances"
     ][0]
-    assert (made["InstanceType"], made["InstanceLifecycle"]) == ("t3.small", "spot")
-    assert tags_of(made)["aws:ec2launchtemplate:id"] == template
+    assert (instance["InstanceType"], instance["InstanceLifecycle"]) == ("t3.small", "spot")
+    assert tags_of(instance)["aws:ec2launchtemplate:id"] == template
     bigger = run(ec2, InstanceType="t3.large", ImageId=None, LaunchTemplate=which, NetworkInterfaces=network)
     assert bigger["Instances"][0]["InstanceType"] == "t3.large"
 
@@ -160,12 +164,12 @@ def test_profile_key_and_monitoring_are_shown(sandbox: Any) -> None:
     ec2 = sandbox.client()
     sandbox.client("iam").create_instance_profile(InstanceProfileName="worker")
     ec2.create_key_pair(KeyName="mine")
-    one = run(ec2, IamInstanceProfile={"Name": "worker"}, KeyName="mine", Monitoring={"Enabled": True})[
+    instance = run(ec2, IamInstanceProfile={"Name": "worker"}, KeyName="mine", Monitoring={"Enabled": True})[
         "Instances"
     ][0]
-    assert one["IamInstanceProfile"]["Arn"].endswith(":instance-profile/worker")
-    assert one["KeyName"] == "mine"
-    assert one["Monitoring"]["State"] == "enabled"
+    assert instance["IamInstanceProfile"]["Arn"].endswith(":instance-profile/worker")
+    assert instance["KeyName"] == "mine"
+    assert instance["Monitoring"]["State"] == "enabled"
 
 
 def test_a_profile_is_known_to_ec2_some_time_after_its_birth(sandbox: Any) -> None:

@@ -8,8 +8,8 @@ from sandbox.ec2.clusters import image, refused
 
 
 def launch(ec2: Any, count: int) -> list[str]:
-    made = ec2.run_instances(ImageId=image(ec2), InstanceType="t3.micro", MinCount=count, MaxCount=count)
-    return [one["InstanceId"] for one in made["Instances"]]
+    reply = ec2.run_instances(ImageId=image(ec2), InstanceType="t3.micro", MinCount=count, MaxCount=count)
+    return [instance["InstanceId"] for instance in reply["Instances"]]
 
 
 def statuses(ec2: Any, **query: Any) -> list[Any]:
@@ -24,7 +24,7 @@ def checks(row: Any) -> tuple[str, str]:
 def test_checks_are_passed_after_a_while(sandbox: Any) -> None:
     """First initializing, then ok; not-applicable for an instance that is not running."""
     ec2 = sandbox.client()
-    one = launch(ec2, 1)[0]
+    instance_id = launch(ec2, 1)[0]
     assert checks(statuses(ec2, IncludeAllInstances=True)[0]) == ("not-applicable", "not-applicable")
     sandbox.clock.advance(1 + 29)
     row = statuses(ec2)[0]
@@ -34,7 +34,7 @@ def test_checks_are_passed_after_a_while(sandbox: Any) -> None:
     row = statuses(ec2)[0]
     assert checks(row) == ("ok", "ok")
     assert row["Events"] == []
-    ec2.terminate_instances(InstanceIds=[one])
+    ec2.terminate_instances(InstanceIds=[instance_id])
     assert statuses(ec2) == []
     row = statuses(ec2, IncludeAllInstances=True)[0]
     assert (row["InstanceState"]["Name"], *checks(row)) == (

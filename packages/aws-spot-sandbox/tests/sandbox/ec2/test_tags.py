@@ -13,13 +13,13 @@ VPC = "vpc"
 
 def make(ec2: Any, *tags: tuple[str, str]) -> str:
     pairs = [{"Key": key, "Value": value} for key, value in tags]
-    made = ec2.create_vpc(CidrBlock="10.0.0.0/16", TagSpecifications=[{"ResourceType": VPC, "Tags": pairs}])
-    return str(made["Vpc"]["VpcId"])
+    reply = ec2.create_vpc(CidrBlock="10.0.0.0/16", TagSpecifications=[{"ResourceType": VPC, "Tags": pairs}])
+    return str(reply["Vpc"]["VpcId"])
 
 
 def rows(ec2: Any, *filters: tuple[str, str]) -> list[Any]:
-    asked = [{"Name": name, "Values": [value]} for name, value in filters]
-    pages = ec2.get_paginator("describe_tags").paginate(Filters=asked)
+    conditions = [{"Name": name, "Values": [value]} for name, value in filters]
+    pages = ec2.get_paginator("describe_tags").paginate(Filters=conditions)
     return [row for page in pages for row in page["Tags"]]
 
 
@@ -80,8 +80,8 @@ def test_a_wildcard_can_be_meant_literally(sandbox: Any) -> None:
     make(ec2, ("cluster", "abc"))
     assert len(rows(ec2, ("value", "a*"))) == 2
     assert [row["Value"] for row in rows(ec2, ("value", r"a\*"))] == ["a*"]
-    found = ec2.describe_vpcs(Filters=[{"Name": "tag:cluster", "Values": [r"a\*"]}])["Vpcs"]
-    assert {"Key": "cluster", "Value": "a*"} in [tag for vpc in found for tag in vpc["Tags"]]
+    vpcs = ec2.describe_vpcs(Filters=[{"Name": "tag:cluster", "Values": [r"a\*"]}])["Vpcs"]
+    assert {"Key": "cluster", "Value": "a*"} in [tag for vpc in vpcs for tag in vpc["Tags"]]
 
 
 def test_what_is_deleted_leaves_the_index(sandbox: Any) -> None:

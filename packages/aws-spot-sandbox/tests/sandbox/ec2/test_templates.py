@@ -41,7 +41,7 @@ def test_more_than_fifteen_are_all_listed(sandbox: Any) -> None:
     ec2 = sandbox.client()
     ids = [build_template(ec2, "sg-any", f"many-{index}") for index in range(17)]
     pages = ec2.get_paginator("describe_launch_templates").paginate(PaginationConfig={"PageSize": 7})
-    assert [one["LaunchTemplateId"] for page in pages for one in page["LaunchTemplates"]] == ids
+    assert [template["LaunchTemplateId"] for page in pages for template in page["LaunchTemplates"]] == ids
     assert len(ec2.describe_launch_templates()["LaunchTemplates"]) == 17
 
 
@@ -49,8 +49,8 @@ def test_found_by_name_id_and_tag(sandbox: Any) -> None:
     ec2 = sandbox.client()
     template = build_template(ec2, "sg-any")
     ec2.create_tags(Resources=[template], Tags=[{"Key": "later", "Value": "yes"}])
-    found = ec2.describe_launch_templates(LaunchTemplateNames=["bacalhau-t"])["LaunchTemplates"][0]
-    assert found["Tags"] == [*TAGS, {"Key": "later", "Value": "yes"}]
+    launch_template = ec2.describe_launch_templates(LaunchTemplateNames=["bacalhau-t"])["LaunchTemplates"][0]
+    assert launch_template["Tags"] == [*TAGS, {"Key": "later", "Value": "yes"}]
     by_tag = [{"Name": "tag:later", "Values": ["yes"]}]
     assert len(ec2.describe_launch_templates(Filters=by_tag)["LaunchTemplates"]) == 1
     with refused("InvalidLaunchTemplateName.NotFoundException"):
@@ -70,8 +70,13 @@ def test_versions(sandbox: Any) -> None:
         shown = answer["LaunchTemplateVersions"][0]["LaunchTemplateData"]
         assert shown["InstanceType"] == name
         assert shown["UserData"] == data["UserData"]
-        assert {one["ResourceType"] for one in shown["TagSpecifications"]} >= {"instance", "volume"}
-        assert "launch-template" not in {one["ResourceType"] for one in shown["TagSpecifications"]}
+        assert {specification["ResourceType"] for specification in shown["TagSpecifications"]} >= {
+            "instance",
+            "volume",
+        }
+        assert "launch-template" not in {
+            specification["ResourceType"] for specification in shown["TagSpecifications"]
+        }
 
 
 def test_deleting_frees_the_name(sandbox: Any) -> None:

@@ -21,5 +21,9 @@ def refusal_in_full(call: Callable[..., Any], **arguments: Any) -> tuple[str, in
     """The error code, HTTP status and message."""
     with pytest.raises(ClientError) as caught:
         call(**arguments)
-    said = caught.value.response
-    return said["Error"]["Code"], said["ResponseMetadata"]["HTTPStatusCode"], said["Error"]["Message"]
+    response = caught.value.response
+    return (
+        response["Error"]["Code"],
+        response["ResponseMetadata"]["HTTPStatusCode"],
+        response["Error"]["Message"],
+    )

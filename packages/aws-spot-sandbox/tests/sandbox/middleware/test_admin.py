@@ -15,8 +15,8 @@ from aws_spot_sandbox import admin_client
 
 def test_setting_a_switch(sandbox: Any) -> None:
     """Takes effect with the next call."""
-    said = admin_client.ask(sandbox.url, "POST", "set", {"latency_s": 1, "capacity": {"us-east-1": 0}})
-    assert said["latency_s"] == 1.0
+    reply = admin_client.ask(sandbox.url, "POST", "set", {"latency_s": 1, "capacity": {"us-east-1": 0}})
+    assert reply["latency_s"] == 1.0
     assert sandbox.settings.capacity == {"us-east-1": 0}
 
 
@@ -72,10 +72,10 @@ def test_status_counts(sandbox: Any) -> None:
     """Counts of calls by region and action, and the settings."""
     sandbox.client().describe_vpcs()
     sandbox.client().describe_vpcs()
-    said = admin_client.ask(sandbox.url, "GET", "status")
-    assert said["calls"] == {"us-east-1": {"ec2:DescribeVpcs": 2}}
-    assert said["account_id"] == "000000000000"
-    assert said["settings"]["throttle"] is False
+    reply = admin_client.ask(sandbox.url, "GET", "status")
+    assert reply["calls"] == {"us-east-1": {"ec2:DescribeVpcs": 2}}
+    assert reply["account_id"] == "000000000000"
+    assert reply["settings"]["throttle"] is False
     assert admin_client.ask(sandbox.url, "GET", "calls") == [["us-east-1", "ec2:DescribeVpcs", "ok"]] * 2
 
 
@@ -101,7 +101,7 @@ def test_interrupting_finds_the_region(sandbox: Any) -> None:
     image = sandbox.client("ssm", "eu-west-1").get_parameter(
         Name="/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"
     )["Parameter"]["Value"]
-    made = ec2.run_instances(
+    instance_id = ec2.run_instances(
         ImageId=image,
         InstanceType="t3.micro",
         MinCount=1,
@@ -110,8 +110,8 @@ def test_interrupting_finds_the_region(sandbox: Any) -> None:
     )["Instances"][0]["InstanceId"]
     sandbox.clock.advance(5)
     assert admin_client.ask(sandbox.url, "GET", "status")["instances"] == {"eu-west-1": {"running": 1}}
-    said = admin_client.ask(sandbox.url, "POST", "interrupt", {"instance_id": made, "notice_s": 60})
-    assert said["region"] == "eu-west-1"
+    reply = admin_client.ask(sandbox.url, "POST", "interrupt", {"instance_id": instance_id, "notice_s": 60})
+    assert reply["region"] == "eu-west-1"
     sandbox.clock.advance(60.5)
     states = admin_client.ask(sandbox.url, "GET", "status")["instances"]["eu-west-1"]
     assert states == {"shutting-down": 1}

@@ -26,9 +26,9 @@ def vpcs(sandbox: Any, **who: str) -> Any:
 
 def test_the_account_is_nobodys(sandbox: Any) -> None:
     """The account id is not a valid AWS account's; the caller is a user. AWS: STS, GetCallerIdentity."""
-    said = sandbox.client("sts").get_caller_identity()
-    assert said["Account"] == "000000000000"
-    assert said["Arn"] == "arn:aws:iam::000000000000:user/sandbox"
+    identity = sandbox.client("sts").get_caller_identity()
+    assert identity["Account"] == "000000000000"
+    assert identity["Arn"] == "arn:aws:iam::000000000000:user/sandbox"
     assert sandbox.client("ec2").describe_vpcs()["Vpcs"][0]["OwnerId"] == "000000000000"
 
 

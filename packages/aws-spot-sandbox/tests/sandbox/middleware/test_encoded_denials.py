@@ -23,12 +23,14 @@ def test_a_refusal_explains_itself(sandbox: Any) -> None:
     """Action, resource, principal, and whether a policy denies it or none allows it."""
     sandbox.settings.deny = ["ec2:CreateVpc"]
     answer = sandbox.client("sts").decode_authorization_message(EncodedMessage=encoded(sandbox))
-    said = json.loads(answer["DecodedMessage"])
-    assert (said["allowed"], said["explicitDeny"]) == (False, False)
-    assert said["context"]["action"] == "ec2:CreateVpc"
-    assert said["context"]["resource"] == "arn:aws:ec2:us-east-1:000000000000:*/*"
-    assert said["context"]["principal"]["arn"] == "arn:aws:iam::000000000000:user/sandbox"
-    keys = {one["key"]: one["values"]["items"][0]["value"] for one in said["context"]["conditions"]["items"]}
+    decoded = json.loads(answer["DecodedMessage"])
+    assert (decoded["allowed"], decoded["explicitDeny"]) == (False, False)
+    assert decoded["context"]["action"] == "ec2:CreateVpc"
+    assert decoded["context"]["resource"] == "arn:aws:ec2:us-east-1:000000000000:*/*"
+    assert decoded["context"]["principal"]["arn"] == "arn:aws:iam::000000000000:user/sandbox"
+    keys = {
+        item["key"]: item["values"]["items"][0]["value"] for item in decoded["context"]["conditions"]["items"]
+    }
     assert keys["aws:Region"] == "us-east-1"
 
 

@@ -38,13 +38,15 @@ def without(action: str, kind: str) -> list[dict[str, Any]]:
     """The policy above, without one resource type for one action."""
     less = copy.deepcopy(FLEET)
     statements = less[0]["Statement"]
-    for one in [
+    for denied_statement in [
         statement for statement in statements if any(f":{kind}/" in where for where in statement["Resource"])
     ]:
-        others = [where for where in one["Resource"] if f":{kind}/" not in where]
-        statements.append({**one, "Action": [name for name in one["Action"] if name != action]})
-        one["Resource"] = others
-        statements += [{**one, "Resource": others}] if others else []
+        others = [where for where in denied_statement["Resource"] if f":{kind}/" not in where]
+        statements.append(
+            {**denied_statement, "Action": [name for name in denied_statement["Action"] if name != action]}
+        )
+        denied_statement["Resource"] = others
+        statements += [{**denied_statement, "Resource": others}] if others else []
     less[0]["Statement"] = [statement for statement in statements if statement["Resource"]]
     return less
 
@@ -75,10 +77,10 @@ def test_a_fleet_is_asked_about_with_all_that_it_uses_and_makes(sandbox: Any) ->
         assert codes(build_fleet(ec2, **row, **tagged)) == {"UnauthorizedOperation"}, kind
     sandbox.settings.policies = FLEET
     run = {"ImageId": pools[0]["ImageId"], "InstanceType": "t3.medium", "MinCount": 1, "MaxCount": 1}
-    born = spec("instance", "volume", "network-interface")
+    tag_specifications = spec("instance", "volume", "network-interface")
     subnet = pools[0]["SubnetId"]
     assert (
-        refusal(ec2.run_instances, SubnetId=subnet, TagSpecifications=born, **run) == NO
+        refusal(ec2.run_instances, SubnetId=subnet, TagSpecifications=tag_specifications, **run) == NO
     )  # the default group
 
 

@@ -45,8 +45,8 @@ def test_seventeen_regions_are_on(sandbox: Any) -> None:
     """AWS: Account Management, "Enable or disable AWS Regions": those from before 2019 are enabled, the others are not."""
     assert len(ENABLED_BY_DEFAULT) == 17
     assert not set(ENABLED_BY_DEFAULT) & set(OPT_IN)
-    found = sandbox.client().describe_regions()["Regions"]
-    assert {region["RegionName"] for region in found} == set(ENABLED_BY_DEFAULT)
+    regions = sandbox.client().describe_regions()["Regions"]
+    assert {region["RegionName"] for region in regions} == set(ENABLED_BY_DEFAULT)
 
 
 @pytest.mark.parametrize("region", ["af-south-1", "ap-east-1", "nowhere-1"])
@@ -68,8 +68,8 @@ def test_opting_in(sandbox: Any) -> None:
     """After the opt-in the region works like any other. AWS: Account Management, "Enable or disable AWS Regions"."""
     sandbox.settings.opted_in = ["af-south-1"]
     sandbox.client("ec2", "af-south-1").describe_vpcs()
-    found = sandbox.client().describe_regions()["Regions"]
-    assert "af-south-1" in {region["RegionName"] for region in found}
+    regions = sandbox.client().describe_regions()["Regions"]
+    assert "af-south-1" in {region["RegionName"] for region in regions}
 
 
 def test_a_dry_run_does_nothing(sandbox: Any) -> None:

@@ -31,7 +31,7 @@ ASK = Ask("ec2:DeleteVpc", "arn:aws:ec2:us-east-1:1:vpc/vpc-1", {"aws:ResourceTa
 
 
 @pytest.mark.parametrize(
-    ("allowed", "one"),
+    ("allowed", "statement"),
     [
         (True, statement("ec2:DeleteVpc")),
         (True, statement("EC2:Delete*")),
@@ -62,9 +62,9 @@ ASK = Ask("ec2:DeleteVpc", "arn:aws:ec2:us-east-1:1:vpc/vpc-1", {"aws:ResourceTa
         ),
     ],
 )
-def test_the_language(allowed: bool, one: dict[str, Any]) -> None:
+def test_the_language(allowed: bool, statement: dict[str, Any]) -> None:
     """AWS: IAM User Guide, "IAM JSON policy elements: Condition operators" and "Condition"."""
-    assert judge([policy(one)], ASK) is (Answer.ALLOWED if allowed else Answer.NOT_ALLOWED)
+    assert judge([policy(statement)], ASK) is (Answer.ALLOWED if allowed else Answer.NOT_ALLOWED)
 
 
 @pytest.mark.parametrize(
@@ -137,14 +137,14 @@ def test_without_policies_everything_is_allowed_and_with_one_nothing_else(sandbo
 
 def test_tags_at_birth_are_an_action_of_their_own(sandbox: Any) -> None:
     """AWS: EC2 User Guide, "Grant permission to tag Amazon EC2 resources during creation": ec2:CreateTags, ec2:CreateAction."""
-    ec2, asked = sandbox.client(), {"CidrBlock": "10.0.0.0/16", "TagSpecifications": tagged("vpc")}
-    born = {"aws:RequestTag/bacalhau-cluster": "blue"}
-    create = statement("ec2:CreateVpc", StringEquals=born)
+    ec2, request = sandbox.client(), {"CidrBlock": "10.0.0.0/16", "TagSpecifications": tagged("vpc")}
+    request_tag = {"aws:RequestTag/bacalhau-cluster": "blue"}
+    create = statement("ec2:CreateVpc", StringEquals=request_tag)
     sandbox.settings.policies = [policy(create)]
-    assert "to perform: ec2:CreateTags on" in refusal_in_full(ec2.create_vpc, **asked)[2]
-    tags = statement("ec2:CreateTags", StringEquals={"ec2:CreateAction": "CreateVpc", **born})
+    assert "to perform: ec2:CreateTags on" in refusal_in_full(ec2.create_vpc, **request)[2]
+    tags = statement("ec2:CreateTags", StringEquals={"ec2:CreateAction": "CreateVpc", **request_tag})
     sandbox.settings.policies = [policy(create, tags)]
-    vpc_id = ec2.create_vpc(**asked)["Vpc"]["VpcId"]
+    vpc_id = ec2.create_vpc(**request)["Vpc"]["VpcId"]
     assert refusal(ec2.create_vpc, CidrBlock="10.0.0.0/16") == ("UnauthorizedOperation", 403)
     assert refusal(ec2.create_tags, Resources=[vpc_id], Tags=TAGS) == ("UnauthorizedOperation", 403)
 
@@ -152,16 +152,16 @@ def test_tags_at_birth_are_an_action_of_their_own(sandbox: Any) -> None:
 def test_tags_bind_what_may_be_deleted(sandbox: Any) -> None:
     """AWS: IAM User Guide, "Controlling access to AWS resources using tags": the live resource's tags count."""
     ec2 = sandbox.client()
-    ours = ec2.create_vpc(CidrBlock="10.0.0.0/16", TagSpecifications=tagged("vpc"))["Vpc"]["VpcId"]
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16", TagSpecifications=tagged("vpc"))["Vpc"]["VpcId"]
     theirs = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
-    mine = {"aws:ResourceTag/bacalhau-cluster": "blue"}
-    sandbox.settings.policies = [policy(statement("ec2:DeleteVpc", StringEquals=mine))]
+    resource_tag = {"aws:ResourceTag/bacalhau-cluster": "blue"}
+    sandbox.settings.policies = [policy(statement("ec2:DeleteVpc", StringEquals=resource_tag))]
     code, _, message = refusal_in_full(ec2.delete_vpc, VpcId=theirs)
     assert code == "UnauthorizedOperation"
     assert f":vpc/{theirs}" in message
     assert refusal(ec2.delete_vpc, VpcId=theirs, DryRun=True) == ("UnauthorizedOperation", 403)
-    assert refusal(ec2.delete_vpc, VpcId=ours, DryRun=True) == ("DryRunOperation", 412)
-    ec2.delete_vpc(VpcId=ours)
+    assert refusal(ec2.delete_vpc, VpcId=vpc, DryRun=True) == ("DryRunOperation", 412)
+    ec2.delete_vpc(VpcId=vpc)
 
 
 def test_what_the_simulator_says(sandbox: Any) -> None:
@@ -174,12 +174,12 @@ def test_what_the_simulator_says(sandbox: Any) -> None:
         )
     ]
     entry = {"ContextKeyName": "aws:ResourceTag/a", "ContextKeyValues": ["b"], "ContextKeyType": "string"}
-    asked = {"PolicySourceArn": arn, "ActionNames": ["ec2:DeleteVpc", "ec2:CreateVpc"]}
-    found = iam.simulate_principal_policy(**asked, ContextEntries=[entry])["EvaluationResults"]
-    assert [row["EvalDecision"] for row in found] == ["allowed", "implicitDeny"]
-    found = iam.simulate_principal_policy(**asked)["EvaluationResults"]
-    assert [row["EvalDecision"] for row in found] == ["implicitDeny", "implicitDeny"]
-    assert [row["MissingContextValues"] for row in found] == [["aws:ResourceTag/a"], []]
+    request = {"PolicySourceArn": arn, "ActionNames": ["ec2:DeleteVpc", "ec2:CreateVpc"]}
+    evaluation_results = iam.simulate_principal_policy(**request, ContextEntries=[entry])["EvaluationResults"]
+    assert [row["EvalDecision"] for row in evaluation_results] == ["allowed", "implicitDeny"]
+    evaluation_results = iam.simulate_principal_policy(**request)["EvaluationResults"]
+    assert [row["EvalDecision"] for row in evaluation_results] == ["implicitDeny", "implicitDeny"]
+    assert [row["MissingContextValues"] for row in evaluation_results] == [["aws:ResourceTag/a"], []]
     assert (
         refusal(iam.simulate_principal_policy, PolicySourceArn=arn + "x", ActionNames=["ec2:CreateVpc"])[0]
         == "NoSuchEntity"
@@ -189,21 +189,26 @@ def test_what_the_simulator_says(sandbox: Any) -> None:
 def test_of_named_resources_the_simulator_answers_beneath(sandbox: Any) -> None:
     """AWS: IAM API Reference, EvaluationResult: EvalResourceName is not a requested ARN; each action has one row."""
     iam, arn = sandbox.client("iam"), sandbox.client("sts").get_caller_identity()["Arn"]
-    ours, theirs = (f"arn:aws:ec2:us-east-1:000000000000:{name}" for name in ("vpc/vpc-1", "subnet/subnet-1"))
+    allowed, theirs = (
+        f"arn:aws:ec2:us-east-1:000000000000:{name}" for name in ("vpc/vpc-1", "subnet/subnet-1")
+    )
     sandbox.settings.policies = [
-        policy(statement("iam:SimulatePrincipalPolicy"), statement("ec2:DeleteVpc", resource=ours))
+        policy(statement("iam:SimulatePrincipalPolicy"), statement("ec2:DeleteVpc", resource=allowed))
     ]
-    asked = {"PolicySourceArn": arn, "ActionNames": ["ec2:DeleteVpc"]}
-    (row,) = iam.simulate_principal_policy(**asked, ResourceArns=[ours, theirs])["EvaluationResults"]
+    request = {"PolicySourceArn": arn, "ActionNames": ["ec2:DeleteVpc"]}
+    (row,) = iam.simulate_principal_policy(**request, ResourceArns=[allowed, theirs])["EvaluationResults"]
     assert (row["EvalResourceName"], row["EvalDecision"]) == ("*", "implicitDeny")
-    beneath = {one["EvalResourceName"]: one["EvalResourceDecision"] for one in row["ResourceSpecificResults"]}
-    assert beneath == {ours: "allowed", theirs: "implicitDeny"}
+    beneath = {
+        result["EvalResourceName"]: result["EvalResourceDecision"]
+        for result in row["ResourceSpecificResults"]
+    }
+    assert beneath == {allowed: "allowed", theirs: "implicitDeny"}
     wrong = (
-        {"ResourceArns": [ours, "*"]},
-        {"ResourceArns": [ours], "ActionNames": ["ec2:DescribeVpcs", "ec2:DeleteVpc"]},
+        {"ResourceArns": [allowed, "*"]},
+        {"ResourceArns": [allowed], "ActionNames": ["ec2:DescribeVpcs", "ec2:DeleteVpc"]},
     )
     for change in wrong:
-        assert refusal(iam.simulate_principal_policy, **{**asked, **change}) == ("InvalidInput", 400)
+        assert refusal(iam.simulate_principal_policy, **{**request, **change}) == ("InvalidInput", 400)
 
 
 def test_the_first_fleet_makes_the_spot_service_role(sandbox: Any) -> None:

@@ -40,18 +40,18 @@ def test_the_life_of_a_sandbox(state_dir: Path) -> None:
     assert process.status(state_dir=state_dir) is None
     assert process.stop(state_dir=state_dir) is False
     with ThreadPoolExecutor(2) as pool:
-        asked = [pool.submit(process.ensure_running, state_dir=state_dir, latency_s=0.0) for _ in range(2)]
-        first, second = (one.result() for one in asked)
+        futures = [pool.submit(process.ensure_running, state_dir=state_dir, latency_s=0.0) for _ in range(2)]
+        first, second = (future.result() for future in futures)
     assert first == second == process.ensure_running(state_dir=state_dir)
     assert first.url.startswith("http://127.0.0.1:")
     assert first.account_id == "000000000000"
 
-    said = process.status(state_dir=state_dir)
-    assert said is not None
-    assert said["settings"]["latency_s"] == 0.0
-    assert said["settings"]["pending_s"] == 1.5
+    status = process.status(state_dir=state_dir)
+    assert status is not None
+    assert status["settings"]["latency_s"] == 0.0
+    assert status["settings"]["pending_s"] == 1.5
     assert (state_dir / NAME).stat().st_mode & 0o777 == 0o600
-    assert os.getsid(said["pid"]) == said["pid"] != os.getsid(0)
+    assert os.getsid(status["pid"]) == status["pid"] != os.getsid(0)
 
     after = process.change(["pending_s=3", 'capacity={"us-east-1a": 0}'], state_dir=state_dir)
     assert (after["pending_s"], after["capacity"]) == (3.0, {"us-east-1a": 0})
@@ -81,15 +81,15 @@ def test_it_ends_when_nobody_calls(state_dir: Path) -> None:
 
 def test_another_version_is_not_used(state_dir: Path) -> None:
     """Command and sandbox must have the same version; the message says what to do, and stopping still works."""
-    kept = process.memory_dir(state_dir) / "audit.jsonl"
-    kept.parent.mkdir(parents=True)
-    kept.write_text("of the one before")
+    audit = process.memory_dir(state_dir) / "audit.jsonl"
+    audit.parent.mkdir(parents=True)
+    audit.write_text("of the one before")
     process.ensure_running(state_dir=state_dir)
-    assert not kept.exists(), (
+    assert not audit.exists(), (
         "a new sandbox is not taken for the one before, whose account has the same number"
     )
-    said = json.loads((state_dir / NAME).read_text())
-    (state_dir / NAME).write_text(json.dumps({**said, "version": "0.0.1"}))
+    content = json.loads((state_dir / NAME).read_text())
+    (state_dir / NAME).write_text(json.dumps({**content, "version": "0.0.1"}))
     with pytest.raises(SandboxError, match=r"is of version 0\.0\.1") as refused:
         process.ensure_running(state_dir=state_dir)
     assert refused.value.code == "Restart"

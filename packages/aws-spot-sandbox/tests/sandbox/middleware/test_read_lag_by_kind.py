@@ -26,13 +26,13 @@ CreateVpc vpc DescribeTags tagSet resourceId
 
 
 def items(listed: str, own_id: str, *ids: str, more: str = "") -> Reply:
-    rows = "".join(f"<item><{own_id}>{one}</{own_id}>{more}</item>" for one in ids)
+    rows = "".join(f"<item><{own_id}>{resource_id}</{own_id}>{more}</item>" for resource_id in ids)
     return xml(f"<{listed}>{rows}</{listed}>")
 
 
 def make(harness: Harness, action: str, *ids: str) -> None:
     harness.settings.read_lag_s = LAG_S
-    harness.services = lambda _call: xml("".join(f"<item>{one}</item>" for one in ids))
+    harness.services = lambda _call: xml("".join(f"<item>{resource_id}</item>" for resource_id in ids))
     harness.ask(action, {"LaunchTemplateName": "mine"} if action == "CreateLaunchTemplate" else {})
 
 
@@ -74,13 +74,13 @@ def test_what_was_born_with_a_fresh_vpc_is_missing_too(harness: Harness, row: st
 def test_fresh_instances_leave_no_empty_reservations(harness: Harness) -> None:
     """EC2 API Reference, DescribeInstances: new instances may be missing for a time; the page's token is retained."""
     make(harness, "RunInstances", f"i-{NEW}")
-    held = "".join(
-        f"<item><reservationId>r-{one}</reservationId><groupSet/>"
-        f"<instancesSet><item><instanceId>i-{one}</instanceId></item></instancesSet></item>"
-        for one in (NEW, OLD)
+    items = "".join(
+        f"<item><reservationId>r-{resource_id}</reservationId><groupSet/>"
+        f"<instancesSet><item><instanceId>i-{resource_id}</instanceId></item></instancesSet></item>"
+        for resource_id in (NEW, OLD)
     )
     body = look(
-        harness, "DescribeInstances", xml(f"<reservationSet>{held}</reservationSet><nextToken>n</nextToken>")
+        harness, "DescribeInstances", xml(f"<reservationSet>{items}</reservationSet><nextToken>n</nextToken>")
     )
     assert f"r-{OLD}" in body
     assert NEW not in body

@@ -95,11 +95,11 @@ def test_leftovers(sandbox: Any) -> None:
     assert sandbox.leftovers() == []
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     volume = ec2.create_volume(AvailabilityZone="eu-west-1a", Size=1)["VolumeId"]
-    found = sandbox.leftovers()
-    assert f"eu-west-1 vpc {vpc}" in found
-    assert f"eu-west-1 volume {volume}" in found
+    leftovers = sandbox.leftovers()
+    assert f"eu-west-1 vpc {vpc}" in leftovers
+    assert f"eu-west-1 volume {volume}" in leftovers
     # The VPC was created with a route table, an access list and a group
-    assert {line.split()[1] for line in found} == {"vpc", "volume", "rtb", "acl", "sg"}
+    assert {line.split()[1] for line in leftovers} == {"vpc", "volume", "rtb", "acl", "sg"}
     everything = sandbox.leftovers(defaults=True)
     assert sum(" vpc " in line and line.endswith(" (default)") for line in everything) == 2
     ec2.delete_volume(VolumeId=volume)

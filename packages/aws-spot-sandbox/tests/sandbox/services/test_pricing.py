@@ -54,11 +54,11 @@ def test_one_instance_type_in_one_region(sandbox: Any) -> None:
 
 def test_too_few_filters_find_more(sandbox: Any) -> None:
     """Other systems, dedicated machines, and reservations, one of which is free."""
-    found = products(sandbox, regionCode="eu-west-1", instanceType="m6a.large")
-    assert len(found) > 10
-    assert min(map(usd, found)) == 0
-    assert {one["product"]["attributes"]["operatingSystem"] for one in found} >= {"Linux", "Windows"}
-    assert all(one["product"]["attributes"]["usagetype"].startswith("EU-") for one in found)
+    rows = products(sandbox, regionCode="eu-west-1", instanceType="m6a.large")
+    assert len(rows) > 10
+    assert min(map(usd, rows)) == 0
+    assert {row["product"]["attributes"]["operatingSystem"] for row in rows} >= {"Linux", "Windows"}
+    assert all(row["product"]["attributes"]["usagetype"].startswith("EU-") for row in rows)
     assert products(sandbox, regionCode="eu-west-1", instanceType="m6a.large", colour="red") == []
 
 
@@ -66,23 +66,23 @@ def test_volumes_and_addresses(sandbox: Any) -> None:
     """gp3 per GB and month; addresses under AmazonVPC, without a family, among idle ones and blocks."""
     [disk] = products(sandbox, regionCode="us-east-1", volumeApiName="gp3", productFamily="Storage")
     assert (usd(disk), disk["product"]["attributes"]["usagetype"]) == (Decimal("0.08"), "EBS:VolumeUsage.gp3")
-    found = products(sandbox, "AmazonVPC", regionCode="us-east-1", group="VPCPublicIPv4Address")
-    by_usage = {one["product"]["attributes"]["usagetype"]: usd(one) for one in found}
+    rows = products(sandbox, "AmazonVPC", regionCode="us-east-1", group="VPCPublicIPv4Address")
+    by_usage = {row["product"]["attributes"]["usagetype"]: usd(row) for row in rows}
     assert by_usage["USE1-PublicIPv4:InUseAddress"] == Decimal("0.005")
     assert len(by_usage) == 3
-    assert all("productFamily" not in one["product"] for one in found)
+    assert all("productFamily" not in row["product"] for row in rows)
 
 
 def test_pages(sandbox: Any) -> None:
     """At most a hundred per page; a token for the next one."""
     pricing = sandbox.client("pricing")
-    asked = {
+    request = {
         "ServiceCode": "AmazonEC2",
         "Filters": [{"Type": "TERM_MATCH", "Field": "regionCode", "Value": "us-east-1"}],
     }
-    first = pricing.get_products(**asked)
+    first = pricing.get_products(**request)
     assert (len(first["PriceList"]), first["FormatVersion"]) == (100, "aws_v1")
-    second = pricing.get_products(**asked, NextToken=first["NextToken"], MaxResults=5)
+    second = pricing.get_products(**request, NextToken=first["NextToken"], MaxResults=5)
     assert len(second["PriceList"]) == 5
     assert not set(first["PriceList"]) & set(second["PriceList"])
     for wrong, code in (
@@ -90,7 +90,7 @@ def test_pages(sandbox: Any) -> None:
         ({"ServiceCode": "Nothing"}, "InvalidParameter"),
     ):
         with pytest.raises(ClientError, match=code):
-            pricing.get_products(**asked | wrong)
+            pricing.get_products(**request | wrong)
 
 
 def test_three_regions_have_an_endpoint(sandbox: Any) -> None:

@@ -62,19 +62,19 @@ def test_the_row_and_the_lists(sandbox: Any) -> None:
     pages = quotas.get_paginator("list_service_quotas").paginate(
         ServiceCode="ec2", PaginationConfig={"PageSize": 5}
     )
-    found = [one["QuotaCode"] for page in pages for one in page["Quotas"]]
-    assert len(found) == len(set(found)) > 10
-    assert STANDARD in found
+    codes = [quota["QuotaCode"] for page in pages for quota in page["Quotas"]]
+    assert len(codes) == len(set(codes)) > 10
+    assert STANDARD in codes
     assert len(quotas.list_aws_default_service_quotas(ServiceCode="vpc")["Quotas"]) == 7
 
 
 @pytest.mark.parametrize(
-    ("asked", "code"),
+    ("query", "code"),
     [
         ({"ServiceCode": "ec2", "QuotaCode": "L-00000000"}, "NoSuchResourceException"),
         ({"ServiceCode": "nothing", "QuotaCode": STANDARD}, "NoSuchResourceException"),
     ],
 )
-def test_what_is_not_there(sandbox: Any, asked: dict[str, str], code: str) -> None:
+def test_what_is_not_there(sandbox: Any, query: dict[str, str], code: str) -> None:
     with pytest.raises(ClientError, match=code):
-        sandbox.client("service-quotas").get_service_quota(**asked)
+        sandbox.client("service-quotas").get_service_quota(**query)

@@ -1,4 +1,4 @@
-"""Keep in the audit log when instances ended, while AWS still says so: it forgets them in an hour, and `cost` wants to know."""
+"""Records terminations in the audit log, for `cost`, because AWS lists a terminated instance for only an hour."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def logged_usages(context: CommandContext, identity: Identity, *, cluster: str) -> tuple[LoggedInstance, ...]:
-    """What the log has on the cluster's instances."""
+    """The log's records of the cluster's instances."""
     return _rows(context, identity, cluster=cluster).logged
 
 
@@ -28,13 +28,13 @@ def _rows(context: CommandContext, identity: Identity, *, cluster: str) -> Audit
 
 
 def launched_in(context: CommandContext, identity: Identity) -> set[str]:
-    """Regions in which this machine has launched nodes of the configured cluster whose end nobody has noted."""
+    """Regions in which this machine has launched nodes of the configured cluster that have no recorded termination."""
     logged = logged_usages(context, identity, cluster=context.naming().tag_value)
     return {sighting.region for sighting in logged if sighting.ended_at is None}
 
 
 def log_trouble(context: CommandContext, identity: Identity, *, cluster: str) -> tuple[str, ...]:
-    """What a sum over the log has to say about the log itself."""
+    """Warnings about rows or a file that cannot be read."""
     rows = _rows(context, identity, cluster=cluster)
     if rows.skipped:
         what = "one row" if rows.skipped == 1 else f"{rows.skipped} rows"
@@ -43,12 +43,12 @@ def log_trouble(context: CommandContext, identity: Identity, *, cluster: str) ->
 
 
 def terminated_by(context: CommandContext, identity: Identity) -> dict[str, str]:
-    """By instance, the command of this machine that terminated it."""
+    """The command of this machine that terminated each instance."""
     return terminations(context.cache_dir / NAME, account_id=identity.account_id)
 
 
 def _logged_ends(context: CommandContext, identity: Identity, *, cluster: str) -> set[str]:
-    """Ids of the instances whose end the log has."""
+    """Ids of the instances with a recorded termination."""
     logged = logged_usages(context, identity, cluster=cluster)
     return {usage.id for usage in logged if usage.ended_at is not None}
 
@@ -56,7 +56,7 @@ def _logged_ends(context: CommandContext, identity: Identity, *, cluster: str) -
 def log_terminations(
     context: CommandContext, identity: Identity, *, cluster: str, ended: Iterable[Usage]
 ) -> tuple[str, ...]:
-    """Write those lives that the log does not know to have ended. What went wrong with that, for a warning."""
+    """Record the terminations that the log does not have yet. Returns a warning if that fails."""
     usages = [usage for usage in ended if usage.type and usage.ended_at is not None]
     logged = _logged_ends(context, identity, cluster=cluster) if usages else set()
     fresh = [usage for usage in usages if usage.id not in logged]

@@ -1,8 +1,8 @@
-"""What the audit log of this machine knows of a cluster's instances, for `cost`: AWS forgets an ended one in an hour.
+"""Reads this machine's audit log, for `cost`, because AWS lists a terminated instance for only an hour.
 
-A `create` notes each instance that it sees and, when it is done, when AWS launched it; `destroy`, `nuke` and
-`create --allow-removal` note when they had it ended; `cost`, `status` and `list` the ended ones that they were shown.
-Rows that cannot be read are skipped and counted: the log may have been cut short, and nothing is decided by it.
+`create` records each instance that it observes and, at its end, AWS's launch times. `destroy`, `nuke` and `create
+--allow-removal` record the terminations that they request. `cost`, `status` and `list` record terminated instances that
+AWS lists. Rows that cannot be read are skipped and counted: the log may be truncated.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _MALFORMED: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowEr
 
 
 class AuditRows(NamedTuple):
-    """What the log holds of a cluster. `skipped`: rows that cannot be read. `trouble`: why the file cannot."""
+    """The log's records of a cluster. `skipped`: the number of unreadable rows. `trouble`: why the file cannot be read."""
 
     logged: tuple[LoggedInstance, ...] = ()
     skipped: int = 0
@@ -42,8 +42,9 @@ class AuditRows(NamedTuple):
 
 
 def audit_rows(path: Path, *, account_id: str, cluster: str, now: datetime = _LATEST) -> AuditRows:
-    """One sighting for each instance of the cluster in that account that was ever noted, by id. What lies after `now`, or is
-    no row of ours, is skipped and counted.
+    """One record for each instance of the cluster in that account, by id.
+
+    Rows later than `now`, or not in the log's format, are skipped and counted.
     """
     try:
         lines = files.read(path, max_bytes=_MAX_BYTES).decode("utf-8", "replace").splitlines()
@@ -66,7 +67,7 @@ def audit_rows(path: Path, *, account_id: str, cluster: str, now: datetime = _LA
 
 
 def terminations(path: Path, *, account_id: str) -> dict[str, str]:
-    """By instance, the command of this machine that had it terminated in that account."""
+    """For each instance in that account, the command of this machine that terminated it."""
     commands: dict[str, str] = {}
     by_id: dict[str, str] = {}
     for row in _readable(path):
@@ -81,13 +82,13 @@ def terminations(path: Path, *, account_id: str) -> dict[str, str]:
 
 
 def _command(started: LogRow) -> str:
-    """Rows of earlier versions name it only as the first word of the command line."""
+    """Rows of earlier versions have it only as the first word of the command line."""
     argv = started.get("argv")
     return str(started.get("command") or (argv[0] if isinstance(argv, list) and argv else ""))
 
 
 def _readable(path: Path) -> Iterator[_Row]:
-    """The rows that are of the log's own form; none where the file cannot be read."""
+    """The rows in the log's format; none if the file cannot be read."""
     try:
         lines = files.read(path, max_bytes=_MAX_BYTES).decode("utf-8", "replace").splitlines()
     except OSError:
@@ -106,14 +107,14 @@ def _add(
 ) -> None:
     for logged in seen:
         by_id[logged.id] = _joined(by_id.get(logged.id), logged)
-    # Whoever ended it need not have named the cluster: `nuke` takes them all.
+    # The command need not be about this cluster: `nuke` terminates the instances of all clusters.
     for instance_id in ended:
         if instance_id in by_id and by_id[instance_id].ended_at is None:
             by_id[instance_id] = replace(by_id[instance_id], ended_at=moment, seen_at=moment)
 
 
 class _Row:
-    """One line of the log. Whatever is not as the log writes it raises ValueError, KeyError, TypeError or the like."""
+    """One line of the log. Raises ValueError, KeyError, TypeError or the like for any other format."""
 
     def __init__(self, data: LogRow, *, until: datetime) -> None:
         self.data = data
@@ -122,7 +123,7 @@ class _Row:
         self.moment = self._time(data["at"])
 
     def _time(self, text: object) -> datetime:
-        """Aware, after EC2 began, and not in the future."""
+        """With a time zone, after the start of EC2, and not in the future."""
         moment = datetime.fromisoformat(_text(text))
         if moment.tzinfo is None or not _EARLIEST <= moment <= self._until:
             raise ValueError(text)
@@ -151,7 +152,8 @@ class _Row:
         return ()
 
     def ended(self) -> tuple[str, ...]:
-        # Those that end with their fleet are not deleted themselves: they are gone some seconds after their last paid one.
+        # Instances that terminate with their fleet get no deletion request; their "deleted" row follows some seconds
+        # after the last billed one.
         if self.event in {"deleting", "deleted"} and self.data.get("kind") == ResourceKind.INSTANCE:
             return (_text(self.data["id"]),)
         if self.event == "created":
@@ -183,7 +185,7 @@ def _logged_instance(
 
 
 def _joined(before: LoggedInstance | None, logged: LoggedInstance) -> LoggedInstance:
-    """AWS's launch time is earlier than any moment at which we saw it."""
+    """AWS's launch time is earlier than the first observation."""
     if before is None:
         return logged
     return replace(

@@ -1,7 +1,7 @@
-"""The audit log: who had what launched and deleted, by which request of AWS, one JSON object a line.
+"""The audit log: who launched and deleted which resources, with AWS's request ids, one JSON object per line.
 
-It is only ever added to. `cost` reads it (cli/state/audit_log/reader.py), for instances that AWS has forgotten; nothing
-else does.
+Rows are only appended. `cli/state/audit_log/reader.py` reads them: `cost` and `prices` for instances that AWS no longer
+lists, `status` for the command that terminated an instance, `create` and `doctor` for the regions of earlier launches.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _KEPT = (
 
 
 class AuditLog:
-    """One run's lines. A disk that cannot be written to does not keep anything from being deleted: `trouble` says so."""
+    """The rows of one run. A failed write does not prevent a deletion: `trouble` has the reason."""
 
     def __init__(self, context: CommandContext, *, identity: Identity, cluster: str = "") -> None:
-        """`cluster`: the value of the tag, where the command is about one cluster."""
+        """`cluster`: the tag value, if the command is about one cluster."""
         runtime = context.runtime
         self.path = context.cache_dir / NAME
         self.trouble = ""
@@ -53,13 +53,13 @@ class AuditLog:
         self._write("command-started", command=context.command, argv=list(runtime.invocation.argv))
 
     def emit(self, event: Event) -> None:
-        """A listener like any other."""
+        """The event listener."""
         if isinstance(event, _KEPT):
             names = event.__dataclass_fields__
             self._write(event_name(type(event)), **{name: getattr(event, name) for name in names})
 
     def log_creation(self, result: CreateResult) -> None:
-        """How a create ended: the instances that it launched, as AWS last showed them, and those that it ended."""
+        """The end of a create: the launched instances, as last listed by AWS, and those that it terminated."""
         self._write(
             "created",
             exit_code=int(result.exit_code),
@@ -78,7 +78,7 @@ class AuditLog:
         )
 
     def log_ended_usages(self, usages: Iterable[Usage]) -> None:
-        """Instances that have ended, by AWS's own word, before AWS forgets them."""
+        """Instances that AWS lists as terminated, recorded before AWS removes them."""
         for usage in usages:
             self._write(
                 "usage-ended",
