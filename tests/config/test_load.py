@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,17 @@ from bacalhau_spot.config import (
     upgrade_text,
     write_config,
 )
-from bacalhau_spot.core.model import Arch, NodeFile, RegionSpec, Requirements, Secret, Spread, TlsMode
+from bacalhau_spot.core.model import (
+    Arch,
+    NodeFile,
+    OrchestratorMode,
+    OrchestratorSpec,
+    RegionSpec,
+    Requirements,
+    Secret,
+    Spread,
+    TlsMode,
+)
 from bacalhau_spot.errors import UserError
 
 from .conftest import CERTIFICATE, PUBLIC_KEY, Load, Refusal
@@ -102,8 +113,8 @@ def test_every_key_reaches_the_spec(loading: Load, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "# nothing\n", "{}", "cluster:\nbacalhau:\ninstance:\ntimeouts:\n", "\ufeff---\n..."]
 )
-def test_an_empty_file_means_the_defaults(text: str, loading: Load) -> None:
-    assert loading(text).spec == defaults()
+def test_an_empty_file_means_the_defaults_without_a_choice_of_orchestrator(text: str, loading: Load) -> None:
+    assert loading(text).spec == replace(defaults(), orchestrator=OrchestratorSpec(OrchestratorMode.UNSET))
 
 
 def test_the_defaults_are_twelve_nodes_in_four_regions() -> None:

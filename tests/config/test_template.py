@@ -7,6 +7,7 @@ import re
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ from bacalhau_spot.config import (
 from bacalhau_spot.config.docs_table import fill
 from bacalhau_spot.config.json_schema import every_key
 from bacalhau_spot.config.yaml_document import parse_yaml
+from bacalhau_spot.core.model import OrchestratorMode, OrchestratorSpec
 from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ PAGE = Path(__file__).parents[2] / "docs/configuration.md"
 
 def test_the_template_loads_as_the_defaults(loading: Load) -> None:
     loaded = loading(template())
-    assert loaded.spec == defaults()
+    assert loaded.spec == replace(defaults(), orchestrator=OrchestratorSpec(OrchestratorMode.UNSET))
     assert not loaded.notes
 
 

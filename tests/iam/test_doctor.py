@@ -370,7 +370,23 @@ CASES = [
     ),
     Case(C.TOKEN, W, "no token is configured", "token_file", change=("  token: 7f3a9c5e1b\n", "")),
     Case(C.ORCHESTRATOR, W, "is unreachable from this machine (connection refused)", "firewall", do="deaf"),
-    Case(C.ORCHESTRATOR, F, "no orchestrator is configured", "configure --set", do="no orchestrator", code=1),
+    Case(
+        C.ORCHESTRATOR,
+        F,
+        "the configuration names no orchestrator",
+        "configure --set",
+        do="no orchestrator",
+        code=1,
+    ),
+    Case(
+        C.CREATE,
+        F,
+        "the configuration names no orchestrator",
+        "configure --set",
+        do="no orchestrator",
+        code=1,
+    ),
+    Case(C.ORCHESTRATOR, W, "none: nodes run without joining", "configure --set", do="none", code=0),
     Case(C.ORCHESTRATOR, F, " failed", "", do="deaf api", code=1),
     Case(C.ORCHESTRATOR, W, "its API is not configured", "bacalhau.api.host", do="no api"),
     Case(C.VERSION, W, "0.1.0; the newest is 9.9.9", "pip install --upgrade", do="newer"),
@@ -460,6 +476,12 @@ def disturb(sandbox: Any, well: CliRunner, what: str, ports: tuple[int, int]) ->
         "other key": lambda: (well.folder / "key.pub").write_text(f"ssh-ed25519 {OTHER_KEY} x\n"),
         "deaf": lambda: change(well, f"nats://127.0.0.1:{ports[0]}", f"nats://127.0.0.1:{deaf}"),
         "no orchestrator": lambda: change(well, f'  orchestrators: ["nats://127.0.0.1:{ports[0]}"]\n', ""),
+        "none": lambda: change(
+            well,
+            f'bacalhau:\n  orchestrators: ["nats://127.0.0.1:{ports[0]}"]\n  token: 7f3a9c5e1b\n'
+            f'  api: {{host: "http://127.0.0.1:{ports[1]}"}}\n',
+            "orchestrator: none\n",
+        ),
         "deaf api": lambda: change(well, f"http://127.0.0.1:{ports[1]}", f"http://127.0.0.1:{deaf}"),
         "no api": lambda: change(well, f'  api: {{host: "http://127.0.0.1:{ports[1]}"}}\n', ""),
         "newer": lambda: tools(well, pip="echo 'bacalhau-spot (9.9.9)'"),
@@ -518,7 +540,7 @@ def test_for_people(sandbox: Any, well: CliRunner) -> None:
     assert "FAIL  permissions     1 action is not allowed" in result.stdout
     assert "      ec2:CreateVpc in us-west-2: UnauthorizedOperation" in result.stdout
     assert "1 failed" in result.stdout.splitlines()[-1]
-    assert "error: 1 of 16 checks failed: permissions\n" in result.stderr
+    assert "error: 1 of 17 checks failed: permissions\n" in result.stderr
     assert "ec2:CreateVpc" not in result.stderr  # said once
     assert "7f3a9c5e1b" not in result.stdout + result.stderr
 
@@ -544,5 +566,8 @@ def test_in_the_sandbox_the_configured_orchestrator_is_left_alone(
         with pytest.raises(BlockingIOError):
             theirs.accept()
     assert result.code == 0, result.stdout
-    (api,) = [finding["message"] for finding in result.data["findings"] if finding["check"] == "orchestrator"]
-    assert api == f"its API at {sandbox.url}/_sandbox/orchestrator answers, v1.9.3"
+    said = [finding["message"] for finding in result.data["findings"] if finding["check"] == "orchestrator"]
+    assert said == [
+        f"your own, at nats://127.0.0.1:{port}",
+        f"its API at {sandbox.url}/_sandbox/orchestrator answers, v1.9.3",
+    ]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from bacalhau_spot.core.doctor import account_checks, local_checks
+from bacalhau_spot.config import defaults
+from bacalhau_spot.core.doctor import account_checks, local_checks, orchestrator_checks
 from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus, Finding, SimulatedPermissions
-from bacalhau_spot.core.model import Identity, Region, Secret
+from bacalhau_spot.core.model import Identity, OrchestratorMode, OrchestratorSpec, Region, Secret
 from bacalhau_spot.core.orchestrator.nats_check import NatsCheck, NatsStatus
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.errors import ExitCode
@@ -21,6 +23,8 @@ from support.schemas import contract
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 REGIONS = (Region("us-east-1", enabled=True), Region("ap-east-1", enabled=False))
 DENIED = ApiFailure("AccessDenied", "not authorized to perform: iam:GetRole", "GetRole", "")
+UNSET = replace(defaults(), orchestrator=OrchestratorSpec(OrchestratorMode.UNSET))
+MANAGED = replace(defaults(), orchestrator=OrchestratorSpec(OrchestratorMode.MANAGED))
 FINDINGS = (
     Finding(AccountCheck.CONFIGURATION, CheckStatus.PASS, "config.yaml: 12 nodes, 2 regions"),
     account_checks.credentials(Identity("123456789012", "arn:aws:iam::123456789012:user/ada"), origin="sso"),
@@ -45,7 +49,8 @@ FINDINGS = (
     local_checks.orchestrator_address(
         NatsCheck("nats://10.0.0.1:4222", NatsStatus.UNREACHABLE, "connection refused")
     ),
-    local_checks.no_orchestrator(),
+    orchestrator_checks.orchestrator_choice(UNSET),
+    orchestrator_checks.managed_orchestrator(MANAGED, ()),
     local_checks.orchestrator_api(None),
     local_checks.newest_version_check("0.1.0", package="bacalhau-spot", newest="0.2.0"),
     local_checks.newest_version_check("0.10.0", package="bacalhau-spot", newest="0.9.0"),

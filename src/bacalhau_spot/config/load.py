@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot import files
@@ -18,6 +18,7 @@ from bacalhau_spot.config.locations import (
 )
 from bacalhau_spot.config.to_spec import to_spec
 from bacalhau_spot.config.yaml_document import UnreadableError
+from bacalhau_spot.core.model import OrchestratorMode, OrchestratorSpec
 from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.model import ClusterSpec
 
+
+# Of a run without a file. A file states its own choice.
+DEFAULT_ORCHESTRATOR: Final = OrchestratorSpec(OrchestratorMode.OWN)
 
 # Fifty times the commented template's size.
 MAX_BYTES: Final = 1 << 18
@@ -158,4 +162,5 @@ def _sources(checked: ValidationResult, file: str) -> dict[str, str]:
 
 def defaults() -> ClusterSpec:
     """The configuration of a run without a file."""
-    return to_spec(schema.Config(), {}, naming=rules.naming(None), expand=str)
+    spec = to_spec(schema.Config(), {}, naming=rules.naming(None), expand=str)
+    return replace(spec, orchestrator=DEFAULT_ORCHESTRATOR)

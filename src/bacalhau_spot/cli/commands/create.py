@@ -19,7 +19,7 @@ from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, 
 from bacalhau_spot.cli.state.audit_log.writer import AuditLog
 from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.refusals import Refusal
-from bacalhau_spot.core.model import MIN_PRICE_USD
+from bacalhau_spot.core.model import MIN_PRICE_USD, OrchestratorMode, OrchestratorSpec, TlsMode
 from bacalhau_spot.engine.launch import create as engine
 from bacalhau_spot.engine.launch.facts_gathering import gather_facts, refusal_error
 from bacalhau_spot.engine.launch.quota_usage import QuotaUsage, quota_usage
@@ -32,13 +32,14 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec
 
 
-def create(
+def create(  # noqa: PLR0913 -- one parameter for each option
     *,
     yes: Yes = False,
     dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,
     allow_removal: Annotated[bool, Parameter(negative="")] = False,
     max_price: str | None = None,
     budget: str | None = None,
+    without_orchestrator: Annotated[bool, Parameter(negative="")] = False,
     wait: Literal["running", "none"] = "running",
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
@@ -61,6 +62,8 @@ def create(
     budget
         Maximum cost of the cluster, in US dollars an hour, instead of the configuration's `budget_usd_per_hour`: a plan that
         may cost more is refused. `none` for no limit.
+    without_orchestrator
+        Launch nodes that join no orchestrator and receive no jobs, whatever the configuration names.
     wait
         `running`: until every instance runs. `none`: only until AWS has granted or refused each one.
     """
@@ -68,6 +71,7 @@ def create(
     if context.first_time and runtime.interactive and not yes and context.for_people:
         write_first(context)
     spec = _limited(context.spec(), max_price=max_price, budget=budget)
+    spec = _without_orchestrator(spec, chosen=without_orchestrator)
     with context.runner(spec) as runner:
         facts = runner.run_readonly(gather_facts(runner.calls, spec, fact_sources(context)))
         identity = facts.account.identity
@@ -121,6 +125,25 @@ def _limited(spec: ClusterSpec, *, max_price: str | None, budget: str | None) ->
     if budget is not None:
         spec = replace(spec, budget_usd_per_hour=amount(budget, flag="--budget"))
     return spec
+
+
+def _without_orchestrator(spec: ClusterSpec, *, chosen: bool) -> ClusterSpec:
+    """The nodes get neither addresses nor a token: one that is of no use to them should not leave this machine."""
+    if not chosen:
+        return spec
+    bacalhau = replace(
+        spec.bacalhau,
+        orchestrators=(),
+        token=None,
+        tls=TlsMode.NONE,
+        ca_pem=None,
+        api_host=None,
+        api_key=None,
+        api_user=None,
+        api_password=None,
+        api_ca_pem=None,
+    )
+    return replace(spec, orchestrator=OrchestratorSpec(OrchestratorMode.NONE), bacalhau=bacalhau)
 
 
 def _danger(plan: Plan) -> Impact:

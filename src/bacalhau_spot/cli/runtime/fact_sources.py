@@ -30,5 +30,6 @@ def fact_sources(context: CommandContext) -> FactSources:
 
 
 async def _nats_checks(context: CommandContext, bacalhau: BacalhauSpec) -> tuple[NatsCheck, ...]:
-    addresses = context.addresses()
-    return () if addresses is None else await probe_orchestrators(bacalhau, addresses=addresses)
+    if context.addresses() is None:
+        return ()
+    return await probe_orchestrators(bacalhau, addresses=bacalhau.orchestrators)

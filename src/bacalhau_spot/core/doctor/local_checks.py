@@ -182,16 +182,6 @@ def orchestrator_address(check: NatsCheck) -> Finding:
     return Finding(AccountCheck.ORCHESTRATOR, status, message, check.hint)
 
 
-def no_orchestrator() -> Finding:
-    return Finding(
-        AccountCheck.ORCHESTRATOR,
-        CheckStatus.FAIL,
-        "no orchestrator is configured: nodes would run without joining a cluster",
-        "`bacalhau-spot configure --set 'bacalhau.orchestrators=[nats://HOST:4222]'`; HOST is the machine that runs "
-        "`bacalhau serve --orchestrator`, by a name or address that instances can reach",
-    )
-
-
 def orchestrator_api(where: str | None, *, version: str = "", failure: ApiFailure | None = None) -> Finding:
     if where is None:
         return Finding(

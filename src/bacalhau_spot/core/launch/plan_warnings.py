@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.launch.gpu_image import image_warning
 from bacalhau_spot.core.launch.pool_limits import nodes_per_pool, share_warnings
-from bacalhau_spot.core.model import CALLER
+from bacalhau_spot.core.model import CALLER, OrchestratorMode
 from bacalhau_spot.core.orchestrator.nats_check import NatsStatus
 from bacalhau_spot.core.placement.region_selection import data_gaps
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bacalhau_spot.core.launch.facts import LaunchFacts
-    from bacalhau_spot.core.model import Market
+    from bacalhau_spot.core.model import ClusterSpec, Market
 
 
 def plan_warnings(facts: LaunchFacts) -> tuple[str, ...]:
@@ -41,14 +41,20 @@ def _of_configuration(facts: LaunchFacts) -> Iterator[str]:
     if CALLER in spec.ssh_cidrs and not facts.caller_address:
         yield "cannot determine your public address, so SSH stays closed; set `ssh_cidrs` to open it"
     yield from (check.message for check in facts.nats_checks if check.status is not NatsStatus.ACCEPTED)
-    if not spec.bacalhau.orchestrators:
-        yield "no orchestrator is configured (`bacalhau.orchestrators`): the nodes will run without joining a cluster"
+    yield from _of_orchestrator(spec)
     types = {
         name: [offer.pool.type for offer in market.offers] for name, market in (facts.markets or {}).items()
     }
     gpu_warning = image_warning(spec, types)
     if gpu_warning:
         yield gpu_warning
+
+
+def _of_orchestrator(spec: ClusterSpec) -> Iterator[str]:
+    if spec.orchestrator.mode is OrchestratorMode.NONE:
+        yield "without an orchestrator, as chosen: the nodes will run without joining a cluster"
+    elif spec.orchestrator.mode is OrchestratorMode.OWN and not spec.bacalhau.orchestrators:
+        yield "no orchestrator is configured (`bacalhau.orchestrators`): the nodes will run without joining a cluster"
 
 
 def _encrypted_images(markets: Mapping[str, Market]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from bacalhau_spot.core.error_catalog.categories import MORE_TYPES
 from bacalhau_spot.core.error_catalog.classifier import Category, classify, most_severe
 from bacalhau_spot.core.launch.plan import unsuitable_images, unsuitable_images_hint
 from bacalhau_spot.core.launch.pool_limits import nodes_per_pool, share_problems
+from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.core.placement.demand import node_demand
 from bacalhau_spot.core.placement.region_selection import RegionReason, data_gaps, explain_no_region
 from bacalhau_spot.errors import ExitCode
@@ -47,9 +48,32 @@ def refusal(facts: LaunchFacts) -> Refusal | None:
     return next((reason for reason in reasons if reason is not None), None)
 
 
+def no_orchestrator_chosen(spec: ClusterSpec) -> Refusal | None:
+    """A configuration that names no orchestrator: its nodes would run and cost money without receiving jobs."""
+    if spec.orchestrator.mode is not OrchestratorMode.UNSET:
+        return None
+    return Refusal(
+        "the configuration names no orchestrator: the nodes would run and cost money, and receive no jobs",
+        details=(
+            "run by bacalhau-spot:    `bacalhau-spot configure --set orchestrator=managed`",
+            "your own:                `bacalhau-spot configure --set 'bacalhau.orchestrators=[nats://HOST:4222]'`",
+            "none, for this launch:   `bacalhau-spot create --without-orchestrator`",
+        ),
+        hint="choose one of the three; HOST is the machine that runs `bacalhau serve --orchestrator`, by a name or address that "
+        "instances can reach",
+        docs="docs/configuration.md",
+    )
+
+
+def _no_orchestrator_chosen(facts: LaunchFacts) -> Refusal | None:
+    return no_orchestrator_chosen(facts.spec)
+
+
 def _unusable_regions(facts: LaunchFacts) -> Refusal | None:
     """Configured regions that do not exist or are not enabled, all at once."""
-    configured = [region.name for region in facts.spec.regions]
+    orchestrator = facts.spec.orchestrator
+    home = [orchestrator.region] if orchestrator.region else []
+    configured = list(dict.fromkeys([*(region.name for region in facts.spec.regions), *home]))
     unusable = facts.account.unusable(configured)
     if not unusable:
         return None
@@ -183,6 +207,7 @@ def _no_orchestrator_accepts(facts: LaunchFacts) -> Refusal | None:
 
 
 _CHECKS: tuple[Callable[[LaunchFacts], Refusal | None], ...] = (
+    _no_orchestrator_chosen,
     _unusable_regions,
     _unscanned_regions,
     _no_region,

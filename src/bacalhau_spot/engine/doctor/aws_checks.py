@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.diagnostics import DRY_RUNS, SPOT_ROLE
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.doctor import account_checks
+from bacalhau_spot.core.doctor import account_checks, orchestrator_checks
 from bacalhau_spot.core.doctor.account_checks import AccountCheck, Finding, SimulatedPermissions, aws_message
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.iam.permissions import COMMANDS
@@ -17,6 +17,7 @@ from bacalhau_spot.core.iam.policy import simulation_queries
 from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.plan import unsuitable_images, unsuitable_images_hint
 from bacalhau_spot.core.launch.refusals import Refusal, refusal
+from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.core.partitions import partition_in
 from bacalhau_spot.core.placement.demand import nodes_by_region
 from bacalhau_spot.core.placement.region_selection import data_gaps
@@ -108,7 +109,7 @@ async def account_findings(
     if known is None:
         waiting = (
             account_checks.not_checked(check, why="needs the credentials first", fix="see credentials")
-            for check in _AWS
+            for check in (*_AWS, *_managed_check(spec))
         )
         return (*why, *waiting)
     identity, origin = known
@@ -127,11 +128,26 @@ async def account_findings(
                 *account,
                 _regions(calls, spec, identity, facts),
                 _create(calls, facts, over_budget),
+                *(run_check(calls, check, _managed(spec, facts)) for check in _managed_check(spec)),
                 run_check(calls, AccountCheck.OTHER_CLUSTERS, _other_clusters(calls, spec)),
             ),
         )
     finally:
         await facts.close()
+
+
+def _managed_check(spec: ClusterSpec | None) -> tuple[AccountCheck, ...]:
+    is_managed = spec is not None and spec.orchestrator.mode is OrchestratorMode.MANAGED
+    return (AccountCheck.ORCHESTRATOR,) if is_managed else ()
+
+
+async def _managed(spec: ClusterSpec, facts: _SharedFacts) -> Sequence[Finding]:
+    known: LaunchFacts | None = None
+    with suppress(CloudError, UserError):
+        known = await facts.get()
+    if known is None or known.inventory is None:
+        return (orchestrator_checks.managed_orchestrator(spec, None),)
+    return (orchestrator_checks.managed_orchestrator(known.spec, known.inventory.instances),)
 
 
 async def _identity(calls: AwsCalls) -> tuple[Identity, str]:

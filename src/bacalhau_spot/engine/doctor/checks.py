@@ -6,8 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.doctor import account_checks, local_checks
+from bacalhau_spot.core.doctor import account_checks, local_checks, orchestrator_checks
 from bacalhau_spot.core.doctor.account_checks import AccountCheck, Finding
+from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.engine.doctor import local_probes
 from bacalhau_spot.engine.doctor.aws_checks import account_findings
@@ -72,10 +73,10 @@ async def run_checks(inputs: DoctorInput) -> tuple[Finding, ...]:
         parts += [
             run_check(calls, AccountCheck.SSH_KEYS, _ssh_keys(spec)),
             run_check(calls, AccountCheck.TOKEN, _token(spec)),
-            run_check(calls, AccountCheck.ORCHESTRATOR, _api(inputs)),
+            run_check(calls, AccountCheck.ORCHESTRATOR, _choice(spec)),
             *(
                 run_check(calls, AccountCheck.ORCHESTRATOR, part)
-                for part in _addresses(inputs, spec.bacalhau)
+                for part in (*_api(inputs, spec), *_addresses(inputs, spec.bacalhau))
             ),
         ]
     findings = [*await run_checks_together(*parts)]
@@ -99,7 +100,12 @@ async def _ssh_keys(spec: ClusterSpec) -> Sequence[Finding]:
 
 
 async def _token(spec: ClusterSpec) -> Sequence[Finding]:
-    return (local_checks.token(spec.bacalhau.token),)
+    return (orchestrator_checks.orchestrator_token(spec) or local_checks.token(spec.bacalhau.token),)
+
+
+async def _choice(spec: ClusterSpec) -> Sequence[Finding]:
+    finding = orchestrator_checks.orchestrator_choice(spec)
+    return (finding,) if finding else ()
 
 
 def _addresses(
@@ -108,18 +114,21 @@ def _addresses(
     async def address_finding(address: str) -> Sequence[Finding]:
         return (local_checks.orchestrator_address(await probe_nats(address, bacalhau)),)
 
-    async def none() -> Sequence[Finding]:
-        return (local_checks.no_orchestrator(),)
-
-    if inputs.addresses is None:
-        return []
-    return [address_finding(address) for address in inputs.addresses] or [none()]
+    return [address_finding(address) for address in inputs.addresses or ()]
 
 
-async def _api(inputs: DoctorInput) -> Sequence[Finding]:
-    orchestrator = inputs.orchestrator
-    if orchestrator is None:
-        return (local_checks.orchestrator_api(None),)
+def _api(inputs: DoctorInput, spec: ClusterSpec) -> list[Coroutine[object, object, Sequence[Finding]]]:
+    """Only one's own orchestrator has an API that is to be configured."""
+    if inputs.orchestrator is not None:
+        return [_answers(inputs.orchestrator)]
+    return [_no_api()] if spec.orchestrator.mode is OrchestratorMode.OWN else []
+
+
+async def _no_api() -> Sequence[Finding]:
+    return (local_checks.orchestrator_api(None),)
+
+
+async def _answers(orchestrator: Orchestrator) -> Sequence[Finding]:
     try:
         # The version needs no key, the list of nodes does.
         version = await orchestrator.version()

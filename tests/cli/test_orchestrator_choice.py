@@ -1,0 +1,88 @@
+"""`create` launches nothing for a configuration that names no orchestrator, unless the command line says so."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+from typing import Any
+
+import pytest
+
+from support.cli_runner import CliRunner
+from support.nats_server import NatsServer, running
+
+TOKEN = "7f3a9c5e1b0d"
+ADDRESS = '  orchestrators: ["nats://192.0.2.1:4222"]\n'
+
+
+def configured(program: CliRunner, *, bacalhau: str = "", more: str = "") -> None:
+    path = program.configure(nodes=2, regions="[us-west-2]", more=more)
+    path.write_text(path.read_text().replace(f"bacalhau:\n{ADDRESS}", bacalhau))
+
+
+@pytest.mark.parametrize("option", ["--yes", "--dry-run"])
+def test_no_choice_is_refused_before_anything_is_created(
+    sandbox: Any, program: CliRunner, option: str
+) -> None:
+    configured(program, bacalhau=f"bacalhau: {{token: {TOKEN}}}\n")
+    refused = program("create", option)
+    assert refused.code == 2
+    said = " ".join(refused.stderr.split())
+    for remedy in (
+        "`bacalhau-spot configure --set orchestrator=managed`",
+        "`bacalhau-spot configure --set 'bacalhau.orchestrators=[nats://HOST:4222]'`",
+        "`bacalhau-spot create --without-orchestrator`",
+    ):
+        assert remedy in said
+    assert sandbox.leftovers() == []
+
+
+def test_doctor_fails_in_the_same_words(program: CliRunner) -> None:
+    configured(program)
+    (refused,) = program("create", "--dry-run", "-o", "json").envelope["errors"]
+    findings = program("doctor", "-o", "json").data["findings"]
+    failed = {row["check"]: row for row in findings if row["status"] == "FAIL"}
+    assert set(failed) == {"create", "orchestrator"}
+    for row in failed.values():
+        assert (row["message"], row["details"]) == (refused["what"], refused["details"])
+
+
+def test_each_remedy_is_one(sandbox: Any, program: CliRunner) -> None:
+    configured(program)
+    assert program("configure", "--set", "bacalhau.orchestrators=[nats://192.0.2.1:4222]").code == 0
+    assert program("create", "--dry-run").code == 0
+    configured(program, more="orchestrator: none\n")
+    assert program("create", "--dry-run").code == 0
+    configured(program)
+    assert program("create", "--yes", "--without-orchestrator").code == 0
+    assert len([line for line in sandbox.leftovers() if " instance " in line]) == 2
+
+
+def test_without_an_orchestrator_nodes_get_neither_address_nor_token(
+    sandbox: Any, program: CliRunner
+) -> None:
+    """Even where the configuration has both; and nobody asks an orchestrator that no node will join."""
+    with running(NatsServer(token="another-token")) as server:
+        address = f"nats://127.0.0.1:{server.port}"
+        configured(program, bacalhau=f'bacalhau:\n  orchestrators: ["{address}"]\n  token: {TOKEN}\n')
+        program.asks_orchestrator = True
+        assert program("create", "--yes").code == 2
+        done = program("create", "--yes", "--without-orchestrator")
+    assert done.code == 0, done.stderr
+    assert "without an orchestrator, as chosen" in done.stderr
+    ec2 = sandbox.client("ec2", "us-west-2")
+    (template,) = ec2.describe_launch_templates()["LaunchTemplates"]
+    versions = ec2.describe_launch_template_versions(
+        LaunchTemplateId=template["LaunchTemplateId"], Versions=["$Latest"]
+    )["LaunchTemplateVersions"]
+    user_data = gzip.decompress(base64.b64decode(versions[0]["LaunchTemplateData"]["UserData"])).decode()
+    assert TOKEN not in user_data
+    assert address not in user_data
+
+
+def test_the_home_region_has_to_be_enabled(sandbox: Any, program: CliRunner) -> None:
+    configured(program, more="orchestrator: {region: eu-south-9}\n")
+    refused = program("create", "--yes")
+    assert refused.code == 2
+    assert "eu-south-9: no such region" in refused.stderr
+    assert sandbox.leftovers() == []
