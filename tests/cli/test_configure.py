@@ -12,7 +12,7 @@ import pytest
 from bacalhau_spot import config
 from bacalhau_spot.cloud import archive, public_ip
 from bacalhau_spot.cloud.web import FetchError
-from bacalhau_spot.core.model import Arch
+from bacalhau_spot.core.model import Arch, OrchestratorMode, OrchestratorSpec
 from bacalhau_spot.instance.user_data import DOWNLOAD_URL
 from support.cli_runner import CliRunner
 
@@ -40,7 +40,8 @@ def test_defaults_are_written_and_good(empty: CliRunner) -> None:
     assert empty("configure", "--defaults").code == 0
     loaded = config.load(empty.folder / "config.yaml", environ={}, home=empty.folder)
     spec = replace(loaded.spec, bacalhau=replace(loaded.spec.bacalhau, sha256=()))
-    assert spec == config.defaults()
+    managed = OrchestratorSpec(OrchestratorMode.MANAGED)
+    assert spec == replace(config.defaults(), orchestrator=managed)
     assert empty("config", "show").code == 0
 
 
@@ -60,7 +61,7 @@ def test_the_archives_sums_are_written(empty: CliRunner) -> None:
     assert sums_in(empty) == {Arch.X86_64: sum_of("v1.9.3")}
     assert "fetching Bacalhau v1.9.3 for x86_64" in result.stderr
     assert sum_of("v1.9.3") in result.stdout
-    assert empty("configure", "--overwrite", answers="\n" * 5).code == 0
+    assert empty("configure", "--overwrite", answers="\n" * 7).code == 0
     assert sums_in(empty) == {Arch.X86_64: sum_of("v1.9.3")}
     result = empty(
         "configure", "--overwrite", "--set", "instance_types=[t4g.small, c7gn.large]", "-o", "json"
@@ -116,15 +117,6 @@ def test_an_http_address_proves_no_sum(empty: CliRunner) -> None:
     assert sums_in(empty) == {Arch.X86_64: sum_of("v1.9.3")}
 
 
-def test_the_five_questions(empty: CliRunner) -> None:
-    """Answers are checked as they are given and written down; Enter takes the default."""
-    result = empty("configure", answers="\naws:bad\nblue\n\nmine-\n\n")
-    assert result.code == 0, result.stderr
-    assert "reserved for AWS" in result.stderr
-    naming = config.load(empty.folder / "config.yaml", environ={}, home=empty.folder).spec.naming
-    assert (naming.tag_key, naming.tag_value, naming.resource_prefix) == ("bacalhau-cluster", "blue", "mine-")
-
-
 def test_nobody_to_ask(empty: CliRunner) -> None:
     """Without a terminal: exit 3 and the flags."""
     result = empty("configure")
@@ -144,6 +136,25 @@ def test_setting_keys(empty: CliRunner) -> None:
     assert wrong.code == 2
     assert "nodes" in wrong.stderr
     assert empty("configure", "--set", "nodes").code == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "mode"),
+    [
+        (("nodes=3",), OrchestratorMode.MANAGED),
+        (("orchestrator.region=eu-west-1",), OrchestratorMode.MANAGED),
+        (("orchestrator=none",), OrchestratorMode.NONE),
+        (("orchestrator={cluster: other}",), OrchestratorMode.SHARED),
+        (("bacalhau.orchestrators=[nats://o:4222]", "bacalhau.tls=native"), OrchestratorMode.OWN),
+        (("bacalhau.api.host=https://o:1234",), OrchestratorMode.UNSET),
+    ],
+)
+def test_a_new_file_has_a_managed_orchestrator_unless_another_is_set(
+    empty: CliRunner, values: tuple[str, ...], mode: OrchestratorMode
+) -> None:
+    assert empty("configure", *(part for value in values for part in ("--set", value))).code == 0
+    loaded = config.load(empty.folder / "config.yaml", environ={}, home=empty.folder)
+    assert loaded.spec.orchestrator.mode is mode
 
 
 def test_sources(empty: CliRunner) -> None:
@@ -195,7 +206,7 @@ def test_no_configuration(empty: CliRunner) -> None:
 
 
 def test_the_first_create_asks_and_writes(program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal, without a configuration: the five questions, a file, then the plan and its question."""
+    """On a terminal, without a configuration: the questions, a file, then the plan and its question."""
 
     async def answer(*_args: object, **_kinds: object) -> bytes:
         return b"52.94.76.9\n"  # what AWS would say
@@ -203,10 +214,10 @@ def test_the_first_create_asks_and_writes(program: CliRunner, monkeypatch: pytes
     monkeypatch.setattr(public_ip, "fetch", answer)
     (program.folder / "config.yaml").unlink()
     (program.folder / ".git").mkdir()
-    result = program("create", answers="\nblue\n\n\n\nn\n")
+    result = program("create", answers="none\n4\nus-west-2\n\n\n\ny\n\nblue\n\n\n\nn\n")
     assert result.code == 3
     assert "wrote " in result.stderr
-    assert "launch 12 instances" in result.stderr
+    assert "launch 4 instances" in result.stderr
     loaded = config.load(program.folder / "config.yaml", environ={}, home=program.folder)
     assert loaded.spec.naming.tag_value == "blue"
     assert loaded.spec.bacalhau.sha256 == ((Arch.X86_64, sum_of("v1.9.3")),)

@@ -33,14 +33,17 @@ class Seat:
         os.close(child)
         self.shown = ""
 
-    def until(self, words: str) -> str:
-        """All that was shown when `words` came, or the program ended."""
-        while words not in self.shown:
+    def until(self, words: str, *, times: int = 1) -> str:
+        """All that was shown when `words` came for the nth time, or the program ended."""
+        while self.shown.count(words) < times:
             try:
                 self.shown += os.read(self.terminal, 4096).decode(errors="replace")
             except OSError:  # nobody is at the other end any more
                 break
         return self.shown
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
 
     def type(self, keys: str) -> None:
         os.write(self.terminal, keys.encode())

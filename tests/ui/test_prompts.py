@@ -177,6 +177,37 @@ def test_what_was_typed_before_a_question_is_not_its_answer(question: str) -> No
     os.close(own_end)
 
 
+def test_what_was_typed_ahead_is_the_answer_until_a_problem() -> None:
+    """Answers to a series of questions may be pasted; what follows an invalid one was meant for the next question."""
+    own_end, theirs = pty.openpty()
+    with os.fdopen(theirs) as stdin:
+        os.write(own_end, b"first\nbad\nthird\n")
+        select.select([theirs], [], [], 10)
+
+        def answer(screen: Console) -> str:
+            return ask_text(
+                "Key",
+                default="d",
+                console=screen,
+                stdin=stdin,
+                check=lambda text: "no" if text == "bad" else None,
+                typed_ahead=True,
+            )
+
+        assert answer(console()) == "first"
+        screen = Console(file=AfterProblem(own_end, "late\n"), width=100, markup=False)
+        assert answer(screen) == "late"
+    os.close(own_end)
+
+
+class AfterProblem(Late):
+    """As `Late`, but somebody types only at the second prompt."""
+
+    def write(self, text: str) -> int:
+        self._prompts = getattr(self, "_prompts", 0) + text.count("Key")
+        return super().write(text) if self._prompts > 1 else StringIO.write(self, text)
+
+
 def _settled(question: str, screen: Console, stdin: TextIO) -> None:
     if question == "yes":
         require_confirmation(

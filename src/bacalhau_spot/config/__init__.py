@@ -1,5 +1,6 @@
 """config.yaml: finding, reading, validating, writing. Pydantic and the YAML library are used only in this package."""
 
+from bacalhau_spot.config.answers import answer_problem, default_orchestrator, names_a_file
 from bacalhau_spot.config.edit import set_values, write_config
 from bacalhau_spot.config.field_types import bounds
 from bacalhau_spot.config.find import NAME, ConfigLocation, find_config
@@ -17,12 +18,15 @@ __all__ = [
     "EffectiveValue",
     "Loaded",
     "MigrationNote",
+    "answer_problem",
     "bounds",
     "config_schema",
+    "default_orchestrator",
     "defaults",
     "find_config",
     "load",
     "load_text",
+    "names_a_file",
     "read_config_text",
     "regions_like",
     "set_block",

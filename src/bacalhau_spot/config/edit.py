@@ -34,10 +34,7 @@ def set_values(text: str, values: Mapping[str, object], *, file: str = "config.y
     UserError (exit code 2) for an unknown key, and for an invalid result.
     """
     form = TextForm.of(text)
-    text = upgrade_text(form.without(text), file=file)
-    for key, value in values.items():
-        path = _known(key)
-        text = set_value(text, path, _typed(path, value), file=file)
+    text = with_values(upgrade_text(form.without(text), file=file), values, file=file)
     try:
         checked = check_text(text)
     except UnreadableError as error:
@@ -45,6 +42,14 @@ def set_values(text: str, values: Mapping[str, object], *, file: str = "config.y
     if checked.problems:
         raise _new_values_problem(checked.problems, values) or raise_problems(file, checked.problems)
     return form.onto(text)
+
+
+def with_values(text: str, values: Mapping[str, object], *, file: str = "config.yaml") -> str:
+    """`text` with the keys set, as `set_values`, without a check of the result."""
+    for key, value in values.items():
+        path = _known(key)
+        text = set_value(text, path, _typed(path, value), file=file)
+    return text
 
 
 def _new_values_problem(problems: list[ConfigProblem], values: Mapping[str, object]) -> UserError | None:

@@ -104,13 +104,20 @@ def ask_text(
     console: Console,
     stdin: TextIO,
     check: Callable[[str], str | None],
+    typed_ahead: bool = False,
 ) -> str:
-    """A line of text; an empty one is the default. Asks again while `check` returns a problem."""
+    """A line of text; an empty one is the default. Asks again while `check` returns a problem.
+
+    `typed_ahead`: input from before the prompt is the answer, as with pasted answers to a series of questions. After a
+    problem it is discarded: it was meant for the next question.
+    """
+    prompt = f"{question} [{default}]: " if default else f"{question}: "
     while True:
-        answer = _line(f"{question} [{default}]: ", console=console, stdin=stdin).strip() or default
+        answer = _line(prompt, console=console, stdin=stdin, typed_ahead=typed_ahead).strip() or default
         problem = check(answer)
         if problem is None:
             return answer
+        typed_ahead = False
         console.print(f"  {problem}")
 
 
@@ -131,9 +138,9 @@ def ask_secret(question: str, *, console: Console, stdin: TextIO) -> str:
     return getpass("", stream=cast("TextIO", console.file))
 
 
-def _line(prompt: str, *, console: Console, stdin: TextIO) -> str:
-    """One line from the user. The end of input and Ctrl-C cancel."""
-    _ask(prompt, console=console, stdin=stdin)
+def _line(prompt: str, *, console: Console, stdin: TextIO, typed_ahead: bool = False) -> str:
+    """One line from the user. The end of input and Ctrl-C cancel. `typed_ahead`: input from before the prompt counts."""
+    _ask(prompt, console=console, stdin=stdin, typed_ahead=typed_ahead)
     try:
         answer = stdin.readline()
     except KeyboardInterrupt:
@@ -144,9 +151,14 @@ def _line(prompt: str, *, console: Console, stdin: TextIO) -> str:
     return answer
 
 
-def _ask(prompt: str, *, console: Console, stdin: TextIO) -> None:
-    """Shows a question. Input typed before it is discarded."""
+def _ask(prompt: str, *, console: Console, stdin: TextIO, typed_ahead: bool = False) -> None:
+    """Shows a question. Input typed before it is discarded, unless `typed_ahead`."""
+    if not typed_ahead:
+        _discard_input(stdin)
+    console.print(prompt, end="", soft_wrap=True)
+
+
+def _discard_input(stdin: TextIO) -> None:
     # Not every stream has a descriptor, and only a terminal has input of its own to be thrown away.
     with contextlib.suppress(io.UnsupportedOperation, termios.error):
         termios.tcflush(stdin.fileno(), termios.TCIFLUSH)
-    console.print(prompt, end="", soft_wrap=True)

@@ -1,34 +1,25 @@
-"""`configure`: creates a commented configuration, and asks for the five names and tags of all resources."""
+"""`configure`: creates a commented configuration, from answers to questions or from the command line."""
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from bacalhau_spot import config as configuration
 from bacalhau_spot import files
+from bacalhau_spot.cli.runtime.configuration_questions import ask_configuration
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.plan_preview import plan_preview
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions
 from bacalhau_spot.cli.state.archive_checksums import with_archive_sums
-from bacalhau_spot.core.model import Naming
-from bacalhau_spot.core.tags import tag_problems
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.ui import json_output, prompts, views
+from bacalhau_spot.ui import json_output, views
 
-# The five questions: configuration key, prompt, default.
-_DEFAULTS = Naming()
-QUESTIONS = (
-    ("cluster.tag_key", "Filter tag's key", _DEFAULTS.tag_key),
-    ("cluster.tag_value", "Cluster tag value, which names the cluster", _DEFAULTS.tag_value),
-    ("cluster.creator", "Creator (tag CreatedBy)", _DEFAULTS.creator),
-    ("cluster.resource_prefix", "Prefix of all names", _DEFAULTS.resource_prefix),
-    ("cluster.vpc_name", "Name of the VPCs", _DEFAULTS.vpc_name),
-)
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def configure(
@@ -41,14 +32,15 @@ def configure(
 ) -> Result:
     """Create a commented config.yaml, or change keys of an existing one.
 
-    Asks for the names and tags of all resources. Later commands find the cluster by them.
+    Asks for the orchestrator, the number of nodes, regions, instance types, the SSH key, a budget, and names and tags. Then
+    shows the plan with its price, if AWS credentials exist. `--set` sets the same keys without questions.
 
     Parameters
     ----------
     defaults
         Use the defaults, without questions.
     set_
-        key=value, e.g. nodes=6 or cluster.tag_value=blue; may be repeated. Changes an existing file without questions.
+        key=value, e.g. nodes=6 or orchestrator=managed; may be repeated. Creates a file or changes one, without questions.
     overwrite
         Replace an existing file.
     """
@@ -57,92 +49,55 @@ def configure(
     path = context.config_path_or_default()
     exists = files.path_exists(path)
     changing = exists and not overwrite
+    asking = not (changing or defaults or values)
     if changing:
-        if not values:
-            raise UserError(
-                f"{path} exists",
-                hint="change keys of it with `bacalhau-spot configure --set key=value`, or write a new one with --overwrite",
-                exit_code=ExitCode.USAGE,
-            )
-        text = configuration.read_config_text(path)
+        text = _changed(path, values)
     else:
-        text = configuration.template({} if defaults or values else _answers(context, path))
-    text = configuration.set_values(text, values, file=path.name) if values else text
+        answers = _answers(context, path) if asking else configuration.default_orchestrator(values)
+        values = {**answers, **values}
+        text = configuration.template(values)
     archive = with_archive_sums(context, text, path=path, changed=values if changing else None)
     configuration.write_config(path, archive.text, overwrite=exists)
+    preview = plan_preview(context) if asking and context.for_people else None
     return Result(
         "configure",
-        view=views.configured(path, changed=changing, archives=archive.sums),
+        view=views.configured(path, changed=changing, archives=archive.sums, preview=preview),
         data=json_output.configure_data(path, values, archive.sums),
         warnings=archive.warnings,
         stderr_warnings=archive.warnings,
     )
 
 
-def _answers(context: CommandContext, path: Path) -> dict[str, str]:
+def _changed(path: Path, values: dict[str, object]) -> str:
+    if not values:
+        raise UserError(
+            f"{path} exists",
+            hint="change keys of it with `bacalhau-spot configure --set key=value`, or write a new one with --overwrite",
+            exit_code=ExitCode.USAGE,
+        )
+    return configuration.set_values(configuration.read_config_text(path), values, file=path.name)
+
+
+def _answers(context: CommandContext, path: Path) -> dict[str, object]:
     if context.runtime.interactive:
         context.print_status(views.sentence_text(f"answers are saved in {path}; press Enter for the default"))
-    return configure_tags_and_names(context)
-
-
-def configure_tags_and_names(context: CommandContext) -> dict[str, str]:
-    """Ask the five questions on the terminal. Raises UserError (exit code 3) without a terminal."""
-    if not context.runtime.interactive:
-        raise UserError(
-            "configure needs a terminal to ask questions",
-            hint="add --defaults, or --set key=value for each of "
-            + ", ".join(key for key, _, _ in QUESTIONS),
-            exit_code=ExitCode.DECLINED,
-        )
-    answers: dict[str, str] = {}
-    for key, question, default in QUESTIONS:
-        answer = prompts.ask_text(
-            question,
-            default=default,
-            console=context.err,
-            stdin=context.runtime.stdin,
-            check=partial(_problem, key),
-        )
-        if answer != default:
-            answers[key] = answer
-    return answers
+    return ask_configuration(context, path)
 
 
 def write_first(context: CommandContext) -> None:
     """The first create on a terminal: ask, and save the answers, so that later commands find the resources."""
     path = context.config_path_or_default()
     context.print_status(
-        f"No configuration exists yet. Answers are saved in {path}; press Enter for the default."
+        views.sentence_text(
+            f"No configuration exists yet. Answers are saved in {path}; press Enter for the default."
+        )
     )
-    archive = with_archive_sums(context, configuration.template(configure_tags_and_names(context)), path=path)
+    text = configuration.template(ask_configuration(context, path))
+    archive = with_archive_sums(context, text, path=path)
     configuration.write_config(path, archive.text)
     for warning in archive.warnings:
         context.print_status(views.note("warning", warning))
-    context.print_status(f"wrote {path}; set regions, instance types and the orchestrator there")
-
-
-def _problem(key: str, answer: str) -> str | None:
-    """Why AWS would refuse this answer."""
-    field = key.removeprefix("cluster.")
-    return next(
-        (
-            tag_problem.message
-            for tag_problem in tag_problems(_naming(field, answer))
-            if tag_problem.field == field
-        ),
-        None,
-    )
-
-
-def _naming(field: str, answer: str) -> Naming:
-    given = {field: answer}
-    return Naming(
-        tag_key=given.get("tag_key", _DEFAULTS.tag_key),
-        tag_value=given.get("tag_value", _DEFAULTS.tag_value),
-        creator=given.get("creator", _DEFAULTS.creator),
-        resource_prefix=given.get("resource_prefix", _DEFAULTS.resource_prefix),
-        vpc_name=given.get("vpc_name", _DEFAULTS.vpc_name),
-    )
+    context.print_status(views.sentence_text(f"wrote {path}"))
 
 
 def _pairs(texts: list[str]) -> dict[str, object]:

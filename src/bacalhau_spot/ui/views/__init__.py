@@ -3,7 +3,6 @@
 from bacalhau_spot.ui.error_messages import error_from_failures
 from bacalhau_spot.ui.views.blocks import (
     config_view,
-    configured,
     json_text,
     note,
     pages_view,
@@ -11,6 +10,7 @@ from bacalhau_spot.ui.views.blocks import (
     sentence_text,
     tree_view,
 )
+from bacalhau_spot.ui.views.configure_view import configured
 from bacalhau_spot.ui.views.cost_view import cost_view
 from bacalhau_spot.ui.views.create_view import create_result_view
 from bacalhau_spot.ui.views.deletion_view import (

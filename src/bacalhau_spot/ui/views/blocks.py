@@ -20,12 +20,11 @@ from bacalhau_spot.ui.formatting import comma_list, error_label
 from bacalhau_spot.ui.terminal import with_invocation_flags
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 
-    from bacalhau_spot.core.model import Arch, Resource
+    from bacalhau_spot.core.model import Resource
     from bacalhau_spot.core.problem import ApiFailure
 
 # The indentation of a continuation line.
@@ -103,18 +102,6 @@ def next_commands(commands: Sequence[str], *, label: str = "next: ") -> list[Par
 def sentence_text(text: str, *, after: Sequence[str] = ()) -> Group:
     """The result of an action, and the next commands."""
     return Group(Paragraph(text), *next_commands(after))
-
-
-def configured(path: Path, *, changed: bool, archives: Iterable[tuple[Arch, str]]) -> Group:
-    """The result of `configure`."""
-    return Group(
-        Paragraph(f"{'changed' if changed else 'wrote'} {path}"),
-        *(
-            Paragraph(f"nodes accept only this SHA-256 sum of Bacalhau's archive for {arch}: {digest}")
-            for arch, digest in archives
-        ),
-        *next_commands(("check it with `bacalhau-spot config show`, then `bacalhau-spot create --dry-run`",)),
-    )
 
 
 def failed_regions_text(failures: Sequence[ApiFailure]) -> list[Paragraph]:
