@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import signal
 import struct
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,14 @@ def customer(program: CliRunner) -> CliRunner:
     (program.folder / "config.yaml").unlink()
     (program.folder / ".git").mkdir()
     return program
+
+
+@pytest.fixture
+def seated(newcomer: CliRunner) -> Iterator[CliRunner]:
+    """The newcomer as the real program sees one, whose sandbox is stopped at the end."""
+    newcomer.environ.update(HOME=str(newcomer.folder), XDG_STATE_HOME=str(newcomer.folder))
+    yield newcomer
+    newcomer("sandbox", "stop")
 
 
 def answered(user: CliRunner, *answers: str) -> CliResult:
@@ -274,21 +283,21 @@ def test_no_price_without_questions(newcomer: CliRunner) -> None:
         assert "create --dry-run" in result.stdout
 
 
-def test_answers_typed_ahead_count(newcomer: CliRunner) -> None:
+def test_answers_typed_ahead_count(seated: CliRunner) -> None:
     """Pasted as a block, before the first question is shown, into a narrow window."""
-    newcomer.environ["COLUMNS"] = "30"
-    seat = Seat(newcomer, "configure", "--sandbox")
+    seated.environ["COLUMNS"] = "30"
+    seat = Seat(seated, "configure", "--sandbox")
     seat.type("none\n5\nus-west-2\n\n\n\n\n")
     seat.until("Names and tags")
     assert seat.end() == 0
-    spec = spec_of(newcomer)
+    spec = spec_of(seated)
     assert (spec.orchestrator.mode, spec.nodes) == (OrchestratorMode.NONE, 5)
     assert [region.name for region in spec.regions] == ["us-west-2"]
 
 
-def test_after_a_problem_the_rest_of_a_block_is_discarded(newcomer: CliRunner) -> None:
+def test_after_a_problem_the_rest_of_a_block_is_discarded(seated: CliRunner) -> None:
     """It was meant for the questions behind the invalid answer."""
-    seat = Seat(newcomer, "configure", "--sandbox")
+    seat = Seat(seated, "configure", "--sandbox")
     seat.type("wrong\n5\n")
     seat.until("must be managed")
     seat.until("Orchestrator: managed, own, cluster or none", times=2)
@@ -296,15 +305,15 @@ def test_after_a_problem_the_rest_of_a_block_is_discarded(newcomer: CliRunner) -
     seat.until("Number of nodes")
     seat.type("\n\n\n\n\n\n")
     assert seat.end() == 0
-    assert spec_of(newcomer).nodes == 12
+    assert spec_of(seated).nodes == 12
 
 
-def test_an_interrupt_leaves_no_file(newcomer: CliRunner) -> None:
-    seat = Seat(newcomer, "configure")
+def test_an_interrupt_leaves_no_file(seated: CliRunner) -> None:
+    seat = Seat(seated, "configure")
     seat.until("Orchestrator: managed")
     seat.type("\n\n")
     seat.until("Regions")
     seat.signal(signal.SIGINT)
     assert seat.end() == 3
     assert "nothing was changed" in seat.shown
-    assert not (newcomer.folder / "config.yaml").exists()
+    assert not (seated.folder / "config.yaml").exists()
