@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.engine.doctor import local_probes
+from bacalhau_spot.core.model import BacalhauSpec
+from bacalhau_spot.core.orchestrator.nats_check import NatsCheck, NatsStatus
+from bacalhau_spot.engine.doctor import checks
 from support.cli_runner import CliResult, CliRunner
 from support.networks import BLOCK_ALL, BLOCK_INGRESS, Net
 
@@ -15,10 +17,10 @@ from support.networks import BLOCK_ALL, BLOCK_INGRESS, Net
 def _no_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """The configured orchestrator is nobody's."""
 
-    async def none(_address: str) -> None:
-        return None
+    async def accepted(address: str, _bacalhau: BacalhauSpec) -> NatsCheck:
+        return NatsCheck(address, NatsStatus.ACCEPTED)
 
-    monkeypatch.setattr(local_probes, "tcp_error", none)
+    monkeypatch.setattr(checks, "probe_nats", accepted)
 
 
 def one_line(result: CliResult) -> str:

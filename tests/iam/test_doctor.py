@@ -23,6 +23,7 @@ from bacalhau_spot.core.model import Naming
 from bacalhau_spot.core.tags import tags_for
 from support.cli_runner import CliRunner
 from support.engine_clock import EngineClock
+from support.nats_server import NatsServer, running
 from support.schemas import contract
 
 CONFIG = """\
@@ -59,14 +60,13 @@ class Api(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def ports() -> Iterator[tuple[int, int]]:
-    """A port that answers, as NATS' would, and one that speaks as the orchestrator's API."""
-    nats = socket.create_server(("127.0.0.1", 0))
+    """The orchestrator's NATS port, and its API's."""
     api = HTTPServer(("127.0.0.1", 0), Api)
     threading.Thread(target=api.serve_forever, args=(0.05,), daemon=True).start()
-    yield nats.getsockname()[1], api.server_address[1]
+    with running(NatsServer(token="7f3a9c5e1b")) as nats:
+        yield nats.port, api.server_address[1]
     api.shutdown()
     api.server_close()
-    nats.close()
 
 
 @pytest.fixture(scope="module")
@@ -364,7 +364,7 @@ CASES = [
     Case(
         C.TOKEN,
         CheckStatus.PASS,
-        "configured; only the orchestrator can verify it",
+        "configured; the orchestrator check verifies it",
         "",
         change=("7f3a9c5e1b", "yourco-prod-7f3a9c5e1b"),
     ),

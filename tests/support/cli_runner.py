@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from bacalhau_spot.cli import run
+from bacalhau_spot.cli.runtime import fact_sources
 from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.core.model import BacalhauSpec
+from bacalhau_spot.core.orchestrator.nats_check import NatsCheck, NatsStatus
 from bacalhau_spot.engine.aws_calls.clock import Clock, RealClock
 from support import planted_secrets
 
@@ -31,6 +37,10 @@ class Terminal(StringIO):
 
     def isatty(self) -> bool:
         return True
+
+
+async def _accepted(_bacalhau: BacalhauSpec, *, addresses: Sequence[str]) -> tuple[NatsCheck, ...]:
+    return tuple(NatsCheck(address, NatsStatus.ACCEPTED) for address in addresses)
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,9 @@ class CliRunner:
     environ: dict[str, str] = field(default_factory=lambda: dict(NOWHERE_ELSE))
     clock: Clock = field(default_factory=RealClock)
     runs: int = 0
+    asks_orchestrator: bool = (
+        False  # `create` connects to the configured address, which is nobody's unless a test sets it
+    )
 
     def configure(self, *, nodes: int = 12, regions: str = FOUR_REGIONS, more: str = "") -> Path:
         path = self.folder / "config.yaml"
@@ -82,7 +95,12 @@ class CliRunner:
             jitter=lambda: 0.5,
             run_id=f"run-{self.runs}",
         )
-        code = run(list(argv), runtime=runtime)
+        with (
+            nullcontext()
+            if self.asks_orchestrator
+            else patch.object(fact_sources, "probe_orchestrators", _accepted)
+        ):
+            code = run(list(argv), runtime=runtime)
         result = CliResult(code=code, stdout=stdout.getvalue(), stderr=stderr.getvalue())
         if argv[:1] != ("sandbox",) and argv[:2] != ("config", "upgrade"):
             # The one tells how to reach it, with keys that open nothing else; the other prints the user's own file.

@@ -10,6 +10,7 @@ from syrupy.assertion import SnapshotAssertion
 from bacalhau_spot.core.doctor import account_checks, local_checks
 from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus, Finding, SimulatedPermissions
 from bacalhau_spot.core.model import Identity, Region, Secret
+from bacalhau_spot.core.orchestrator.nats_check import NatsCheck, NatsStatus
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.errors import ExitCode
 from bacalhau_spot.ui import json_output, views
@@ -41,7 +42,9 @@ FINDINGS = (
         public="ssh-ed25519 A", private=local_checks.KeyFile("/k", "x", 0o644), open_to=True
     ),
     local_checks.token(Secret("two words")),
-    local_checks.orchestrator_address("nats://10.0.0.1:4222", error="connection refused"),
+    local_checks.orchestrator_address(
+        NatsCheck("nats://10.0.0.1:4222", NatsStatus.UNREACHABLE, "connection refused")
+    ),
     local_checks.no_orchestrator(),
     local_checks.orchestrator_api(None),
     local_checks.newest_version_check("0.1.0", package="bacalhau-spot", newest="0.2.0"),

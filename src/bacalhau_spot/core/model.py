@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+# The tag that distinguishes the resources of a managed orchestrator from the others of the cluster.
+ROLE_KEY: Final = "BacalhauRole"
+ORCHESTRATOR_ROLE: Final = "orchestrator"
+
+
 class Arch(StrEnum):
     """A machine's architecture, in EC2's spelling."""
 
@@ -149,6 +154,28 @@ class BacalhauSpec:
     api_ca_pem: str | None = None  # of the authority behind the API's certificate, when it is a private one
 
 
+class OrchestratorMode(StrEnum):
+    """Who runs the orchestrator of the cluster."""
+
+    OWN = "own"  # the user; its addresses are under `bacalhau`
+    MANAGED = "managed"  # bacalhau-spot: one on-demand instance in the home region
+    SHARED = "shared"  # another cluster of this account has a managed one
+    NONE = "none"  # nobody: the nodes join nothing
+
+
+@dataclass(frozen=True, slots=True)
+class OrchestratorSpec:
+    """The cluster's orchestrator. The fields after `cluster` apply to `MANAGED` only."""
+
+    mode: OrchestratorMode = OrchestratorMode.OWN
+    cluster: str | None = None  # SHARED: the tag value of the cluster that has the orchestrator
+    region: str | None = (
+        None  # the home region; None: an existing orchestrator's, or the first of the cluster
+    )
+    instance_type: str = "t3.small"
+    volume_gib: int = 20  # the data volume, which outlives the instance
+
+
 @dataclass(frozen=True, slots=True)
 class InstanceSpec:
     """A node's properties other than its type."""
@@ -200,6 +227,7 @@ class ClusterSpec:
     public_key: str | None = None  # the key's text
     private_ssh_key_path: str | None = None
     ssh_cidrs: tuple[str, ...] = (CALLER,)  # CIDRs, or CALLER; empty: no inbound port at all
+    orchestrator: OrchestratorSpec = field(default_factory=OrchestratorSpec)
     bacalhau: BacalhauSpec = field(default_factory=BacalhauSpec)
     instance: InstanceSpec = field(default_factory=InstanceSpec)
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -241,6 +269,11 @@ class Instance:
     def alive(self) -> bool:
         """Counts as a node that we have or are about to have."""
         return self.state in {State.PENDING, State.RUNNING}
+
+    @property
+    def is_orchestrator(self) -> bool:
+        """Whether it runs the cluster's managed orchestrator, and is no compute node."""
+        return self.tags.get(ROLE_KEY) == ORCHESTRATOR_ROLE
 
 
 @dataclass(frozen=True, slots=True)

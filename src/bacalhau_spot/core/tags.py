@@ -14,6 +14,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from bacalhau_spot.core.model import ORCHESTRATOR_ROLE, ROLE_KEY
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 CREATOR_KEY = "CreatedBy"
 IAM_ROOT = "/bacalhau-spot/"
 NAME_KEY = "Name"
+_OWN_KEYS = (CREATOR_KEY, NAME_KEY, ROLE_KEY)
 
 # EC2 takes keys of 128 characters, but CreateFleet's tag specifications only 127.
 MAX_KEY = 127
@@ -91,21 +94,21 @@ def tag_problems(naming: Naming) -> tuple[TagProblem, ...]:
             problems.append(TagProblem(field, message))
 
     note("tag_key", _key_problem(naming.tag_key))
-    if naming.tag_key.lower() in {CREATOR_KEY.lower(), NAME_KEY.lower()}:
+    if naming.tag_key.lower() in {key.lower() for key in _OWN_KEYS}:
         note("tag_key", f"`{naming.tag_key}` is a tag that bacalhau-spot sets itself; choose another key")
     note("tag_value", _value_problem(naming.tag_value, required=True))
     note("creator", _value_problem(naming.creator, required=True))
     note("vpc_name", _value_problem(naming.vpc_name, required=True))
     note("resource_prefix", _prefix_problem(naming.resource_prefix))
     # IAM's keys do not differ by case alone (IAM API reference, Tag), and the role carries every tag.
-    taken = {key.lower(): key for key in (CREATOR_KEY, NAME_KEY, naming.tag_key)}
+    taken = {key.lower(): key for key in (*_OWN_KEYS, naming.tag_key)}
     own = len(taken)
     for key, value in naming.extra_tags:
         field = f"tags.{key}"
         note(field, _key_problem(key))
         note(field, _value_problem(value, required=False))
         other = taken.setdefault(key.lower(), key)
-        if other in {CREATOR_KEY, NAME_KEY, naming.tag_key}:
+        if other in {*_OWN_KEYS, naming.tag_key}:
             note(field, f"`{other}` is a tag that bacalhau-spot sets itself, and IAM ignores case")
         elif other != key:
             note(field, f"differs from `{other}` only by case, which IAM ignores")
@@ -193,3 +196,29 @@ def role_name(naming: Naming) -> str:
 def template_name(naming: Naming) -> str:
     """The launch template's name, unique in a region: concurrent creates of one cluster collide on it."""
     return f"{naming.resource_prefix}{slug(naming)}"
+
+
+def orchestrator_tags(naming: Naming, name: str) -> dict[str, str]:
+    """The tags of one resource of the managed orchestrator."""
+    return {**tags_for(naming, name), ROLE_KEY: ORCHESTRATOR_ROLE}
+
+
+def orchestrator_name(naming: Naming) -> str:
+    """The Name tag of the managed orchestrator's resources, and the name of its security group."""
+    return f"{naming.resource_prefix}{slug(naming)}-orchestrator"
+
+
+def orchestrator_role_name(naming: Naming) -> str:
+    """The orchestrator's role and instance profile."""
+    return f"{role_name(naming)}-orchestrator"
+
+
+def orchestrator_parameter(naming: Naming) -> str:
+    """The SSM parameter with the orchestrator's credentials (core.orchestrator.credentials), in the home region only."""
+    return f"{iam_path(naming)}orchestrator"
+
+
+def results_bucket(naming: Naming, *, account_id: str, region: str) -> str:
+    """The bucket for job results. Bucket names are global: at most 63 lower-case letters, digits and hyphens."""
+    mark = slug(naming).rpartition("-")[2]
+    return f"bacalhau-results-{mark}-{account_id}-{region}"

@@ -11,15 +11,24 @@ from bacalhau_spot.cloud import archive
 from bacalhau_spot.cloud.public_ip import caller_address
 from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource
 from bacalhau_spot.engine.launch.facts_gathering import FactSources
+from bacalhau_spot.orchestrator.nats_probe import probe_orchestrators
 
 if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime.context import CommandContext
+    from bacalhau_spot.core.model import BacalhauSpec
+    from bacalhau_spot.core.orchestrator.nats_check import NatsCheck
 
 
 def fact_sources(context: CommandContext) -> FactSources:
     return FactSources(
         archive=ArchiveSource(archive.digest, context.connection.archive_url),
+        nats_checks=partial(_nats_checks, context),
         caller_address=partial(caller_address, context.connection.checkip_url),
         launched_in=partial(known_usages.launched_in, context),
         cache=FileCache(context.cache_dir, clock=context.runtime.clock),
     )
+
+
+async def _nats_checks(context: CommandContext, bacalhau: BacalhauSpec) -> tuple[NatsCheck, ...]:
+    addresses = context.addresses()
+    return () if addresses is None else await probe_orchestrators(bacalhau, addresses=addresses)

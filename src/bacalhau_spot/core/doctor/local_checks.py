@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus, Finding, aws_message
 from bacalhau_spot.core.error_catalog.classifier import classify
+from bacalhau_spot.core.orchestrator.nats_check import NatsStatus
 from bacalhau_spot.core.orchestrator.token_placeholder import is_placeholder, resembles_placeholder
 from bacalhau_spot.core.ssh.ssh_command import INSTALL_OPENSSH
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.model import Secret
+    from bacalhau_spot.core.orchestrator.nats_check import NatsCheck
     from bacalhau_spot.core.problem import ApiFailure
 
 # --- SSH keys
@@ -162,21 +164,22 @@ def token(secret: Secret | None) -> Finding:
     return Finding(
         AccountCheck.TOKEN,
         CheckStatus.PASS,
-        "configured; only the orchestrator can verify it",
+        "configured; the orchestrator check verifies it",
     )
 
 
-def orchestrator_address(address: str, *, error: str) -> Finding:
-    """A port that the nodes connect to, tried from here."""
-    if error:
-        return Finding(
-            AccountCheck.ORCHESTRATOR,
-            CheckStatus.WARN,
-            f"{address} is unreachable from this machine ({error}); nodes may still reach it",
-            "check `bacalhau.orchestrators`, that the orchestrator runs, and that its firewall admits AWS's "
-            "addresses",
-        )
-    return Finding(AccountCheck.ORCHESTRATOR, CheckStatus.PASS, f"{address} answers from here")
+def orchestrator_address(check: NatsCheck) -> Finding:
+    """One address that the nodes connect to. A node may reach one that this machine does not reach."""
+    if check.refuses_nodes:
+        status = CheckStatus.FAIL
+    elif check.status is NatsStatus.ACCEPTED:
+        status = CheckStatus.PASS
+    else:
+        status = CheckStatus.WARN
+    message = check.message
+    if check.status is NatsStatus.UNREACHABLE:
+        message += "; nodes may still reach it"
+    return Finding(AccountCheck.ORCHESTRATOR, status, message, check.hint)
 
 
 def no_orchestrator() -> Finding:

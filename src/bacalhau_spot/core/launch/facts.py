@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.inventory import AccountContext, ClusterInventory
     from bacalhau_spot.core.launch.network_egress import NetworkCheck
+    from bacalhau_spot.core.orchestrator.nats_check import NatsCheck
     from bacalhau_spot.core.placement.region_selection import RegionDecision
     from bacalhau_spot.core.pricing.list_prices import Prices
     from bacalhau_spot.core.problem import ApiFailure
@@ -25,6 +26,7 @@ class LaunchFacts:
     `spec`: the configuration, with the chosen regions in place of `auto` and every archive sum filled in.
     `launched_in`: regions in which this machine's audit log has nodes of the cluster without a recorded termination.
     `decisions`, `notes`: where the configuration leaves the regions open, the choice for each region, and its gaps.
+    `nats_checks`: a connection to each orchestrator address, from this machine.
     `markets`, `networks`: only of regions that are to launch.
     `pool_prices`: of the pools of existing nodes, in USD an hour; only with a budget.
     """
@@ -34,6 +36,7 @@ class LaunchFacts:
     launched_in: Collection[str] = ()
     inventory: ClusterInventory | None = None
     caller_address: str | None = None
+    nats_checks: tuple[NatsCheck, ...] = ()
     decisions: tuple[RegionDecision, ...] | None = None
     notes: tuple[str, ...] = ()
     markets: Mapping[str, Market] | None = None

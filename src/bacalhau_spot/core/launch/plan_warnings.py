@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.core.launch.gpu_image import image_warning
 from bacalhau_spot.core.launch.pool_limits import nodes_per_pool, share_warnings
 from bacalhau_spot.core.model import CALLER
+from bacalhau_spot.core.orchestrator.nats_check import NatsStatus
 from bacalhau_spot.core.placement.region_selection import data_gaps
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def _of_configuration(facts: LaunchFacts) -> Iterator[str]:
     spec = facts.spec
     if CALLER in spec.ssh_cidrs and not facts.caller_address:
         yield "cannot determine your public address, so SSH stays closed; set `ssh_cidrs` to open it"
+    yield from (check.message for check in facts.nats_checks if check.status is not NatsStatus.ACCEPTED)
     if not spec.bacalhau.orchestrators:
         yield "no orchestrator is configured (`bacalhau.orchestrators`): the nodes will run without joining a cluster"
     types = {

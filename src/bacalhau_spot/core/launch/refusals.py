@@ -36,6 +36,7 @@ class Refusal:
     why: str = ""
     hint: str = ""
     details: tuple[str, ...] = ()
+    docs: str = ""
     exit_code: ExitCode = ExitCode.USAGE
     failure: ApiFailure | None = None
 
@@ -164,10 +165,28 @@ def _too_few_pools(facts: LaunchFacts) -> Refusal | None:
     )
 
 
+def _no_orchestrator_accepts(facts: LaunchFacts) -> Refusal | None:
+    """Nodes would run and cost money, and none could join. One address that may accept them is enough."""
+    checks = facts.nats_checks
+    if facts.inventory is None or not checks or not all(check.refuses_nodes for check in checks):
+        return None
+    if not node_demand(facts.spec, facts.instances).launch:
+        return None
+    return Refusal(
+        "the orchestrator would refuse the nodes"
+        if len(checks) == 1
+        else "every orchestrator address would refuse the nodes",
+        details=tuple(check.message for check in checks),
+        hint=checks[0].hint,
+        docs="docs/nodes.md",
+    )
+
+
 _CHECKS: tuple[Callable[[LaunchFacts], Refusal | None], ...] = (
     _unusable_regions,
     _unscanned_regions,
     _no_region,
+    _no_orchestrator_accepts,
     _unsuitable_markets,
     _networks_without_egress,
     _too_few_pools,

@@ -12,13 +12,14 @@ from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.engine.doctor import local_probes
 from bacalhau_spot.engine.doctor.aws_checks import account_findings
 from bacalhau_spot.engine.doctor.doctor_runner import run_check, run_checks_together
+from bacalhau_spot.orchestrator.nats_probe import probe_nats
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from bacalhau_spot.core.launch.plan import Plan
-    from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.engine.launch.facts_gathering import FactSources
     from bacalhau_spot.errors import UserError
@@ -72,7 +73,10 @@ async def run_checks(inputs: DoctorInput) -> tuple[Finding, ...]:
             run_check(calls, AccountCheck.SSH_KEYS, _ssh_keys(spec)),
             run_check(calls, AccountCheck.TOKEN, _token(spec)),
             run_check(calls, AccountCheck.ORCHESTRATOR, _api(inputs)),
-            *(run_check(calls, AccountCheck.ORCHESTRATOR, part) for part in _addresses(inputs)),
+            *(
+                run_check(calls, AccountCheck.ORCHESTRATOR, part)
+                for part in _addresses(inputs, spec.bacalhau)
+            ),
         ]
     findings = [*await run_checks_together(*parts)]
     if spec is None:
@@ -98,9 +102,11 @@ async def _token(spec: ClusterSpec) -> Sequence[Finding]:
     return (local_checks.token(spec.bacalhau.token),)
 
 
-def _addresses(inputs: DoctorInput) -> list[Coroutine[object, object, Sequence[Finding]]]:
+def _addresses(
+    inputs: DoctorInput, bacalhau: BacalhauSpec
+) -> list[Coroutine[object, object, Sequence[Finding]]]:
     async def address_finding(address: str) -> Sequence[Finding]:
-        return (local_checks.orchestrator_address(address, error=await local_probes.tcp_error(address)),)
+        return (local_checks.orchestrator_address(await probe_nats(address, bacalhau)),)
 
     async def none() -> Sequence[Finding]:
         return (local_checks.no_orchestrator(),)

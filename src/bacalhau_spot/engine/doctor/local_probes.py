@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import shutil
-import socket
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from bacalhau_spot import files
 from bacalhau_spot.core.doctor.local_checks import KeyFile
@@ -18,9 +15,6 @@ from bacalhau_spot.core.doctor.local_checks import KeyFile
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# NATS's default port, for an address without one.
-_NATS_PORT = 4222
-_CONNECT_S = 5.0
 _PIP_S = 15.0
 # The limit for a private key file; a large RSA key has a twelfth of it.
 _MAX_BYTES = 65536
@@ -34,22 +28,6 @@ def read_key_file(path: str) -> KeyFile:
         return KeyFile(str(where), text, mode=stat.S_IMODE(where.stat().st_mode))
     except OSError as error:
         return KeyFile(str(where), None, reason=(error.strerror or str(error)).lower())
-
-
-async def tcp_error(address: str) -> str:
-    """Why a TCP connection to `nats://host:port` fails within five seconds; empty if it succeeds."""
-    parts = urlsplit(address if "://" in address else f"nats://{address}")
-    try:
-        opening = asyncio.open_connection(parts.hostname, parts.port or _NATS_PORT)
-        _, writer = await asyncio.wait_for(opening, _CONNECT_S)
-    except TimeoutError:
-        return f"no answer within {_CONNECT_S:.0f} seconds"
-    except socket.gaierror:
-        return "its name cannot be resolved"
-    except OSError as error:
-        return os.strerror(error.errno).lower() if error.errno else "no connection"
-    writer.close()
-    return ""
 
 
 def has_ssh(environ: Mapping[str, str]) -> bool:

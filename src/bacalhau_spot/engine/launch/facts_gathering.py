@@ -30,7 +30,8 @@ from bacalhau_spot.instance.user_data import render
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable
 
-    from bacalhau_spot.core.model import ClusterSpec, Identity
+    from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec, Identity
+    from bacalhau_spot.core.orchestrator.nats_check import NatsCheck
     from bacalhau_spot.core.pricing.list_prices import Prices
     from bacalhau_spot.engine.aws_calls.cache import Cache
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
@@ -40,17 +41,22 @@ async def _no_address() -> str | None:
     return None
 
 
+async def _no_checks(_bacalhau: BacalhauSpec) -> tuple[NatsCheck, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class FactSources:
     """Sources of facts besides AWS.
 
     `caller_address`: this machine's public address, fetched only for `ssh_cidrs: caller`; None if it cannot be
-    determined. `launched_in`: regions in which this machine has launched nodes of the cluster that have no recorded
-    termination.
+    determined. `nats_checks`: connections to each orchestrator address, as a node makes them. `launched_in`: regions in
+    which this machine has launched nodes of the cluster that have no recorded termination.
     """
 
     archive: ArchiveSource
     caller_address: Callable[[], Awaitable[str | None]] = _no_address
+    nats_checks: Callable[[BacalhauSpec], Awaitable[tuple[NatsCheck, ...]]] = _no_checks
     launched_in: Callable[[Identity], Collection[str]] = lambda _: ()
     cache: Cache = field(default_factory=NullCache)
 
@@ -76,6 +82,7 @@ def refusal_error(refused: Refusal) -> CloudError | UserError:
         why=refused.why,
         hint=refused.hint,
         details=refused.details,
+        docs=refused.docs,
         exit_code=refused.exit_code,
     )
 
@@ -84,10 +91,12 @@ async def _inventory(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) 
     async def address() -> str | None:
         return await sources.caller_address() if CALLER in facts.spec.ssh_cidrs else None
 
-    inventory, caller_address = await asyncio.gather(
-        cluster_inventory(calls, facts.spec.naming, regions=facts.account.enabled_regions), address()
+    inventory, caller_address, nats_checks = await asyncio.gather(
+        cluster_inventory(calls, facts.spec.naming, regions=facts.account.enabled_regions),
+        address(),
+        sources.nats_checks(facts.spec.bacalhau),
     )
-    return replace(facts, inventory=inventory, caller_address=caller_address)
+    return replace(facts, inventory=inventory, caller_address=caller_address, nats_checks=nats_checks)
 
 
 async def _regions(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
