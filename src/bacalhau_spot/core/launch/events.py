@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.launch.lifecycle import Phase
+    from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,25 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class SmokeTestStarted:
+    """`nodes` joined nodes of a region are to be tested."""
+
+    region: str
+    nodes: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTested:
+    """The smoke test of a node has ended."""
+
+    region: str
+    node: str
+    outcome: Outcome
+    detail: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Cancelling:
     """Ctrl-C: no new calls; calls in flight finish."""
 
@@ -138,5 +158,7 @@ Event = (
     | Deleting
     | Deleted
     | Waiting
+    | SmokeTestStarted
+    | NodeTested
     | Cancelling
 )
