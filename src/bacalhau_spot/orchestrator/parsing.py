@@ -137,7 +137,6 @@ def _member(node: dict[str, Any]) -> OrchestratorNode | None:
         version=_text(release.get("GitVersion")),
         total=_capacity(compute, "MaxCapacity", where),
         free=_capacity(compute, "AvailableCapacity", where) if connected else Capacity(),
-        running=_count(compute, "RunningExecutions", where),
         last_heartbeat_at=_time(state, "LastHeartbeat", where),
         since=_time(state, "ConnectedSince" if connected else "DisconnectedSince", where),
         last_error=_text(state.get("LastError")),
