@@ -46,6 +46,7 @@ class Reply:
     body: bytes
     status: int = 200
     content_type: str = "text/xml; charset=utf-8"
+    headers: tuple[tuple[str, str], ...] = ()  # S3's results are partly in headers
     numbered: bool = True  # with a request id, which AWS's replies have and those of other servers do not
 
 
