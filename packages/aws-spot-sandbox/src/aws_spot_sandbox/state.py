@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from aws_spot_sandbox.iam.sessions import Session
 
@@ -109,6 +110,8 @@ class World:
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     seed: int = 7
+    url: str = ""  # of the sandbox, while it listens
+    folder: Path | None = None  # for the files of plug-ins; None: a temporary one
     # (region, service:Action, outcome) of every call, in the order of the replies
     calls: list[tuple[str, str, str]] = field(default_factory=list)
 

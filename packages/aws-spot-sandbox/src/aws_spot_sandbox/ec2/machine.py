@@ -60,6 +60,11 @@ class Machine:
         self.moto._state.name = STATES[code]  # noqa: SLF001 - as above
 
     @property
+    def ended_in_order(self) -> bool:
+        """Whether its operating system is shut down, which AWS does not guarantee after an interruption."""
+        return str(self.moto.state_reason.code) == USER_SHUTDOWN
+
+    @property
     def alive(self) -> bool:
         """Whether it uses capacity, quota and an interface, which it does until terminated."""
         return self.state != TERMINATED
