@@ -25,6 +25,7 @@ from bacalhau_spot.core.cleanup.nuke_preview import NukePreview
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.create_result import CreateResult, Listing, PoolFailure, RegionResult
 from bacalhau_spot.core.launch.lifecycle import Phase
+from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 from bacalhau_spot.core.launch.plan import Plan, PoolExposure, RegionPlan
 from bacalhau_spot.core.model import Arch, Identity, Image, Instance, Offer, Pool, Resource, State
 from bacalhau_spot.core.orchestrator.prune import PruneResult
@@ -225,6 +226,9 @@ STORY: tuple[events.Event, ...] = (
     events.ResourceFound("r", "vpc", "vpc-1"),
     events.Deleting("r", "vpc", "vpc-1", ("req-1",)),
     events.Deleted("r", "vpc", "vpc-1"),
+    events.SmokeTestStarted("r", 2),
+    events.NodeTested("r", "bacalhau-i-1", Outcome.RAN, "", 1.5),
+    events.NodeTested("r", "bacalhau-i-2", Outcome.FAILED, "no such image"),
     events.Cancelling(),
 )
 
