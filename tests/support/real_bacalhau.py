@@ -24,6 +24,7 @@ WITHOUT = "BACALHAU_BIN does not name a bacalhau executable"
 TOKEN = "a\"b\\c$d`e'f"
 NODE = "bacalhau-i-0123456789abcdef0"
 PATIENCE_S = 40
+_PASSED = [name for name in ("PATH", "DOCKER_HOST") if name in os.environ]
 
 
 def free_port() -> int:
@@ -67,7 +68,7 @@ def bacalhau(*arguments: str, folder: Path, log: str, env: dict[str, str] | None
             stdout=out,
             stderr=out,
             cwd=folder,
-            env={"HOME": str(folder), "PATH": os.environ["PATH"], **(env or {})},
+            env={"HOME": str(folder), **{name: os.environ[name] for name in _PASSED}, **(env or {})},
         )
     try:
         yield process.pid

@@ -25,10 +25,10 @@ from bacalhau_spot.core.cleanup.nuke_preview import NukePreview
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.create_result import CreateResult, Listing, PoolFailure, RegionResult
 from bacalhau_spot.core.launch.lifecycle import Phase
-from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 from bacalhau_spot.core.launch.plan import Plan, PoolExposure, RegionPlan
 from bacalhau_spot.core.model import Arch, Identity, Image, Instance, Offer, Pool, Resource, State
 from bacalhau_spot.core.orchestrator.prune import PruneResult
+from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 from bacalhau_spot.core.placement.pool_distribution import pool_distribution
 from bacalhau_spot.core.placement.region_selection import RegionDecision, RegionReason
 from bacalhau_spot.core.problem import ApiFailure

@@ -135,7 +135,7 @@ def test_a_smoke_test_is_counted_in_nodes_and_a_failure_is_told() -> None:
     assert heading_line.startswith("testing c · 2 of 3 tested · 0:00")
     assert (west.split(), east.split()) == (
         ["eu-west-1", "0/1", "testing"],
-        ["us-east-1", "2/2", "failed:", "failed"],
+        ["us-east-1", "2/2", "failed:", "bacalhau-i-2"],
     )
     assert stream.getvalue().splitlines() == [
         "12:00:00 eu-west-1: testing 1 node",
