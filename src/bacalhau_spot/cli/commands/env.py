@@ -18,7 +18,6 @@ from bacalhau_spot.core.orchestrator.client_environment import (
     ClientEnvironment,
     Shell,
     client_environment,
-    has_path,
     shell_lines,
     shell_of,
     unprintable,
@@ -60,12 +59,6 @@ def env(
     context = CommandContext("env", common, runtime)
     api = context.operator_api()
     url = base_url(api.api_host or "")
-    if has_path(url):
-        raise UserError(
-            f"Bacalhau's client accepts no path in the API's address: {url}",
-            hint="`bacalhau-spot configure --set bacalhau.api.host=HOST` with an address without a path",
-            exit_code=ExitCode.USAGE,
-        )
     chosen = shell or shell_of(runtime.environ.get("SHELL", ""))
     values = _values(context, api, url)
     _check_printable(values)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RegionProgress:
-    """The state of one region. `status_text` is a few words; `failed` an AWS code when the region has stopped, or the outcome
-    of a node's test.
+    """The state of one region. `status_text` is a few words; `failed` an AWS code when the region has stopped, or a node
+    that failed its test.
     """
 
     requested: int = 0
@@ -132,10 +132,10 @@ def _test_step(region: RegionProgress, event: Event) -> RegionProgress:
     match event:
         case events.SmokeTestStarted(nodes=count):
             return replace(region, to_test=count, status_text="testing")
-        case events.NodeTested(outcome=outcome):
+        case events.NodeTested(node=node, outcome=outcome):
             tested = region.tested + 1
             done = tested >= region.to_test
-            failed = region.failed if outcome is Outcome.RAN else outcome
+            failed = region.failed if outcome is Outcome.RAN else node
             return replace(
                 region, tested=tested, done=done, failed=failed, status_text="done" if done else "testing"
             )

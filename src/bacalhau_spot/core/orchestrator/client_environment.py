@@ -12,7 +12,6 @@ import shlex
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -74,11 +73,6 @@ def client_environment(
     elif user is not None and password is not None:
         values |= {USER: user, PASSWORD: password}
     return ClientEnvironment(values)
-
-
-def has_path(url: str) -> bool:
-    """Whether the client refuses the URL, as it has a path."""
-    return bool(urlsplit(url).path.strip("/"))
 
 
 def unprintable(environment: ClientEnvironment) -> tuple[str, ...]:

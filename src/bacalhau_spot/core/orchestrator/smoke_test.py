@@ -159,6 +159,7 @@ def smoke_test_job(node: OrchestratorNode, options: SmokeTestOptions) -> dict[st
                 "Name": "main",
                 **_program(options),
                 "Publisher": {"Type": "noop"},
+                "Network": {"Type": "None"},
                 "Resources": {"CPU": _CPU, "Memory": _MEMORY},
                 "Timeouts": {
                     "QueueTimeout": options.timeout_s,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict, cast
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.orchestrator.client_environment import ClientEnvironment
@@ -17,11 +17,24 @@ class ClientOutput(TypedDict):
     """the archive for this machine"""
 
 
+class ClientVariablesOutput(TypedDict):
+    """As Bacalhau's client reads them: a key, or a user and a password, or neither."""
+
+    BACALHAU_API_HOST: str
+    """the URL, with the port"""
+    BACALHAU_API_TLS_USETLS: Literal["true", "false"]
+    BACALHAU_API_TLS_CAFILE: NotRequired[str]
+    """the file with the certificate authority of the API"""
+    BACALHAU_API_KEY: NotRequired[str]
+    BACALHAU_API_USERNAME: NotRequired[str]
+    BACALHAU_API_PASSWORD: NotRequired[str]
+
+
 class EnvOutput(TypedDict):
     orchestrator: str
     """the address of its API"""
-    variables: dict[str, str]
-    """to set; they include the API key, or the user and password"""
+    variables: ClientVariablesOutput
+    """to set"""
     removed: list[str]
     """variables to remove, because the client would combine them with the others"""
     client: ClientOutput
@@ -32,7 +45,7 @@ def env_data(
 ) -> EnvOutput:
     return {
         "orchestrator": orchestrator,
-        "variables": dict(values.values),
+        "variables": cast("ClientVariablesOutput", dict(values.values)),
         "removed": list(values.removed),
         "client": {"version": version, "download_url": download},
     }
