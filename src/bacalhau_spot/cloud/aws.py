@@ -9,6 +9,7 @@ from bacalhau_spot.cloud.cleanup import AwsCleanup
 from bacalhau_spot.cloud.compute import AwsCompute
 from bacalhau_spot.cloud.diagnostics import AwsDiagnostics
 from bacalhau_spot.cloud.instance_status import AwsInstanceStatus
+from bacalhau_spot.cloud.managed_orchestrator import AwsManagedOrchestrator
 from bacalhau_spot.cloud.market import AwsMarketPlace
 from bacalhau_spot.cloud.networking import AwsNetworking
 from bacalhau_spot.cloud.placement_scores import AwsPlacementScoring
@@ -30,6 +31,7 @@ class Aws(
     AwsNetworking,
     AwsCompute,
     AwsInstanceStatus,
+    AwsManagedOrchestrator,
     AwsSecretStore,
     AwsCleanup,
     AwsDiagnostics,

@@ -232,6 +232,10 @@ class ClusterSpec:
     instance: InstanceSpec = field(default_factory=InstanceSpec)
     timeouts: Timeouts = field(default_factory=Timeouts)
 
+    def vpc_of(self, region: str) -> str | None:
+        """The VPC of the user's that the configuration names for the region."""
+        return next((found.vpc_id for found in self.regions if found.name == region), None)
+
 
 class State(StrEnum):
     """An instance's state, in EC2's words."""

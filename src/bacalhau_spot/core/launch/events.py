@@ -122,6 +122,23 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class OrchestratorChanged:
+    """The managed orchestrator has come to another step; `message` names it. `ready`: it accepts nodes."""
+
+    region: str
+    message: str
+    ready: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodesJoined:
+    """The orchestrator lists this many of the launched nodes as connected."""
+
+    joined: int
+    launched: int
+
+
+@dataclass(frozen=True, slots=True)
 class Cancelling:
     """Ctrl-C: no new calls; calls in flight finish."""
 
@@ -138,5 +155,7 @@ Event = (
     | Deleting
     | Deleted
     | Waiting
+    | OrchestratorChanged
+    | NodesJoined
     | Cancelling
 )

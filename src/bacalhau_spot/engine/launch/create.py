@@ -20,10 +20,10 @@ from bacalhau_spot.core.placement.pool_distribution import pool_distribution
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.engine.aws_calls.caller import Cancelled, api_failure
 from bacalhau_spot.engine.aws_calls.consistency import FLEET_TAG
-from bacalhau_spot.engine.launch.network_egress import check_networks
 from bacalhau_spot.engine.launch.node_secrets import NodeSecrets, node_secrets
 from bacalhau_spot.engine.launch.region_launch import RegionLaunch, launch_region
 from bacalhau_spot.engine.launch.wait_running import close_requests, wait_until_running
+from bacalhau_spot.engine.network.network_egress import check_networks
 from bacalhau_spot.engine.placement.market import markets
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.instance.user_data import render

@@ -25,7 +25,7 @@ from bacalhau_spot.core.model import Network, Pool
 from bacalhau_spot.core.placement.pool_distribution import burstable
 from bacalhau_spot.core.tags import node_name, tags_for, template_name
 from bacalhau_spot.engine.launch.fleet import FleetLaunch, launched_of, request_fleet
-from bacalhau_spot.engine.launch.network import NetworkBuilder
+from bacalhau_spot.engine.network.network_builder import NetworkBuilder
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -127,11 +127,12 @@ async def _look(
     answers, failures = await in_all_regions(regions, look)
     for region, value in answers.items():
         if value is not None:
-            return FoundOrchestrator(region, _parsed(value, name=name, region=region)), ()
+            return FoundOrchestrator(region, parsed_credentials(value, name=name, region=region)), ()
     return None, failures
 
 
-def _parsed(value: Secret, *, name: str, region: str) -> OrchestratorCredentials:
+def parsed_credentials(value: Secret, *, name: str, region: str) -> OrchestratorCredentials:
+    """The parameter's value. Raises UserError for another format."""
     try:
         return OrchestratorCredentials.from_json(value)
     except ValueError as error:
