@@ -357,7 +357,7 @@ class InstanceStatus(Protocol):
         """The console output so far, at most the last 64 KiB; for older types it is minutes old."""
 
 
-class ManagedOrchestrator(Protocol):
+class OrchestratorResources(Protocol):
     """The parts of a managed orchestrator other than its network and role."""
 
     async def addresses(self, region: str) -> tuple[ElasticAddress, ...]:
@@ -479,7 +479,7 @@ class Cloud(
     Networking,
     Compute,
     InstanceStatus,
-    ManagedOrchestrator,
+    OrchestratorResources,
     SecretStore,
     Cleanup,
     Diagnostics,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.inventory import AccountContext, ClusterInventory
     from bacalhau_spot.core.launch.network_egress import NetworkCheck
     from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan
-    from bacalhau_spot.core.orchestrator.managed_state import SharedOrchestrator
+    from bacalhau_spot.core.orchestrator.managed_state import SharedOrchestratorState
     from bacalhau_spot.core.orchestrator.nats_check import NatsCheck
     from bacalhau_spot.core.placement.region_selection import RegionDecision
     from bacalhau_spot.core.pricing.list_prices import Prices
@@ -42,7 +42,7 @@ class LaunchFacts:
     inventory: ClusterInventory | None = None
     caller_address: str | None = None
     nats_checks: tuple[NatsCheck, ...] = ()
-    orchestrator: OrchestratorState | SharedOrchestrator | None = None
+    orchestrator: OrchestratorState | SharedOrchestratorState | None = None
     decisions: tuple[RegionDecision, ...] | None = None
     notes: tuple[str, ...] = ()
     markets: Mapping[str, Market] | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.core.launch.gpu_image import image_warning
 from bacalhau_spot.core.launch.pool_limits import nodes_per_pool, share_warnings
 from bacalhau_spot.core.model import CALLER, OrchestratorMode
-from bacalhau_spot.core.orchestrator.managed_state import SharedOrchestrator
+from bacalhau_spot.core.orchestrator.managed_state import SharedOrchestratorState
 from bacalhau_spot.core.orchestrator.nats_check import NatsStatus
 from bacalhau_spot.core.placement.region_selection import data_gaps
 
@@ -55,7 +55,7 @@ def _of_configuration(facts: LaunchFacts) -> Iterator[str]:
 
 def _of_shared(facts: LaunchFacts) -> Iterator[str]:
     shared = facts.orchestrator
-    if isinstance(shared, SharedOrchestrator) and shared.region and shared.admits_nodes is False:
+    if isinstance(shared, SharedOrchestratorState) and shared.region and shared.admits_nodes is False:
         yield (
             f"the security group of cluster {shared.cluster}'s orchestrator in {shared.region} does not admit every address to "
             f"port 4222, so nodes may be unable to join: `bacalhau-spot create` in that cluster's configuration opens it"

@@ -14,7 +14,7 @@ from bacalhau_spot.core.launch.plan import unsuitable_images, unsuitable_images_
 from bacalhau_spot.core.launch.pool_limits import nodes_per_pool, share_problems
 from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorStep
-from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState, SharedOrchestrator
+from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState, SharedOrchestratorState
 from bacalhau_spot.core.placement.demand import node_demand
 from bacalhau_spot.core.placement.quotas import ELASTIC_ADDRESSES, ON_DEMAND_STANDARD
 from bacalhau_spot.core.placement.region_selection import RegionReason, data_gaps, explain_no_region
@@ -190,7 +190,7 @@ def _no_orchestrator_accepts(facts: LaunchFacts) -> Refusal | None:
 
 def _no_shared_orchestrator(facts: LaunchFacts) -> Refusal | None:
     shared = facts.orchestrator
-    if not isinstance(shared, SharedOrchestrator) or shared.region is not None:
+    if not isinstance(shared, SharedOrchestratorState) or shared.region is not None:
         return None
     return Refusal(
         f"cluster {shared.cluster} has no managed orchestrator in this account",

@@ -117,7 +117,7 @@ class OrchestratorState:
 
 
 @dataclass(frozen=True, slots=True)
-class SharedOrchestrator:
+class SharedOrchestratorState:
     """The managed orchestrator of another cluster. `region` None: there is none in the account.
 
     `admits_nodes`: its security group admits every address to the nodes' port; None: it could not be read.

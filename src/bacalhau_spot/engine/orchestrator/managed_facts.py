@@ -13,7 +13,7 @@ from bacalhau_spot.core.orchestrator.managed_plan import admits_nodes
 from bacalhau_spot.core.orchestrator.managed_state import (
     HomeSite,
     OrchestratorState,
-    SharedOrchestrator,
+    SharedOrchestratorState,
     home_region,
     newest_usable,
 )
@@ -179,14 +179,14 @@ async def _quota(calls: AwsCalls, region: str, code: str) -> int | None:
     return None
 
 
-async def shared_state(calls: AwsCalls, spec: ClusterSpec) -> tuple[ClusterSpec, SharedOrchestrator | None]:
+async def shared_state(calls: AwsCalls, spec: ClusterSpec) -> tuple[ClusterSpec, SharedOrchestratorState | None]:
     """With another cluster's orchestrator: the specification that joins it, and its state. Raises CloudError, UserError."""
     if spec.orchestrator.mode is not OrchestratorMode.SHARED:
         return spec, None
     naming = orchestrator_naming(spec)
     found = await find_orchestrator(calls, spec)
     if found is None:
-        return spec, SharedOrchestrator(naming.tag_value)
+        return spec, SharedOrchestratorState(naming.tag_value)
     admits = None
     with suppress(CloudError):
         groups = await calls.read(
@@ -194,6 +194,6 @@ async def shared_state(calls: AwsCalls, spec: ClusterSpec) -> tuple[ClusterSpec,
             partial(calls.cloud.inbound_groups, found.region, key=naming.tag_key, value=naming.tag_value),
         )
         admits = any(map(admits_nodes, groups)) if groups else None
-    return with_orchestrator(spec, found.credentials), SharedOrchestrator(
+    return with_orchestrator(spec, found.credentials), SharedOrchestratorState(
         naming.tag_value, found.region, admits_nodes=admits
     )

@@ -25,8 +25,8 @@ _DEFAULT_LOCATION = "us-east-1"
 _UNUSABLE = frozenset({"deleting", "deleted", "error"})
 
 
-class AwsManagedOrchestrator:
-    """`port.ManagedOrchestrator` over boto3."""
+class AwsOrchestratorResources:
+    """`port.OrchestratorResources` over boto3."""
 
     _session: Session
 
