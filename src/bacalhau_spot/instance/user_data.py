@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 16384
 TEMPLATE: Final = "cloud-init/init-vm-template.yml"
 # Bacalhau's download address; GitHub has no archives of current releases.
-DOWNLOAD_URL: Final = (
-    "https://get.bacalhau.org/releases/stable/{version}/bacalhau_{version}_linux_{arch}.tar.gz"
-)
+_RELEASES: Final = "https://get.bacalhau.org/releases/stable/{version}/bacalhau_{version}_"
+DOWNLOAD_URL: Final = f"{_RELEASES}linux_{{arch}}.tar.gz"
 
 # `key: ${name}` anywhere in a line, or a line that is only `${name}`.
 _VALUE: Final = re.compile(r"^(?P<before> *(?:- )?)(?P<key>[a-z_]+): \$\{(?P<name>[^}]+)\}\n", re.MULTILINE)
@@ -101,6 +100,11 @@ def node_facts(spec: ClusterSpec) -> dict[str, object]:
         "join_s": spec.timeouts.join_s,
         "grace_s": spec.interruption.grace_s,
     }
+
+
+def client_download_url(version: str, *, system: str, arch: str) -> str:
+    """The release archive for another machine than a node. `system` and `arch`: in Go's spelling."""
+    return f"{_RELEASES.format(version=version)}{system}_{arch}.tar.gz"
 
 
 def uses_ssm_token(spec: ClusterSpec) -> bool:

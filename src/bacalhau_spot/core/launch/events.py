@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.launch.lifecycle import Phase
+    from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,25 @@ class NodesJoined:
 
 
 @dataclass(frozen=True, slots=True)
+class SmokeTestStarted:
+    """`nodes` joined nodes of a region are to be tested."""
+
+    region: str
+    nodes: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTested:
+    """The smoke test of a node has ended."""
+
+    region: str
+    node: str
+    outcome: Outcome
+    detail: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Cancelling:
     """Ctrl-C: no new calls; calls in flight finish."""
 
@@ -157,5 +177,7 @@ Event = (
     | Waiting
     | OrchestratorChanged
     | NodesJoined
+    | SmokeTestStarted
+    | NodeTested
     | Cancelling
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.core.error_catalog.classifier import most_severe
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.lifecycle import FINAL, Phase
+from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RegionProgress:
-    """The state of one region. `status_text` is a few words; `failed` an AWS code when the region has stopped."""
+    """The state of one region. `status_text` is a few words; `failed` an AWS code when the region has stopped, or the outcome
+    of a node's test.
+    """
 
     requested: int = 0
     launched: int = 0
@@ -25,6 +28,8 @@ class RegionProgress:
     lost: int = 0
     found: int = 0
     deleted: int = 0
+    to_test: int = 0
+    tested: int = 0
     status_text: str = "waiting"
     failed: str | None = None
     done: bool = False
@@ -63,6 +68,14 @@ class Progress:
     @property
     def deleted(self) -> int:
         return sum(region.deleted for region in self.regions.values())
+
+    @property
+    def to_test(self) -> int:
+        return sum(region.to_test for region in self.regions.values())
+
+    @property
+    def tested(self) -> int:
+        return sum(region.tested for region in self.regions.values())
 
 
 def apply_event(state: Progress, event: Event) -> Progress:
@@ -112,7 +125,21 @@ def _step(region: RegionProgress, event: Event) -> RegionProgress:
             return replace(region, failed=code, status_text="failed", done=True)
         case events.Waiting(message=what, remaining=left):
             return replace(region, status_text=f"{what}: {left} left" if left else what)
-    return _deletion_step(region, event)
+    return _test_step(_deletion_step(region, event), event)
+
+
+def _test_step(region: RegionProgress, event: Event) -> RegionProgress:
+    match event:
+        case events.SmokeTestStarted(nodes=count):
+            return replace(region, to_test=count, status_text="testing")
+        case events.NodeTested(outcome=outcome):
+            tested = region.tested + 1
+            done = tested >= region.to_test
+            failed = region.failed if outcome is Outcome.RAN else outcome
+            return replace(
+                region, tested=tested, done=done, failed=failed, status_text="done" if done else "testing"
+            )
+    return region
 
 
 def _deletion_step(region: RegionProgress, event: Event) -> RegionProgress:

@@ -47,7 +47,9 @@ class ProgressFrame:
 
 def heading(title: str, progress: Progress, *, elapsed_s: float, width: int) -> Text:
     """Title, totals and elapsed time, on one line however narrow; the title gives way first."""
-    if progress.found:
+    if progress.to_test:
+        total = f"{progress.tested} of {progress.to_test} tested"
+    elif progress.found:
         total = f"{progress.deleted} of {progress.found} deleted"
     else:
         total = f"{progress.running} of {progress.requested} running"
@@ -92,6 +94,8 @@ def _most_telling(regions: Mapping[str, RegionProgress], room: int) -> list[str]
 
 
 def _count(region: RegionProgress) -> str:
+    if region.to_test:
+        return f"{region.tested}/{region.to_test}"
     if region.found:
         return f"{region.deleted}/{region.found}"
     return f"{region.running}/{region.requested}"

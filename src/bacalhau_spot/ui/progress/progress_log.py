@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.progress import Progress, apply_event
-from bacalhau_spot.ui.formatting import kind_label
+from bacalhau_spot.ui.formatting import kind_label, plural
 from bacalhau_spot.ui.views.blocks import Paragraph
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ class PlainScreen:
 
 
 def _heartbeat(progress: Progress) -> str:
+    if progress.to_test:
+        return f"in progress: {progress.tested} of {progress.to_test} tested"
     if progress.found:
         return f"in progress: {progress.deleted} of {progress.found} deleted"
     return f"in progress: {progress.running} of {progress.requested} running"
@@ -109,4 +111,14 @@ def _launch_words(event: Event) -> str | None:
         case events.NodesReassigned(region=region, count=count, to=to, code=code):
             others = ", ".join(f"{number} to {name}" for name, number in to)
             return f"{region}: {count} moved on ({code}): {others}"
+    return _test_words(event)
+
+
+def _test_words(event: Event) -> str | None:
+    match event:
+        case events.SmokeTestStarted(region=region, nodes=count):
+            return f"{region or 'no region'}: testing {plural(count, 'node')}"
+        case events.NodeTested(region=region, node=node, outcome=outcome, detail=detail, seconds=seconds):
+            time = f" in {seconds:.1f} s" if seconds is not None else ""
+            return f"{region or 'no region'}: {node} {outcome}{time}{f': {detail}' if detail else ''}"
     return None
