@@ -9,9 +9,9 @@ from bacalhau_spot.cloud.cleanup import AwsCleanup
 from bacalhau_spot.cloud.compute import AwsCompute
 from bacalhau_spot.cloud.diagnostics import AwsDiagnostics
 from bacalhau_spot.cloud.instance_status import AwsInstanceStatus
-from bacalhau_spot.cloud.orchestrator_resources import AwsOrchestratorResources
 from bacalhau_spot.cloud.market import AwsMarketPlace
 from bacalhau_spot.cloud.networking import AwsNetworking
+from bacalhau_spot.cloud.orchestrator_resources import AwsOrchestratorResources
 from bacalhau_spot.cloud.placement_scores import AwsPlacementScoring
 from bacalhau_spot.cloud.prices import AwsPrices
 from bacalhau_spot.cloud.replies import refuses_malformed_replies

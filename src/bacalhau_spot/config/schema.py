@@ -17,6 +17,7 @@ from bacalhau_spot.core.model import (
     InstanceSpec,
     InterruptionSpec,
     Naming,
+    OrchestratorSpec,
     Timeouts,
 )
 
@@ -28,6 +29,7 @@ _NAMING = Naming()
 _BACALHAU = BacalhauSpec()
 _INSTANCE = InstanceSpec()
 _INTERRUPTION = InterruptionSpec()
+_ORCHESTRATOR = OrchestratorSpec()
 _TIMEOUTS = Timeouts()
 
 # Marks of a union's branches. They appear in pydantic's error paths, are no keys of the file, and are removed there.
@@ -35,7 +37,8 @@ AS_LIST: Final = "<list>"
 AS_MAPPING: Final = "<mapping>"
 AS_AUTO: Final = "<auto>"
 AS_WORD: Final = "<word>"
-MARKS: Final = frozenset({AS_LIST, AS_MAPPING, AS_AUTO, AS_WORD})
+AS_CLUSTER: Final = "<cluster>"
+MARKS: Final = frozenset({AS_LIST, AS_MAPPING, AS_AUTO, AS_WORD, AS_CLUSTER})
 
 
 # Far above any real cluster, so that the input is bounded. AWS accepts 300 overrides in a launch request and 400
@@ -174,6 +177,50 @@ SshCidrs = Annotated[
         _ssh_form,
         custom_error_type=field_types.MUST,
         custom_error_message="caller, none, or a list of address ranges such as [203.0.113.7/32]",
+    ),
+]
+
+
+class ManagedOrchestrator(_Section):
+    """The settings of a managed orchestrator."""
+
+    region: field_types.RegionName | None = Field(
+        default=None,
+        description="The home region: the region of the managed orchestrator. Without it: the region of the existing one, or "
+        "the cluster's first region.",
+    )
+    instance_type: field_types.OrchestratorType = Field(
+        default=_ORCHESTRATOR.instance_type,
+        description="Instance type of the managed orchestrator, on demand.",
+    )
+    volume_gib: field_types.VolumeGib = Field(
+        default=_ORCHESTRATOR.volume_gib,
+        description="Size of the managed orchestrator's data volume, in GiB.",
+    )
+
+
+class SharedOrchestrator(_Section):
+    """The managed orchestrator of another cluster."""
+
+    cluster: field_types.NameText = Field(
+        description="Tag value of another cluster of this account, whose managed orchestrator the nodes join."
+    )
+
+
+def _orchestrator_form(value: Any) -> str | None:
+    if isinstance(value, dict):
+        return AS_CLUSTER if "cluster" in value else AS_MAPPING
+    return AS_WORD if isinstance(value, str) else None
+
+
+Orchestrator = Annotated[
+    Annotated[field_types.OrchestratorWord, Tag(AS_WORD)]
+    | Annotated[SharedOrchestrator, Tag(AS_CLUSTER)]
+    | Annotated[ManagedOrchestrator, Tag(AS_MAPPING)],
+    Discriminator(
+        _orchestrator_form,
+        custom_error_type=field_types.MUST,
+        custom_error_message=field_types.ORCHESTRATOR_FORMS,
     ),
 ]
 
@@ -343,6 +390,12 @@ class Config(_Section):
     """A Bacalhau cluster on AWS spot instances."""
 
     cluster: ClusterSection | None = Field(default=None, description="Names and tags.")
+    orchestrator: Orchestrator | None = Field(
+        default=None,
+        description="The orchestrator that the nodes join: `managed`, bacalhau-spot runs one in the home region; a mapping, the "
+        "same with settings; `own`, yours, with its addresses in `bacalhau.orchestrators`; `{cluster: NAME}`, another "
+        "cluster's managed one; `none`. Without it: `own`, if there are addresses.",
+    )
     nodes: field_types.NodeCount | None = Field(
         default=None, description=f"Number of nodes, over all regions. Without it: {DEFAULT_NODES}."
     )

@@ -161,6 +161,7 @@ class OrchestratorMode(StrEnum):
     MANAGED = "managed"  # bacalhau-spot: one on-demand instance in the home region
     SHARED = "shared"  # another cluster of this account has a managed one
     NONE = "none"  # nobody: the nodes join nothing
+    UNSET = "unset"  # the configuration names none of these; `create` refuses
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,12 +75,12 @@ async def wait_until_ready(
     Without inbound rules (`ssh_cidrs: none`) the API is unreachable from here, and only the nodes' port counts.
     """
     deadline_s = calls.clock.monotonic_s() + spec.timeouts.join_s
-    calls.emit(events.OrchestratorChanged(region=region, message="orchestrator: starting"))
+    calls.emit(events.OrchestratorChanged(region=region, message="starting"))
     while (problem := await _problem(spec, access)) is not None:
         if calls.clock.monotonic_s() >= deadline_s:
             raise _no_answer(spec, problem, region=region, instance_id=instance_id)
         await calls.pause(_POLL_S)
-    calls.emit(events.OrchestratorChanged(region=region, message="orchestrator: accepts nodes", ready=True))
+    calls.emit(events.OrchestratorChanged(region=region, message="accepts nodes", ready=True))
 
 
 async def _problem(spec: ClusterSpec, access: OrchestratorAccess) -> str | None:

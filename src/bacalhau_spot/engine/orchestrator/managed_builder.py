@@ -112,6 +112,7 @@ class OrchestratorBuilder:
 
     async def complete(self) -> None:
         """Take every step of the plan."""
+        self._calls.emit(events.OrchestratorChanged(region=self.region, message="preparing"))
         if self.state.instance is None:
             await self._claim()
         for step in self._plan().steps:

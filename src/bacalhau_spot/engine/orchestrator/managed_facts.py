@@ -179,7 +179,9 @@ async def _quota(calls: AwsCalls, region: str, code: str) -> int | None:
     return None
 
 
-async def shared_state(calls: AwsCalls, spec: ClusterSpec) -> tuple[ClusterSpec, SharedOrchestratorState | None]:
+async def shared_state(
+    calls: AwsCalls, spec: ClusterSpec
+) -> tuple[ClusterSpec, SharedOrchestratorState | None]:
     """With another cluster's orchestrator: the specification that joins it, and its state. Raises CloudError, UserError."""
     if spec.orchestrator.mode is not OrchestratorMode.SHARED:
         return spec, None
