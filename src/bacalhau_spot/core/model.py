@@ -176,6 +176,11 @@ class OrchestratorSpec:
     instance_type: str = "t3.small"
     volume_gib: int = 20  # the data volume, which outlives the instance
 
+    @property
+    def in_account(self) -> bool:
+        """Whether it is one that bacalhau-spot manages in this account: its settings are read from AWS."""
+        return self.mode in {OrchestratorMode.MANAGED, OrchestratorMode.SHARED}
+
 
 @dataclass(frozen=True, slots=True)
 class InstanceSpec:

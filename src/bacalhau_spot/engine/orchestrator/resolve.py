@@ -38,7 +38,7 @@ async def resolve_orchestrator(calls: AwsCalls, spec: ClusterSpec, *, operator: 
     operator's API key, which may submit jobs. The user's own orchestrator is returned as configured. Raises UserError if there
     is no such orchestrator, CloudError if AWS refuses to read its credentials.
     """
-    if spec.orchestrator.mode not in {OrchestratorMode.MANAGED, OrchestratorMode.SHARED}:
+    if not spec.orchestrator.in_account:
         return spec
     found = await find_orchestrator(calls, spec)
     if found is None:
