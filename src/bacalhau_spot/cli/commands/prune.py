@@ -48,11 +48,11 @@ def prune(
     """
     context = CommandContext("prune", common, runtime)
     spec = context.spec(lenient=True)
-    orchestrator = context.orchestrator()
-    if orchestrator is None:
-        raise no_api("prune")
     forgotten: PruneResult | None = None
     with context.runner(spec) as runner:
+        orchestrator = context.orchestrator(runner, cluster=cluster)
+        if orchestrator is None:
+            raise no_api("prune")
         plan = runner.run_readonly(_gather(runner.calls, orchestrator, cluster=context.label(cluster)))
         preview = views.prune_preview_view(plan, address=orchestrator.address, now=runtime.clock.now())
         view = preview

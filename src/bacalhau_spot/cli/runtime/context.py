@@ -16,7 +16,8 @@ from bacalhau_spot.cli.runtime.reporting import consoles, record
 from bacalhau_spot.cli.runtime.runner import NullProgress, Runner, Screen
 from bacalhau_spot.cloud.advisor import ADVISOR_URL
 from bacalhau_spot.cloud.connection import AwsConnection
-from bacalhau_spot.core.model import BacalhauSpec, Naming, OrchestratorMode, Secret
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.model import BacalhauSpec, Naming, Secret
 from bacalhau_spot.core.partitions import COMMERCIAL, partition_of
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance.bacalhau_config import label_value
@@ -255,9 +256,49 @@ class CommandContext:
                 return partition_of(region.name).home
         return COMMERCIAL.home
 
-    def orchestrator(self) -> Orchestrator | None:
-        """The orchestrator's API; None if not configured. In the sandbox always the sandbox's own."""
-        return self.api_client(self._configured_api())
+    def orchestrator(self, runner: Runner, *, cluster: str | None = None) -> Orchestrator | None:
+        """The orchestrator's API; None if not configured. `cluster`: of another cluster, if it has a managed one.
+
+        Raises UserError, CloudError for a managed one that is not found.
+        """
+        return self.api_client(self._api(runner, cluster=cluster))
+
+    def orchestrator_if_any(self, runner: Runner, *, cluster: str | None = None) -> Orchestrator | None:
+        """As `orchestrator`, for commands that also work without: a managed one that is not found is a note."""
+        try:
+            return self.orchestrator(runner, cluster=cluster)
+        except UserError as error:
+            text = error.what
+        except CloudError as error:
+            text = f"the orchestrator's credentials cannot be read: {error.operation}: {error.code}"
+        if self.for_people:
+            self.err.print(views.note("note", text), crop=False)
+        return None
+
+    def _api(self, runner: Runner, *, operator: bool = False, cluster: str | None = None) -> BacalhauSpec:
+        """The settings for the API. Those of a managed orchestrator are read from AWS."""
+        spec = replace(self.spec(lenient=True), naming=self.naming(cluster))
+        if not spec.orchestrator.in_account:
+            return self._configured_api()
+        # Other orchestrators need no AWS.
+        from bacalhau_spot.engine.orchestrator.resolve import resolve_orchestrator  # noqa: PLC0415
+
+        resolved = runner.run_readonly(resolve_orchestrator(runner.calls, spec, operator=operator))
+        self.learn(resolved)
+        return resolved.bacalhau
+
+    def joining(self, runner: Runner) -> BacalhauSpec:
+        """The nodes' settings for joining. Raises UserError, CloudError for a managed orchestrator that is not found."""
+        spec = self.spec(lenient=True)
+        return self._api(runner) if spec.orchestrator.in_account else spec.bacalhau
+
+    def api_of(self, joining: BacalhauSpec) -> BacalhauSpec:
+        """The settings for the API that belong to these settings for joining."""
+        return joining if self.spec(lenient=True).orchestrator.in_account else self._configured_api()
+
+    def learn(self, spec: ClusterSpec) -> None:
+        """Keep the secrets of this specification out of all output."""
+        self.runtime.secrets.update(secrets_of(spec))
 
     def _configured_api(self) -> BacalhauSpec:
         """The settings for the API of an orchestrator that bacalhau-spot does not manage."""
@@ -283,21 +324,19 @@ class CommandContext:
         Calls AWS for the credentials of a managed orchestrator. Raises UserError without an API.
         """
         spec = self.spec()
-        api = self._configured_api()
-        if spec.orchestrator.mode in {OrchestratorMode.MANAGED, OrchestratorMode.SHARED}:
-            # Other orchestrators need no AWS.
-            from bacalhau_spot.engine.orchestrator.resolve import resolve_orchestrator  # noqa: PLC0415
-
+        if spec.orchestrator.in_account:
             with self.runner(spec) as runner:
-                api = runner.run_readonly(resolve_orchestrator(runner.calls, spec, operator=True)).bacalhau
-            self.runtime.secrets.update(secrets_of(replace(spec, bacalhau=api)))
+                api = self._api(runner, operator=True)
+        else:
+            api = self._configured_api()
         if api.api_host is None:
             raise no_api(self.command)
         return api
 
-    def addresses(self) -> tuple[str, ...] | None:
-        """The nodes' orchestrator addresses. None in the sandbox, whose nodes join its own orchestrator."""
-        return None if self.common.sandbox else self.spec(lenient=True).bacalhau.orchestrators
+    def addresses(self, bacalhau: BacalhauSpec) -> tuple[str, ...] | None:
+        """The nodes' orchestrator addresses. None in the sandbox if its nodes join its own orchestrator."""
+        own = not self.spec(lenient=True).orchestrator.in_account
+        return None if self.common.sandbox and own else bacalhau.orchestrators
 
     def _trace(self, line: str) -> None:
         """With --debug: prints every AWS call on stderr, with any output format."""

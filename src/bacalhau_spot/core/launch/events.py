@@ -123,6 +123,23 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class OrchestratorChanged:
+    """The managed orchestrator has come to another step; `message` names it. `ready`: it accepts nodes."""
+
+    region: str
+    message: str
+    ready: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodesJoined:
+    """The orchestrator lists this many of the launched nodes as connected."""
+
+    joined: int
+    launched: int
+
+
+@dataclass(frozen=True, slots=True)
 class SmokeTestStarted:
     """`nodes` joined nodes of a region are to be tested."""
 
@@ -158,6 +175,8 @@ Event = (
     | Deleting
     | Deleted
     | Waiting
+    | OrchestratorChanged
+    | NodesJoined
     | SmokeTestStarted
     | NodeTested
     | Cancelling

@@ -15,6 +15,22 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.launch.events import Event
 
+    # Events of one region.
+    _RegionEvent = (
+        events.RegionStarted
+        | events.ResourceCreated
+        | events.Retrying
+        | events.FleetResponded
+        | events.InstanceSeen
+        | events.RegionFailed
+        | events.ResourceFound
+        | events.Deleting
+        | events.Deleted
+        | events.Waiting
+        | events.SmokeTestStarted
+        | events.NodeTested
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class RegionProgress:
@@ -52,6 +68,9 @@ class Progress:
     regions: Mapping[str, RegionProgress] = field(default_factory=dict)
     phases: Mapping[str, Phase] = field(default_factory=dict)  # by instance id
     cancelling: bool = False
+    orchestrator: str = ""  # the present step of the managed one; empty: it was not changed
+    orchestrator_ready: bool = False
+    joined: int | None = None  # nodes that the orchestrator lists as connected; None: not waited for yet
 
     @property
     def requested(self) -> int:
@@ -84,6 +103,26 @@ def apply_event(state: Progress, event: Event) -> Progress:
         return replace(state, cancelling=True)
     if isinstance(event, events.NodesReassigned):
         return _reassigned(state, event)
+    if isinstance(event, events.NodesJoined):
+        return replace(state, joined=event.joined)
+    if isinstance(event, events.OrchestratorChanged):
+        return replace(state, orchestrator=event.message, orchestrator_ready=event.ready)
+    if state.orchestrator and not state.orchestrator_ready:
+        return _orchestrator_step(state, event)
+    return _region_changed(state, event)
+
+
+def _orchestrator_step(state: Progress, event: Event) -> Progress:
+    """Until it accepts nodes, all resources in its region are the orchestrator's."""
+    match event:
+        case events.ResourceCreated(kind=kind):
+            return replace(state, orchestrator=f"created {kind}")
+        case events.Retrying(code=code, attempt=attempt):
+            return replace(state, orchestrator=f"trying again ({code}, {attempt})")
+    return state
+
+
+def _region_changed(state: Progress, event: _RegionEvent) -> Progress:
     region = state.regions.get(event.region, RegionProgress())
     phases = state.phases
     if isinstance(event, events.InstanceSeen):

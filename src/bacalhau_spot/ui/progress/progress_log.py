@@ -62,6 +62,10 @@ def _heartbeat(progress: Progress) -> str:
         return f"in progress: {progress.tested} of {progress.to_test} tested"
     if progress.found:
         return f"in progress: {progress.deleted} of {progress.found} deleted"
+    if progress.joined is not None:
+        return f"in progress: {progress.joined} of {progress.running} joined"
+    if progress.orchestrator and not progress.orchestrator_ready:
+        return f"in progress: orchestrator {progress.orchestrator}"
     return f"in progress: {progress.running} of {progress.requested} running"
 
 
@@ -102,6 +106,8 @@ def _details(event: events.InstanceSeen) -> str:
 
 def _launch_words(event: Event) -> str | None:
     match event:
+        case events.OrchestratorChanged(region=region, message=message):
+            return f"{region}: orchestrator: {message}"
         case events.FleetResponded(region=region, requested=asked, launched=launched, refusals=refusals):
             codes = sorted({code for _, _, code in refusals}) if launched < asked else []
             why = f" ({', '.join(codes)})" if codes else ""
