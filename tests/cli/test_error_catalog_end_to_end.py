@@ -456,7 +456,7 @@ def test_a_launcher_that_stays(sandbox: Any, program: CliRunner) -> None:
     sandbox.world.settings.faults = [{"match": "DeleteFleets", "code": "OperationNotPermitted"}]
     result = program("destroy", "--yes")
     assert result.code == 4
-    assert "is left, and would start another (LauncherLives)" in result.stderr
+    assert "remains, and would start a new one (LauncherLives)" in result.stderr
     assert (
         "also: a managed resource is in use by a resource that is retained (HeldByAnother)" in result.stderr
     )

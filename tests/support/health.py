@@ -45,7 +45,6 @@ def member(of: Instance, **values: Any) -> OrchestratorNode:
         version="v1.9.3",
         total=Capacity(Decimal(2), 4 * 1024**3, 20 * 1024**3),
         free=Capacity(Decimal(1), 3 * 1024**3, 20 * 1024**3),
-        running=1,
         last_heartbeat_at=NOW,
         since=NOW - 3 * MINUTE,
     )

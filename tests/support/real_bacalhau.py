@@ -24,6 +24,7 @@ WITHOUT = "BACALHAU_BIN does not name a bacalhau executable"
 TOKEN = "a\"b\\c$d`e'f"
 NODE = "bacalhau-i-0123456789abcdef0"
 PATIENCE_S = 40
+_PASSED = [name for name in ("PATH", "DOCKER_HOST") if name in os.environ]
 
 
 def free_port() -> int:
@@ -67,7 +68,7 @@ def bacalhau(*arguments: str, folder: Path, log: str, env: dict[str, str] | None
             stdout=out,
             stderr=out,
             cwd=folder,
-            env={"HOME": str(folder), "PATH": os.environ["PATH"], **(env or {})},
+            env={"HOME": str(folder), **{name: os.environ[name] for name in _PASSED}, **(env or {})},
         )
     try:
         yield process.pid
@@ -103,9 +104,14 @@ def orchestrator(
     proxied: bool = False,
     users: list[dict[str, Any]] | None = None,
     api_tls: dict[str, str] | None = None,
+    token: str = TOKEN,
+    ports: tuple[int, int] | None = None,
 ) -> Iterator[Orchestrator]:
-    """`users`: who may use the API, else everybody; `api_tls`: its certificate, else it speaks plain HTTP."""
-    here = Orchestrator(free_port(), free_port(), folder)
+    """`users`: who may use the API, else everybody; `api_tls`: its certificate, else it speaks plain HTTP.
+
+    `ports`: NATS and API, of an orchestrator that comes back.
+    """
+    here = Orchestrator(*(ports or (free_port(), free_port())), folder)
     settings: dict[str, Any] = {
         "DataDir": str(folder / "orchestrator"),
         "NameProvider": "hostname",
@@ -126,9 +132,9 @@ def orchestrator(
     if api_tls:
         settings["API"]["TLS"] = api_tls
     (folder / "orchestrator.yaml").write_text(json.dumps(settings))
-    token = {"BACALHAU_ORCHESTRATOR_AUTH_TOKEN": TOKEN}
+    env = {"BACALHAU_ORCHESTRATOR_AUTH_TOKEN": token}
     with bacalhau(
-        "--config", str(folder / "orchestrator.yaml"), folder=folder, log="orchestrator.log", env=token
+        "--config", str(folder / "orchestrator.yaml"), folder=folder, log="orchestrator.log", env=env
     ):
         until(
             "the orchestrator answers", lambda: listens(here.api) if api_tls else ask(here.api, "agent/alive")

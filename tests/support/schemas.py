@@ -72,6 +72,7 @@ def places(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
 # What may be left out, or holds whatever it holds.
 _FREE = {
     *("receipt", "backup", "zones", "resources_created", "settings", "refusals"),
+    *("BACALHAU_API_TLS_CAFILE", "BACALHAU_API_KEY", "BACALHAU_API_USERNAME", "BACALHAU_API_PASSWORD"),
     *("Condition", "StringEquals", "StringLike", "ArnLike"),
 }
 _FREE_INSIDE = {"Condition", "settings", "refusals"}

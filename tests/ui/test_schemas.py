@@ -28,6 +28,7 @@ from bacalhau_spot.core.launch.lifecycle import Phase
 from bacalhau_spot.core.launch.plan import Plan, PoolExposure, RegionPlan
 from bacalhau_spot.core.model import Arch, Identity, Image, Instance, Offer, Pool, Resource, State
 from bacalhau_spot.core.orchestrator.prune import PruneResult
+from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 from bacalhau_spot.core.placement.pool_distribution import pool_distribution
 from bacalhau_spot.core.placement.region_selection import RegionDecision, RegionReason
 from bacalhau_spot.core.problem import ApiFailure
@@ -225,6 +226,9 @@ STORY: tuple[events.Event, ...] = (
     events.ResourceFound("r", "vpc", "vpc-1"),
     events.Deleting("r", "vpc", "vpc-1", ("req-1",)),
     events.Deleted("r", "vpc", "vpc-1"),
+    events.SmokeTestStarted("r", 2),
+    events.NodeTested("r", "bacalhau-i-1", Outcome.RAN, "", 1.5),
+    events.NodeTested("r", "bacalhau-i-2", Outcome.FAILED, "no such image"),
     events.Cancelling(),
 )
 

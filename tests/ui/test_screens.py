@@ -16,6 +16,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.progress import Progress, RegionProgress, apply_event
+from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 from bacalhau_spot.ui import terminal as consoles
 from bacalhau_spot.ui.progress.progress_live import (
     REDRAWS_PER_S,
@@ -111,6 +112,37 @@ def test_ctrl_c_is_answered_in_the_frame() -> None:
     frame = ProgressFrame("creating c", ("us-east-1",), EngineClock(FakeClock()))
     frame.progress = apply_event(frame.progress, events.Cancelling())
     assert "press Ctrl-C again to leave at once" in shown(frame, width=100)
+
+
+TESTED: tuple[events.Event, ...] = (
+    events.SmokeTestStarted("eu-west-1", 1),
+    events.SmokeTestStarted("us-east-1", 2),
+    events.NodeTested("us-east-1", "bacalhau-i-1", Outcome.RAN, "", 1.5),
+    events.NodeTested("us-east-1", "bacalhau-i-2", Outcome.FAILED, "no such image"),
+)
+
+
+def test_a_smoke_test_is_counted_in_nodes_and_a_failure_is_told() -> None:
+    """In the frame's heading and rows, and in the lines of a log."""
+    frame = ProgressFrame("testing c", ("eu-west-1", "us-east-1"), EngineClock(FakeClock()))
+    stream = StringIO()
+    clock = EngineClock(FakeClock(NOON))
+    lines = PlainScreen(Console(file=stream, width=200, no_color=True, markup=False), clock=clock)
+    for event in TESTED:
+        frame.progress = apply_event(frame.progress, event)
+        lines.emit(event)
+    heading_line, west, east, _ = shown(frame, width=80).splitlines()
+    assert heading_line.startswith("testing c · 2 of 3 tested · 0:00")
+    assert (west.split(), east.split()) == (
+        ["eu-west-1", "0/1", "testing"],
+        ["us-east-1", "2/2", "failed:", "bacalhau-i-2"],
+    )
+    assert stream.getvalue().splitlines() == [
+        "12:00:00 eu-west-1: testing 1 node",
+        "12:00:00 us-east-1: testing 2 nodes",
+        "12:00:00 us-east-1: bacalhau-i-1 ran in 1.5 s",
+        "12:00:00 us-east-1: bacalhau-i-2 failed: no such image",
+    ]
 
 
 class Glass:

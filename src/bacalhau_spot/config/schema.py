@@ -15,6 +15,7 @@ from bacalhau_spot.core.model import (
     BacalhauSpec,
     CpuCredits,
     InstanceSpec,
+    InterruptionSpec,
     Naming,
     OrchestratorSpec,
     Timeouts,
@@ -28,6 +29,7 @@ _NAMING = Naming()
 _BACALHAU = BacalhauSpec()
 _INSTANCE = InstanceSpec()
 _ORCHESTRATOR = OrchestratorSpec()
+_INTERRUPTION = InterruptionSpec()
 _TIMEOUTS = Timeouts()
 
 # Marks of a union's branches. They appear in pydantic's error paths, are no keys of the file, and are removed there.
@@ -354,6 +356,16 @@ class InstanceSection(_Section):
     )
 
 
+class InterruptionSection(_Section):
+    """A node's behaviour after EC2's interruption notice, which comes two minutes before the interruption."""
+
+    grace_s: field_types.GraceSeconds = Field(
+        default=_INTERRUPTION.grace_s,
+        description="Time for running jobs to finish, in seconds, and at most until 20 seconds before the interruption. "
+        "0: they restart on other nodes at once. Jobs that wait on the node never delay it.",
+    )
+
+
 class TimeoutsSection(_Section):
     """Timeouts. Nothing waits for ever."""
 
@@ -445,5 +457,8 @@ class Config(_Section):
     )
     instance: InstanceSection | None = Field(
         default=None, description="A node's properties other than its type."
+    )
+    interruption: InterruptionSection | None = Field(
+        default=None, description="A node's behaviour after EC2's interruption notice."
     )
     timeouts: TimeoutsSection | None = Field(default=None, description="Timeouts.")

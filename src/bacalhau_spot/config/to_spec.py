@@ -12,6 +12,7 @@ from bacalhau_spot.core.model import (
     BacalhauSpec,
     ClusterSpec,
     InstanceSpec,
+    InterruptionSpec,
     NodeFile,
     OrchestratorMode,
     OrchestratorSpec,
@@ -59,6 +60,7 @@ def to_spec(
         orchestrator=_orchestrator(config),
         bacalhau=_bacalhau(config.bacalhau or schema.BacalhauSection(), texts),
         instance=_instance(config.instance or schema.InstanceSection(), texts),
+        interruption=InterruptionSpec(**(config.interruption or schema.InterruptionSection()).model_dump()),
         timeouts=Timeouts(**(config.timeouts or schema.TimeoutsSection()).model_dump()),
     )
 

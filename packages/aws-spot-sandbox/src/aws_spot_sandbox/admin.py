@@ -109,6 +109,7 @@ class Admin:
             "url": sandbox.url,
             **{name: url for name, url in self._plugged_in().items() if name.endswith("_url")},
             "uptime_s": round(time.monotonic() - self._started, 1),
+            **sandbox.plugins.status(),
             "settings": self._settings(),
             "instances": _nested(instances),
             "calls": _nested((region, name) for region, name, _ in calls),

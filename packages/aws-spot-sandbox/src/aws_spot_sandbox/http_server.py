@@ -6,13 +6,16 @@ import contextlib
 import socket
 import threading
 import time
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ssl import SSLError
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from aws_spot_sandbox.http_types import ConnectionLost, Http
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from aws_spot_sandbox.http_types import Reply
@@ -30,11 +33,14 @@ class Listener:
         self._now = now
         self._server: _Server | None = None
 
-    def start(self, port: int = 0) -> str:
-        server = self._server = _Server((LOOPBACK, port), _Connection)
+    def start(self, port: int = 0, *, host: str = LOOPBACK, tls: ssl.SSLContext | None = None) -> str:
+        """Its URL. Raises OSError if the address cannot be bound."""
+        server = self._server = _Server((host, port), _Connection)
+        if tls is not None:  # each connection's own thread does the handshake
+            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         server.answer, server.now = self._answer, self._now
         threading.Thread(target=server.serve_forever, args=(0.1,), name="sandbox", daemon=True).start()
-        return f"http://{LOOPBACK}:{server.server_address[1]}"
+        return f"http{'s' if tls else ''}://{host}:{server.server_address[1]}"
 
     def stop(self) -> None:
         if self._server is not None:
@@ -58,9 +64,11 @@ class _Server(ThreadingHTTPServer):
 
     def server_bind(self) -> None:
         # HTTPServer's own looks up its host name, which uses the network and may take seconds
+        # The address is free again although connections to an earlier server linger in the kernel
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = LOOPBACK, int(self.server_address[1])
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     def opened(self, connection: socket.socket) -> None:
         with self._lock:
@@ -89,12 +97,12 @@ class _Connection(BaseHTTPRequestHandler):
         self.server.opened(self.connection)
 
     def handle(self) -> None:
-        with contextlib.suppress(ConnectionError):  # the client has disconnected
+        with contextlib.suppress(ConnectionError, SSLError):  # the client has disconnected, or speaks no TLS
             super().handle()
 
     def finish(self) -> None:
         self.server.closed(self.connection)
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, SSLError):
             super().finish()
 
     def _serve(self) -> None:
@@ -121,8 +129,15 @@ class _Connection(BaseHTTPRequestHandler):
             request_id = str(uuid4())
             self.send_header("x-amzn-RequestId", request_id)
             self.send_header("x-amz-request-id", request_id)
-        self.send_header("Content-Type", reply.content_type)
-        self.send_header("Content-Length", str(len(reply.body)))
+        switches = reply.status == HTTPStatus.SWITCHING_PROTOCOLS
+        if switches:  # the body is of the other protocol, and ends with the connection
+            self.close_connection = True
+        else:
+            self.send_header("Content-Type", reply.content_type)
+        for name, value in reply.headers:
+            self.send_header(name, value)
+        if not switches and all(name != "Content-Length" for name, _ in reply.headers):
+            self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(reply.body)

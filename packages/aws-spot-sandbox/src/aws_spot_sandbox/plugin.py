@@ -6,7 +6,7 @@ A distribution registers its plug-in under the entry point group `aws_spot_sandb
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,6 +56,12 @@ class Plugin(Protocol):
     def endpoint(self, base_url: str) -> dict[str, str | None]:
         """The data that a client needs to connect, besides AWS's endpoint. `base_url`: the sandbox's own path."""
 
+    def status(self) -> dict[str, Any]:
+        """The state of the servers that it simulates, as JSON."""
+
+    def close(self) -> None:
+        """The sandbox stops, or is reset: end all threads and processes. Called last, without any lock."""
+
 
 class Plugins:
     """All registered plug-ins as one, in the order of their names."""
@@ -89,3 +95,10 @@ class Plugins:
 
     def endpoint(self, base_url: str) -> dict[str, str | None]:
         return {key: value for plugin in self._plugins for key, value in plugin.endpoint(base_url).items()}
+
+    def status(self) -> dict[str, Any]:
+        return {key: value for plugin in self._plugins for key, value in plugin.status().items()}
+
+    def close(self) -> None:
+        for plugin in self._plugins:
+            plugin.close()

@@ -30,30 +30,39 @@ class Sandbox:
 
     def __init__(self, world: World | None = None, *, on_stop: Callable[[], None] | None = None) -> None:
         self.url = ""
+        self._port = 0
         self.heard_at = time.monotonic()  # time of the last request, by the real clock
         self._moto = Moto()
         self._admin = Admin(self, on_stop or self.stop)
         self._listener = Listener(self._answer, now=self._now)
         self.world = world or World()
+        self._plugins: Plugins | None = None
         self.reset()
 
     def start(self, port: int = 0) -> str:
-        self.url = self._listener.start(port)
+        self.url = self.world.url = self._listener.start(port)
+        self._port = int(self.url.rpartition(":")[2])
+        self.reset()
         return self.url
 
     def stop(self) -> None:
         self._listener.stop()
+        self.plugins.close()
 
     def reset(self, world: World | None = None) -> None:
         """Restore a new AWS account, with the settings and the clock of `world`, or else the present ones."""
+        if self._plugins is not None:
+            self._plugins.close()
         self.world = world or self.world
+        self.world.url = self.url
         self.world.calls.clear()
         self.world.profiles.clear()
+        self.world.sessions.clear()
         self.world.placement_questions.clear()
         self.world.evaluated.clear()
         self._moto.reset(self.world.seed)
-        self.plugins = Plugins(self.world)
-        self._ec2 = Ec2(self.world, self._moto, self.plugins)
+        self.plugins = self._plugins = Plugins(self.world)
+        self._ec2 = Ec2(self.world, self._moto, self.plugins, port=self._port)
         self.plugins.attach(self._ec2)
         self._layer: Handler = middleware.build(self.world, self._ec2)
 
@@ -61,6 +70,10 @@ class Sandbox:
         self, region: str, instance_id: str, *, notice_s: float = 120.0, reason: str = "capacity"
     ) -> None:
         self._ec2.interrupt(region, instance_id, notice_s=notice_s, reason=reason)
+
+    def settle(self) -> None:
+        """Run all due actions, for tests whose clock has advanced: the simulated servers change without a call."""
+        self._ec2.settle()
 
     def things(self) -> list[inventory.Thing]:
         """All resources in all regions used so far."""

@@ -1,4 +1,4 @@
-"""A fake of the orchestrator's HTTP API, Bacalhau 1.9: its nodes, and the agent endpoints.
+"""A fake of the orchestrator's HTTP API, Bacalhau 1.9: its nodes, its jobs, and the agent endpoints.
 
 Bacalhau 1.9, pkg/publicapi: paths, parameters, replies and errors are the real ones, including the odd ones
 (`order_by=status` sorts by approval, an unknown action returns 500, pagination is not implemented).
@@ -6,30 +6,29 @@ Bacalhau 1.9, pkg/publicapi: paths, parameters, replies and errors are the real 
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
 from aws_spot_sandbox.http_types import AwsError, Call, Reply
-from aws_spot_sandbox_bacalhau import serializers
+from aws_spot_sandbox_bacalhau import job_api, serializers
+from aws_spot_sandbox_bacalhau.access import Refusal
 from aws_spot_sandbox_bacalhau.node_registry import APPROVED, REJECTED
 from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from aws_spot_sandbox.ec2_api import Ec2
     from aws_spot_sandbox.state import World
+    from aws_spot_sandbox_bacalhau.access import Access
+    from aws_spot_sandbox_bacalhau.job_api import JobApi
     from aws_spot_sandbox_bacalhau.node_registry import Entry, NodeRegistry
 
 SERVICE = "orchestrator"
 _JSON = "application/json; charset=UTF-8"
 _NODE = re.compile(r"/orchestrator/nodes/([^/]+)")
-_OPEN = {"/agent/alive", "/agent/version", "/agent/authconfig"}
 _SELECTOR = re.compile(
     r"\s*(?:(?P<key>[\w./-]+)\s*(?P<op>==|=|!=)\s*(?P<one>[\w.-]*)"
     r"|(?P<in_key>[\w./-]+)\s+(?P<in_op>in|notin)\s*\((?P<many>[^)]*)\)"
@@ -39,39 +38,42 @@ Query = dict[str, list[str]]
 Rows = list[dict[str, Any]]
 
 
-@dataclass
-class Refusal(Exception):  # noqa: N818 - reads better without a suffix
-    """A Bacalhau error (bacerrors)."""
-
-    status: int
-    code: str
-    message: str
-    component: str
-    hint: str = ""
-    reason: str = ""
-
-
 class Orchestrator:
     """A Handler. `path` in its calls begins after /api/v1; the action is the name in the switch `faults`."""
 
-    def __init__(self, world: World, ec2: Ec2, registry: NodeRegistry) -> None:
+    def __init__(
+        self,
+        world: World,
+        registry: NodeRegistry,
+        *,
+        settle: Callable[[], None],
+        jobs: JobApi,
+        access: Access,
+    ) -> None:
         self._world = world
-        self._ec2 = ec2
+        self._settle = settle
         self._registry = registry
+        self._jobs = jobs
+        self._access = access
 
     def __call__(self, call: Call) -> Reply:
         try:
-            return _reply(HTTPStatus.OK, self._answer(call))
+            answer = self._answer(call)
+            return answer if isinstance(answer, Reply) else _reply(HTTPStatus.OK, answer)
         except Refusal as no:
             return _error(call, no)
 
     def _answer(self, call: Call) -> Any:
         path, method = call.http.path, call.http.method
-        self._authorize(call)
+        self._access(call)
+        if path.startswith(job_api.PREFIX):
+            self._settle()
+            return self._jobs.answer(call)
         plain: Mapping[tuple[str, str], Callable[[Query], Any]] = {
             ("GET", "/agent/alive"): lambda _: {"Status": "OK"},
             ("GET", "/agent/version"): lambda _: serializers.build(serializers.VERSION),
-            ("GET", "/agent/node"): lambda _: serializers.orchestrator(self._registry.began)["Info"],
+            ("GET", "/agent/node"): lambda _: self._own()["Info"],
+            ("GET", "/agent/authconfig"): lambda _: {"Version": "1.0.0", "Config": {}},
             ("GET", "/orchestrator/nodes"): self._list,
         }
         if (method, path) in plain:
@@ -84,46 +86,18 @@ class Orchestrator:
         known = match or path in {known for _, known in plain}
         if known:
             raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "InternalError", "Method Not Allowed", "APIServer")
-        raise Refusal(
-            HTTPStatus.NOT_FOUND,
-            "NotFound",
-            "The requested resource/URL was not found.",
-            "APIServer",
-            "The server version may be older than this CLI version and does not support the endpoint yet.",
-        )
-
-    def _authorize(self, call: Call) -> None:
-        settings = self._world.settings_of(NodeSettings)
-        key = settings.orchestrator_api_key
-        if key is None or call.http.path in _OPEN:
-            return
-        given = call.http.headers.get("authorization", "")
-        if given not in {f"Bearer {key}", f"Basic {base64.b64encode(key.encode()).decode()}"}:
-            raise Refusal(
-                HTTPStatus.UNAUTHORIZED,
-                "Unauthorized",
-                "Request Unauthorized",
-                "Authorizer",
-                "Unauthorized principal. Event has been recorded.",
-                "unsupported authentication method" if given else "Missing Authorization header",
-            )
-        if settings.orchestrator_read_only and call.http.method != "GET":
-            raise Refusal(
-                HTTPStatus.FORBIDDEN,
-                "Forbidden",
-                "Request Forbidden",
-                "Authorizer",
-                "Check if user have access to this resource. Event has been recorded.",
-                "user 'sandbox' does not have the required capability 'write:node'",
-            )
+        raise job_api.no_route()
 
     def _rows(self) -> Rows:
         """All nodes including the orchestrator itself, by id."""
-        self._ec2.settle()
+        self._settle()
         now, settings = self._world.now(), self._world.settings_of(NodeSettings)
         with self._registry.lock:
             rows = [serializers.state(entry, settings, now) for entry in self._registry.entries.values()]
-        return sorted([*rows, serializers.orchestrator(self._registry.began)], key=_id)
+        return sorted([*rows, self._own()], key=_id)
+
+    def _own(self) -> dict[str, Any]:
+        return serializers.orchestrator(self._registry.began, self._registry.name)
 
     def _list(self, query: Query) -> dict[str, Any]:
         rows = self._rows()
@@ -195,6 +169,8 @@ def action(method: str, path: str) -> str:
     """The name of a request in the switch `faults`."""
     if _NODE.fullmatch(path):
         return "GetNode" if method == "GET" else "PutNode"
+    if path.startswith(job_api.PREFIX):
+        return job_api.action(method, path)
     return "ListNodes" if path == "/orchestrator/nodes" else path.rpartition("/")[2].title()
 
 

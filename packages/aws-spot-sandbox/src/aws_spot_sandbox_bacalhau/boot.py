@@ -19,16 +19,18 @@ if TYPE_CHECKING:
 
     from aws_spot_sandbox.ec2.machine import Machine
     from aws_spot_sandbox.ec2.region import Region
+    from aws_spot_sandbox_bacalhau.directory import Directory, Route
     from aws_spot_sandbox_bacalhau.user_data_parser import Given
 
 # Start of each phase, as a fraction of the time from running to joined
 WATCHES, PACKAGES, DOCKER, DOWNLOAD, START = 0.38, 0.4, 0.75, 0.85, 0.9
+BEFORE_START = frozenset({"boot", "packages", "docker", "download", "parameter", "start"})
 REFUSED = "nats: Authorization Violation"
 UNREACHABLE = "nats: no servers available for connection"
+WHY = {"token": REFUSED}
 LASTING_S = 11.0  # join_check.py reports a connection that has lasted this long
 READS_TOKEN_S = 300.0  # secret.py retries for this long
-# interruption_watcher.py waits this long for running work, and reserves this much of the notice
-GRACE_S, MARGIN_S = 75.0, 30.0
+MARGIN_S = 20.0  # interruption_watcher.py reserves this much of the notice
 _DOCKER_S, _APT_S, _DOWNLOAD_S, _START_S = 300.0, 60.0, 240.0, 900.0
 
 
@@ -64,22 +66,55 @@ def name(machine: Machine, about: Given) -> str:
     return f"{about.prefix}{machine.id}"
 
 
-def timeline(region: Region, machine: Machine) -> Timeline:
-    """With the current switches."""
+def timeline(region: Region, machine: Machine, directory: Directory) -> Timeline:
+    """With the current switches, and the present state of the orchestrator that the node connects to."""
     about = node_configuration(machine)
     if about is None or machine.started_at is None:
         return Timeline()
     fetch_token(region, machine)
-    joins_at = _joins_at(region, machine, about)
-    leaves_at = _leaves_at(region, machine)
+    course = _Course(region, machine, about, directory.route(about), directory.joined.get(machine.id))
+    joins_at = _joins_at(course)
+    leaves_at = _leaves_at(course)
     if leaves_at is not None and joins_at is not None and leaves_at <= joins_at:
         joins_at = None
-    lines = [*_boot(region, machine, about, leaves_at), *_watch(region, machine, leaves_at)]
+    lines = [*_boot(course, leaves_at), *_watch(course, leaves_at)]
     return Timeline(tuple(sorted(lines, key=lambda line: line.at)), joins_at, leaves_at)
 
 
-def _obstacle(region: Region, machine: Machine, about: Given) -> str:
+@dataclass(frozen=True)
+class _Course:
+    """A node's machine, with its way to its orchestrator, and the time at which it has joined it, if it has."""
+
+    region: Region
+    machine: Machine
+    about: Given
+    route: Route
+    joined_at: float | None
+
+    @property
+    def began(self) -> float:
+        return self.machine.started_at or 0.0
+
+    @property
+    def connects_at(self) -> float:
+        return self.began + self.region.world.settings.boot_s
+
+
+def starts_at(region: Region, machine: Machine, directory: Directory) -> float | None:
+    """When the first boot starts Bacalhau; None if it does not get so far."""
+    about = node_configuration(machine)
+    if about is None or machine.started_at is None:
+        return None
+    course = _Course(region, machine, about, directory.route(about), None)
+    if _obstacle(course) in BEFORE_START:
+        return None
+    at = course.began + region.world.settings.boot_s * START
+    return None if machine.notice_at is not None and machine.notice_at <= at else at
+
+
+def _obstacle(course: _Course) -> str:
     """The phase at which the boot stops; empty if the node joins."""
+    region, machine, about = course.region, course.machine, course.about
     stuck = selectors.value(
         region.world.settings_of(NodeSettings).stuck, selectors.names(region, machine), ""
     )
@@ -89,25 +124,34 @@ def _obstacle(region: Region, machine: Machine, about: Given) -> str:
         return "packages"
     if about.parameter and machine.token is None:
         return "parameter"
+    if course.route.managed:
+        return course.route.obstacle(machine, about)
     if not about.orchestrators and not region.world.settings_of(NodeSettings).assume_orchestrator:
         return "nowhere"
     wanted = region.world.settings_of(NodeSettings).orchestrator_token
-    has = machine.token if about.parameter else about.token
-    return "token" if wanted is not None and has != wanted else ""
+    return "token" if wanted is not None and token(machine, about) != wanted else ""
 
 
-def _joins_at(region: Region, machine: Machine, about: Given) -> float | None:
-    if _obstacle(region, machine, about):
+def token(machine: Machine, about: Given) -> str | None:
+    """The token that the node presents."""
+    return machine.token if about.parameter else about.token
+
+
+def _joins_at(course: _Course) -> float | None:
+    if _obstacle(course):
         return None
-    return (machine.started_at or 0.0) + region.world.settings.boot_s
+    return max(course.connects_at, course.route.answers_at or 0.0)
 
 
-def _leaves_at(region: Region, machine: Machine) -> float | None:
-    """The watcher waits for running work as long as the notice allows."""
+def _leaves_at(course: _Course) -> float | None:
+    """The watcher waits for running work for the configured time, as long as the notice allows."""
+    machine = course.machine
     if machine.notice_at is None:
         return None
-    running = executions(region, machine)
-    return machine.notice_at + (min(GRACE_S, max(0.0, machine.notice_s - MARGIN_S)) if running else 0.0)
+    latest = machine.notice_at + min(course.about.grace_s, max(0.0, machine.notice_s - MARGIN_S))
+    if executions(course.region, machine):
+        return latest
+    return min(latest, course.route.busy_until(name(machine, course.about), machine.notice_at))
 
 
 def executions(region: Region, machine: Machine) -> int:
@@ -123,10 +167,11 @@ def engines(region: Region, machine: Machine) -> list[str]:
     return ["wasm"] if bare else ["docker", "wasm"]
 
 
-def _boot(region: Region, machine: Machine, about: Given, leaves_at: float | None) -> Iterator[Line]:
+def _boot(course: _Course, leaves_at: float | None) -> Iterator[Line]:
     """All phases up to the one at which the boot stops, and the error of its program."""
-    began, boot_s = machine.started_at or 0.0, region.world.settings.boot_s
-    obstacle = _obstacle(region, machine, about)
+    machine, about, began = course.machine, course.about, course.began
+    boot_s = course.region.world.settings.boot_s
+    obstacle = "" if course.joined_at is not None and course.route.managed else _obstacle(course)
     if obstacle == "boot":
         return
     arch = "arm64" if "arm64" in catalog.architectures(machine.type) else "x86_64"
@@ -152,20 +197,22 @@ def _boot(region: Region, machine: Machine, about: Given, leaves_at: float | Non
         last = "commands" if about.commands else "start"
         yield Line(started, "failed", f"{last}: the configuration names no orchestrator")
         return
-    for line in _join(region, machine, about, obstacle):
+    for line in _join(course, obstacle):
         if leaves_at is None or line.at <= leaves_at:  # the service was stopped at `leaves_at`
             yield line
 
 
-def _join(region: Region, machine: Machine, about: Given, obstacle: str) -> Iterator[Line]:
-    settings = region.world.settings
-    connects = (machine.started_at or 0.0) + settings.boot_s
-    if obstacle:
-        why = REFUSED if obstacle == "token" else UNREACHABLE
+def _join(course: _Course, obstacle: str) -> Iterator[Line]:
+    connects, join_s = course.connects_at, course.about.join_s
+    joins = course.joined_at or max(connects, course.route.answers_at or 0.0)
+    if obstacle or joins > connects:
+        why = course.route.reason(course.machine, course.about, obstacle) or WHY.get(obstacle, UNREACHABLE)
         yield Line(connects, "waiting", why)
-        yield Line(connects + about.join_s, "failed", f"join: not joined after {about.join_s:.0f} s: {why}")
-        return
-    names = engines(region, machine)
+        if obstacle or joins > connects + join_s:
+            yield Line(connects + join_s, "failed", f"join: not joined after {join_s:.0f} s: {why}")
+            return
+    connects = joins
+    names = engines(course.region, course.machine)
     if "docker" not in names:
         yield Line(connects + LASTING_S, "warning", "Bacalhau does not offer Docker here")
     detail = f"connected for {LASTING_S:.0f} s, engines {' '.join(names)}"
@@ -192,13 +239,15 @@ def _gives_up(machine: Machine, about: Given, obstacle: str, since: float) -> Li
     return Line(since + after_s, "failed", why)
 
 
-def _watch(region: Region, machine: Machine, leaves_at: float | None) -> Iterator[Line]:
+def _watch(course: _Course, leaves_at: float | None) -> Iterator[Line]:
     """The watcher's lines on EC2's notice, which may precede the watcher's start."""
+    region, machine = course.region, course.machine
     if leaves_at is None or machine.notice_at is None or machine.started_at is None:
         return
     sees = max(machine.notice_at, machine.started_at + region.world.settings.boot_s * WATCHES)
     leaves, ends = max(sees, leaves_at), machine.notice_at + machine.notice_s
     left = max(0, round(ends - sees))
     yield Line(sees, "interrupted", f"terminate in {left} s; no new work is accepted")
-    yield Line(leaves, "stopping", f"unfinished executions: {executions(region, machine)}")
+    running = executions(region, machine) or course.route.running_on(name(machine, course.about), leaves)
+    yield Line(leaves, "stopping", f"unfinished executions: {running}")
     yield Line(leaves, "stopped", f"{max(0, round(ends - leaves))} s before the instance ends")

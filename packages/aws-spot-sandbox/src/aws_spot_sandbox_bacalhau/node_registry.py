@@ -15,18 +15,22 @@ from typing import TYPE_CHECKING, Any
 
 from aws_spot_sandbox.ec2 import machine as machines
 from aws_spot_sandbox.ec2 import selectors
-from aws_spot_sandbox_bacalhau import boot
+from aws_spot_sandbox_bacalhau import boot, serializers
+from aws_spot_sandbox_bacalhau.job_spec import Candidate
+from aws_spot_sandbox_bacalhau.job_store import Loss
 from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from aws_spot_sandbox.ec2.machine import Machine
     from aws_spot_sandbox.ec2.region import Region
     from aws_spot_sandbox.state import World
+    from aws_spot_sandbox_bacalhau.directory import Directory
     from aws_spot_sandbox_bacalhau.user_data_parser import Given
 
 BEAT_S, CHECK_INTERVAL_S, SILENCE_S = 15.0, 20.0, 60.0
+MOVES_S = 15.0  # the orchestrator collects nodes' events for this long before it schedules their work again
 APPROVED, PENDING, REJECTED = "APPROVED", "PENDING", "REJECTED"
 # Reasons of a disconnection, in the orchestrator's words
 GOODBYE, TIMEOUT, BANNED = "graceful shutdown", "heartbeat timeout", "node rejected"
@@ -43,6 +47,7 @@ class Node:
     profile: bool
     labels: Mapping[str, str]
     selector_names: selectors.Names
+    disabled_publishers: tuple[str, ...] = ()
 
 
 @dataclass
@@ -56,9 +61,13 @@ class Entry:
     error: str = ""
     silent_at: float | None = None  # its instance ended without disconnecting
     free_at: float = 0.0  # approved after a rejection: it registers at its next try
+    cordoned_at: float | None = None  # EC2's notice: it rejects new work
 
     def connected(self, now: float) -> bool:
         return self.away_at is None and (self.silent_at is None or now < _noticed(self))
+
+    def cordoned(self, now: float) -> bool:
+        return self.cordoned_at is not None and now >= self.cordoned_at
 
     def settle(self, now: float) -> None:
         """Record the disconnection once the missing heartbeats are due to be noticed."""
@@ -86,11 +95,24 @@ def _next_beat(first: float, after: float) -> float:
 
 
 class NodeRegistry:
-    """The nodes of all regions in one orchestrator. Callers of `look` and `ended` hold the region's lock."""
+    """The nodes of all regions in one orchestrator. Callers of `look` and `ended` hold the region's lock.
 
-    def __init__(self, world: World) -> None:
+    `belongs`: whether a node with this configuration connects to this orchestrator. `name`: its node's name.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        directory: Directory,
+        *,
+        belongs: Callable[[Given], bool],
+        name: str = serializers.ORCHESTRATOR,
+    ) -> None:
         self._world = world
+        self._directory = directory
+        self._belongs = belongs
         self._removed: dict[str, float] = {}
+        self.name = name
         self.lock = threading.RLock()
         self.entries: dict[str, Entry] = {}
         self.began = world.now()
@@ -101,6 +123,39 @@ class NodeRegistry:
             for machine in list(region.machines.values()):
                 if machine.state in (machines.PENDING, machines.RUNNING):
                     self._see(region, machine)
+
+    def candidates(self) -> list[Candidate]:
+        """The nodes that can be given work."""
+        now, settings = self._world.now(), self._world.settings_of(NodeSettings)
+        with self.lock:
+            return [
+                Candidate(entry.node.name, entry.node.labels, serializers.engines(entry.node, settings))
+                for entry in self.entries.values()
+                if entry.membership == APPROVED and entry.connected(now) and not entry.cordoned(now)
+            ]
+
+    def lost(self, name: str, since: float) -> Loss | None:
+        """When a node stopped working since that time, and when the orchestrator schedules its work again."""
+        now = self._world.now()
+        with self.lock:
+            entry = self.entries.get(name)
+            if entry is None:
+                return None
+            entry.settle(now)
+            if entry.away_at is not None and entry.error in {GOODBYE, BANNED} and entry.away_at >= since:
+                return Loss(entry.away_at, entry.away_at + MOVES_S)
+            if entry.silent_at is None or entry.silent_at < since:
+                return None
+            return Loss(entry.silent_at, _noticed(entry) + MOVES_S)
+
+    def restarted(self, at: float) -> None:
+        """The orchestrator has started again with these records: no node is connected yet."""
+        with self.lock:
+            self.began = at
+            for entry in self.entries.values():
+                entry.settle(at)
+                if entry.away_at is None:
+                    entry.away_at, entry.silent_at, entry.error = at, None, ""
 
     def ended(self, region: Region, machine: Machine) -> None:
         """An instance begins to shut down: it sends nothing more."""
@@ -122,9 +177,10 @@ class NodeRegistry:
 
     def _see(self, region: Region, machine: Machine) -> Entry | None:
         about = boot.node_configuration(machine)
-        if about is None:
+        if about is None or not self._belongs(about):
             return None
-        timeline, name, now = boot.timeline(region, machine), boot.name(machine, about), region.now()
+        timeline = boot.timeline(region, machine, self._directory)
+        name, now = boot.name(machine, about), region.now()
         entry = self.entries.get(name)
         if entry is not None:
             entry.settle(now)
@@ -134,8 +190,10 @@ class NodeRegistry:
         else:
             entry = self._heard(region, machine, entry, joins_at=timeline.joins_at, until=timeline.leaves_at)
         leaves = timeline.leaves_at is not None and now >= timeline.leaves_at
-        if entry is not None and entry.away_at is None and leaves:
-            entry.away_at, entry.error = timeline.leaves_at, GOODBYE
+        if entry is not None:
+            entry.cordoned_at = machine.notice_at
+            if entry.away_at is None and leaves:
+                entry.away_at, entry.error = timeline.leaves_at, GOODBYE
         return entry
 
     def _heard(
@@ -148,6 +206,7 @@ class NodeRegistry:
             at = _next_beat(joins_at, self._removed.get(name, -1.0))
             if at <= latest:
                 entry = self.entries[name] = Entry(_node(region, machine), self._membership(), since=at)
+                self._directory.joined.setdefault(machine.id, at)
             return entry
         if entry.membership == REJECTED or (entry.away_at is None and entry.silent_at is None):
             return entry
@@ -193,6 +252,7 @@ def _node(region: Region, machine: Machine) -> Node:
         profile=bool(machine.profile),
         labels={**about.labels, **own, **automatic},
         selector_names=selectors.names(region, machine),
+        disabled_publishers=tuple((about.config.get("Publishers") or {}).get("Disabled") or ()),
     )
 
 

@@ -8,6 +8,14 @@ from typing import ClassVar
 # The phases at which a boot can stop; boot.py simulates them.
 STUCK = ("boot", "packages", "docker", "download", "start", "join", "token")
 
+ORCHESTRATOR_STUCK = (
+    "download",
+    "volume",
+    "credentials",
+    "start",
+    "answers",
+)  # likewise, in orchestrator_boot.py
+
 
 @dataclass
 class NodeSettings:
@@ -19,7 +27,10 @@ class NodeSettings:
     stuck: dict[str, str] = field(default_factory=dict)  # the last phase of their boot, one of STUCK
     without_docker: list[str] = field(default_factory=list)  # they join with wasm as the only engine
     executions: dict[str, int] = field(default_factory=dict)  # number of running executions on each
-    # The orchestrator
+    job_s: float = 1.0  # time that a job runs, unless its command sleeps
+    # The orchestrator on a machine
+    stuck_orchestrators: dict[str, str] = field(default_factory=dict)  # the last phase of its boot
+    # The sandbox's own orchestrator
     orchestrator_token: str | None = None  # the nodes' token must equal this; null: any
     orchestrator_api_key: str | None = None  # the API requires this key, or "user:password"; null: none
     orchestrator_read_only: bool = False  # the key allows reading only
@@ -28,6 +39,9 @@ class NodeSettings:
 
     def problem(self, name: str, value: object) -> str:
         """Why a value of the right type is not valid; empty if it is."""
-        phases = value.values() if name == "stuck" and isinstance(value, dict) else ()
-        wrong = next((phase for phase in phases if phase and phase not in STUCK), None)
-        return f"a node is stuck in one of {', '.join(STUCK)}, not {wrong!r}" if wrong else ""
+        known = {"stuck": ("a node", STUCK), "stuck_orchestrators": ("an orchestrator", ORCHESTRATOR_STUCK)}
+        if name not in known or not isinstance(value, dict):
+            return ""
+        who, phases = known[name]
+        wrong = next((phase for phase in value.values() if phase and phase not in phases), None)
+        return f"{who} is stuck in one of {', '.join(phases)}, not {wrong!r}" if wrong else ""

@@ -7,22 +7,36 @@ import io
 import tarfile
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from aws_spot_sandbox.http_types import AwsError, Call, Reply
 from aws_spot_sandbox.middleware.faults import Faults
-from aws_spot_sandbox_bacalhau import api, boot
+from aws_spot_sandbox_bacalhau import api, boot, managed, orchestrator_boot, serializers
+from aws_spot_sandbox_bacalhau.access import KeyAccess, SwitchAccess
+from aws_spot_sandbox_bacalhau.directory import Directory
+from aws_spot_sandbox_bacalhau.job_api import JobApi
+from aws_spot_sandbox_bacalhau.job_store import JobStore
+from aws_spot_sandbox_bacalhau.managed import Records
 from aws_spot_sandbox_bacalhau.node_registry import NodeRegistry
 from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
+from aws_spot_sandbox_bacalhau.pulse import Pulse
+from aws_spot_sandbox_bacalhau.results import Results
+from aws_spot_sandbox_bacalhau.stand_in import StandIn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from aws_spot_sandbox.ec2.machine import Machine
     from aws_spot_sandbox.ec2.region import Region
     from aws_spot_sandbox.ec2_api import Ec2
     from aws_spot_sandbox.http_types import Handler, Http
     from aws_spot_sandbox.state import World
+    from aws_spot_sandbox_bacalhau.access import Access
+    from aws_spot_sandbox_bacalhau.job_store import Execution, Job
+    from aws_spot_sandbox_bacalhau.managed import ManagedOrchestrator
+    from aws_spot_sandbox_bacalhau.stand_in import Server
+    from aws_spot_sandbox_bacalhau.user_data_parser import Given
 
 CONSOLE_PREFIX = "bacalhau-spot:"
 _ORCHESTRATOR = "orchestrator"  # the path prefix of Bacalhau's API
@@ -35,31 +49,69 @@ class BacalhauPlugin:
     def __init__(self, world: World) -> None:
         self._world = world
         self._settings = world.settings_of(NodeSettings)
-        self.registry = NodeRegistry(world)
+        self.directory = Directory()
+        self.registry = NodeRegistry(
+            world, self.directory, belongs=lambda about: not self.directory.route(about).managed
+        )
+        self._jobs = self._job_store(self.registry, publish=lambda _job, _execution: {"Type": ""})
+        self._records: dict[str, Records] = {}  # by data volume
+        self._ec2: Ec2 | None = None
         self._orchestrator: Handler | None = None
+        self._pulse = Pulse(self._settle_all)
 
     def attach(self, ec2: Ec2) -> None:
-        self._orchestrator = Faults(self._world, api.Orchestrator(self._world, ec2, self.registry))
+        self._ec2 = ec2
+        jobs = JobApi(
+            self._world,
+            self._jobs,
+            name=lambda: serializers.ORCHESTRATOR,
+            publisher=lambda _type: "",
+            results=lambda _job: [],
+        )
+        self._orchestrator = self._handler(self.registry, jobs, SwitchAccess(self._world))
 
     def started(self, region: Region, machine: Machine) -> None:
         boot.fetch_token(region, machine)
+        host = managed.recognised(region, machine)
+        if host is not None:
+            self.directory.hosts[machine.id] = host
+            self._pulse.start()
 
     def ended(self, region: Region, machine: Machine) -> None:
-        self.registry.ended(region, machine)
+        host = self.directory.hosts.get(machine.id)
+        if host is not None:
+            host.end(orderly=machine.ended_in_order)
+        for registry in self._registries():
+            registry.ended(region, machine)
 
     def settle(self, region: Region) -> None:
-        self.registry.look(region)
+        for host in list(self.directory.hosts.values()):
+            if host.region is region and not host.ended:
+                self._follow(host)
+        for registry in self._registries():
+            registry.look(region)
 
     def console_lines(self, region: Region, machine: Machine) -> Iterator[tuple[float, str]]:
         """In the format of the node's programs."""
-        for line in boot.timeline(region, machine).lines:
+        host = self.directory.hosts.get(machine.id)
+        if host is not None:
+            if not host.ended:
+                self._follow(host)
+            lines = host.boot.lines
+        else:
+            lines = list(boot.timeline(region, machine, self.directory).lines)
+        for line in lines:
             moment = f"{datetime.fromtimestamp(line.at, UTC):%Y-%m-%dT%H:%M:%SZ}"
             detail = f": {line.detail}" if line.detail else ""
             yield line.at, f"{CONSOLE_PREFIX} {moment} {line.phase}{detail}"
 
     def respond(self, http: Http, body: bytes) -> Reply | None:
         if http.path.startswith(f"{_ORCHESTRATOR}/"):
-            return self._orchestrate(replace(http, path=http.path.removeprefix(_ORCHESTRATOR)), body)
+            if self._orchestrator is None:
+                raise AssertionError("a request before there is an EC2")
+            return _orchestrate(
+                self._orchestrator, replace(http, path=http.path.removeprefix(_ORCHESTRATOR)), body
+            )
         if http.method == "GET" and http.path.startswith(_ARCHIVE):
             return Reply(_archive(http.path), content_type="application/gzip")
         return None
@@ -70,16 +122,100 @@ class BacalhauPlugin:
             "orchestrator_key": self._settings.orchestrator_api_key,
         }
 
-    def _orchestrate(self, http: Http, body: bytes) -> Reply:
-        if self._orchestrator is None:
-            raise AssertionError("a request before there is an EC2")
-        before, _, path = http.path.partition("/api/v1/")
-        within = replace(http, path="/" if before else f"/{path}")
-        call = Call(api.SERVICE, "", api.action(within.method, within.path), body=body, http=within)
-        try:
-            return self._orchestrator(call)
-        except AwsError as fault:
-            return api.write_fault(fault, call)
+    def status(self) -> dict[str, Any]:
+        return {"orchestrators": [host.status() for host in self.directory.hosts.values() if not host.ended]}
+
+    def close(self) -> None:
+        self._pulse.stop()
+        for host in self.directory.hosts.values():
+            host.end(orderly=True)
+
+    # --- Managed orchestrators
+
+    def _follow(self, host: ManagedOrchestrator) -> None:
+        host.boot.advance()
+        host.look()
+        if host.boot.ready_at is None:
+            return
+        if host.server is None:
+            volume = orchestrator_boot.volume_of(host.machine, host.boot.about.device)
+            host.records = self._records.setdefault(volume, self._new_records(host))
+            host.records.machine = host.machine
+            host.records.managed = managed.results_section(host)
+            host.server = self._server(host, host.records)
+        if host.records is not None:
+            host.records.address = host.address or host.records.address
+        host.serve()
+
+    def _new_records(self, host: ManagedOrchestrator) -> Records:
+        registry = NodeRegistry(
+            self._world,
+            self.directory,
+            belongs=lambda about: self._leads_to(about, records),
+            name=managed.host_name(host.machine),
+        )
+        results = Results(self._world, section=lambda: records.managed, machine=lambda: records.machine)
+        jobs = self._job_store(registry, publish=results.publish)
+        records = Records(registry, jobs, results)
+        return records
+
+    def _leads_to(self, about: Given, records: Records) -> bool:
+        """Also while no machine has the address: the records of its nodes stay."""
+        route = self.directory.route(about)
+        if route.host is not None and route.host.records is not None:
+            return route.host.records is records
+        return route.managed and route.address == records.address
+
+    def _server(self, host: ManagedOrchestrator, records: Records) -> Server:
+        jobs = JobApi(
+            self._world,
+            records.jobs,
+            name=lambda: records.registry.name,
+            publisher=lambda kind: managed.default_publisher(host, kind),
+            results=records.results.listed,
+        )
+        handler = self._handler(records.registry, jobs, KeyAccess(host.users))
+        return StandIn(partial(_orchestrate, handler), host.accepts, self._world.now)
+
+    def _job_store(
+        self, registry: NodeRegistry, *, publish: Callable[[Job, Execution], dict[str, Any]]
+    ) -> JobStore:
+        return JobStore(
+            self._world,
+            candidates=registry.candidates,
+            lost=registry.lost,
+            job_s=lambda: self._settings.job_s,
+            publish=publish,
+            lock=registry.lock,
+        )
+
+    def _handler(self, registry: NodeRegistry, jobs: JobApi, access: Access) -> Handler:
+        return Faults(
+            self._world,
+            api.Orchestrator(self._world, registry, settle=self._settle_all, jobs=jobs, access=access),
+        )
+
+    def _registries(self) -> list[NodeRegistry]:
+        return [self.registry, *(records.registry for records in list(self._records.values()))]
+
+    def _settle_all(self) -> None:
+        """Twice if there are orchestrators on machines: a node may be in a region that is settled before theirs."""
+        if self._ec2 is None:
+            return
+        self._ec2.settle()
+        if self.directory.hosts:
+            self._ec2.settle()
+
+
+def _orchestrate(handler: Handler, http: Http, body: bytes) -> Reply:
+    """The orchestrator's reply. Its paths begin after /api/v1."""
+    before, _, path = http.path.partition("/api/v1/")
+    within = replace(http, path="/" if before else f"/{path}")
+    call = Call(api.SERVICE, "", api.action(within.method, within.path), body=body, http=within)
+    try:
+        return handler(call)
+    except AwsError as fault:
+        return api.write_fault(fault, call)
 
 
 def _archive(path: str) -> bytes:

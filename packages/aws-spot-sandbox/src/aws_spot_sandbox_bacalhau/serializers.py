@@ -69,13 +69,13 @@ def state(entry: Entry, settings: NodeSettings, now: float) -> dict[str, Any]:
     )
 
 
-def orchestrator(began: float) -> dict[str, Any]:
+def orchestrator(began: float, name: str = ORCHESTRATOR) -> dict[str, Any]:
     """The orchestrator's own entry. Its heartbeat is its start time, and it runs no jobs."""
     return _state(
         {
-            "NodeID": ORCHESTRATOR,
+            "NodeID": name,
             "NodeType": "Requester",
-            "Labels": {"name": ORCHESTRATOR, "os_arch": "amd64", "os_type": "linux"},
+            "Labels": {"name": name, "os_arch": "amd64", "os_type": "linux"},
             "SupportedProtocols": PROTOCOLS,
             "ComputeNodeInfo": {
                 "ExecutionEngines": None,
@@ -113,13 +113,21 @@ def _state(
     }
 
 
-def _compute(node: Node, settings: NodeSettings, *, connected: bool) -> dict[str, Any]:
+def engines(node: Node, settings: NodeSettings) -> list[str]:
     bare = selectors.selects(settings.without_docker, node.selector_names)
+    return ["wasm"] if bare else ["docker", "wasm"]
+
+
+def _compute(node: Node, settings: NodeSettings, *, connected: bool) -> dict[str, Any]:
     total = _capacity(node)
     running = selectors.value(settings.executions, node.selector_names, 0)
     return {
-        "ExecutionEngines": ["wasm"] if bare else ["docker", "wasm"],
-        "Publishers": ["local", *(["s3"] if node.profile else [])],
+        "ExecutionEngines": engines(node, settings),
+        "Publishers": [
+            name
+            for name in ("noop", "local", *(["s3"] if node.profile else []), "s3managed")
+            if name not in node.disabled_publishers
+        ],
         "StorageSources": [
             "inline",
             "local",

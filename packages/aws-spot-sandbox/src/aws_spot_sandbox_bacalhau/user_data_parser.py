@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _GZIP = b"\x1f\x8b"
 _FACTS = "/etc/bacalhau-spot/node.json"
+_ORCHESTRATOR = "/etc/bacalhau-spot/orchestrator.json"
+_CA = "/etc/bacalhau/ca.pem"
 _TOKEN = "/etc/bacalhau/token.env"  # noqa: S105 - a path, not a secret
 _CONFIG = "/etc/bacalhau/config.yaml"
 _COMMANDS = "/etc/bacalhau-spot/additional_commands"
@@ -34,23 +36,37 @@ class Given:
     version: str
     orchestrators: tuple[str, ...]
     join_s: float
+    grace_s: float  # for running work after an interruption notice
     download_url: str
     sums: Mapping[str, str]  # the archive's SHA-256 sum, by EC2's architecture
     parameter: str  # the parameter with the token, if the token is not in the user data
     token: str
     labels: Mapping[str, str] = field(default_factory=dict)
     commands: bool = False  # whether `additional_commands` are set
+    ca_pem: str = ""  # the authority that the node trusts, if not the system's
+    config: Mapping[str, Any] = field(default_factory=dict)  # Bacalhau's configuration file
+
+
+@dataclass(frozen=True)
+class OrchestratorGiven:
+    """The configuration of a managed orchestrator's machine."""
+
+    parameter: str  # the SSM parameter with its credentials
+    bucket: str
+    region: str
+    version: str
+    device: str  # the name under which its data volume must be attached
+    config: Mapping[str, Any] = field(default_factory=dict)  # Bacalhau's configuration file
 
 
 @lru_cache(maxsize=64)
 def read(user_data: str) -> Given | None:
     """None for user data that bacalhau-spot did not write: no node starts."""
-    files: dict[str, str] = {}
-    for config in _cloud_configs(_unpacked(user_data)):
-        files |= _files(config)
+    files = _all_files(user_data)
     try:
         facts = json.loads(files[_FACTS])
-        labels = (yaml.safe_load(files.get(_CONFIG, "")) or {}).get("Labels") or {}
+        config = yaml.safe_load(files.get(_CONFIG, "")) or {}
+        labels = config.get("Labels") or {}
     except (KeyError, ValueError, yaml.YAMLError, AttributeError):
         return None
     return Given(
@@ -58,6 +74,7 @@ def read(user_data: str) -> Given | None:
         version=str(facts.get("version", "")),
         orchestrators=tuple(facts.get("orchestrators") or ()),
         join_s=float(facts.get("join_s") or 600),
+        grace_s=float(facts.get("grace_s", 75)),
         download_url=str(facts.get("download_url", "")),
         sums={str(arch): str(text) for arch, text in (facts.get("sha256") or {}).items()},
         parameter=str(facts.get("token_parameter") or ""),
@@ -65,7 +82,34 @@ def read(user_data: str) -> Given | None:
         # Bacalhau's configuration library makes label keys lower case
         labels={str(key).lower(): str(value) for key, value in labels.items()},
         commands=bool(files.get(_COMMANDS, "").strip()),
+        ca_pem=files.get(_CA, ""),
+        config=config,
     )
+
+
+@lru_cache(maxsize=16)
+def read_orchestrator(user_data: str) -> OrchestratorGiven | None:
+    """None for the user data of any other machine."""
+    files = _all_files(user_data)
+    try:
+        facts = json.loads(files[_ORCHESTRATOR])
+        return OrchestratorGiven(
+            parameter=str(facts["parameter"]),
+            bucket=str(facts.get("bucket") or ""),
+            region=str(facts.get("region") or ""),
+            version=str(facts.get("version") or ""),
+            device=str(facts.get("device") or ""),
+            config=yaml.safe_load(files.get(_CONFIG, "")) or {},
+        )
+    except (KeyError, ValueError, TypeError, yaml.YAMLError, AttributeError):
+        return None
+
+
+def _all_files(user_data: str) -> dict[str, str]:
+    files: dict[str, str] = {}
+    for config in _cloud_configs(_unpacked(user_data)):
+        files |= _files(config)
+    return files
 
 
 def _unpacked(user_data: str) -> bytes:

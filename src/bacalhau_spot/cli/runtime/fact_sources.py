@@ -30,6 +30,5 @@ def fact_sources(context: CommandContext) -> FactSources:
 
 
 async def _nats_checks(context: CommandContext, bacalhau: BacalhauSpec) -> tuple[NatsCheck, ...]:
-    if context.addresses() is None:
-        return ()
-    return await probe_orchestrators(bacalhau, addresses=bacalhau.orchestrators)
+    addresses = context.addresses(bacalhau)
+    return () if addresses is None else await probe_orchestrators(bacalhau, addresses=addresses)

@@ -110,16 +110,15 @@ class NodeStatus:
         node = self.observation.member
         if node is None or not node.connected or not self.observation.alive:
             return None
-        return Load(used=_subtract(node.total, node.free), total=node.total, running=node.running)
+        return Load(used=_subtract(node.total, node.free), total=node.total)
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Resources in use by jobs, of those that nodes have. `running` is from the last handshake and may be old."""
+    """Resources in use by jobs, of those that nodes have."""
 
     used: Capacity
     total: Capacity
-    running: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +144,6 @@ class RegionStatus:
         return Load(
             used=_sum(load.used for load in loads),
             total=_sum(load.total for load in loads),
-            running=sum(load.running for load in loads),
         )
 
 

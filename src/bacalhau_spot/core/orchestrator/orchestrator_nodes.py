@@ -42,8 +42,8 @@ class Capacity:
 class OrchestratorNode:
     """One compute node of the orchestrator.
 
-    `free` is empty for a disconnected node. `running` is a snapshot of the node's last handshake and may be old: load is
-    `total` less `free`.
+    `free` is empty for a disconnected node; it arrives with each heartbeat. The API's counts of executions are left out,
+    because they change only at a handshake.
     """
 
     id: str
@@ -54,7 +54,6 @@ class OrchestratorNode:
     version: str = ""
     total: Capacity = field(default_factory=Capacity)
     free: Capacity = field(default_factory=Capacity)
-    running: int = 0
     last_heartbeat_at: datetime | None = None
     since: datetime | None = None  # connected, or disconnected, since then
     last_error: str = ""

@@ -43,8 +43,6 @@ class LoadOutput(TypedDict):
 
     used: CapacityOutput
     total: CapacityOutput
-    running: Count
-    """executions at each node's last handshake"""
 
 
 class NodeCountsOutput(TypedDict):
@@ -285,7 +283,7 @@ def _diagnosis(diagnosis: NodeDiagnosis) -> DiagnosisOutput:
 def _load(load: Load | None) -> LoadOutput | None:
     if load is None:
         return None
-    return {"used": _capacity(load.used), "total": _capacity(load.total), "running": load.running}
+    return {"used": _capacity(load.used), "total": _capacity(load.total)}
 
 
 def _capacity(capacity: Capacity) -> CapacityOutput:

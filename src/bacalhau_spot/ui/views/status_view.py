@@ -35,8 +35,8 @@ _ROWS_OF_ALL, _ROWS_OF_SOME, _NO_ROWS, _NO_REMEDIES, _NO_REGIONS = range(_LEVELS
 # A diagnosis is folded to this width before a column is dropped.
 _VERDICT = 36
 _NOT_SEEN = "?"
-_NUMBERS = ("wanted", "present", "joined", "waiting", "unknown", "bad", "gone", "cpu", "memory", "jobs")
-_NODE = ("region", "zone", "node", "type", "state", "age", "cpu", "memory", "jobs", "verdict")
+_NUMBERS = ("wanted", "present", "joined", "waiting", "unknown", "bad", "gone", "cpu", "memory")
+_NODE = ("region", "zone", "node", "type", "state", "age", "cpu", "memory", "verdict")
 _WIDE = (*_NODE[:-1], "checks", "address", "version", "at the orchestrator", "verdict")
 
 
@@ -114,7 +114,7 @@ def _regions(status: ClusterStatus) -> TextTable:
         ("region", *_NUMBERS),
         [_part(region_status, seen=region_status.name not in unseen) for region_status in region_statuses],
         right=_NUMBERS,
-        spare=("memory", "cpu", "jobs", "wanted"),
+        spare=("memory", "cpu", "wanted"),
         total=_part(status.total)
         if len(region_statuses) > 1 or not all(node.region for node in status.nodes)
         else None,
@@ -145,9 +145,9 @@ def _nodes(nodes: Iterable[NodeStatus], status: ClusterStatus, *, wide: bool) ->
     return TextTable(
         _WIDE if wide else _NODE,
         [_row(node, status, wide=wide) for node in nodes],
-        right=("age", "cpu", "memory", "jobs"),
+        right=("age", "cpu", "memory"),
         at_least=_VERDICT,
-        spare=("checks", "version", "address", "state", "memory", "type", "jobs", "cpu", "age", "zone"),
+        spare=("checks", "version", "address", "state", "memory", "type", "cpu", "age", "zone"),
     )
 
 
@@ -175,12 +175,12 @@ def _reachability(observation: NodeObservation) -> tuple[str, str]:
     return f"{checks.system}, {checks.instance}", instance.public_ip or instance.private_ip or _NOTHING
 
 
-def _load(load: Load | None, *, nothing: str) -> tuple[str, str, str]:
-    """`1/2` cores, `1.0/4.0 GiB`, and how many executions."""
+def _load(load: Load | None, *, nothing: str) -> tuple[str, str]:
+    """`1/2` cores, and `1.0/4.0 GiB`."""
     if load is None:
-        return nothing, nothing, nothing
+        return nothing, nothing
     memory = f"{load.used.memory_bytes / _GIB:.1f}/{load.total.memory_bytes / _GIB:.1f} GiB"
-    return f"{_cores(load.used.cpu)}/{_cores(load.total.cpu)}", memory, str(load.running)
+    return f"{_cores(load.used.cpu)}/{_cores(load.total.cpu)}", memory
 
 
 def _cores(cpu: Decimal) -> str:

@@ -1,0 +1,194 @@
+"""The part of the orchestrator's HTTP API that is about jobs.
+
+Bacalhau 1.9, pkg/publicapi/endpoint/orchestrator/job.go; the replies are those of the real program.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote
+
+from aws_spot_sandbox.http_types import Reply
+from aws_spot_sandbox_bacalhau import job_spec, job_store, websocket
+from aws_spot_sandbox_bacalhau.access import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aws_spot_sandbox.http_types import Call
+    from aws_spot_sandbox.state import World
+    from aws_spot_sandbox_bacalhau.job_store import Job, JobStore
+
+PREFIX = "/orchestrator/jobs"
+_ONE = re.compile(rf"{PREFIX}/(?P<id>[^/]+)(?:/(?P<part>[a-z]+))?")
+_FOLLOWS_S, _LOOKS_EVERY_S = 3600.0, 0.25
+_STDOUT = 1  # models.ExecutionLogType
+
+
+class JobApi:
+    """`name`: of the orchestrator; `publisher`: the default for a type of job. `results`: where a job's results are."""
+
+    def __init__(
+        self,
+        world: World,
+        store: JobStore,
+        *,
+        name: Callable[[], str],
+        publisher: Callable[[str], str],
+        results: Callable[[Job], list[dict[str, Any]]],
+    ) -> None:
+        self._world = world
+        self._store = store
+        self._name = name
+        self._publisher = publisher
+        self._results = results
+        self._parts: Mapping[str, Callable[[Job], Any]] = {
+            "executions": self._executions,
+            "history": self._history,
+            "results": lambda job: _list(self._results(job)),
+            "versions": lambda job: _list([job_store.job_json(job)]),
+        }
+
+    def answer(self, call: Call) -> Any:
+        """The reply's JSON, or a whole Reply. Raises Refusal; its code is `NoRoute` for an unknown path."""
+        path, method = call.http.path, call.http.method
+        if path == PREFIX:
+            return self._all(call)
+        match = _ONE.fullmatch(path)
+        if match is None:
+            raise no_route()
+        job = self._find(unquote(match["id"]))
+        part = match["part"]
+        if part is None and method == "DELETE":
+            reason = parse_qs(call.http.query).get("reason", [""])[0]
+            return {"EvaluationID": self._store.stop(job, reason)}
+        if method != "GET":
+            raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "InternalError", "Method Not Allowed", "APIServer")
+        if part is None:
+            return self._one(job, call)
+        if part == "logs":
+            return self._logs(job, call)
+        if part not in self._parts:
+            raise no_route()
+        return self._parts[part](job)
+
+    def _all(self, call: Call) -> Any:
+        if call.http.method in {"PUT", "POST"}:
+            return self._submit(call.body)
+        if call.http.method == "GET":
+            self._store.advance()
+            query = parse_qs(call.http.query)
+            limit = int(query.get("limit", ["0"])[0] or 0)
+            rows = [job_store.job_json(job) for job in self._store.jobs.values()]
+            if query.get("reverse", [""])[0] == "true":
+                rows.reverse()
+            return _list(rows[:limit] if limit else rows)
+        raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "InternalError", "Method Not Allowed", "APIServer")
+
+    def _submit(self, body: bytes) -> dict[str, Any]:
+        try:
+            request = json.loads(body or b"{}")
+            given = request.get("Job")
+        except (ValueError, AttributeError) as wrong:
+            raise _invalid(f"Syntax error: {wrong}") from wrong
+        found = job_spec.problems(given)
+        if found:
+            raise _invalid("\n".join(found))
+        owner = self._name()
+        meta = {"bacalhau.org/orchestrator.id": owner, "bacalhau.org/requester.id": owner}
+        name = str(given.get("Name") or "")
+        spec = job_spec.normalized(given, name=name, meta=meta, publisher=self._publisher(str(given["Type"])))
+        same = self._store.find(name) if name else None
+        if same is not None and _unchanged(same.spec, spec) and not request.get("Force"):
+            raise Refusal(
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                "",
+                f"no changes detected for new job spec. Job Name: '{name}', Job Id: '{same.id}'",
+                "Bacalhau",
+                "Use the --force flag to override this warning",
+            )
+        job = self._store.submit(spec)
+        return {"JobID": job.id, "EvaluationID": job.eval_id, "Warnings": None}
+
+    def _find(self, name: str) -> Job:
+        self._store.advance()
+        job = self._store.find(name)
+        if job is None:
+            raise Refusal(HTTPStatus.NOT_FOUND, "NotFound", f"job not found: {name}", "JobStore")
+        return job
+
+    def _one(self, job: Job, call: Call) -> dict[str, Any]:
+        wanted = parse_qs(call.http.query).get("include", [""])[0].split(",")
+        answer: dict[str, Any] = {"Job": job_store.job_json(job)}
+        if "history" in wanted:
+            answer["History"] = _list(job.history)
+        if "executions" in wanted:
+            answer["Executions"] = self._executions(job)
+        return answer
+
+    def _executions(self, job: Job) -> dict[str, Any]:
+        return _list([job_store.execution_json(job, one) for one in job.executions])
+
+    def _history(self, job: Job) -> dict[str, Any]:
+        return _list(job.history)
+
+    def _logs(self, job: Job, call: Call) -> Reply:
+        """A WebSocket with the output of each execution; `follow`: after the job has ended."""
+        key = call.http.headers.get("sec-websocket-key")
+        if not key:
+            raise Refusal(HTTPStatus.BAD_REQUEST, "InternalError", "Bad Request", "APIServer")
+        if parse_qs(call.http.query).get("follow", [""])[0] == "true":
+            self._wait(job)
+        lines = [
+            json.dumps({"value": {"Type": _STDOUT, "Line": line}})
+            for execution in job.executions
+            for line in execution.output.splitlines(keepends=True)
+        ]
+        upgrade = (
+            ("Connection", "Upgrade"),
+            ("Upgrade", "websocket"),
+            ("Sec-WebSocket-Accept", websocket.accept_key(key)),
+        )
+        return Reply(
+            websocket.messages(lines), HTTPStatus.SWITCHING_PROTOCOLS, headers=upgrade, numbered=False
+        )
+
+    def _wait(self, job: Job) -> None:
+        until = self._world.now() + _FOLLOWS_S
+        while not job.over and self._world.now() < until:
+            self._world.sleep(_LOOKS_EVERY_S)
+            self._store.advance()
+
+
+def no_route() -> Refusal:
+    return Refusal(
+        HTTPStatus.NOT_FOUND,
+        "NotFound",
+        "The requested resource/URL was not found.",
+        "APIServer",
+        "The server version may be older than this CLI version and does not support the endpoint yet.",
+    )
+
+
+def action(method: str, path: str) -> str:
+    """The name of a request about jobs in the switch `faults`."""
+    if path == PREFIX:
+        return "ListJobs" if method == "GET" else "PutJob"
+    match = _ONE.fullmatch(path)
+    part = (match["part"] or "") if match else ""
+    return f"Get{part.title()}" if part else ("StopJob" if method == "DELETE" else "GetJob")
+
+
+def _unchanged(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    return all(old[key] == new[key] for key in new)
+
+
+def _list(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"NextToken": "", "Items": rows}
+
+
+def _invalid(message: str) -> Refusal:
+    return Refusal(HTTPStatus.BAD_REQUEST, "InternalError", message, "APIServer")
