@@ -41,6 +41,7 @@ class Node:
     disk_gib: int
     version: str
     profile: bool
+    disabled_publishers: frozenset[str]
     labels: Mapping[str, str]
     selector_names: selectors.Names
 
@@ -191,6 +192,7 @@ def _node(region: Region, machine: Machine) -> Node:
         disk_gib=int(sizes[0]) if sizes else 8,
         version=about.version,
         profile=bool(machine.profile),
+        disabled_publishers=about.disabled_publishers,
         labels={**about.labels, **own, **automatic},
         selector_names=selectors.names(region, machine),
     )

@@ -119,7 +119,12 @@ def _compute(node: Node, settings: NodeSettings, *, connected: bool) -> dict[str
     running = selectors.value(settings.executions, node.selector_names, 0)
     return {
         "ExecutionEngines": ["wasm"] if bare else ["docker", "wasm"],
-        "Publishers": ["local", *(["s3"] if node.profile else [])],
+        # Bacalhau offers `s3managed` whether its orchestrator has a bucket or not, and `s3` with credentials only.
+        "Publishers": [
+            name
+            for name in ("local", "noop", "s3managed", *(["s3"] if node.profile else []))
+            if name not in node.disabled_publishers
+        ],
         "StorageSources": [
             "inline",
             "local",

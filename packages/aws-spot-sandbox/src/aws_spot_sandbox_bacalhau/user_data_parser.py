@@ -40,6 +40,7 @@ class Given:
     parameter: str  # the parameter with the token, if the token is not in the user data
     token: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    disabled_publishers: frozenset[str] = frozenset()
     commands: bool = False  # whether `additional_commands` are set
 
 
@@ -51,7 +52,8 @@ def read(user_data: str) -> Given | None:
         files |= _files(config)
     try:
         facts = json.loads(files[_FACTS])
-        labels = (yaml.safe_load(files.get(_CONFIG, "")) or {}).get("Labels") or {}
+        config = yaml.safe_load(files.get(_CONFIG, "")) or {}
+        labels, publishers = config.get("Labels") or {}, config.get("Publishers") or {}
     except (KeyError, ValueError, yaml.YAMLError, AttributeError):
         return None
     return Given(
@@ -66,6 +68,7 @@ def read(user_data: str) -> Given | None:
         token=_variable(files.get(_TOKEN, "")),
         # Bacalhau's configuration library makes label keys lower case
         labels={str(key).lower(): str(value) for key, value in labels.items()},
+        disabled_publishers=frozenset(map(str, publishers.get("Disabled") or ())),
         commands=bool(files.get(_COMMANDS, "").strip()),
     )
 
