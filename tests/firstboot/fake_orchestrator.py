@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -52,8 +53,10 @@ class Agent(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if Path(DRAINING).exists():
             Agent.looks += 1
-        info = {"ExecutionEngines": ["docker", "wasm"], "RunningExecutions": 0 if Agent.looks > 3 else 1}
-        body = json.dumps({"ComputeNodeInfo": info}).encode()
+        running = 0 if Agent.looks > 3 else 1
+        info = {"ExecutionEngines": ["docker", "wasm"], "RunningExecutions": running}
+        jobs = [{"ExecutionID": "e-1"}] * running
+        body = json.dumps({"ComputeNodeInfo": info, "ActiveJobs": jobs}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -64,7 +67,12 @@ class Agent(BaseHTTPRequestHandler):
 
 
 def leave(*_: object) -> None:
-    tell("left", {"draining": Path(DRAINING).exists()})
+    notice = Path("/bacalhau_data/interruption.json")
+    about: dict[str, Any] = {"draining": Path(DRAINING).exists()}
+    if notice.exists():
+        about["notice"] = json.loads(notice.read_text("utf-8"))
+        about["mode"] = oct(stat.S_IMODE(notice.stat().st_mode))
+    tell("left", about)
     sys.exit(0)
 
 

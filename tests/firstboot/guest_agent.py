@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ REPORT = "http://169.254.169.254/test/report"
 # The end of the test's token; spelt so that this file does not hold it.
 TOKEN = "terces-yrev"[::-1]
 METADATA = "http://169.254.169.254/latest/meta-data/instance-id"
+UNITS = ("bacalhau", "bacalhau-spot-watch", "bacalhau-spot-watchdog", "docker")
 FILES = [
     "/etc/bacalhau/config.yaml",
     "/etc/bacalhau/node.yaml",
@@ -101,16 +103,53 @@ def read(path: Path) -> str:
         return ""
 
 
+def crash() -> dict[str, Any]:
+    """Bacalhau is killed: its container goes, another one stays, and the service returns."""
+    run(
+        "docker",
+        "run",
+        "--detach",
+        "--label",
+        "bacalhau-executor=x",
+        "probe",
+        "/bin/busybox",
+        "sleep",
+        "9999",
+    )
+    run("docker", "run", "--detach", "--name", "other", "probe", "/bin/busybox", "sleep", "9999")
+    run("systemctl", "kill", "--signal=KILL", "bacalhau")
+    for _ in range(60):
+        time.sleep(1)
+        left = run("docker", "ps", "--quiet", "--filter", "label=bacalhau-executor")[1]
+        active = run("systemctl", "is-active", "bacalhau")[1] == "active"
+        if active and not left:
+            break
+    other = run("docker", "ps", "--quiet", "--filter", "name=other")[1]
+    run("docker", "rm", "--force", "other")
+    return {"containers": left, "other": bool(other), "active": active}
+
+
+def prune() -> list[Any]:
+    """The images after the disk has filled: one in use, one not."""
+    run("docker", "run", "--detach", "--name", "user", "probe", "/bin/busybox", "sleep", "9999")
+    subprocess.run("tar -C /tmp -c probe | docker import - unused", shell=True, check=True)
+    program = (
+        "from node import disk_space as d; d.FULL = 0; d.DiskSpace(d.docker_folder(), say=print).check()"
+    )
+    result = run("env", "-C", "/usr/local/lib/bacalhau-spot", "python3", "-c", program)
+    images = run("docker", "images", "--format", "{{.Repository}}")[1].split()
+    run("docker", "rm", "--force", "user")
+    return [result[0], images]
+
+
 def main() -> None:
+    looked_at = containers()
     report = {
-        "active": {
-            unit: run("systemctl", "is-active", unit)[1]
-            for unit in ("bacalhau", "bacalhau-spot-watch", "docker")
-        },
-        "enabled": {
-            unit: run("systemctl", "is-enabled", unit)[1]
-            for unit in ("bacalhau", "bacalhau-spot-watch", "docker")
-        },
+        "crash": crash(),
+        "pruned": prune(),
+        "logs": run("docker", "info", "--format", "{{.LoggingDriver}}"),
+        "active": {unit: run("systemctl", "is-active", unit)[1] for unit in UNITS},
+        "enabled": {unit: run("systemctl", "is-enabled", unit)[1] for unit in UNITS},
         "failed": run("systemctl", "--failed", "--plain", "--no-legend"),
         "files": {path: about(path) for path in FILES},
         "sshd": subprocess.run(["sshd", "-T"], check=False, capture_output=True, text=True).stdout,
@@ -118,7 +157,7 @@ def main() -> None:
         "sudo": run("runuser", "-u", "operator", "--", "sudo", "-n", "id", "-u"),
         "password": run("passwd", "-S", "operator"),
         "listening": run("ss", "-Htln"),
-        "containers": containers(),
+        "containers": looked_at,
         "token_seen": token_seen(),
         "journal_has_token": TOKEN
         in subprocess.run(["journalctl", "--no-pager"], check=False, capture_output=True, text=True).stdout,

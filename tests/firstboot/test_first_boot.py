@@ -155,7 +155,8 @@ def test_every_phase_is_on_the_console_in_order(booted: Boot) -> None:
         "download",
         "start",
         "commands",
-        "failed",  # the test's own commands end with 5
+        "warning",  # the test's own commands kill Bacalhau once,
+        "failed",  # and end with 5
         "joined",
         "rebalance",
         "interrupted",
@@ -164,6 +165,7 @@ def test_every_phase_is_on_the_console_in_order(booted: Boot) -> None:
     ]
     phase_details = dict(booted.machine.phases())
     assert phase_details["start"].startswith(f"{NAME}, Bacalhau v1.9.3, archive sha256 ")
+    assert phase_details["warning"] == "Bacalhau has crashed; containers removed: 1"
     assert phase_details["failed"].startswith("additional_commands ended with 5")
     assert phase_details["joined"].endswith("engines docker wasm")
 
@@ -204,6 +206,20 @@ def test_services_run_and_stay(booted: Boot) -> None:
     assert set(report["enabled"].values()) == {"enabled"}
     assert report["failed"][1] == ""
     assert report["cgroup"] == [0, "systemd 2"]
+
+
+def test_a_crash_leaves_no_container_and_bacalhau_returns(booted: Boot) -> None:
+    assert booted.note("report")["crash"] == {"containers": "", "other": True, "active": True}
+
+
+def test_only_an_unused_image_goes_when_the_disk_fills(booted: Boot) -> None:
+    assert booted.note("report")["pruned"] == [0, ["probe"]]
+
+
+def test_dockers_logs_are_limited(booted: Boot) -> None:
+    daemon = json.loads(booted.note("report")["daemon"])
+    assert daemon["log-driver"] == "local"
+    assert booted.note("report")["logs"] == [0, "local"]
 
 
 def test_files_belong_to_whom_they_should(booted: Boot) -> None:
@@ -257,7 +273,10 @@ def test_the_interruption_cordons_waits_and_leaves_in_time(booted: Boot) -> None
     phases = dict(booted.machine.phases())
     assert phases["interrupted"].startswith("terminate in ")
     assert phases["stopping"] == "unfinished executions: 0"
-    assert booted.note("left") == {"draining": True}
+    left = booted.note("left")
+    assert left["draining"] is True
+    assert left["notice"]["action"] == "terminate"
+    assert left["mode"] == "0o644"
     assert booted.interrupted_after < 90
 
 

@@ -6,6 +6,7 @@ Runs when BACALHAU_BIN names the program; with containers where a Docker daemon 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bacalhau_spot.instance import bacalhau_config
-from bacalhau_spot.instance.scripts import containers, join_check, watchdog
+from bacalhau_spot.instance.scripts import containers, join_check, notice_file, watchdog
 from bacalhau_spot.instance.scripts.bacalhau_cli import BacalhauCli
 from support import image_registry
 from support.clock import FakeClock
@@ -187,9 +188,14 @@ def test_while_the_orchestrator_is_away_the_watchdog_waits(
 # --- containers
 
 
-def docker_job(image: str, name: str, *, kind: str = "batch") -> dict[str, Any]:
-    engine = {"Image": image, "Entrypoint": ["/bin/busybox"], "Parameters": ["sleep", "600"]}
-    task = {"Name": "main", "Engine": {"Type": "docker", "Params": engine}, "Network": {"Type": "None"}}
+def docker_job(image: str, name: str, *command: str, kind: str = "batch", **more: Any) -> dict[str, Any]:
+    engine = {"Image": image, "Entrypoint": ["/bin/busybox"], "Parameters": command or ("sleep", "600")}
+    task = {
+        "Name": "main",
+        "Engine": {"Type": "docker", "Params": engine},
+        "Network": {"Type": "None"},
+        **more,
+    }
     return {"Name": name, "Namespace": "default", "Type": kind, "Count": 1, "Tasks": [task]}
 
 
@@ -201,7 +207,12 @@ def running_containers(job: str = "") -> list[str]:
     return [line.split()[0] for line in shown.splitlines() if line.endswith(job)]
 
 
-@pytest.mark.skipif(bool(image_registry.missing()), reason=image_registry.missing() or "can run")
+needs_docker = pytest.mark.skipif(
+    bool(image_registry.missing()), reason=image_registry.missing() or "can run"
+)
+
+
+@needs_docker
 def test_after_a_crash_only_services_run_on_and_after_a_stop_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,3 +242,42 @@ def test_after_a_crash_only_services_run_on_and_after_a_stop_nothing(
         assert len(running_containers()) == 2
         assert containers.remove_containers() == 2
         assert running_containers() == []
+
+
+@needs_docker
+def test_a_job_that_mounts_the_folder_reads_the_notice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As docs/nodes.md describes it: it waits for the file, and finds it whole."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with (
+        image_registry.registry() as image,
+        orchestrator(tmp_path) as server,
+        compute(tmp_path, server.nats),
+    ):
+        until("the node is connected", server.connected)
+        folder = tmp_path / "bacalhau_data"
+        mount = {
+            "Source": {"Type": "localDirectory", "Params": {"SourcePath": str(folder)}},
+            "Target": "/bacalhau_data",
+        }
+        script = (
+            "cd /bacalhau_data; until busybox cat interruption.json 2>/dev/null; do busybox sleep 0.2; done"
+        )
+        job = submit(server, docker_job(image, "waits", "sh", "-c", script, InputSources=[mount]))
+        until("it runs", lambda: running_containers(job))
+        notice_file.write_notice(
+            action="terminate", at=120, noticed_at=3, stops_at=78, path=str(folder / "interruption.json")
+        )
+
+        def printed() -> str:
+            rows = ask(server.api, f"orchestrator/jobs/{job}/executions")["Items"]
+            return "".join((row.get("RunOutput") or {}).get("Stdout") or "" for row in rows)
+
+        assert json.loads(until("it has printed the notice", printed)) == {
+            "action": "terminate",
+            "time": "1970-01-01T00:02:00Z",
+            "noticed_at": "1970-01-01T00:00:03Z",
+            "seconds_left": 117,
+            "stops_at": "1970-01-01T00:01:18Z",
+        }

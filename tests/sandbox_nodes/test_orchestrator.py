@@ -148,11 +148,12 @@ def test_an_interrupted_node_says_goodbye(sandbox: Any) -> None:
     row = compute(sandbox)[0]
     assert row["Info"]["ComputeNodeInfo"]["AvailableCapacity"] == {}
     assert row["Info"]["ComputeNodeInfo"]["MaxCapacity"]["CPU"] == 1.6
+    assert row["Info"]["ComputeNodeInfo"]["Publishers"] == ["noop", "s3managed"]
     assert summary(sandbox) == [("DISCONNECTED", "graceful shutdown")]
 
 
 def test_a_node_at_work_uses_its_notice(sandbox: Any) -> None:
-    """The watcher lets work end for 75 s at most, and leaves 30 s of the notice."""
+    """The watcher lets work end for `interruption.grace_s`, 75 s by default."""
     sandbox.world.settings_of(NodeSettings).executions = {"*": 1}
     instance_id = launch(sandbox)[0]
     boot(sandbox)

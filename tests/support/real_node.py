@@ -60,8 +60,11 @@ def compute(
     content = {file["path"].rpartition("/")[2]: file["content"] for file in sent}
     api = free_port()
     (folder / "config.yaml").write_text(
-        content["config.yaml"].replace(bacalhau_config.DRAINING, str(folder / "draining"))
+        content["config.yaml"]
+        .replace(bacalhau_config.DRAINING, str(folder / "draining"))
+        .replace('"/bacalhau_data', f'"{folder}/bacalhau_data')
     )
+    (folder / "bacalhau_data").mkdir(exist_ok=True)
     (folder / "node.yaml").write_text(json.dumps({"Labels": dict(labels)}))
     (folder / "ca.pem").write_text(content["ca.pem"])
     here: dict[str, Any] = {"DataDir": str(folder / "node"), "API": {"Port": api}}

@@ -45,6 +45,7 @@ class Node:
     disk_gib: int
     version: str
     profile: bool
+    disabled_publishers: frozenset[str]
     labels: Mapping[str, str]
     selector_names: selectors.Names
     disabled_publishers: tuple[str, ...] = ()
@@ -250,6 +251,7 @@ def _node(region: Region, machine: Machine) -> Node:
         disk_gib=int(sizes[0]) if sizes else 8,
         version=about.version,
         profile=bool(machine.profile),
+        disabled_publishers=about.disabled_publishers,
         labels={**about.labels, **own, **automatic},
         selector_names=selectors.names(region, machine),
         disabled_publishers=tuple((about.config.get("Publishers") or {}).get("Disabled") or ()),

@@ -123,6 +123,7 @@ def _compute(node: Node, settings: NodeSettings, *, connected: bool) -> dict[str
     running = selectors.value(settings.executions, node.selector_names, 0)
     return {
         "ExecutionEngines": engines(node, settings),
+        # Bacalhau offers `s3managed` whether its orchestrator has a bucket or not, and `s3` with credentials only.
         "Publishers": [
             name
             for name in ("noop", "local", *(["s3"] if node.profile else []), "s3managed")

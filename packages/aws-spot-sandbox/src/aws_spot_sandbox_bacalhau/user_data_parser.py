@@ -42,6 +42,7 @@ class Given:
     parameter: str  # the parameter with the token, if the token is not in the user data
     token: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    disabled_publishers: frozenset[str] = frozenset()
     commands: bool = False  # whether `additional_commands` are set
     ca_pem: str = ""  # the authority that the node trusts, if not the system's
     config: Mapping[str, Any] = field(default_factory=dict)  # Bacalhau's configuration file
@@ -66,7 +67,7 @@ def read(user_data: str) -> Given | None:
     try:
         facts = json.loads(files[_FACTS])
         config = yaml.safe_load(files.get(_CONFIG, "")) or {}
-        labels = config.get("Labels") or {}
+        labels, publishers = config.get("Labels") or {}, config.get("Publishers") or {}
     except (KeyError, ValueError, yaml.YAMLError, AttributeError):
         return None
     return Given(
@@ -81,6 +82,7 @@ def read(user_data: str) -> Given | None:
         token=_variable(files.get(_TOKEN, "")),
         # Bacalhau's configuration library makes label keys lower case
         labels={str(key).lower(): str(value) for key, value in labels.items()},
+        disabled_publishers=frozenset(map(str, publishers.get("Disabled") or ())),
         commands=bool(files.get(_COMMANDS, "").strip()),
         ca_pem=files.get(_CA, ""),
         config=config,
