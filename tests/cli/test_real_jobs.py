@@ -130,10 +130,15 @@ def test_the_tools_own_key_submits_nothing(shell: dict[str, str], home: Path) ->
 @containers
 def test_ctrl_c_leaves_no_job_behind(cluster: WorkingCluster, shell: dict[str, str], home: Path) -> None:
     """The nodes are busy, so that the jobs wait."""
+    (cpu,) = {
+        node["Info"]["ComputeNodeInfo"]["MaxCapacity"]["CPU"]
+        for node in last_line(run(f"{ENV}; bacalhau node list --output json", shell, home))
+        if node["Info"]["NodeType"] == "Compute"
+    }
     with served_image() as image:
         hold = (
-            f'eval "$(bacalhau-spot env)"; for i in 1 2 3; do bacalhau docker run --wait=false --name hold-$i --cpu 1.5 '
-            f"--constraints instance-id={cluster.nodes[0][:-1]}$((i - 1)) {image} -- sleep 100; done"
+            f"{ENV}; for i in 0 1 2; do bacalhau docker run --wait=false --name hold-$i --cpu {cpu} "
+            f"--constraints instance-id={cluster.nodes[0][:-1]}$i {image} -- sleep 100; done"
         )
         run(hold, shell, home)
         command = ["bacalhau-spot", "smoke-test", "--engine", "wasm", "-o", "json", "--timeout", "60"]
@@ -158,7 +163,7 @@ def test_ctrl_c_leaves_no_job_behind(cluster: WorkingCluster, shell: dict[str, s
             )
         finally:
             run(
-                'eval "$(bacalhau-spot env)"; for i in 1 2 3; do bacalhau job stop hold-$i; done', shell, home
+                'eval "$(bacalhau-spot env)"; for i in 0 1 2; do bacalhau job stop hold-$i; done', shell, home
             )
 
 
