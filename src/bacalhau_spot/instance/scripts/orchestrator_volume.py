@@ -153,9 +153,15 @@ def identified(disk: str) -> dict[str, str]:
 
 
 def is_blank(disk: str) -> bool:
-    """Whether the beginning has zeros only, as a new EBS volume. A damaged file system has no signature, but is not blank."""
-    with Path(disk).open("rb") as raw:
-        return not any(raw.read(_LOOKED_AT))
+    """Whether the beginning has zeros only, as a new EBS volume. A damaged file system has no signature, but is not blank.
+
+    Raises CommandFailedError if the disk cannot be read.
+    """
+    try:
+        with Path(disk).open("rb") as raw:
+            return not any(raw.read(_LOOKED_AT))
+    except OSError as error:
+        raise CommandFailedError(f"{disk} cannot be read: {error.strerror}") from None
 
 
 def add_to_fstab(uuid: str, *, folder: str, fstab: str) -> None:
