@@ -127,7 +127,7 @@ class Commands:
 
     def run_command(self, command: list[str], *, timeout_s: float) -> None:
         del timeout_s
-        self.run.append(command[0])
+        self.run.append(" ".join(word for word in command if not word.startswith("/")))
         if command[0] == "mkfs.ext4":
             self.signature = {"TYPE": "ext4", "UUID": "new"}
 
@@ -155,11 +155,12 @@ def mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str
 
 
 BLANK = bytes(1 << 23)
+MOUNTED = "systemctl start var-lib-bacalhau.mount"
 
 
 def test_a_blank_volume_is_formatted_and_mounted(mount: Any, tmp_path: Path) -> None:
     commands, found = mount({}, BLANK)
-    assert commands.run == ["mkfs.ext4", "systemctl", "mount"]
+    assert commands.run == ["mkfs.ext4 -q -L bacalhau", "systemctl daemon-reload", MOUNTED]
     assert found == "new, new file system"
     first, second = (tmp_path / "fstab").read_text().splitlines()
     assert first == "UUID=root / ext4 defaults 0 1"
@@ -169,7 +170,7 @@ def test_a_blank_volume_is_formatted_and_mounted(mount: Any, tmp_path: Path) -> 
 
 def test_a_volume_with_a_file_system_is_mounted_and_not_formatted(mount: Any) -> None:
     commands, found = mount({"TYPE": "ext4", "UUID": "old"}, b"data")
-    assert commands.run == ["systemctl", "mount"]
+    assert commands.run == ["systemctl daemon-reload", MOUNTED]
     assert found == "old, existing data"
 
 

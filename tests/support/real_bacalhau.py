@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import signal
 import socket
 import subprocess
+import tarfile
 import time
 import urllib.request
 from dataclasses import dataclass
@@ -24,6 +26,14 @@ WITHOUT = "BACALHAU_BIN does not name a bacalhau executable"
 TOKEN = "a\"b\\c$d`e'f"
 NODE = "bacalhau-i-0123456789abcdef0"
 PATIENCE_S = 40
+
+
+def program_archive() -> bytes:
+    """The program as its makers publish it."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz", compresslevel=1) as tar:
+        tar.add(PROGRAM, "bacalhau")
+    return out.getvalue()
 
 
 def free_port() -> int:
