@@ -6,6 +6,11 @@ Both boot the same image in the same virtual machine and start the same stand-in
 setup as its steps: package lists and upgrade, prerequisites, Docker with its recommended packages and compose plugin, a
 service, a reboot. Two steps that cannot run here are omitted, in its favor: Docker from a third-party repository with its key,
 and the download of an image that contains Docker. A node has joined when the orchestrator has its connection.
+
+    BACALHAU_BIN=… uv run python benchmarks/first_boot.py --way orchestrator
+
+times the machine of a managed orchestrator, with Bacalhau itself, until NATS and the API answer: on a blank volume, and on the
+volume of the first machine.
 """
 
 from __future__ import annotations
@@ -33,7 +38,9 @@ from bacalhau_spot.core.model import Arch, BacalhauSpec, ClusterSpec, Naming, Re
 from bacalhau_spot.instance.user_data import render  # noqa: E402 -- likewise
 from firstboot.image import image, missing  # noqa: E402 -- likewise
 from firstboot.machine import boot  # noqa: E402 -- likewise
-from firstboot.metadata_server import Ec2  # noqa: E402 -- found through the line above
+from firstboot.metadata_server import Ec2  # noqa: E402 -- likewise
+from firstboot.orchestrator_machine import CREDENTIALS, blank_volume, booted  # noqa: E402 -- likewise
+from support.real_bacalhau import PROGRAM, WITHOUT  # noqa: E402 -- found through the line above
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,18 +157,34 @@ def measure(way: str, folder: Path) -> float:
             ec2.close()
 
 
+def measure_orchestrator(folder: Path) -> dict[str, float]:
+    """Seconds from power-on to the answers of NATS and the API."""
+    volume, value = blank_volume(folder), CREDENTIALS.to_json().reveal()
+    found = {}
+    for disk in ("blank volume", "existing volume"):
+        with booted(folder, volume, value=value, console=folder / "console") as machine:
+            found[disk] = round(machine.seconds, 1)
+        (folder / "console").unlink()
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--way", choices=["ours", "older"], help="only one of the two")
+    parser.add_argument("--way", choices=["ours", "older", "orchestrator"], help="default: ours and older")
     chosen = parser.parse_args().way
     if why := missing():
         raise SystemExit(why)
+    if chosen == "orchestrator" and not PROGRAM:
+        raise SystemExit(WITHOUT)
     image()
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
+        if chosen == "orchestrator":
+            print(json.dumps(measure_orchestrator(Path(folder))))  # noqa: T201 -- its purpose
+            return
         for way in [chosen] if chosen else ["ours", "older"]:
             found[way] = round(measure(way, Path(folder)), 1)
-            print(f"{way}: {found[way]} s", file=sys.stderr, flush=True)  # noqa: T201 -- its purpose
+            print(f"{way}: {found[way]} s", file=sys.stderr, flush=True)  # noqa: T201 -- likewise
     if len(found) > 1:
         found["ratio"] = round(found["older"] / found["ours"], 2)
     print(json.dumps(found))  # noqa: T201 -- likewise

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import io
 import json
-import tarfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +17,7 @@ from firstboot.image import image, missing
 from firstboot.machine import boot
 from firstboot.metadata_server import Ec2
 from support.node_specs import FULL
-from support.real_bacalhau import NODE, PROGRAM, TOKEN, WITHOUT, orchestrator, until
+from support.real_bacalhau import NODE, PROGRAM, TOKEN, WITHOUT, orchestrator, program_archive, until
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec
@@ -30,13 +28,6 @@ pytestmark = [
     pytest.mark.skipif(bool(missing()), reason=missing() or "can run"),
 ]
 BOOT_S = 900
-
-
-def archive() -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz", compresslevel=1) as tar:
-        tar.add(PROGRAM, "bacalhau")
-    return out.getvalue()
 
 
 def spec(port: int) -> ClusterSpec:
@@ -55,7 +46,7 @@ def spec(port: int) -> ClusterSpec:
 def test_the_orchestrator_lists_the_node_until_it_is_interrupted(tmp_path: Path) -> None:
     with orchestrator(tmp_path) as orchestrator_process:
         ec2 = Ec2(render(spec(orchestrator_process.nats), region="us-east-1"))
-        ec2.served["program"] = archive()
+        ec2.served["program"] = program_archive()
         try:
             with boot(image(), tmp_path / "console") as machine:
                 assert "docker" in machine.wait_for("joined", seconds=BOOT_S)

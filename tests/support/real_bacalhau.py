@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import signal
 import socket
 import subprocess
+import tarfile
 import time
 import urllib.request
 from dataclasses import dataclass
@@ -25,6 +27,14 @@ TOKEN = "a\"b\\c$d`e'f"
 NODE = "bacalhau-i-0123456789abcdef0"
 PATIENCE_S = 40
 _PASSED = [name for name in ("PATH", "DOCKER_HOST") if name in os.environ]
+
+
+def program_archive() -> bytes:
+    """The program as its makers publish it."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz", compresslevel=1) as tar:
+        tar.add(PROGRAM, "bacalhau")
+    return out.getvalue()
 
 
 def free_port() -> int:

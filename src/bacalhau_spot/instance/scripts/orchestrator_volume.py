@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 FOLDER = "/var/lib/bacalhau"
 USER = "_bacalhau"
+MOUNT_UNIT = "var-lib-bacalhau.mount"  # of FOLDER, by systemd's rule
 ATTACHED_S = 600.0
+# After an unclean end, the file system is checked first.
+MOUNT_S = 600.0
 _PAUSE_S = 2.0
 _FSTAB = "/etc/fstab"
 # linux/nvme_ioctl.h: NVME_IOCTL_ADMIN_CMD, for a struct nvme_admin_cmd of 72 bytes.
@@ -120,7 +123,7 @@ def _text(raw: bytes) -> str:
     return raw.partition(b"\0")[0].decode("ascii", "replace").strip()
 
 
-def mount_volume(disk: str, *, folder: str = FOLDER, fstab: str = _FSTAB) -> str:
+def mount_volume(disk: str, *, folder: str = FOLDER, unit: str = MOUNT_UNIT, fstab: str = _FSTAB) -> str:
     """Mount the disk's file system, which is created if the disk is blank. Return a description of it.
 
     Raises CommandFailedError if the disk has other content: it is never formatted again.
@@ -138,7 +141,8 @@ def mount_volume(disk: str, *, folder: str = FOLDER, fstab: str = _FSTAB) -> str
     Path(folder).mkdir(parents=True, exist_ok=True)
     add_to_fstab(identity["UUID"], folder=folder, fstab=fstab)
     run_command(["systemctl", "daemon-reload"], timeout_s=60)
-    run_command(["mount", folder], timeout_s=60)
+    # Not `mount`: at a later boot systemd may be checking and mounting it at this moment.
+    run_command(["systemctl", "start", unit], timeout_s=MOUNT_S)
     return f"{identity['UUID']}, {'existing data' if found else 'new file system'}"
 
 
@@ -153,9 +157,15 @@ def identified(disk: str) -> dict[str, str]:
 
 
 def is_blank(disk: str) -> bool:
-    """Whether the beginning has zeros only, as a new EBS volume. A damaged file system has no signature, but is not blank."""
-    with Path(disk).open("rb") as raw:
-        return not any(raw.read(_LOOKED_AT))
+    """Whether the beginning has zeros only, as a new EBS volume. A damaged file system has no signature, but is not blank.
+
+    Raises CommandFailedError if the disk cannot be read.
+    """
+    try:
+        with Path(disk).open("rb") as raw:
+            return not any(raw.read(_LOOKED_AT))
+    except OSError as error:
+        raise CommandFailedError(f"{disk} cannot be read: {error.strerror}") from None
 
 
 def add_to_fstab(uuid: str, *, folder: str, fstab: str) -> None:
