@@ -28,7 +28,7 @@ _TOGETHER: Final[tuple[tuple[KeyPath, KeyPath], ...]] = (
 # Keys that may stand with nothing after their colon: sections whose keys are all commented out, and the reserved ones.
 _MAY_BE_EMPTY: Final = {
     "cluster", "cluster.tags", "bacalhau", "bacalhau.sha256", "bacalhau.labels", "bacalhau.api", "instance",
-    "instance.files", "timeouts", "self_heal", "ttl",
+    "instance.files", "interruption", "timeouts", "self_heal", "ttl",
 }  # fmt: skip
 
 

@@ -11,7 +11,14 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from bacalhau_spot.config import field_types
-from bacalhau_spot.core.model import BacalhauSpec, CpuCredits, InstanceSpec, Naming, Timeouts
+from bacalhau_spot.core.model import (
+    BacalhauSpec,
+    CpuCredits,
+    InstanceSpec,
+    InterruptionSpec,
+    Naming,
+    Timeouts,
+)
 
 DEFAULT_NODES: Final = 12
 DEFAULT_REGIONS: Final = ("us-east-1", "us-west-2", "eu-west-1", "ap-southeast-1")
@@ -20,6 +27,7 @@ DEFAULT_TYPES: Final = ("t3.medium", "t3a.medium", "c6a.large", "m6a.large")
 _NAMING = Naming()
 _BACALHAU = BacalhauSpec()
 _INSTANCE = InstanceSpec()
+_INTERRUPTION = InterruptionSpec()
 _TIMEOUTS = Timeouts()
 
 # Marks of a union's branches. They appear in pydantic's error paths, are no keys of the file, and are removed there.
@@ -301,6 +309,16 @@ class InstanceSection(_Section):
     )
 
 
+class InterruptionSection(_Section):
+    """A node's behaviour after EC2's interruption notice, which comes two minutes before the interruption."""
+
+    grace_s: field_types.GraceSeconds = Field(
+        default=_INTERRUPTION.grace_s,
+        description="Time for running jobs to finish, in seconds, and at most until 20 seconds before the interruption. "
+        "0: they restart on other nodes at once. Jobs that wait on the node never delay it.",
+    )
+
+
 class TimeoutsSection(_Section):
     """Timeouts. Nothing waits for ever."""
 
@@ -386,5 +404,8 @@ class Config(_Section):
     )
     instance: InstanceSection | None = Field(
         default=None, description="A node's properties other than its type."
+    )
+    interruption: InterruptionSection | None = Field(
+        default=None, description="A node's behaviour after EC2's interruption notice."
     )
     timeouts: TimeoutsSection | None = Field(default=None, description="Timeouts.")

@@ -151,6 +151,7 @@ def _rest(spec: ClusterSpec) -> _Rows:
         # The text may contain the user's secrets; its size is enough.
         ("instance.additional_commands", f"{len(commands.splitlines())} lines" if commands else "none"),
         ("instance.files", _list(file.path for file in spec.instance.files)),
+        ("interruption.grace_s", str(spec.interruption.grace_s)),
         ("timeouts.api_s", str(waits.api_s)),
         ("timeouts.fulfilment_s", str(waits.fulfilment_s)),
         ("timeouts.join_s", str(waits.join_s)),

@@ -12,6 +12,7 @@ from bacalhau_spot.core.model import (
     BacalhauSpec,
     ClusterSpec,
     InstanceSpec,
+    InterruptionSpec,
     NodeFile,
     RegionSpec,
     Requirements,
@@ -56,6 +57,7 @@ def to_spec(
         ssh_cidrs=_ssh(config.ssh_cidrs),
         bacalhau=_bacalhau(config.bacalhau or schema.BacalhauSection(), texts),
         instance=_instance(config.instance or schema.InstanceSection(), texts),
+        interruption=InterruptionSpec(**(config.interruption or schema.InterruptionSection()).model_dump()),
         timeouts=Timeouts(**(config.timeouts or schema.TimeoutsSection()).model_dump()),
     )
 

@@ -188,6 +188,13 @@ class InstanceSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class InterruptionSpec:
+    """A node's behaviour after EC2's interruption notice."""
+
+    grace_s: int = 75  # for running jobs to finish; afterwards they restart on other nodes
+
+
+@dataclass(frozen=True, slots=True)
 class Timeouts:
     """Timeouts, in seconds. Nothing waits for ever."""
 
@@ -230,6 +237,7 @@ class ClusterSpec:
     orchestrator: OrchestratorSpec = field(default_factory=OrchestratorSpec)
     bacalhau: BacalhauSpec = field(default_factory=BacalhauSpec)
     instance: InstanceSpec = field(default_factory=InstanceSpec)
+    interruption: InterruptionSpec = field(default_factory=InterruptionSpec)
     timeouts: Timeouts = field(default_factory=Timeouts)
 
 

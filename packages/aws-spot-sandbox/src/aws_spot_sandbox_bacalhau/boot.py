@@ -30,7 +30,7 @@ UNREACHABLE = "nats: no servers available for connection"
 WHY = {"token": REFUSED}
 LASTING_S = 11.0  # join_check.py reports a connection that has lasted this long
 READS_TOKEN_S = 300.0  # secret.py retries for this long
-MARGIN_S = 30.0  # interruption_watcher.py reserves this much of the notice
+MARGIN_S = 20.0  # interruption_watcher.py reserves this much of the notice
 _DOCKER_S, _APT_S, _DOWNLOAD_S, _START_S = 300.0, 60.0, 240.0, 900.0
 
 
