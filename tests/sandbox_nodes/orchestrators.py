@@ -21,7 +21,7 @@ from sandbox.ec2.clusters import image
 from sandbox_nodes.machines import spec
 from support.node_specs import PLAIN
 
-REGION = "us-east-1"
+REGION, ZONE = "us-east-1", "us-east-1a"
 PARAMETER = orchestrator_parameter(PLAIN.naming)
 BUCKET = "bacalhau-results-demo"
 TOKEN, OPERATOR, TOOL = "node-token-0123456789", "operator-key-0123456789", "tool-key-0123456789ab"
@@ -119,7 +119,9 @@ class Orchestrator:
         return made
 
     def prepare(self, *, policy: dict[str, Any] | None = None) -> None:
-        """Address, role and security group; nothing of it is attached."""
+        """Address, volume, role and security group; nothing of it is attached."""
+        volume = self.ec2.create_volume(AvailabilityZone=ZONE, Size=20, Encrypted=True, VolumeType="gp3")
+        self.volume_id = volume["VolumeId"]
         address = self.ec2.allocate_address(Domain="vpc")
         self.allocation_id, self.address = address["AllocationId"], address["PublicIp"]
         self.give_role(policy)
@@ -160,6 +162,7 @@ class Orchestrator:
         row = self.ec2.run_instances(
             ImageId=image(self.ec2),
             InstanceType="t3.small",
+            Placement={"AvailabilityZone": ZONE},
             MinCount=1,
             MaxCount=1,
             SecurityGroupIds=[self.group_id],
@@ -167,16 +170,10 @@ class Orchestrator:
             UserData=orchestrator_data.render_orchestrator(PLAIN, region=REGION, bucket=BUCKET),
         )["Instances"][0]
         self.instance_id = row["InstanceId"]
-        self.zone = row["Placement"]["AvailabilityZone"]
         self.sandbox.clock.advance(self.sandbox.settings.pending_s)
         self.ec2.describe_instances()
 
     def give_volume(self) -> None:
-        if not self.volume_id:
-            volume = self.ec2.create_volume(
-                AvailabilityZone=self.zone, Size=20, Encrypted=True, VolumeType="gp3"
-            )
-            self.volume_id = volume["VolumeId"]
         self.ec2.attach_volume(VolumeId=self.volume_id, InstanceId=self.instance_id, Device=DEVICE)
 
     def give_address(self) -> None:

@@ -30,6 +30,7 @@ class Sandbox:
 
     def __init__(self, world: World | None = None, *, on_stop: Callable[[], None] | None = None) -> None:
         self.url = ""
+        self._port = 0
         self.heard_at = time.monotonic()  # time of the last request, by the real clock
         self._moto = Moto()
         self._admin = Admin(self, on_stop or self.stop)
@@ -39,7 +40,9 @@ class Sandbox:
         self.reset()
 
     def start(self, port: int = 0) -> str:
-        self.url = self.world.url = self._listener.start(port)
+        self.url = self._listener.start(port)
+        self._port = int(self.url.rpartition(":")[2])
+        self.reset()
         return self.url
 
     def stop(self) -> None:
@@ -54,11 +57,12 @@ class Sandbox:
         self.world.url = self.url
         self.world.calls.clear()
         self.world.profiles.clear()
+        self.world.sessions.clear()
         self.world.placement_questions.clear()
         self.world.evaluated.clear()
         self._moto.reset(self.world.seed)
         self.plugins = self._plugins = Plugins(self.world)
-        self._ec2 = Ec2(self.world, self._moto, self.plugins)
+        self._ec2 = Ec2(self.world, self._moto, self.plugins, port=self._port)
         self.plugins.attach(self._ec2)
         self._layer: Handler = middleware.build(self.world, self._ec2)
 

@@ -13,10 +13,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_OID, uuid5
 
+from aws_spot_sandbox import instance_access
 from aws_spot_sandbox.ec2 import catalog, selectors, ways_out
-from aws_spot_sandbox.iam import role_policies
-from aws_spot_sandbox.iam.policy_evaluator import Ask, Context
-from aws_spot_sandbox.state import ACCOUNT_ID
+from aws_spot_sandbox.http_types import AwsError
 from aws_spot_sandbox_bacalhau import user_data_parser
 from aws_spot_sandbox_bacalhau.boot import Line
 from aws_spot_sandbox_bacalhau.credentials import Credentials
@@ -49,20 +48,15 @@ def volume_of(machine: Machine, device: str) -> str:
 
 
 def read_credentials(region: Region, machine: Machine, about: OrchestratorGiven) -> Credentials | str:
-    """The credentials in the parameter, or the reason why the machine has none."""
-    role = role_policies.role_of(machine)
-    if role is None:
-        return "cannot be read: the instance has no role"
-    # The machine asks for the parameter in its own region
-    arn = f"arn:aws:ssm:{region.name}:{ACCOUNT_ID}:parameter/{about.parameter.removeprefix('/')}"
-    context: Context = {"aws:RequestedRegion": (region.name,)}
-    if not role_policies.allows(machine, Ask("ssm:GetParameter", arn, context)):
-        user = f"arn:aws:sts::{ACCOUNT_ID}:assumed-role/{role.name}/{machine.id}"
-        what = "is not authorized to perform: ssm:GetParameter on resource"
-        return f"cannot be read: AccessDeniedException: User: {user} {what}: {arn}"
-    text = region.parameter(region.name, about.parameter)
-    if text is None:
-        return "cannot be read: ParameterNotFound:"
+    """The credentials in the parameter of the machine's own region, or the reason why the machine has none."""
+    try:
+        text = instance_access.read_parameter(region, machine, about.parameter)
+    except AwsError as error:
+        if error.code == "NoCredentials":
+            return "cannot be read: the instance has no role"
+        if error.code == "ParameterNotFound":
+            return "cannot be read: ParameterNotFound:"
+        return f"cannot be read: {error.code}: {error.message}"
     return Credentials.read(text) or _FORMAT
 
 
