@@ -15,39 +15,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec, Secret, TlsMode
+from bacalhau_spot.core.tags import orchestrator_parameter
+from bacalhau_spot.instance import orchestrator_data
 from sandbox.ec2.clusters import image
 from sandbox_nodes.machines import spec
+from support.node_specs import PLAIN
 
-REGION = "us-east-1"
-PARAMETER = "/bacalhau-spot/demo/orchestrator"
+REGION, ZONE = "us-east-1", "us-east-1a"
+PARAMETER = orchestrator_parameter(PLAIN.naming)
 BUCKET = "bacalhau-results-demo"
 TOKEN, OPERATOR, TOOL = "node-token-0123456789", "operator-key-0123456789", "tool-key-0123456789ab"
 DEVICE = "/dev/sdf"
-S3MANAGED = {"Publisher": {"Type": "s3managed"}}
-CONFIG = {
-    "DataDir": "/var/lib/bacalhau",
-    "NameProvider": "hostname",
-    "DisableAnalytics": True,
-    "UpdateConfig": {"Interval": "0s"},
-    "API": {"Host": "0.0.0.0", "Port": 1234},
-    "Orchestrator": {"Enabled": True, "Host": "0.0.0.0", "Port": 4222, "Scheduler": {"QueueBackoff": "15s"}},
-    "Publishers": {
-        "Types": {
-            "S3Managed": {"Bucket": BUCKET, "Key": "jobs", "Region": REGION, "PreSignedURLExpiration": "1h"}
-        }
-    },
-    "JobDefaults": {"Batch": {"Task": S3MANAGED}, "Ops": {"Task": S3MANAGED}},
-    "WebUI": {"Enabled": False},
-}
-FACTS = {"parameter": PARAMETER, "bucket": BUCKET, "region": REGION, "version": "v1.9.3", "device": DEVICE}
-
-
-def user_data(config: dict[str, Any] = CONFIG, facts: dict[str, Any] = FACTS) -> bytes:
-    files = [
-        {"path": "/etc/bacalhau-spot/orchestrator.json", "content": json.dumps(facts)},
-        {"path": "/etc/bacalhau/config.yaml", "content": json.dumps(config)},
-    ]
-    return f"#cloud-config\n{json.dumps({'write_files': files})}\n".encode()
 
 
 @dataclass
@@ -130,18 +108,20 @@ class Orchestrator:
         return self.sandbox.client()
 
     @classmethod
-    def complete(cls, sandbox: Any, **config: Any) -> Orchestrator:
+    def complete(cls, sandbox: Any) -> Orchestrator:
         """A machine that has all that it needs."""
         made = cls(sandbox)
         made.prepare()
         made.give_parameter()
-        made.launch(**config)
+        made.launch()
         made.give_volume()
         made.give_address()
         return made
 
     def prepare(self, *, policy: dict[str, Any] | None = None) -> None:
-        """Address, role and security group; nothing of it is attached."""
+        """Address, volume, role and security group; nothing of it is attached."""
+        volume = self.ec2.create_volume(AvailabilityZone=ZONE, Size=20, Encrypted=True, VolumeType="gp3")
+        self.volume_id = volume["VolumeId"]
         address = self.ec2.allocate_address(Domain="vpc")
         self.allocation_id, self.address = address["AllocationId"], address["PublicIp"]
         self.give_role(policy)
@@ -178,27 +158,22 @@ class Orchestrator:
             Overwrite=True,
         )
 
-    def launch(self, **config: Any) -> None:
+    def launch(self) -> None:
         row = self.ec2.run_instances(
             ImageId=image(self.ec2),
             InstanceType="t3.small",
+            Placement={"AvailabilityZone": ZONE},
             MinCount=1,
             MaxCount=1,
             SecurityGroupIds=[self.group_id],
             IamInstanceProfile={"Name": "orchestrator"},
-            UserData=user_data({**CONFIG, **config}),
+            UserData=orchestrator_data.render_orchestrator(PLAIN, region=REGION, bucket=BUCKET),
         )["Instances"][0]
         self.instance_id = row["InstanceId"]
-        self.zone = row["Placement"]["AvailabilityZone"]
         self.sandbox.clock.advance(self.sandbox.settings.pending_s)
         self.ec2.describe_instances()
 
     def give_volume(self) -> None:
-        if not self.volume_id:
-            volume = self.ec2.create_volume(
-                AvailabilityZone=self.zone, Size=20, Encrypted=True, VolumeType="gp3"
-            )
-            self.volume_id = volume["VolumeId"]
         self.ec2.attach_volume(VolumeId=self.volume_id, InstanceId=self.instance_id, Device=DEVICE)
 
     def give_address(self) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import base64
 import http.client
+import io
 import os
+import tarfile
+import urllib.error
+import urllib.request
 from typing import Any
 
 import pytest
@@ -251,3 +255,23 @@ def test_work_survives_the_orchestrators_absence(cluster: Orchestrator) -> None:
     assert cluster.summary() == [("CONNECTED", "")] * 3
     assert cluster.job(job_id)["State"]["StateType"] == "Completed"
     assert len(cluster.executions(job_id)) == 1
+
+
+def test_a_result_is_fetched_from_the_bucket(cluster: Orchestrator) -> None:
+    """The presigned URL has the permissions of the orchestrator's role, and expires after an hour."""
+    job_id = cluster.submit(echo("echo", "hello"))
+    cluster.sandbox.clock.advance(2)
+    items = cluster.ask(f"/orchestrator/jobs/{job_id}/results")[1]["Items"]
+    assert [(item["Type"], item["Params"]["Managed"]) for item in items] == [("s3PreSigned", True)]
+    url = items[0]["Params"]["PreSignedURL"]
+    with urllib.request.urlopen(url, timeout=10) as reply:
+        archive = tarfile.open(fileobj=io.BytesIO(reply.read()))
+    stdout = archive.extractfile("stdout")
+    assert stdout is not None
+    assert stdout.read() == b"hello\n"
+    keys = cluster.sandbox.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]
+    execution = cluster.executions(job_id)[0]["ID"]
+    assert [row["Key"] for row in keys] == [f"jobs/{job_id}/{execution}.tar.gz"]
+    cluster.sandbox.clock.advance(3601)
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(url, timeout=10)

@@ -53,7 +53,7 @@ class ManagedOrchestrator:
     notice: str = ""  # why its address cannot be reached
     ended: bool = False
     _ports: frozenset[int] = frozenset()
-    _started: bool = False
+    _start: float | None = None  # the start of its program that is served
 
     @property
     def credentials(self) -> Credentials | None:
@@ -65,7 +65,13 @@ class ManagedOrchestrator:
             return SHUT_DOWN
         if self.answers_at is not None:
             return ANSWERS
-        return WAITING if self.boot.waits_for else BOOTING
+        return WAITING if self.waits_for else BOOTING
+
+    @property
+    def waits_for(self) -> str:
+        if self.boot.missing is not None:
+            return self.boot.missing.noun
+        return "the Elastic IP" if self.boot.started_at is not None and not self.address else ""
 
     def status(self) -> dict[str, Any]:
         """For `sandbox status`."""
@@ -74,7 +80,7 @@ class ManagedOrchestrator:
             "instance": self.machine.id,
             "address": self.address or None,
             "state": self.state,
-            "waits_for": self.boot.waits_for or None,
+            "waits_for": self.waits_for or None,
             "notice": self.notice or None,
         }
 
@@ -89,26 +95,26 @@ class ManagedOrchestrator:
 
     def serve(self) -> None:
         """Start its program, or follow a change of its address or its ports."""
-        if self.server is None or self.credentials is None:
+        if self.server is None or self.credentials is None or self.boot.started_at is None:
             return
         if not self.address:
             self.server.stop(orderly=True)
             self.answers_at = None
             return
         self.notice = self.server.serve(self.credentials, self.address, self._ports)
-        if self.answers_at is None:
-            self.answers_at = self.region.now() if self._started else self.boot.ready_at
-            self._started = True
-            self._took_over()
+        restarted = self._start != self.boot.started_at
+        if self.answers_at is None or restarted:
+            self.answers_at = self.boot.started_at if restarted else self.region.now()
+            self._start = self.boot.started_at
+            self._began(self.answers_at)
 
-    def _took_over(self) -> None:
-        records = self.records
-        if records is not None and self.answers_at is not None:
-            if records.used:
-                records.registry.restarted(self.answers_at)
-            else:
-                records.registry.began = self.answers_at
-            records.used = True
+    def _began(self, at: float) -> None:
+        """Nodes that the records have from an earlier start connect again."""
+        if self.records is not None and self.records.used:
+            self.records.registry.restarted(at)
+        elif self.records is not None:
+            self.records.registry.began = at
+            self.records.used = True
 
     def end(self, *, orderly: bool) -> None:
         self.ended, self.answers_at, self.address = True, None, ""
@@ -167,7 +173,9 @@ def default_publisher(host: ManagedOrchestrator, kind: str) -> str:
     return str(publisher.get("Type") or "")
 
 
-def recognised(region: Region, machine: Machine) -> ManagedOrchestrator | None:
-    """None for any other machine."""
+def recognised(region: Region, machine: Machine, formatted: set[str]) -> ManagedOrchestrator | None:
+    """None for any other machine. `formatted`: the volumes that have a file system."""
     about = orchestrator_boot.configuration(machine)
-    return None if about is None else ManagedOrchestrator(region, machine, Boot(region, machine, about))
+    if about is None:
+        return None
+    return ManagedOrchestrator(region, machine, Boot(region, machine, about, formatted))

@@ -9,11 +9,11 @@ from typing import ClassVar
 STUCK = ("boot", "packages", "docker", "download", "start", "join", "token")
 
 ORCHESTRATOR_STUCK = (
+    "boot",
     "download",
     "volume",
     "credentials",
     "start",
-    "answers",
 )  # likewise, in orchestrator_boot.py
 
 

@@ -55,6 +55,7 @@ class BacalhauPlugin:
         )
         self._jobs = self._job_store(self.registry, publish=lambda _job, _execution: {"Type": ""})
         self._records: dict[str, Records] = {}  # by data volume
+        self._formatted: set[str] = set()
         self._ec2: Ec2 | None = None
         self._orchestrator: Handler | None = None
         self._pulse = Pulse(self._settle_all)
@@ -72,7 +73,7 @@ class BacalhauPlugin:
 
     def started(self, region: Region, machine: Machine) -> None:
         boot.fetch_token(region, machine)
-        host = managed.recognised(region, machine)
+        host = managed.recognised(region, machine, self._formatted)
         if host is not None:
             self.directory.hosts[machine.id] = host
             self._pulse.start()
@@ -135,7 +136,7 @@ class BacalhauPlugin:
     def _follow(self, host: ManagedOrchestrator) -> None:
         host.boot.advance()
         host.look()
-        if host.boot.ready_at is None:
+        if host.boot.started_at is None:
             return
         if host.server is None:
             volume = orchestrator_boot.volume_of(host.machine, host.boot.about.device)

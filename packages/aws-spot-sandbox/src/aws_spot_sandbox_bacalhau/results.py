@@ -9,15 +9,12 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+import urllib.error
+import urllib.request
 from typing import TYPE_CHECKING, Any
 
-from botocore.auth import S3SigV4QueryAuth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials as AwsCredentials
-
-from aws_spot_sandbox.iam import role_policies
-from aws_spot_sandbox.iam.policy_evaluator import Ask
-from aws_spot_sandbox.state import ACCESS_KEY_ID, ACCOUNT_ID, SECRET_ACCESS_KEY
+from aws_spot_sandbox import instance_access
+from aws_spot_sandbox.iam import sessions
 from aws_spot_sandbox_bacalhau.job_store import PublishError
 
 if TYPE_CHECKING:
@@ -28,7 +25,8 @@ if TYPE_CHECKING:
     from aws_spot_sandbox_bacalhau.job_store import Execution, Job
 
 S3MANAGED = "s3managed"
-_EXPIRES_S = 3600
+_EXPIRES_S, _TIMEOUT_S = 3600, 30.0
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback needs no proxy
 _NOTHING = {
     "Bucket": "", "ChecksumSHA256": "", "Endpoint": "", "Filter": "", "Key": "",
     "Partition": {"DateFormat": "", "EndIndex": 0, "Pattern": "", "StartIndex": 0, "Type": ""},
@@ -55,21 +53,22 @@ class Results:
         kind = str(job.spec["Tasks"][0]["Publisher"].get("Type") or "").lower()
         if kind != S3MANAGED:
             return {"Type": ""}
-        section, machine = self._section(), self._machine()
-        bucket = str(section.get("Bucket") or "")
-        if not bucket or machine is None:
+        url = self._presigned("PUT", job, execution)
+        if not url:
             raise PublishError("failed to get pre-signed URL: managed publisher is not configured")
-        key = _key(section, job, execution)
-        arn = f"arn:aws:s3:::{bucket}/{key}"
-        if not role_policies.allows(machine, Ask("s3:PutObject", arn)):
-            raise PublishError("failed to upload result: unexpected status 403 Forbidden")
-        self._put(bucket, key, _archive(execution))
+        request = urllib.request.Request(url, data=_archive(execution), method="PUT")  # noqa: S310 - our own
+        try:
+            _OPENER.open(request, timeout=_TIMEOUT_S).close()
+        except urllib.error.HTTPError as error:
+            with error:
+                raise PublishError(
+                    f"failed to upload result: unexpected status {error.code} {error.reason}"
+                ) from error
         return {"Type": S3MANAGED, "Params": {"ExecutionID": execution.id, "JobID": job.id}}
 
     def listed(self, job: Job) -> list[dict[str, Any]]:
-        section = self._section()
         urls = (
-            self._presigned(section, _key(section, job, execution))
+            self._presigned("GET", job, execution)
             for execution in job.executions
             if execution.published.get("Type") == S3MANAGED
         )
@@ -78,21 +77,22 @@ class Results:
             for url in urls
         ]
 
-    def _put(self, bucket: str, key: str, body: bytes) -> None:
-        from moto.backends import get_backend  # noqa: PLC0415 - two seconds, after the environment is set
-
-        backend = get_backend("s3")[ACCOUNT_ID]["aws"]
-        if bucket not in backend.buckets:
-            raise PublishError("failed to upload result: unexpected status 404 Not Found")
-        backend.put_object(bucket, key, body)
-
-    def _presigned(self, section: Mapping[str, Any], key: str) -> str:
-        request = AWSRequest("GET", f"{self._world.url}/{section['Bucket']}/{key}")
-        keys = AwsCredentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
-        S3SigV4QueryAuth(keys, "s3", str(section.get("Region") or "us-east-1"), expires=_EXPIRES_S).add_auth(
-            request
+    def _presigned(self, method: str, job: Job, execution: Execution) -> str:
+        """With the credentials of the orchestrator's machine; empty without bucket or credentials."""
+        section, machine = self._section(), self._machine()
+        session = sessions.of_machine(self._world, machine) if machine is not None else None
+        if session is None or not section.get("Bucket"):
+            return ""
+        return instance_access.presigned_url(
+            self._world.url,
+            session,
+            method=method,
+            bucket=str(section["Bucket"]),
+            key=_key(section, job, execution),
+            region=str(section.get("Region") or "us-east-1"),
+            now=self._world.now(),
+            expires_s=_EXPIRES_S,
         )
-        return str(request.url)
 
 
 def _key(section: Mapping[str, Any], job: Job, execution: Execution) -> str:

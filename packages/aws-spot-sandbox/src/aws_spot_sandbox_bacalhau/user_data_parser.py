@@ -56,7 +56,10 @@ class OrchestratorGiven:
     bucket: str
     region: str
     version: str
+    download_url: str
+    sums: Mapping[str, str]  # the archive's SHA-256 sum, by EC2's architecture
     device: str  # the name under which its data volume must be attached
+    answer_s: float  # the time in which the program must answer after its start
     config: Mapping[str, Any] = field(default_factory=dict)  # Bacalhau's configuration file
 
 
@@ -100,7 +103,10 @@ def read_orchestrator(user_data: str) -> OrchestratorGiven | None:
             bucket=str(facts.get("bucket") or ""),
             region=str(facts.get("region") or ""),
             version=str(facts.get("version") or ""),
+            download_url=str(facts.get("download_url", "")),
+            sums={str(arch): str(text) for arch, text in (facts.get("sha256") or {}).items()},
             device=str(facts.get("device") or ""),
+            answer_s=float(facts.get("answer_s") or 600),
             config=yaml.safe_load(files.get(_CONFIG, "")) or {},
         )
     except (KeyError, ValueError, TypeError, yaml.YAMLError, AttributeError):
