@@ -13,6 +13,7 @@ from aws_spot_sandbox.ec2 import (
     catalog,
     console,
     dhcp,
+    elastic_ips,
     fleets,
     gateways,
     groups,
@@ -36,13 +37,14 @@ from aws_spot_sandbox.ec2 import (
     storage,
     tags,
     templates,
+    volumes,
     ways_out,
 )
 from aws_spot_sandbox.ec2 import regions as places
 from aws_spot_sandbox.ec2.codec import Codec
 from aws_spot_sandbox.ec2.region import Addresses, Region
 from aws_spot_sandbox.http_types import AwsError, Call, Handler, Reply
-from aws_spot_sandbox.services import iam, logs, pricing, tagging
+from aws_spot_sandbox.services import iam, logs, pricing, s3, ssm, tagging
 from aws_spot_sandbox.services import quotas as account_quotas
 
 if TYPE_CHECKING:
@@ -54,7 +56,9 @@ if TYPE_CHECKING:
 
 OK = 200
 ANSWERS: Mapping[str, Action] = {
-    "AllocateAddress": network.allocate_address,
+    "AllocateAddress": elastic_ips.allocate,
+    "AssociateAddress": elastic_ips.associate,
+    "AttachVolume": volumes.attach,
     "CancelCapacityReservation": simple_resources.cancel_reservation,
     "CancelSpotFleetRequests": spot_fleets.cancel,
     "CancelSpotInstanceRequests": spot.cancel_requests,
@@ -65,6 +69,7 @@ ANSWERS: Mapping[str, Action] = {
     "CreateLaunchTemplate": templates.create_template,
     "CreatePlacementGroup": simple_resources.create_placement_group,
     "CreateTags": tags.create_tags,
+    "CreateVolume": volumes.create,
     "CreateVpcBlockPublicAccessExclusion": ways_out.create_exclusion,
     "DeleteFleets": fleets.delete_fleets,
     "DeleteFlowLogs": storage.delete_flow_logs,
@@ -77,6 +82,7 @@ ANSWERS: Mapping[str, Action] = {
     "DeleteVpcEndpoints": gateways.delete_endpoints,
     "DeleteVpcBlockPublicAccessExclusion": ways_out.delete_exclusion,
     "DeregisterImage": account_images.deregister_image,
+    "DescribeAddresses": elastic_ips.describe,
     "DescribeCapacityReservations": simple_resources.describe_reservations,
     "DescribeDhcpOptions": dhcp.describe_options,
     "DescribeFleetInstances": fleets.describe_fleet_instances,
@@ -96,15 +102,18 @@ ANSWERS: Mapping[str, Action] = {
     "DescribeSpotInstanceRequests": spot.describe_requests,
     "DescribeSpotPriceHistory": prices.describe_history,
     "DescribeTags": tags.describe_tags,
-    "DetachVolume": storage.detach_volume,
+    "DescribeVolumes": volumes.describe,
+    "DetachVolume": volumes.detach,
     "DescribeVpcBlockPublicAccessExclusions": ways_out.describe_exclusions,
     "DescribeVpcBlockPublicAccessOptions": ways_out.describe_options,
+    "DisassociateAddress": elastic_ips.disassociate,
     "DisableImageDeregistrationProtection": account_images.unprotect_image,
     "EnableImageDeregistrationProtection": account_images.protect_image,
     "GetConsoleOutput": console.get_output,
     "GetEbsDefaultKmsKeyId": storage.default_key,
     "GetInstanceTypesFromInstanceRequirements": catalog.types_from_requirements,
     "GetSpotPlacementScores": placement.scores,
+    "ReleaseAddress": elastic_ips.release,
     "RegisterImage": account_images.register_image,
     "RequestSpotFleet": spot_fleets.request,
     "RequestSpotInstances": request_spot_instances.request_spot_instances,
@@ -126,11 +135,10 @@ CHECKS: Mapping[str, Check] = {
     "DeleteSecurityGroup": network.check_group,
     "DeleteSnapshot": account_images.check_snapshot,
     "DeleteSubnet": network.check_subnet,
+    "DeleteVolume": volumes.check_delete,
     "DeleteVpc": network.check_vpc,
     "DetachInternetGateway": network.check_detach_gateway,
     "DetachNetworkInterface": interfaces.check_detach,
-    "DisassociateAddress": gateways.check_disassociate,
-    "ReleaseAddress": gateways.check_release,
     "StopInstances": instances.check_stop,
 }
 # Run after a successful call to moto
@@ -139,6 +147,7 @@ AFTERWARDS: Mapping[str, Check] = {
     "CreateVpcEndpoint": gateways.settle_new,
     "DeleteNetworkInterface": interfaces.release_addresses,
     "DeleteSubnet": network.forget_subnet,
+    "DeleteVolume": volumes.forget,
 }
 
 # Services that list, launch or write for EC2 resources, or that lack AWS's checks in moto; by signing name
@@ -158,19 +167,25 @@ ELSEWHERE: Mapping[str, Callable[[World, Call], Reply]] = {
 class Ec2:
     """The last stage: handles every call that passed the others, or passes it to moto."""
 
-    def __init__(self, world: World, moto: Handler, plugins: Plugin) -> None:
+    def __init__(self, world: World, moto: Handler, plugins: Plugin, *, port: int = 0) -> None:
+        """`port`: of the sandbox, unique on this machine."""
         self._world = world
         self._moto = moto
         self._codec = Codec()
         self._regions: dict[str, Region] = {}
         self._lock = threading.Lock()
-        self._addresses = Addresses()
+        self._port = port
+        self._addresses = Addresses(port=port)
         self._requests = 0
         self._plugins = plugins
 
     def __call__(self, call: Call) -> Reply:
         if call.service == "ssm" and call.action in ("GetParameter", "GetParameters"):
             return images.answer_parameters(call, self._moto)
+        if call.service == "ssm":
+            ssm.check(call)
+        if call.service == "s3":
+            return s3.answer(self._world, call, self._moto)
         if call.service in ELSEWHERE:
             return ELSEWHERE[call.service](self._world, call)
         if call.service != "ec2" and call.service not in BESIDE:
@@ -186,7 +201,7 @@ class Ec2:
         """Delete all regions. Moto's backend of a region is reset at its next use."""
         with self._lock:
             self._regions.clear()
-            self._addresses = Addresses()
+            self._addresses = Addresses(port=self._port)
 
     def settle(self) -> None:
         """Run all due actions in every region used so far, and update the plug-ins."""

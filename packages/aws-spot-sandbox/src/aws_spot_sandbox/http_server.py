@@ -122,7 +122,10 @@ class _Connection(BaseHTTPRequestHandler):
             self.send_header("x-amzn-RequestId", request_id)
             self.send_header("x-amz-request-id", request_id)
         self.send_header("Content-Type", reply.content_type)
-        self.send_header("Content-Length", str(len(reply.body)))
+        for name, value in reply.headers:
+            self.send_header(name, value)
+        if all(name != "Content-Length" for name, _ in reply.headers):
+            self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(reply.body)

@@ -30,15 +30,20 @@ class Call:
     body: bytes = b""
     access_key_id: str = ""
     http: Http = field(default_factory=Http)
+    rest: str = ""  # the operation of a REST call, which has no action: CreateBucket
+
+    @property
+    def operation(self) -> str:
+        return self.action or self.rest
 
     @property
     def name(self) -> str:
-        """The action's name in policies: ec2:CreateVpc."""
-        return f"{self.service}:{self.action}"
+        """Service and operation: ec2:CreateVpc. In policies S3's actions have other names."""
+        return f"{self.service}:{self.operation}"
 
     @property
     def mutates(self) -> bool:
-        return not self.action.startswith(("Describe", "Get", "List", "Search", "Decode"))
+        return not self.operation.startswith(("Describe", "Get", "List", "Search", "Decode", "Head"))
 
 
 @dataclass(frozen=True)
@@ -46,17 +51,21 @@ class Reply:
     body: bytes
     status: int = 200
     content_type: str = "text/xml; charset=utf-8"
+    headers: tuple[tuple[str, str], ...] = ()  # S3's results are partly in headers
     numbered: bool = True  # with a request id, which AWS's replies have and those of other servers do not
 
 
 class AwsError(Exception):
-    """An AWS error. The server formats it in the protocol of the called service."""
+    """An AWS error. The server formats it in the protocol of the called service. `details`: S3's further elements."""
 
-    def __init__(self, code: str, message: str, *, status: int = 400) -> None:
+    def __init__(
+        self, code: str, message: str, *, status: int = 400, details: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.status = status
+        self.details = dict(details or {})
 
 
 class ConnectionLost(Exception):  # noqa: N818 - a simulated event, not an error

@@ -23,6 +23,18 @@ _SERVER_ERROR = 500
 # Services whose signing name differs from the model's name
 _SIGNED_AS = {"tagging": "resourcegroupstaggingapi", "monitoring": "cloudwatch"}
 _NOT_FOUND = 404
+_FORM = "application/x-www-form-urlencoded"
+_SET_BY_THE_SERVER = frozenset(
+    {
+        "connection",
+        "content-length",
+        "content-type",
+        "date",
+        "server",
+        "transfer-encoding",
+        "x-amz-request-id",
+    }
+)
 
 
 class Moto:
@@ -54,7 +66,10 @@ class Moto:
             raise _gap(call) from gap
         except Exception as mistake:
             raise _gap(call, f" as it was called: {type(mistake).__name__}: {mistake}") from mistake
-        if "html" in reply.content_type and reply.status in {_NOT_FOUND, _SERVER_ERROR}:
+        unknown_path = (
+            reply.status == _NOT_FOUND and call.http.method != "HEAD"
+        )  # whose errors have no content
+        if "html" in reply.content_type and (unknown_path or reply.status == _SERVER_ERROR):
             raise _gap(call)
         if reply.status >= _SERVER_ERROR and call.action:
             raise _gap(call, f" as it was called: {reply.body[:200].decode(errors='replace')}")
@@ -66,10 +81,19 @@ class Moto:
         def start_response(status: str, headers: list[tuple[str, str]], _exc: Any = None) -> None:
             outcome["status"] = int(status.split(" ", 1)[0])
             outcome["type"] = next((value for name, value in headers if name.lower() == "content-type"), "")
+            outcome["headers"] = tuple(headers) if call.service == "s3" else ()
 
         environ = _environ(call)
         body = b"".join(self._application(call, environ)(environ, start_response))
-        return Reply(body, outcome["status"], outcome["type"])
+        kept = tuple(
+            (name, value) for name, value in outcome["headers"] if name.lower() not in _SET_BY_THE_SERVER
+        )
+        if call.http.method == "HEAD" and call.service == "s3":
+            size = next(
+                (value for name, value in outcome["headers"] if name.lower() == "content-length"), "0"
+            )
+            kept = (*kept, ("Content-Length", size))
+        return Reply(body, outcome["status"], outcome["type"], headers=kept)
 
     def _application(self, call: Call, environ: dict[str, Any]) -> Wsgi:
         if not call.action:  # one REST service name may have several applications, by path
@@ -143,6 +167,10 @@ def _environ(call: Call) -> dict[str, Any]:
     for name, value in _headers(call).items():
         key = name.upper().replace("-", "_")
         environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value
+    if call.service == "s3" and environ.get("CONTENT_TYPE", "").startswith(_FORM):
+        environ["CONTENT_TYPE"] = (
+            "binary/octet-stream"  # moto would read an object as a form, and store nothing
+        )
     # moto parses the region from the host name, and the sandbox's port would break that
     environ["HTTP_HOST"] = f"{call.service}.{call.region}.amazonaws.com"
     return environ

@@ -11,6 +11,7 @@ from uuid import uuid4
 from xml.sax.saxutils import escape
 
 from aws_spot_sandbox.http_types import Call, Http, Reply
+from aws_spot_sandbox.services import s3_operations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,13 +32,13 @@ class _Scope:
 
 def take_apart(http: Http, body: bytes) -> Call:
     """The call's service, region, action and caller; the action is "" if only the service can determine it."""
-    scope = _scope(http.headers.get("authorization", ""))
+    scope = _scope(http)
     target = http.headers.get("x-amz-target", "")
     if target:
         action, params = target.rpartition(".")[2], _members(body)
     else:
         params = dict(parse_qsl(http.query, keep_blank_values=True))
-        if http.headers.get("content-type", "").startswith(_FORM):
+        if http.headers.get("content-type", "").startswith(_FORM) and scope.service != "s3":
             params |= dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
         action = params.pop("Action", "")
     return Call(
@@ -48,6 +49,7 @@ def take_apart(http: Http, body: bytes) -> Call:
         body=body,
         access_key_id=scope.access_key_id,
         http=http,
+        rest=s3_operations.operation(http) if scope.service == "s3" and not action else "",
     )
 
 
@@ -55,16 +57,23 @@ def write_error(call: Call, error: AwsError) -> Reply:
     """The error in the protocol of the called service."""
     code, message = escape(error.code), escape(error.message)
     request_id = uuid4()
+    headers: tuple[tuple[str, str], ...] = ()
     if call.service == "ec2":
         inner = f"<Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>"
         text = f"<Response>{inner}<RequestID>{request_id}</RequestID></Response>"
+    elif call.service == "s3":
+        inner = f"<Code>{code}</Code><Message>{message}</Message>"
+        inner += "".join(f"<{name}>{escape(value)}</{name}>" for name, value in error.details.items())
+        text = f"<Error>{inner}<RequestId>{request_id}</RequestId></Error>"
+        where = error.details.get("Region")
+        headers = (("x-amz-bucket-region", where),) if where else ()
     elif is_json(call):
         members = {"__type": error.code, "message": error.message}
         return Reply(json.dumps(members).encode(), error.status, "application/x-amz-json-1.1")
     else:
         inner = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
         text = f"<ErrorResponse>{inner}<RequestId>{request_id}</RequestId></ErrorResponse>"
-    return Reply(f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode(), error.status)
+    return Reply(f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode(), error.status, headers=headers)
 
 
 def numbered(call: Call, reply: Reply) -> Reply:
@@ -85,10 +94,24 @@ def is_json(call: Call) -> bool:
     return "x-amz-target" in call.http.headers or (not call.action and call.service != "s3")
 
 
-def _scope(authorization: str) -> _Scope:
-    match = _SCOPE.search(authorization)
+def presigned(http: Http) -> dict[str, str]:
+    """The query of a presigned URL; empty for a request that is signed in its headers or not at all."""
+    if "X-Amz-Signature=" not in http.query or "authorization" in http.headers:
+        return {}
+    return dict(parse_qsl(http.query, keep_blank_values=True))
+
+
+def _scope(http: Http) -> _Scope:
+    query = presigned(http)
+    credential = f"Credential={query.get('X-Amz-Credential', '')}" if query else ""
+    match = _SCOPE.search(credential or http.headers.get("authorization", ""))
     if match is None:
-        return _Scope()
+        # Signature version 2 names no service; only S3 had it in URLs
+        return (
+            _Scope(service="s3")
+            if "AWSAccessKeyId=" in http.query and "Signature=" in http.query
+            else _Scope()
+        )
     key_id, region, service = match.groups()
     return _Scope(key_id, region, service.lower())
 

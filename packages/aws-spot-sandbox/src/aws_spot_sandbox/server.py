@@ -30,6 +30,7 @@ class Sandbox:
 
     def __init__(self, world: World | None = None, *, on_stop: Callable[[], None] | None = None) -> None:
         self.url = ""
+        self._port = 0
         self.heard_at = time.monotonic()  # time of the last request, by the real clock
         self._moto = Moto()
         self._admin = Admin(self, on_stop or self.stop)
@@ -39,6 +40,8 @@ class Sandbox:
 
     def start(self, port: int = 0) -> str:
         self.url = self._listener.start(port)
+        self._port = int(self.url.rpartition(":")[2])
+        self.reset()
         return self.url
 
     def stop(self) -> None:
@@ -49,11 +52,12 @@ class Sandbox:
         self.world = world or self.world
         self.world.calls.clear()
         self.world.profiles.clear()
+        self.world.sessions.clear()
         self.world.placement_questions.clear()
         self.world.evaluated.clear()
         self._moto.reset(self.world.seed)
         self.plugins = Plugins(self.world)
-        self._ec2 = Ec2(self.world, self._moto, self.plugins)
+        self._ec2 = Ec2(self.world, self._moto, self.plugins, port=self._port)
         self.plugins.attach(self._ec2)
         self._layer: Handler = middleware.build(self.world, self._ec2)
 

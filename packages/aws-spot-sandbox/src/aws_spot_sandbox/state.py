@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aws_spot_sandbox.iam.sessions import Session
+
 T = TypeVar("T")
 
 ACCOUNT_ID = "000000000000"  # not a valid AWS account, so that the sandbox is never mistaken for AWS
@@ -56,6 +58,7 @@ class Settings:
     # vCPUs of spot instances, per group of families; absent: no limit. The keys are "region/family", "region",
     # "*/family" or "*"; the narrowest applies. The names of the families are in ec2/spot_quotas.py.
     spot_vcpu_quota: dict[str, int] = field(default_factory=dict)
+    on_demand_vcpu_quota: dict[str, int] = field(default_factory=dict)  # of on-demand instances, likewise
     quotas: dict[str, int] = field(default_factory=dict)  # {"vpcs": 5}: per region; absent: AWS's defaults
     placement_configurations: int = 50  # new placement score requests in 24 hours
     throttle: bool = False  # AWS's request-token buckets, per region
@@ -70,6 +73,7 @@ class Settings:
     )  # the caller's IAM policies; without any, every action is allowed
     # Services whose service-linked role exists: `spot.amazonaws.com` after the first use of spot instances
     service_roles: list[str] = field(default_factory=lambda: ["spot.amazonaws.com"])
+    taken_buckets: list[str] = field(default_factory=list)  # bucket names of other accounts
     shared_vpcs: list[str] = field(default_factory=list)  # ids of VPCs owned and shared by another account
     # VPC Block Public Access by region, or "*": "block-bidirectional" or "block-ingress"; absent: off
     block_public_access: dict[str, str] = field(default_factory=dict)
@@ -98,6 +102,7 @@ class World:
     settings: Settings = field(default_factory=Settings)
     plugin_settings: dict[type, Any] = field(default_factory=dict)  # switches of the plug-ins, by their class
     profiles: dict[str, float] = field(default_factory=dict)  # when EC2 sees an instance profile
+    sessions: dict[str, Session] = field(default_factory=dict)  # credentials of instances, by access key id
     # Ids that a fleet does not find yet, by region: younger than half the read lag
     unseen_by_fleets: dict[str, frozenset[str]] = field(default_factory=dict)
     placement_questions: dict[str, float] = field(default_factory=dict)  # time of each first request

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aws_spot_sandbox.ec2 import catalog, prices, spot_quotas
+from aws_spot_sandbox.ec2.machine import STOPPED
 from aws_spot_sandbox.http_types import AwsError
 
 if TYPE_CHECKING:
@@ -19,7 +20,12 @@ NO_ON_DEMAND = (
     "be working on provisioning additional capacity. You can currently get {type} capacity by not specifying an "
     "Availability Zone in your request."
 )
-
+# Recorded in scrapoxy#202, firesim#410
+OVER_ON_DEMAND_QUOTA = (
+    "You have requested more vCPU capacity than your current vCPU limit of {} allows for the instance bucket that the "
+    "specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an "
+    "adjustment to this limit."
+)
 NO_ADDRESSES = (
     "There are not enough free addresses in subnet '{}' to satisfy the requested number of instances."
 )
@@ -47,7 +53,7 @@ def room(region: Region, launch: Launch) -> Room:
             addresses, AwsError("InsufficientFreeAddressesInSubnet", NO_ADDRESSES.format(launch.subnet.id))
         )
     if quota < places:
-        return Room(quota, AwsError("MaxSpotInstanceCountExceeded", "Max spot instance count exceeded"))
+        return Room(quota, _over_quota(region, launch))
     text = NO_SPOT if launch.spot else NO_ON_DEMAND.format(type=launch.type, zone=launch.zone)
     # AWS returns this error with status 500, so that clients retry.
     return Room(places, AwsError("InsufficientInstanceCapacity", text, status=500))
@@ -66,15 +72,29 @@ def _price_refusal(region: Region, launch: Launch) -> AwsError | None:
     )
 
 
+def _over_quota(region: Region, launch: Launch) -> AwsError:
+    if launch.spot:
+        return AwsError("MaxSpotInstanceCountExceeded", "Max spot instance count exceeded")
+    return AwsError("VcpuLimitExceeded", OVER_ON_DEMAND_QUOTA.format(_quota(region, launch)))
+
+
+def _quota(region: Region, launch: Launch) -> int | None:
+    word = spot_quotas.family(launch.type, spot=launch.spot)
+    return spot_quotas.allowed(region.world.settings, region.name, word, spot=launch.spot)
+
+
 def _quota_room(region: Region, launch: Launch) -> int:
-    word = spot_quotas.family(launch.type)
-    limit = spot_quotas.allowed(region.world.settings, region.name, word)
-    if limit is None or not launch.spot:
+    limit = _quota(region, launch)
+    if limit is None:
         return NO_LIMIT
+    word = spot_quotas.family(launch.type, spot=launch.spot)
     used = sum(
         catalog.vcpus(machine.type)
         for machine in region.machines.values()
-        if machine.spot and machine.alive and spot_quotas.family(machine.type) == word
+        if machine.spot == launch.spot
+        and machine.alive
+        and machine.state != STOPPED
+        and spot_quotas.family(machine.type, spot=launch.spot) == word
     )
     return max(0, limit - used) // catalog.vcpus(launch.type)
 

@@ -98,24 +98,6 @@ def _end_endpoint(region: Region, endpoint: Any) -> None:
     region.forget_tags(endpoint.id)
 
 
-def check_release(region: Region, args: Args) -> None:
-    """AWS: EC2 API Reference, ReleaseAddress: in a VPC the address must be disassociated first."""
-    for address in region.backend.addresses:
-        if address.allocation_id == args.get("AllocationId") and address.association_id:
-            raise AwsError(
-                "InvalidIPAddress.InUse",
-                f"The address '{address.public_ip}' is in use and cannot be released.",
-            )
-
-
-def check_disassociate(region: Region, args: Args) -> None:
-    """The address of a NAT gateway cannot be disassociated while the gateway exists."""
-    for address in region.backend.addresses:
-        managed = address.eni is not None and address.eni.requester_managed
-        if managed and address.association_id == args.get("AssociationId"):
-            raise AwsError("OperationNotPermitted", interfaces.NOT_YOURS)
-
-
 def holders_of(region: Region, vpc_id: str) -> Iterator[str]:
     """Ids of resources that block the VPC's deletion, besides its subnets, groups, tables and interfaces."""
     backend = region.backend

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aws_spot_sandbox.ec2 import catalog, filters, launch, machine, paging, spot
+from aws_spot_sandbox.ec2 import catalog, filters, interfaces, launch, machine, paging, spot
 from aws_spot_sandbox.ec2.codec import timestamp
 from aws_spot_sandbox.ec2.machine import STATES, TERMINATED, Machine
 from aws_spot_sandbox.http_types import AwsError
@@ -159,8 +159,8 @@ def described(region: Region, machine: Machine) -> dict[str, Any]:
         "SubnetId": primary.subnet.id if primary else None,
         "VpcId": primary.subnet.vpc_id if primary else None,
         "SecurityGroups": _groups(machine),
-        "NetworkInterfaces": [_interface(eni) for eni in _interfaces(machine)],
-        "BlockDeviceMappings": _disks(machine),
+        "NetworkInterfaces": [_interface(region, eni) for eni in _interfaces(machine)],
+        "BlockDeviceMappings": _disks(region, machine),
         "IamInstanceProfile": machine.profile or None,
         "ClientToken": machine.client_token,
         "Tags": region.tag_set(machine.id) or None,
@@ -199,7 +199,7 @@ def _options(machine: Machine) -> dict[str, Any]:
         "UsageOperationUpdateTime": machine.launched_at,
         "HibernationOptions": {"Configured": False},
         "EnclaveOptions": {"Enabled": False},
-        "MaintenanceOptions": {"AutoRecovery": "default"},
+        "MaintenanceOptions": {"AutoRecovery": machine.auto_recovery, "RebootMigration": "default"},
         "MetadataOptions": {
             "State": "applied",
             "HttpTokens": options.http_tokens,
@@ -211,10 +211,8 @@ def _options(machine: Machine) -> dict[str, Any]:
     }
 
 
-def _interface(eni: Any) -> dict[str, Any]:
-    association = None
-    if eni.public_ip:
-        association = {"PublicIp": eni.public_ip, "PublicDnsName": "", "IpOwnerId": "amazon"}
+def _interface(region: Region, eni: Any) -> dict[str, Any]:
+    association = interfaces.association(region, eni)
     return {
         "NetworkInterfaceId": eni.id,
         "Association": association,
@@ -242,19 +240,24 @@ def _interface(eni: Any) -> dict[str, Any]:
     }
 
 
-def _disks(machine: Machine) -> list[dict[str, Any]]:
+def _disks(region: Region, machine: Machine) -> list[dict[str, Any]]:
     return [
         {
             "DeviceName": device,
             "Ebs": {
                 "VolumeId": disk.volume_id,
-                "Status": "attached",
+                "Status": _attachment_state(region, disk.volume_id),
                 "AttachTime": disk.attach_time,
                 "DeleteOnTermination": disk.delete_on_termination,
             },
         }
         for device, disk in machine.moto.block_device_mapping.items()
     ]
+
+
+def _attachment_state(region: Region, volume_id: str) -> str:
+    volume = region.backend.volumes.get(volume_id)
+    return str(volume.attachment.status) if volume is not None and volume.attachment else "attached"
 
 
 def describe_credits(region: Region, args: Args) -> Answer:

@@ -77,7 +77,7 @@ def _address(region: Region, eni: Any) -> Any:
     )
 
 
-def _association(region: Region, eni: Any) -> dict[str, Any] | None:
+def association(region: Region, eni: Any) -> dict[str, Any] | None:
     elastic = _address(region, eni)
     public = elastic.public_ip if elastic else eni.public_ip
     if not public:
@@ -112,7 +112,7 @@ def described(region: Region, eni: Any) -> dict[str, Any]:
         "SourceDestCheck": True,
         "Groups": _groups(eni),
         "Attachment": _attachment(eni),
-        "Association": _association(region, eni),
+        "Association": association(region, eni),
         "PrivateIpAddresses": [
             {
                 "PrivateIpAddress": private_ip_address.get("PrivateIpAddress"),
@@ -142,8 +142,8 @@ def describe_interfaces(region: Region, args: Args) -> Answer:
         "attachment.instance-id": lambda eni: eni.instance.id if eni.instance is not None else None,
         "attachment.attachment-id": lambda eni: eni.attachment_id,
         "private-ip-address": lambda eni: eni.private_ip_address,
-        "association.public-ip": lambda eni: (_association(region, eni) or {}).get("PublicIp"),
-        "association.allocation-id": lambda eni: (_association(region, eni) or {}).get("AllocationId"),
+        "association.public-ip": lambda eni: (association(region, eni) or {}).get("PublicIp"),
+        "association.allocation-id": lambda eni: (association(region, eni) or {}).get("AllocationId"),
     }
     enis = filters.select(enis, args.get("Filters"), getters, lambda eni: region.tags(eni.id))
     page, token = paging.page(enis, args, smallest=5)

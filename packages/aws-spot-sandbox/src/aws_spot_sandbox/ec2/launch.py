@@ -85,6 +85,7 @@ def create(
             profile=profile,
             disk_locked=_disk_locked(region, launch),
             cpu_credits=_credits(launch),
+            auto_recovery=str((launch.data.get("MaintenanceOptions") or {}).get("AutoRecovery") or "default"),
             placement_group=str((launch.data.get("Placement") or {}).get("GroupName") or ""),
         )
         region.machines[machine.id] = machine
@@ -167,6 +168,7 @@ def _set_up_interface(region: Region, eni: Any, launch: Launch) -> None:
     if launch.public_ip:
         # associate_public_ip is off, because moto would assign a real public address
         eni.public_ip = region.addresses.next()
+    eni.auto_assigned = launch.public_ip  # a disassociated Elastic IP is replaced by a new address
     region.set_tags(eni.id, launch.tags.get("network-interface", {}))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aws_spot_sandbox.ec2.region import Region
 
-PENDING, RUNNING, SHUTTING_DOWN, TERMINATED = 0, 16, 32, 48
+PENDING, RUNNING, SHUTTING_DOWN, TERMINATED, STOPPING, STOPPED = 0, 16, 32, 48, 64, 80
 STATES = {0: "pending", 16: "running", 32: "shutting-down", 48: "terminated", 64: "stopping", 80: "stopped"}
 USER_SHUTDOWN = "Client.UserInitiatedShutdown"
 SPOT_SHUTDOWN = "Server.SpotInstanceTermination"
@@ -31,6 +31,7 @@ class Machine:
     placement_group: str = ""
     disk_locked: bool = False  # the spot role has no access to the key of its disk
     cpu_credits: str = ""  # only for burstable types
+    auto_recovery: str = "default"  # or "disabled"
     boot_mode: str = "uefi-preferred"
     notice_at: float | None = None  # time of the interruption notice
     notice_s: float = 0.0  # seconds from the notice to the interruption

@@ -6,11 +6,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from aws_spot_sandbox.ec2 import gateways, quotas
-from aws_spot_sandbox.ec2.tags import tags_of
 from aws_spot_sandbox.http_types import AwsError
 
 if TYPE_CHECKING:
-    from aws_spot_sandbox.ec2.region import Answer, Args, Region
+    from aws_spot_sandbox.ec2.region import Args, Region
 
 GROUP_TEXT = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}")
 
@@ -140,18 +139,3 @@ def _strip(region: Region, vpc_id: str) -> None:
         if acl.vpc_id == vpc_id:
             backend.network_acls.pop(acl_id)
             region.forget_tags(acl_id)
-
-
-def allocate_address(region: Region, args: Args) -> Answer:
-    """An Elastic IP is a loopback address here: moto would assign a real public address."""
-    quotas.check(region, "elastic_ips")
-    address = region.backend.allocate_address(
-        "vpc", address=region.addresses.next(), tags=tags_of(args, "elastic-ip")
-    )
-    return {
-        "PublicIp": address.public_ip,
-        "AllocationId": address.allocation_id,
-        "Domain": "vpc",
-        "PublicIpv4Pool": "amazon",
-        "NetworkBorderGroup": region.name,
-    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,19 +28,59 @@ Action = Callable[["Region", Args], Answer]
 Check = Callable[["Region", Args], None]
 
 HEX = "0123456789abcdef"
+LOOPBACK = "127.0.0.1"
+ELASTIC_IPS = 126  # of one sandbox
 
 
 class Addresses:
-    """Public addresses, all loopback, so that an SSH client never connects to a real host."""
+    """Public addresses, all loopback, so that an SSH client never connects to a real host.
 
-    def __init__(self) -> None:
+    Elastic IPs differ from the addresses of instances. On Linux a program can listen on any of them, so each sandbox of
+    this machine has its own, derived from its `port`. Elsewhere only 127.0.0.1 is configured, and is the first one.
+    """
+
+    def __init__(self, *, port: int = 0) -> None:
         self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._port = port
+        self._elastic: set[str] = set()
+        self._turns = itertools.count()
 
     def next(self) -> str:
-        # 127.1.0.1 upwards, 16 million addresses, except those that end in 0 or 255
+        # 127.1.0.1 to 127.127.255.254, eight million addresses, except those that end in 0 or 255
         number = next(self._numbers)
         high, last = divmod(number - 1, 254)
-        return f"127.{1 + high // 256 % 254}.{high % 256}.{last + 1}"
+        return f"127.{1 + high // 256 % 127}.{high % 256}.{last + 1}"
+
+    def next_elastic(self) -> str | None:
+        """An Elastic IP that is not allocated, preferably a new one; None if there is none."""
+        with self._lock:
+            for address in self._candidates():
+                if address not in self._elastic:
+                    self._elastic.add(address)
+                    return address
+        return None
+
+    def give_back(self, address: str) -> None:
+        with self._lock:
+            self._elastic.discard(address)
+
+    def _candidates(self) -> Iterator[str]:
+        # 127.128.0.1 upwards: 126 addresses for each port
+        high, low, odd = 128 + (self._port >> 9), self._port >> 1 & 255, self._port & 1
+        if not _can_listen(f"127.{high}.{low}.{1 + 127 * odd}"):
+            yield LOOPBACK
+        for _ in range(ELASTIC_IPS):
+            yield f"127.{high}.{low}.{1 + 127 * odd + next(self._turns) % ELASTIC_IPS}"
+
+
+def _can_listen(address: str) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 @dataclass

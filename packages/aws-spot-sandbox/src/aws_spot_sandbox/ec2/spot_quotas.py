@@ -1,6 +1,6 @@
-"""Quotas for spot instances: vCPUs per region and group of families.
+"""Quotas for spot and on-demand instances: vCPUs per region and group of families.
 
-AWS: EC2 User Guide, "Spot Instance quotas"; the codes are those of Service Quotas.
+AWS: EC2 User Guide, "Spot Instance quotas", "On-Demand Instance quotas"; the codes are those of Service Quotas.
 """
 
 from __future__ import annotations
@@ -32,21 +32,32 @@ FAMILIES = {
     "dl": Family("L-85EED4F7", "All DL Spot Instance Requests", 0),
     "trn": Family("L-6B0D517C", "All Trn Spot Instance Requests", 0),
 }
+ON_DEMAND_FAMILIES = {
+    "standard": Family("L-1216C47A", "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", 5),
+    "f": Family("L-74FC7D96", "Running On-Demand F instances", 0),
+    "g": Family("L-DB2E81BA", "Running On-Demand G and VT instances", 0),
+    "inf": Family("L-1945791B", "Running On-Demand Inf instances", 0),
+    "p": Family("L-417A185B", "Running On-Demand P instances", 0),
+    "x": Family("L-7295265B", "Running On-Demand X instances", 0),
+    "dl": Family("L-6E869C2A", "Running On-Demand DL instances", 0),
+    "trn": Family("L-2C3B7624", "Running On-Demand Trn instances", 0),
+}
 _SAME = {"gr": "g", "vt": "g"}
 _LETTERS = re.compile(r"([a-z]+)(\d*)")
 
 
-def family(type_name: str) -> str:
+def family(type_name: str, *, spot: bool = True) -> str:
+    families = FAMILIES if spot else ON_DEMAND_FAMILIES
     match = _LETTERS.match(type_name)
     letters, generation = match.groups() if match else ("", "")
     word = _SAME.get(letters, letters)
-    if word + generation in FAMILIES:
+    if word + generation in families:
         return word + generation
-    return word if word in FAMILIES else "standard"
+    return word if word in families else "standard"
 
 
-def allowed(settings: Settings, region: str, word: str) -> int | None:
+def allowed(settings: Settings, region: str, word: str, *, spot: bool = True) -> int | None:
     """The narrowest value in the switch: region/family, region, */family, *. None: no limit."""
-    limits = settings.spot_vcpu_quota
+    limits = settings.spot_vcpu_quota if spot else settings.on_demand_vcpu_quota
     names = (f"{region}/{word}", region, f"*/{word}", "*")
     return next((int(limits[name]) for name in names if name in limits), None)

@@ -1,4 +1,4 @@
-"""Detached volumes and flow logs, without the parameters that moto requires and AWS does not."""
+"""Flow logs, network ACLs and the default EBS key, without the parameters that moto requires and AWS does not."""
 
 from __future__ import annotations
 
@@ -9,31 +9,6 @@ from aws_spot_sandbox.state import ACCOUNT_ID
 
 if TYPE_CHECKING:
     from aws_spot_sandbox.ec2.region import Answer, Args, Region
-
-
-def detach_volume(region: Region, args: Args) -> Answer:
-    """AWS: EC2 API Reference, DetachVolume: needs only the volume's id. A running instance's root volume is refused."""
-    volume = region.backend.volumes.get(args.get("VolumeId"))
-    if volume is None:
-        raise AwsError("InvalidVolume.NotFound", f"The volume '{args.get('VolumeId')}' does not exist.")
-    attachment = volume.attachment
-    if attachment is None:
-        raise AwsError("IncorrectState", f"Volume '{volume.id}' is in the 'available' state.")
-    instance = attachment.instance
-    machine = region.machines.get(instance.id)
-    if attachment.device == instance.root_device_name and machine is not None and machine.alive:
-        raise AwsError(
-            "OperationNotPermitted",
-            f"Unable to detach root volume '{volume.id}' from instance '{instance.id}'",
-        )
-    attachment_reply = region.backend.detach_volume(volume.id, instance.id, attachment.device)
-    return {
-        "VolumeId": volume.id,
-        "InstanceId": instance.id,
-        "Device": attachment_reply.device,
-        "State": "detaching",
-        "AttachTime": attachment_reply.attach_time,
-    }
 
 
 def delete_flow_logs(region: Region, args: Args) -> Answer:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote
 
 from moto.backends import get_backend
 
 from aws_spot_sandbox.ec2 import launch_parameters
 from aws_spot_sandbox.ec2.codec import Codec
 from aws_spot_sandbox.iam import ec2_arns, non_ec2_arns
-from aws_spot_sandbox.iam.policy_evaluator import Ask
+from aws_spot_sandbox.iam.policy_evaluator import Ask, Context
+from aws_spot_sandbox.services import s3, s3_operations
 from aws_spot_sandbox.state import ACCOUNT_ID
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ _MADE_BY = {
     "CreateSecurityGroup": "security-group",
     "CreateLaunchTemplate": "launch-template",
     "CreateVolume": "volume",
+    "AllocateAddress": "elastic-ip",
 }
 _LAUNCHED = ("instance", "volume", "network-interface")
 _SPOT = ("spot-instances-request",)
@@ -64,7 +65,9 @@ def names_things(action: str) -> bool:
     service, _, name = action.partition(":")
     if service == "ec2":
         return name in _NARROW_READS or not name.startswith(("Describe", "Get"))
-    return service == "s3" or action in non_ec2_arns.ABOUT or action in _BEHIND
+    return (
+        (service == "s3" and name != "ListAllMyBuckets") or action in non_ec2_arns.ABOUT or action in _BEHIND
+    )
 
 
 # Actions with resource-level permissions that are implied by another call, or whose resource does not exist yet.
@@ -220,7 +223,8 @@ def _launch(region: str, data: Args, *, spot: bool = False) -> Iterator[Ask]:
         yield new.ask("ec2:RunInstances")
         if new.tags:
             yield new.ask("ec2:CreateTags", ec2__CreateAction="RunInstances")
-    profile = (data.get("IamInstanceProfile") or {}).get("Name")
+    named = data.get("IamInstanceProfile") or {}
+    profile = named.get("Name") or str(named.get("Arn") or "").rpartition("/")[2]
     for name in non_ec2_arns.roles_in(profile) if profile else ():
         yield non_ec2_arns.role(name).ask("iam:PassRole", iam__PassedToService="ec2.amazonaws.com")
 
@@ -290,30 +294,37 @@ def _new_in_iam(name: str, args: Args) -> Iterator[Ask]:
 
 # --- REST calls
 
-# (method, sub-resource) -> S3's actions on the bucket, or on its objects.
-_S3 = {
-    ("GET", "tagging"): ("GetBucketTagging",),
-    ("GET", "versions"): ("ListBucketVersions",),
-    ("GET", "uploads"): ("ListBucketMultipartUploads",),
-    ("POST", "delete"): ("DeleteObject", "DeleteObjectVersion"),
-    ("DELETE", "uploadId"): ("AbortMultipartUpload",),
-    ("DELETE", ""): ("DeleteBucket",),
-}
-
-
-def _s3_key(call: Call) -> tuple[str, str]:
-    names = {name for name, _ in parse_qsl(call.http.query, keep_blank_values=True)}
-    return call.http.method, next((name for _, name in _S3 if name and name in names), "")
-
 
 def _rest_action(call: Call) -> str:
     if call.service == "s3":
-        return _S3.get(_s3_key(call), ("Other",))[0]
+        return s3_operations.action(call.rest)
     return call.http.path.rpartition("/")[2]  # …/operation/DescribeAlarms
 
 
 def _s3(call: Call) -> list[Ask]:
-    key = _s3_key(call)
-    bucket, _, name = unquote(call.http.path).lstrip("/").partition("/")
-    where = f"{bucket}/{name or '*'}" if key[1] in {"delete", "uploadId"} else bucket
-    return [Ask(f"s3:{action}", f"arn:aws:s3:::{where}") for action in _S3.get(key, ("Other",))]
+    """S3's actions have either a bucket or its objects as resources."""
+    action = f"s3:{s3_operations.action(call.rest)}"
+    bucket, key = s3_operations.bucket_and_key(call.http)
+    if not bucket:
+        return [Ask(action)]
+    where = f"arn:aws:s3:::{bucket}"
+    if call.rest == "DeleteObjects":
+        return _deletions(call, where)
+    if call.rest == "DeleteObject" and "versionId" in call.params:
+        action = "s3:DeleteObjectVersion"
+    if key:
+        return [Ask(action, f"{where}/{key}")]
+    prefix = call.params.get("prefix")
+    listed: Context = {"s3:prefix": (prefix,)} if prefix is not None and action.startswith("s3:List") else {}
+    asks = [Ask(action, where, listed)]
+    tags = dict(s3.tags_in(call.body)) if call.rest == "CreateBucket" else {}
+    if tags:
+        asks.append(Ask("s3:TagResource", where, ec2_arns.requested(tags)))
+    return asks
+
+
+def _deletions(call: Call, where: str) -> list[Ask]:
+    return [
+        Ask(f"s3:DeleteObject{'Version' if version else ''}", f"{where}/{key}")
+        for key, version in dict.fromkeys(s3.deleted_in(call.body))
+    ]

@@ -154,7 +154,8 @@ ABOUT: dict[str, About] = {
         lambda _region, args: [managed_policy(args["PolicyArn"])],
     ),
     **dict.fromkeys(
-        ("ssm:GetParameter", "ssm:PutParameter"), lambda region, args: [parameter(region, args["Name"])]
+        ("ssm:GetParameter", "ssm:PutParameter", "ssm:DeleteParameter", "ssm:GetParameterHistory"),
+        lambda region, args: [parameter(region, args["Name"])],
     ),
     **dict.fromkeys(
         ("ssm:GetParameters", "ssm:DeleteParameters"),
@@ -187,7 +188,10 @@ ABOUT: dict[str, About] = {
     "iam:SimulatePrincipalPolicy": lambda _region, args: [Thing(args["PolicySourceArn"], {})],
     "sns:ListTagsForResource": lambda region, args: [topic(region, args["ResourceArn"])],
     "sqs:GetQueueUrl": lambda region, args: [queue(region, args["QueueName"])],
-    "ssm:ListTagsForResource": lambda region, args: [parameter(region, args["ResourceId"])],
+    **dict.fromkeys(
+        ("ssm:ListTagsForResource", "ssm:AddTagsToResource", "ssm:RemoveTagsFromResource"),
+        lambda region, args: [parameter(region, args["ResourceId"])],
+    ),
     "sns:DeleteTopic": lambda region, args: [topic(region, args["TopicArn"])],
     "logs:DeleteLogGroup": lambda region, args: [log_group(region, args["logGroupName"])],
     "logs:PutLogGroupDeletionProtection": lambda region, args: [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from aws_spot_sandbox.iam.authorization_requests import action_of
 from aws_spot_sandbox.middleware import error_responses
 from aws_spot_sandbox.middleware.identity import USER_ARN, WHO_AM_I
 from aws_spot_sandbox.state import ACCOUNT_ID
@@ -21,9 +22,13 @@ class Deny:
 
     def __call__(self, call: Call) -> Reply:
         # AWS: STS API Reference, GetCallerIdentity: no policy can deny it
-        if denied(self._world, call.name) and call.name != WHO_AM_I:
+        user = call.access_key_id not in self._world.sessions
+        if user and self._denied(call) and call.name != WHO_AM_I:
             raise error_responses.denied(call, user_arn=USER_ARN, resource=_resource(call))
         return self._inner(call)
+
+    def _denied(self, call: Call) -> bool:
+        return denied(self._world, call.name) or (bool(call.rest) and denied(self._world, action_of(call)))
 
 
 def denied(world: World, action: str) -> bool:

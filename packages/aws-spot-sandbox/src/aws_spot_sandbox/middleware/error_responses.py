@@ -21,6 +21,9 @@ def unknown_key(call: Call) -> AwsError:
     """The key id is unknown, or not valid in that region."""
     if call.service == "ec2":
         return _not_validated()
+    if call.service == "s3":
+        message = "The AWS Access Key Id you provided does not exist in our records."
+        return AwsError("InvalidAccessKeyId", message, status=403)
     if protocol.is_json(call):
         return AwsError(
             "UnrecognizedClientException", "The security token included in the request is invalid."
@@ -46,6 +49,8 @@ def wrong_signature(call: Call) -> AwsError:
 def expired(call: Call) -> AwsError:
     if call.service == "ec2":
         return AwsError("RequestExpired", "Request has expired.")
+    if call.service == "s3":
+        return AwsError("ExpiredToken", "The provided token has expired.")
     message = "The security token included in the request is expired"
     if protocol.is_json(call):
         return AwsError("ExpiredTokenException", message)

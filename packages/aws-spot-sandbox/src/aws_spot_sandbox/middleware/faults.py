@@ -55,7 +55,7 @@ def _matches(fault: Fault, call: Call) -> bool:
     pattern = str(fault["match"])
     if call.service == "orchestrator" and not pattern.startswith("orchestrator:"):
         return False  # `*` matches AWS's calls only
-    name = call.name if ":" in pattern else call.action
+    name = call.name if ":" in pattern else call.operation
     return fault.get("region") in {None, call.region} and fnmatchcase(name, pattern)
 
 

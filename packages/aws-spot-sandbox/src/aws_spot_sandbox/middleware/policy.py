@@ -1,4 +1,5 @@
-"""The caller's IAM policies. Without any, every action is allowed; otherwise those that are allowed and not denied.
+"""The caller's IAM policies. Without any, every action is allowed; otherwise those that are allowed and not denied. An
+instance may do only what the policies of its role allow.
 
 AWS: IAM User Guide, "Policy evaluation logic". A fleet launches with its caller's permissions, and reports missing
 permissions as it reports missing capacity: with an error per override.
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from aws_spot_sandbox.http_types import AwsError, Reply
 from aws_spot_sandbox.iam.authorization_requests import SERVICE_ROLE, Asker, action_of, service_role
 from aws_spot_sandbox.iam.policy_evaluator import Answer, Ask, Context, judge
+from aws_spot_sandbox.iam.sessions import documents
 from aws_spot_sandbox.middleware import error_responses
 from aws_spot_sandbox.middleware.identity import USER_ARN, WHO_AM_I
 
@@ -34,7 +36,8 @@ class Policy:
         self._asker: Asker | None = None
 
     def __call__(self, call: Call) -> Reply:
-        if self._world.settings.policies and call.name != WHO_AM_I:
+        session = self._world.sessions.get(call.access_key_id)
+        if (self._world.settings.policies or session) and call.name != WHO_AM_I:
             if self._asker is None:  # created on demand, because it loads EC2's model
                 self._asker = Asker(self.last)
             self._decide(call, self._asker.direct(call))
@@ -53,17 +56,20 @@ class Policy:
         return self._inner(call)
 
     def _decide(self, call: Call, asks: Iterable[Ask]) -> None:
+        session = self._world.sessions.get(call.access_key_id)
+        policies = documents(session.role) if session else self._world.settings.policies
         for request in asks:
             ask = _where(call, request)
-            self._world.evaluated.append((call.region, action_of(call), ask.action))
-            answer = judge(self._world.settings.policies, ask)
+            if session is None:
+                self._world.evaluated.append((call.region, action_of(call), ask.action))
+            answer = judge(policies, ask)
             if answer is Answer.ALLOWED:
                 continue
             if ask.action == SERVICE_ROLE and call.service == "ec2":
                 raise error_responses.no_service_role()
             raise error_responses.denied(
                 call,
-                user_arn=USER_ARN,
+                user_arn=session.arn if session else USER_ARN,
                 resource=ask.resource,
                 action=ask.action,
                 explicit=answer is Answer.DENIED,

@@ -1,7 +1,7 @@
 """Service Quotas: the account's quotas of EC2 and VPC per region, from the switches, else AWS's defaults.
 
 AWS: Service Quotas API Reference; the codes are those of the Service Quotas console. Limits that the sandbox does not
-enforce are listed with AWS's default. A spot quota without a switch is UNLIMITED, because the sandbox does not enforce
+enforce are listed with AWS's default. A quota of vCPUs without a switch is UNLIMITED, because the sandbox does not enforce
 one then.
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_spot_sandbox.ec2 import paging
 from aws_spot_sandbox.ec2.quotas import QUOTAS, SUBNETS_PER_VPC
-from aws_spot_sandbox.ec2.spot_quotas import FAMILIES, allowed
+from aws_spot_sandbox.ec2.spot_quotas import FAMILIES, ON_DEMAND_FAMILIES, allowed
 from aws_spot_sandbox.http_types import AwsError, Call, Reply
 from aws_spot_sandbox.state import ACCOUNT_ID
 
@@ -38,7 +38,8 @@ class Quota:
     name: str
     default: int
     switch: str = ""  # its key in the switch `quotas`
-    family: str = ""  # of spot instances
+    family: str = ""  # of instances, spot or on-demand
+    spot: bool = True
     adjustable: bool = True
 
 
@@ -47,11 +48,13 @@ def _table() -> tuple[Quota, ...]:
         Quota("ec2", family.code, family.name, family.default, family=word)
         for word, family in FAMILIES.items()
     ]
+    on_demand = [
+        Quota("ec2", family.code, family.name, family.default, family=word, spot=False)
+        for word, family in ON_DEMAND_FAMILIES.items()
+    ]
     return (
         *spot,
-        Quota("ec2", "L-1216C47A", "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", 5),
-        Quota("ec2", "L-DB2E81BA", "Running On-Demand G and VT instances", 0),
-        Quota("ec2", "L-417A185B", "Running On-Demand P instances", 0),
+        *on_demand,
         Quota("ec2", "L-0263D0A3", "EC2-VPC Elastic IPs", QUOTAS["elastic_ips"][0], "elastic_ips"),
         Quota("vpc", "L-F678F1CE", "VPCs per Region", QUOTAS["vpcs"][0], "vpcs"),
         Quota(
@@ -133,7 +136,7 @@ def _nothing(what: str) -> AwsError:
 
 def _applied(quota: Quota, settings: Settings, region: str) -> int:
     if quota.family:
-        limit = allowed(settings, region, quota.family)
+        limit = allowed(settings, region, quota.family, spot=quota.spot)
         return UNLIMITED if limit is None else limit
     return settings.quotas.get(quota.switch, quota.default)
 

@@ -202,10 +202,14 @@ def test_a_volume_in_use(sandbox: Any) -> None:
     ec2 = sandbox.client()
     instance = launch(sandbox, Placement={"AvailabilityZone": ZONE})
     volume = ec2.create_volume(AvailabilityZone=ZONE, Size=1)["VolumeId"]
+    sandbox.clock.advance(2)
     ec2.attach_volume(VolumeId=volume, InstanceId=instance, Device="/dev/sdf")
     with refused("VolumeInUse"):
         ec2.delete_volume(VolumeId=volume)
     assert ec2.detach_volume(VolumeId=volume)["InstanceId"] == instance
+    with refused("VolumeInUse"):  # while it is detaching
+        ec2.delete_volume(VolumeId=volume)
+    sandbox.clock.advance(2)
     with refused("IncorrectState"):
         ec2.detach_volume(VolumeId=volume)
     ec2.delete_volume(VolumeId=volume)

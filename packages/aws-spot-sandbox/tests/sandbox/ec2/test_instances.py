@@ -181,6 +181,7 @@ def test_an_elastic_address_outlives_its_instance(sandbox: Any) -> None:
     ec2 = sandbox.client()
     ids = launch(ec2)
     address = ec2.allocate_address(Domain="vpc")
+    sandbox.clock.advance(5)
     ec2.associate_address(AllocationId=address["AllocationId"], InstanceId=ids[0])
     assert instances(ec2, InstanceIds=ids)[0]["PublicIpAddress"] == address["PublicIp"]
     ec2.terminate_instances(InstanceIds=ids)

@@ -102,6 +102,7 @@ def test_leftovers(sandbox: Any) -> None:
     assert {line.split()[1] for line in leftovers} == {"vpc", "volume", "rtb", "acl", "sg"}
     everything = sandbox.leftovers(defaults=True)
     assert sum(" vpc " in line and line.endswith(" (default)") for line in everything) == 2
+    sandbox.clock.advance(5)
     ec2.delete_volume(VolumeId=volume)
     ec2.delete_vpc(VpcId=vpc)
     assert sandbox.leftovers() == []
