@@ -1,0 +1,143 @@
+"""Fills in the settings for joining a managed orchestrator: its credentials are in one SSM parameter of its home region."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.model import OrchestratorMode, TlsMode
+from bacalhau_spot.core.orchestrator.credentials import OrchestratorCredentials
+from bacalhau_spot.core.tags import orchestrator_parameter
+from bacalhau_spot.engine.aws_calls.caller import most_severe_error
+from bacalhau_spot.engine.aws_calls.discovery import enabled_names, in_all_regions
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.instance.bacalhau_config import API_PORT
+from bacalhau_spot.orchestrator.nats_probe import NATS_PORT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec, Naming, Secret
+    from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+
+@dataclass(frozen=True, slots=True)
+class FoundOrchestrator:
+    """A managed orchestrator, found by its credentials. `region`: its home region."""
+
+    region: str
+    credentials: OrchestratorCredentials
+
+
+async def resolve_orchestrator(calls: AwsCalls, spec: ClusterSpec, *, operator: bool = False) -> ClusterSpec:
+    """The specification with the address, certificate, token and API key of the orchestrator under `bacalhau`.
+
+    One call if the orchestrator is in the configured home region, otherwise one per enabled region. `operator`: with the
+    operator's API key, which may submit jobs. The user's own orchestrator is returned as configured. Raises UserError if there
+    is no such orchestrator, CloudError if AWS refuses to read its credentials.
+    """
+    if not spec.orchestrator.in_account:
+        return spec
+    found = await find_orchestrator(calls, spec)
+    if found is None:
+        raise missing_orchestrator(spec)
+    return with_orchestrator(spec, found.credentials, operator=operator)
+
+
+def with_orchestrator(
+    spec: ClusterSpec, credentials: OrchestratorCredentials, *, operator: bool = False
+) -> ClusterSpec:
+    """The specification of a cluster whose nodes join the orchestrator of these credentials."""
+    return replace(spec, bacalhau=_joining(spec.bacalhau, credentials, operator=operator))
+
+
+def _joining(bacalhau: BacalhauSpec, credentials: OrchestratorCredentials, *, operator: bool) -> BacalhauSpec:
+    return replace(
+        bacalhau,
+        orchestrators=(f"tls://{credentials.host}:{NATS_PORT}",),
+        token=credentials.token,
+        tls=TlsMode.NATIVE,
+        ca_pem=credentials.ca_pem,
+        api_host=f"https://{credentials.host}:{API_PORT}",
+        api_key=credentials.operator_key if operator else credentials.tool_key,
+        api_user=None,
+        api_password=None,
+        api_ca_pem=credentials.ca_pem,
+    )
+
+
+def orchestrator_naming(spec: ClusterSpec) -> Naming:
+    """The names and tags of the cluster that has the orchestrator: this one, or with `SHARED` another of the account."""
+    if spec.orchestrator.mode is OrchestratorMode.SHARED and spec.orchestrator.cluster:
+        return replace(spec.naming, tag_value=spec.orchestrator.cluster)
+    return spec.naming
+
+
+async def find_orchestrator(calls: AwsCalls, spec: ClusterSpec) -> FoundOrchestrator | None:
+    """The orchestrator that `spec` names; None if no enabled region has its credentials.
+
+    Raises CloudError if a region that may have them refuses, and UserError for credentials in another format.
+    """
+    name = orchestrator_parameter(orchestrator_naming(spec))
+    first = _likely_regions(spec)
+    found, failures = await _look(calls, name, first)
+    if found is None:
+        enabled = enabled_names(await calls.read("", calls.cloud.regions))
+        others = [region for region in enabled if region not in first]
+        found, more = await _look(calls, name, others)
+        failures = (*failures, *more)
+    if found is None and failures:
+        raise most_severe_error(failures)
+    return found
+
+
+def missing_orchestrator(spec: ClusterSpec) -> UserError:
+    """The error for a cluster without the orchestrator that its configuration names."""
+    naming = orchestrator_naming(spec)
+    if spec.orchestrator.mode is OrchestratorMode.SHARED:
+        return UserError(
+            f"cluster {naming.tag_value} has no managed orchestrator in this account",
+            hint="correct `orchestrator: {cluster: NAME}`, or create that cluster first, with `orchestrator: managed`",
+            docs="docs/orchestrator.md",
+            exit_code=ExitCode.USAGE,
+        )
+    return UserError(
+        f"cluster {naming.tag_value} has no orchestrator yet",
+        hint="`bacalhau-spot create` creates it before the nodes",
+        docs="docs/orchestrator.md",
+        exit_code=ExitCode.FAILED,
+    )
+
+
+def _likely_regions(spec: ClusterSpec) -> tuple[str, ...]:
+    """The region in which `create` puts the orchestrator of this configuration; empty if it cannot be known."""
+    if spec.orchestrator.mode is OrchestratorMode.MANAGED and spec.orchestrator.region:
+        return (spec.orchestrator.region,)
+    return tuple(region.name for region in spec.regions[:1])
+
+
+async def _look(
+    calls: AwsCalls, name: str, regions: Sequence[str]
+) -> tuple[FoundOrchestrator | None, tuple[ApiFailure, ...]]:
+    async def look(region: str) -> Secret | None:
+        return await calls.read(region, partial(calls.cloud.parameter, region, name))
+
+    answers, failures = await in_all_regions(regions, look)
+    for region, value in answers.items():
+        if value is not None:
+            return FoundOrchestrator(region, parsed_credentials(value, name=name, region=region)), ()
+    return None, failures
+
+
+def parsed_credentials(value: Secret, *, name: str, region: str) -> OrchestratorCredentials:
+    """The parameter's value. Raises UserError for another format."""
+    try:
+        return OrchestratorCredentials.from_json(value)
+    except ValueError as error:
+        raise UserError(
+            f"the parameter {name} in {region} has another format than an orchestrator's credentials",
+            hint="upgrade bacalhau-spot; or, if no orchestrator uses the parameter, delete it and run `bacalhau-spot create`",
+            docs="docs/orchestrator.md",
+        ) from error
