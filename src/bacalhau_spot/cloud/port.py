@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from bacalhau_spot.core.cleanup.deletion_result import Dependency
+    from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents
     from bacalhau_spot.core.health.observation import StatusChecks
     from bacalhau_spot.core.iam.policy import SimulationQuery
     from bacalhau_spot.core.kinds import ResourceKind
@@ -447,6 +448,12 @@ class Cleanup(Protocol):
 
     async def delete(self, region: str, kind: ResourceKind, resources: Sequence[Resource]) -> Deletion:
         """Begin to delete. A deleted resource is not an error; in a batch it may fail the others."""
+
+    async def bucket_contents(self, region: str, name: str) -> BucketContents:
+        """The number and size of a bucket's objects, with all versions, of the first ten thousand."""
+
+    async def empty_bucket(self, region: str, name: str) -> None:
+        """Delete all objects of a bucket, with all versions."""
 
     async def unprotect(self, region: str, resource: Resource) -> None:
         """Remove the resource's deletion protection."""

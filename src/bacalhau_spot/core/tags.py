@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CREATOR_KEY = "CreatedBy"
 IAM_ROOT = "/bacalhau-spot/"
 NAME_KEY = "Name"
+RESULTS_PREFIX = "bacalhau-results-"
 _OWN_KEYS = (CREATOR_KEY, NAME_KEY, ROLE_KEY)
 
 # EC2 takes keys of 128 characters, but CreateFleet's tag specifications only 127.
@@ -221,4 +222,4 @@ def orchestrator_parameter(naming: Naming) -> str:
 def results_bucket(naming: Naming, *, account_id: str, region: str) -> str:
     """The bucket for job results. Bucket names are global: at most 63 lower-case letters, digits and hyphens."""
     mark = slug(naming).rpartition("-")[2]
-    return f"bacalhau-results-{mark}-{account_id}-{region}"
+    return f"{RESULTS_PREFIX}{mark}-{account_id}-{region}"

@@ -118,6 +118,7 @@ ANSWERS: Mapping[str, Action] = {
     "RequestSpotFleet": spot_fleets.request,
     "RequestSpotInstances": request_spot_instances.request_spot_instances,
     "RunInstances": instances.run_instances,
+    "StartInstances": instances.start_instances,
     "TerminateInstances": instances.terminate_instances,
 }
 # Run before moto: they raise AWS's errors, or correct moto's state
@@ -148,6 +149,7 @@ AFTERWARDS: Mapping[str, Check] = {
     "DeleteNetworkInterface": interfaces.release_addresses,
     "DeleteSubnet": network.forget_subnet,
     "DeleteVolume": volumes.forget,
+    "StopInstances": instances.stopped,
 }
 
 # Services that list, launch or write for EC2 resources, or that lack AWS's checks in moto; by signing name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -12,11 +12,17 @@ from bacalhau_spot.cli.runtime.cleanup_command import CleanupCommand, CleanupPre
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.result import Result
-from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, NO_OPTIONS, Cluster, CommonOptions, Yes
+from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, NO_OPTIONS, Cluster, CommonOptions, DeleteResults, Yes
+from bacalhau_spot.core.cleanup.orchestrator_loss import (
+    OrchestratorLoss,
+    is_of_orchestrator,
+    orchestrator_instances,
+)
 from bacalhau_spot.core.kinds import ResourceKind
-from bacalhau_spot.core.model import OrchestratorMode, State
-from bacalhau_spot.core.tags import cluster_scope
+from bacalhau_spot.core.model import OrchestratorMode, State, TaggedId
+from bacalhau_spot.core.tags import cluster_scope, results_bucket
 from bacalhau_spot.engine.aws_calls import discovery
+from bacalhau_spot.engine.cleanup.job_results import orchestrator_loss, results_buckets
 from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
 from bacalhau_spot.engine.cleanup.scan_result import ScanRequest
 from bacalhau_spot.engine.cleanup.teardown import delete_resources
@@ -47,6 +53,7 @@ def destroy(
     dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,
     cluster: Cluster = None,
     disable_protection: Annotated[bool, Parameter(name="--disable-protection", negative="")] = False,
+    delete_results: DeleteResults = False,
     timeout: Annotated[int | None, AT_LEAST_ONE, Parameter(name="--timeout")] = None,
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
@@ -54,7 +61,8 @@ def destroy(
     """Delete all resources of this cluster in every region, and verify the deletion.
 
     Shows the resources and asks. Resources without the cluster's tag are not touched. Where the orchestrator's API is
-    configured, the cluster's terminated nodes are removed from the orchestrator.
+    configured, the cluster's terminated nodes are removed from the orchestrator. A managed orchestrator is deleted after
+    the nodes. Its bucket is retained while it contains job results.
 
     Parameters
     ----------
@@ -66,6 +74,8 @@ def destroy(
         Another cluster, by its tag value, instead of the configuration's.
     disable_protection
         Disable the protection against deletion of the cluster's resources.
+    delete_results
+        Delete the job results in the orchestrator's bucket, and the bucket.
     timeout
         Stop after this many seconds and list the remaining resources.
     """
@@ -76,6 +86,7 @@ def destroy(
         label=context.label(cluster),
         agreed=yes,
         disable_protection=disable_protection,
+        delete_results=delete_results,
         timeout_s=timeout or spec.timeouts.terminate_s + _BESIDE_INSTANCES_S,
     )
     request = _request(spec, naming, named=cluster is not None)
@@ -84,7 +95,13 @@ def destroy(
         managed = spec.orchestrator.mode is OrchestratorMode.MANAGED
         orchestrator = None if managed else context.orchestrator_if_any(runner, cluster=cluster)
         command = DestroyCommand(
-            context, runner, naming=naming, request=request, orchestrator=orchestrator, options=options
+            context,
+            runner,
+            naming=naming,
+            request=request,
+            orchestrator=orchestrator,
+            options=options,
+            home=_home_region(spec),
         )
         return command.run(dry_run=dry_run)
 
@@ -96,6 +113,7 @@ class DestroyOptions:
     label: str
     agreed: bool
     disable_protection: bool
+    delete_results: bool
     timeout_s: float
 
 
@@ -119,12 +137,15 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
         request: ScanRequest,
         orchestrator: Orchestrator | None,
         options: DestroyOptions,
+        home: str | None,
     ) -> None:
+        """`home`: the region in which a managed orchestrator's bucket may be that the tag index does not list yet."""
         super().__init__(context, runner, naming=naming)
         self._cluster = naming.tag_value
         self._request = request
         self._orchestrator = orchestrator
         self._options = options
+        self._home = home
 
     @property
     def _title(self) -> str:
@@ -135,8 +156,15 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
         return self._cluster
 
     def _scope(self, account: AccountContext) -> CleanupScope:
+        request = self._request
+        if self._home is not None:
+            bucket = results_bucket(
+                self._naming, account_id=account.identity.account_id, region=self._home
+            )
+            candidate = TaggedId(kind=ResourceKind.BUCKET.value, id=f"arn:aws:s3:::{bucket}")
+            request = replace(request, candidates=((self._home, candidate),))
         return CleanupScope(
-            account=account, regions=discovery.enabled_names(account.regions), request=self._request
+            account=account, regions=discovery.enabled_names(account.regions), request=request
         )
 
     def _preview(self, scope: CleanupScope, scan: ScanResult) -> DestroyPreview:
@@ -146,23 +174,53 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
                 self._runner, self._naming, regions=scope.regions, command=self.name
             )
         identity = scope.account.identity
-        to_delete = tuple(resource for resource in scan.resources if not resource.retained)
+        buckets = self._runner.run_readonly(
+            results_buckets(self._calls, scan.resources, delete_results=self._options.delete_results)
+        )
+        kept = {bucket.resource.id for bucket in buckets if not bucket.deleted}
+        to_delete = tuple(
+            resource for resource in scan.resources if not resource.retained and resource.id not in kept
+        )
+        loss = self._loss(to_delete, regions=scope.regions)
         return DestroyPreview(
             view=views.deletion_preview_view(
                 to_delete,
+                loss=loss,
+                buckets=buckets,
                 unknown=scan.unsupported,
                 identity=identity,
                 cluster=self._cluster,
                 unseen=scan.failures,
                 silent=scan.partial_failures,
             ),
-            data=json_output.destroy_preview_data(to_delete, scan.unsupported),
+            data=json_output.destroy_preview_data(
+                to_delete, scan.unsupported, loss=loss, buckets=buckets
+            ),
             empty=not to_delete,
-            options=DeletionOptions(disable_protection=self._options.disable_protection),
+            options=DeletionOptions(
+                disable_protection=self._options.disable_protection,
+                delete_results=self._options.delete_results,
+            ),
             failures=scan.failures,
             warnings=others,
             account_id=identity.account_id,
             to_delete=to_delete,
+        )
+
+    def _loss(self, to_delete: tuple[Resource, ...], *, regions: tuple[str, ...]) -> OrchestratorLoss:
+        """The orchestrator's own list of nodes decides which clusters use it; without an answer, AWS's."""
+        if not orchestrator_instances(to_delete):
+            return OrchestratorLoss()
+        orchestrator = self._context.orchestrator_if_any(self._runner, cluster=self._cluster)
+        return self._runner.run_readonly(
+            orchestrator_loss(
+                self._calls,
+                to_delete,
+                orchestrator,
+                naming=self._naming,
+                label=self._options.label,
+                regions=regions,
+            )
         )
 
     def _confirm(self, preview: DestroyPreview) -> None:
@@ -208,12 +266,25 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
 
 
 def _is_running_node(resource: Resource) -> bool:
-    return resource.kind == ResourceKind.INSTANCE and resource.state not in _ENDING
+    return (
+        resource.kind == ResourceKind.INSTANCE
+        and resource.state not in _ENDING
+        and not is_of_orchestrator(resource)
+    )
+
+
+def _home_region(spec: ClusterSpec) -> str | None:
+    """The region in which `create` puts a managed orchestrator of this configuration; None without one."""
+    if spec.orchestrator.mode is not OrchestratorMode.MANAGED:
+        return None
+    return spec.orchestrator.region or next((region.name for region in spec.regions), None)
 
 
 def _request(spec: ClusterSpec, naming: Naming, *, named: bool) -> ScanRequest:
     """`named`: a cluster that may differ from the configuration's. All services that it may use are then required."""
     needed = {"ec2", "ssm", "iam"} if named or uses_ssm_token(spec) else {"ec2"}
+    if named or spec.orchestrator.mode is OrchestratorMode.MANAGED:
+        needed |= {"ssm", "iam", "s3"}
     return ScanRequest(
         cluster_scope(naming),
         with_children=frozenset(region.name for region in spec.regions),

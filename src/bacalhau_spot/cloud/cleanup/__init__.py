@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cloud.session import Session
     from bacalhau_spot.core.cleanup.deletion_result import Dependency
+    from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents
     from bacalhau_spot.core.model import Resource, TaggedId
     from bacalhau_spot.core.tags import Scope
 
@@ -53,6 +54,12 @@ class AwsCleanup:
             if not is_gone_error(error) or len(resources) > 1:
                 raise plain_error(error) from error
             return Deletion((error.request_id,) if error.request_id else ())
+
+    async def bucket_contents(self, region: str, name: str) -> BucketContents:
+        return await services.bucket_contents(self._session, region, name)
+
+    async def empty_bucket(self, region: str, name: str) -> None:
+        await services.delete_versions(self._session, region, name)
 
     async def unprotect(self, region: str, resource: Resource) -> None:
         lift = HANDLERS[ResourceKind(resource.kind)].unprotect

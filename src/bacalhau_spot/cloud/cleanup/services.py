@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bacalhau_spot.cloud.cleanup.handler import FindRequest, Handler, Row, deletion, is_gone_error
 from bacalhau_spot.cloud.ec2_params import tags_of
 from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents, is_results_bucket
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.model import Resource
 from bacalhau_spot.core.tags import IAM_ROOT
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.cloud.session import Session
 
 _OF_AWS = "AWS manages it"
+_PAGES = 10  # of a bucket's list, with a thousand objects each
 
 
 def _name(arn: str) -> str:
@@ -259,20 +261,51 @@ async def _bucket(request: FindRequest, arn: str) -> Resource | None:
 
 
 async def delete_buckets(session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
-    """Deletes every version, delete marker and unfinished upload first (S3 API reference, DeleteBucket)."""
-    replies = []
+    """Delete markers and unfinished uploads are deleted first (S3 API reference, DeleteBucket), and all versions.
+
+    Of a bucket with job results no version is deleted: S3 refuses to delete it while it contains one.
+    """
+    replies: list[dict[str, Any]] = []
     for resource in resources:
-        replies += await _empty(session, region, resource.id)
+        replies += await delete_versions(
+            session, region, resource.id, only_markers=is_results_bucket(resource)
+        )
+        replies += await _abort_uploads(session, region, resource.id)
         replies.append(await session.call("s3", region, "delete_bucket", Bucket=resource.id))
     return deletion(*replies)
 
 
-async def _empty(session: Session, region: str, bucket: str) -> list[dict[str, Any]]:
-    versions = await session.all_pages("s3", region, "list_object_versions", Bucket=bucket)
+async def bucket_contents(session: Session, region: str, bucket: str) -> BucketContents:
+    """Of the first ten pages. Delete markers are not objects."""
+    contents, marker = BucketContents(complete=False), {}
+    for _ in range(_PAGES):
+        page = await session.call("s3", region, "list_object_versions", Bucket=bucket, **marker)
+        versions = page.get("Versions", ())
+        contents = BucketContents(
+            objects=contents.objects + len(versions),
+            size_bytes=contents.size_bytes + sum(int(row.get("Size", 0)) for row in versions),
+            complete=not page.get("IsTruncated"),
+        )
+        if contents.complete:
+            break
+        marker = {
+            "KeyMarker": page.get("NextKeyMarker", ""),
+            "VersionIdMarker": page.get("NextVersionIdMarker", ""),
+        }
+    return contents
+
+
+async def delete_versions(
+    session: Session, region: str, bucket: str, *, only_markers: bool = False
+) -> list[dict[str, Any]]:
+    """Delete every version and delete marker. With `only_markers` nothing while there is a version."""
+    listed = await session.all_pages("s3", region, "list_object_versions", Bucket=bucket)
+    if only_markers and listed.get("Versions"):
+        return []
     objects = [
         {"Key": row["Key"], "VersionId": row["VersionId"]}
         for key in ("Versions", "DeleteMarkers")
-        for row in versions.get(key, ())
+        for row in listed.get(key, ())
     ]
     replies = []
     for start in range(0, len(objects), 1000):  # S3 API reference, DeleteObjects: up to 1000 keys
@@ -286,6 +319,11 @@ async def _empty(session: Session, region: str, bucket: str) -> list[dict[str, A
                 region=region,
             )
         replies.append(reply)
+    return replies
+
+
+async def _abort_uploads(session: Session, region: str, bucket: str) -> list[dict[str, Any]]:
+    replies = []
     uploads = await session.all_pages("s3", region, "list_multipart_uploads", Bucket=bucket)
     for row in uploads.get("Uploads", ()):
         upload = {"Bucket": bucket, "Key": row["Key"], "UploadId": row["UploadId"]}

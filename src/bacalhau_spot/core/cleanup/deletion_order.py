@@ -101,6 +101,7 @@ KIND_SPECS: tuple[KindSpec, ...] = (
     KindSpec(
         ResourceKind.ADDRESS,
         after=_after(ResourceKind.INSTANCE, ResourceKind.NAT_GATEWAY, ResourceKind.INTERFACE),
+        created_by_us=True,
     ),
     KindSpec(ResourceKind.TEMPLATE, after=_LAUNCHERS, created_by_us=True),
     KindSpec(ResourceKind.PLACEMENT_GROUP, after=_after(ResourceKind.INSTANCE, ResourceKind.TEMPLATE)),
@@ -145,7 +146,12 @@ KIND_SPECS: tuple[KindSpec, ...] = (
     KindSpec(ResourceKind.ALARM, after=_after(ResourceKind.SCALING_GROUP), service="cloudwatch"),
     KindSpec(ResourceKind.QUEUE, after=_after(ResourceKind.RULE), service="sqs"),
     KindSpec(ResourceKind.TOPIC, after=_after(ResourceKind.RULE, ResourceKind.ALARM), service="sns"),
-    KindSpec(ResourceKind.BUCKET, after=_after(ResourceKind.INSTANCE, ResourceKind.FLOW_LOG), service="s3"),
+    KindSpec(
+        ResourceKind.BUCKET,
+        after=_after(ResourceKind.INSTANCE, ResourceKind.FLOW_LOG),
+        created_by_us=True,
+        service="s3",
+    ),
     # A service that still writes recreates its log group.
     KindSpec(
         ResourceKind.LOG_GROUP,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.cleanup.orchestrator_loss import is_results_bucket
 from bacalhau_spot.core.error_catalog.classifier import Category, classify, most_severe
 from bacalhau_spot.errors import ExitCode
 
@@ -79,6 +80,15 @@ class DeletionResult:
     @property
     def deleted(self) -> tuple[DeletionOutcome, ...]:
         return tuple(outcome for outcome in self.outcomes if outcome.status == DeletionStatus.DELETED)
+
+    @property
+    def kept_results(self) -> tuple[DeletionOutcome, ...]:
+        """Buckets with job results that were retained."""
+        return tuple(
+            outcome
+            for outcome in self.outcomes
+            if outcome.status == DeletionStatus.SKIPPED and is_results_bucket(outcome.resource)
+        )
 
     def deleted_ids(self, kind: str) -> frozenset[str]:
         """Ids of one kind that AWS no longer lists."""

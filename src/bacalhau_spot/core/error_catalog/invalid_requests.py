@@ -98,6 +98,11 @@ BAD_VALUE = _wrong(
     "AWS does not accept the request for {region}",
     "correct the value that AWS names in the configuration; `bacalhau-spot config show --sources` shows the source of each value",
 )
+_BUCKET_NAME = _wrong(
+    "bucket-name",
+    "another AWS account has the bucket name that this cluster needs for job results in {region}",
+    "bucket names are global: set another `cluster.tag_value`, or another `orchestrator.region`",
+)
 _OTHER_CREATE = ErrorInfo(
     "other-create",
     Category.BUSY,
@@ -123,6 +128,7 @@ ROWS = {
     **rows_for(_ADDRESSES, "InvalidPermission.Malformed", "InvalidVpcRange"),
     **rows_for(_KEY_PAIR, "InvalidKeyPair.NotFound", "InvalidKeyPair.Format"),
     **rows_for(_USER_DATA, "InvalidUserData.Malformed"),
+    **rows_for(_BUCKET_NAME, "BucketAlreadyExists"),
     **rows_for(TAGS, "TagLimitExceeded"),
     **rows_for(_DISK, "InvalidBlockDeviceMapping"),
     **rows_for(_ENCRYPTION_KEY, "InvalidKeyId", "KMSKeyNotAccessible", "EncryptedVolumesNotSupported"),

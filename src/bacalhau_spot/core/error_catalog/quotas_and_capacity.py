@@ -62,6 +62,12 @@ _ROUTES = _used_up(
     "leave `vpc_id` out to have a VPC created, name another one there (`aws ec2 describe-vpcs --region {region}` lists them), "
     f"or ask for more at {_QUOTAS}/vpc/quotas/L-93826ACB",
 )
+_ON_DEMAND = _used_up(
+    "on-demand-quota",
+    "the account's quota for on-demand instances in {region} is used up",
+    "terminate instances that are no longer needed, set a smaller `orchestrator.instance_type`, or ask for more at "
+    f"{_QUOTAS}/ec2/quotas/L-1216C47A",
+)
 _INTERFACES = _used_up(
     "interface-quota",
     "the account has no room for another network interface in {region}",
@@ -161,7 +167,8 @@ _FULL_SUBNET = ErrorInfo(
 )
 
 ROWS = {
-    **rows_for(_SPOT, "MaxSpotInstanceCountExceeded", "VcpuLimitExceeded"),
+    **rows_for(_SPOT, "MaxSpotInstanceCountExceeded"),
+    **rows_for(_ON_DEMAND, "VcpuLimitExceeded"),
     **rows_for(_INSTANCES, "InstanceLimitExceeded"),
     **rows_for(_VPCS, "VpcLimitExceeded"),
     **rows_for(_VPCS, "InternetGatewayLimitExceeded"),  # AWS ties this quota to that of VPCs

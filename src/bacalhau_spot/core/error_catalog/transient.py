@@ -113,5 +113,6 @@ ROWS = {
     **rows_for(LAG, "InvalidResourceId", "InvalidSpotFleetRequestId", "InvalidPlacementGroup.Unknown"),
     # Already in the requested state
     **rows_for(EXISTS, "Resource.AlreadyAssociated", "Gateway.NotAttached"),
+    **rows_for(EXISTS, "BucketAlreadyOwnedByYou"),
     **rows_for(EXISTS, "InvalidSubnet.Conflict"),  # only this program creates subnets in the VPC
 }  # fmt: skip

@@ -48,7 +48,7 @@ class ResourceScope(StrEnum):
     CLUSTER_ROLE = "the cluster's own role and profile, by path and name"
     PASSED_ROLE = "the cluster's own role, to EC2 alone"
     SERVICE_ROLES = "the roles that spot instances and fleets need once an account"
-    BUCKETS = "buckets whose name begins with our prefix"
+    BUCKETS = "buckets whose name begins with our prefix, and those of job results"
 
 
 class Condition(StrEnum):

@@ -13,7 +13,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.core.iam.permissions import TAGGED_BY, ResourceScope, required_permissions
-from bacalhau_spot.core.tags import CREATOR_KEY, iam_path, orchestrator_parameter, role_name
+from bacalhau_spot.core.tags import (
+    CREATOR_KEY,
+    RESULTS_PREFIX,
+    iam_path,
+    orchestrator_parameter,
+    role_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -299,7 +305,10 @@ def _resources(scope: ResourceScope, target: PolicyTarget) -> str | list[str]:
         ],
         ResourceScope.PASSED_ROLE: [target.arn("iam", f"role{path}*", region="")],
         ResourceScope.SERVICE_ROLES: [target.arn("iam", "role/aws-service-role/*", region="")],
-        ResourceScope.BUCKETS: [f"arn:{target.partition}:s3:::{spec.naming.resource_prefix}*"],
+        ResourceScope.BUCKETS: [
+            f"arn:{target.partition}:s3:::{spec.naming.resource_prefix}*",
+            f"arn:{target.partition}:s3:::{RESULTS_PREFIX}*-{target.account}-*",
+        ],
     }
     return table.get(scope, "*")
 

@@ -46,7 +46,7 @@ class DeletionReport:
     def _outcome(self, key: LocalKey, resource: Resource) -> DeletionOutcome:
         if key in self._inventory.remaining:
             return self._remaining(key, resource)
-        if key in self._inventory.skipped and key not in self.requested:
+        if key in self._inventory.kept or (key in self._inventory.skipped and key not in self.requested):
             return DeletionOutcome(
                 resource=resource, status=DeletionStatus.SKIPPED, reason=self._inventory.skipped[key]
             )

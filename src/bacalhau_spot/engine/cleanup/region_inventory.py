@@ -40,6 +40,7 @@ class RegionInventory:
         self.seen: dict[LocalKey, Resource] = {}
         self.remaining: dict[LocalKey, Resource] = {}
         self.skipped: dict[LocalKey, str] = {}
+        self.kept: dict[LocalKey, str] = {}  # found to be retained during the deletion
         self.children: frozenset[str] = frozenset()
         self.last_scan = RegionScan()
         self._deleting_since_s: dict[LocalKey, float] = {}
@@ -85,7 +86,8 @@ class RegionInventory:
         to_delete: dict[LocalKey, Resource] = {}
         appeared: list[Resource] = []
         for resource in resources:
-            key, reason = local_key(resource), resource.retained or self._excluded(resource)
+            key = local_key(resource)
+            reason = resource.retained or self._excluded(resource) or self.kept.get(key, "")
             if reason:
                 self.skipped[key] = reason
             else:
@@ -96,6 +98,12 @@ class RegionInventory:
             if is_deleting(resource):
                 self._deleting_since_s.setdefault(key, now_s)
         return to_delete, tuple(appeared)
+
+    def keep(self, resource: Resource, reason: str) -> None:
+        """Retain a resource that was to be deleted."""
+        key = local_key(resource)
+        self.kept[key] = self.skipped[key] = reason
+        self.remaining.pop(key, None)
 
     def is_managed(self, resource_id: str) -> bool:
         """It was found by our tag, or a managed launcher lists it."""

@@ -76,7 +76,8 @@ class RegionScanner:
         failures = _ScanFailures(self._region, self._request.required)
         parents = frozenset(children)
         tagged, instances = await self._index(failures, children=parents)
-        candidates = (*tagged, *known)
+        own = (tag for region, tag in self._request.candidates if region == self._region)
+        candidates = tuple(dict.fromkeys((*tagged, *known, *own)))
         kinds = self._kinds_to_list(
             candidates, any_instance=not all(instance.is_gone for instance in instances)
         )

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.cleanup.orchestrator_loss import is_of_orchestrator, orchestrator_instances
+from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.engine.cleanup.deletion_failures import RELAUNCHED, DeletionFailures
 from bacalhau_spot.engine.cleanup.deletion_report import DeletionReport
 from bacalhau_spot.engine.cleanup.deletion_scheduler import DeletionScheduler
 from bacalhau_spot.engine.cleanup.dependency_check import DependencyCheck
+from bacalhau_spot.engine.cleanup.job_results import JobResultsGuard
 from bacalhau_spot.engine.cleanup.region_deleter import RegionDeleter
 from bacalhau_spot.engine.cleanup.region_inventory import RegionInventory
 from bacalhau_spot.engine.cleanup.region_scanner import RegionScanner
@@ -39,17 +42,31 @@ MAX_RESCAN_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class DeletionOptions:
-    """The options that the user confirmed. `excluded`: why a resource is not deleted; empty if it is."""
+    """The options that the user confirmed. `excluded`: why a resource is not deleted; empty if it is.
+
+    `delete_results`: job results are deleted with their bucket, which otherwise is retained.
+    """
 
     disable_protection: bool = False
+    delete_results: bool = False
     excluded: Callable[[Resource], str] = lambda _resource: ""
 
 
 class RegionTeardown:
     """One region, or the account-wide resources. `failure`: why the teardown ended early."""
 
-    def __init__(self, calls: AwsCalls, request: ScanRequest, name: str, *, options: DeletionOptions) -> None:
+    def __init__(
+        self,
+        calls: AwsCalls,
+        request: ScanRequest,
+        name: str,
+        *,
+        options: DeletionOptions,
+        nodes_elsewhere: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`nodes_elsewhere`: whether another region has nodes, which are deleted before their orchestrator."""
         self.name = name
+        self._nodes_elsewhere = nodes_elsewhere
         self.failure: ApiFailure | None = None
         self.scanned_at_s = 0.0
         self._rescan_every_s = 0.0
@@ -60,12 +77,27 @@ class RegionTeardown:
         self._scheduler = DeletionScheduler(self.inventory, self._failures)
         self._dependencies = DependencyCheck(calls, name, self.inventory, self._failures)
         self.report = DeletionReport(self.inventory, self._failures)
+        self._results = JobResultsGuard(
+            calls, self.inventory, self._failures, delete=options.delete_results
+        )
         self._deleter = RegionDeleter(
             calls,
             name,
             failures=self._failures,
             report=self.report,
             disable_protection=options.disable_protection,
+        )
+
+    @property
+    def has_nodes(self) -> bool:
+        """Whether instances remain that can be deleted, besides those of orchestrators."""
+        if self.failure is not None:
+            return False
+        return any(
+            resource.kind == ResourceKind.INSTANCE
+            and not is_of_orchestrator(resource)
+            and key not in self._failures.stuck
+            for key, resource in self.inventory.remaining.items()
         )
 
     @property
@@ -144,7 +176,11 @@ class RegionTeardown:
 
     @property
     def _is_deleting(self) -> bool:
-        return self.inventory.any_deleting(now_s=self._now_s)
+        return self.inventory.any_deleting(now_s=self._now_s) or self._awaits_nodes_elsewhere
+
+    @property
+    def _awaits_nodes_elsewhere(self) -> bool:
+        return bool(orchestrator_instances(self.inventory.remaining.values())) and self._nodes_elsewhere()
 
     async def _scan_next(self) -> None:
         """Scan the kinds that can be deleted next; the kinds after them are not scanned again.
@@ -176,11 +212,17 @@ class RegionTeardown:
         return accepted
 
     async def _may_delete(self, resource: Resource) -> bool:
-        """No launcher would replace it, no remaining resource uses it, and its protection is off."""
+        """No launcher would replace it, no node or other resource uses it, and its protection is off."""
+        if orchestrator_instances([resource]) and (self.has_nodes or self._nodes_elsewhere()):
+            return False
         if self._scheduler.would_be_relaunched(resource):
             self._failures.by_us(resource, RELAUNCHED, "its launcher remains and would start another one")
             return False
-        return not self._dependencies.is_in_use(resource) and await self._deleter.lift_protection(resource)
+        return (
+            not self._dependencies.is_in_use(resource)
+            and await self._results.may_delete(resource)
+            and await self._deleter.lift_protection(resource)
+        )
 
     def _emit_waiting(self) -> None:
         kinds = sorted({resource.kind for resource in self.inventory.remaining.values()})

@@ -10,7 +10,7 @@ from bacalhau_spot.core.cleanup.deletion_order import KIND_SPECS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bacalhau_spot.core.model import Resource
+    from bacalhau_spot.core.model import Resource, TaggedId
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.core.tags import Scope
 
@@ -25,13 +25,14 @@ class ScanRequest:
     `with_children`: regions in which every kind that `create` uses is listed, regardless of the tag index, which lags.
     `required`: services without which the scan is incomplete. A refusal by another one is a partial failure, unless the
     tag index names a resource of that service. `shared`: include account-wide resources, which nodes in regions outside
-    the scan may use.
+    the scan may use. `candidates`: by region, resources that may exist although the lagging tag index omits them.
     """
 
     scope: Scope
     with_children: frozenset[str] = frozenset()
     required: frozenset[str] = ALL_SERVICES
     shared: bool = True
+    candidates: tuple[tuple[str, TaggedId], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

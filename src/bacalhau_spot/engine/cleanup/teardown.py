@@ -58,7 +58,12 @@ class _Teardown:
         self._calls = calls
         self._request = request
         self._scan = scan
-        teardowns = {name: RegionTeardown(calls, request, name, options=options) for name in scan.by_region}
+        teardowns = {
+            name: RegionTeardown(
+                calls, request, name, options=options, nodes_elsewhere=partial(self._nodes_outside, name)
+            )
+            for name in scan.by_region
+        }
         self._account = teardowns.pop(GLOBAL, None)
         self._regions = tuple(teardowns.values())
         for teardown in self._all:
@@ -67,6 +72,9 @@ class _Teardown:
     @property
     def _all(self) -> tuple[RegionTeardown, ...]:
         return (*self._regions, *filter(None, (self._account,)))
+
+    def _nodes_outside(self, name: str) -> bool:
+        return any(region.has_nodes for region in self._regions if region.name != name)
 
     async def run(self, *, deadline_s: float) -> None:
         busy = [region for region in self._regions if self._is_busy(region)]

@@ -116,7 +116,7 @@ class OrchestratorBuilder:
         if self.state.instance is None:
             await self._claim()
         for step in self._plan().steps:
-            self._calls.emit(events.OrchestratorChanged(region=self.region, message=f"orchestrator: {step}"))
+            self._calls.emit(events.OrchestratorChanged(region=self.region, message=step.value))
             await self._steps[step]()
 
     def _plan(self) -> OrchestratorPlan:

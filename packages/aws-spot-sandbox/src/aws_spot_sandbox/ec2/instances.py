@@ -343,3 +343,35 @@ def check_stop(region: Region, args: Args) -> None:
                 f"You can't stop the Spot Instance '{instance.id}' because it is associated with a one-time Spot Instance "
                 "request. You can only stop Spot Instances associated with persistent Spot Instance requests.",
             )
+
+
+def stopped(region: Region, args: Args) -> None:
+    """An automatic address is released; an Elastic IP stays (EC2 User Guide, "Public IPv4 addresses")."""
+    for instance in find(region, args.get("InstanceIds") or ()):
+        for eni in _interfaces(instance):
+            if eni.public_ip and interfaces.elastic_ip(region, eni) is None:
+                eni.public_ip = None
+        region.plugins.ended(region, instance)
+
+
+def _check_start(region: Region, args: Args) -> None:
+    """EC2 API Reference, StartInstances: a stopped instance starts, a running one is left as it is."""
+    for instance in find(region, args.get("InstanceIds") or ()):
+        if instance.state not in (machine.STOPPED, machine.RUNNING, machine.PENDING):
+            raise AwsError(
+                "IncorrectInstanceState",
+                f"The instance '{instance.id}' is not in a state from which it can be started.",
+            )
+
+
+def start_instances(region: Region, args: Args) -> Answer:
+    """The instance is pending again, and gets a new automatic address unless it has an Elastic IP."""
+    _check_start(region, args)
+    changes = []
+    for instance in find(region, args.get("InstanceIds") or ()):
+        before = {"Code": instance.state, "Name": STATES[instance.state]}
+        if instance.state == machine.STOPPED:
+            launch.start_again(region, instance)
+        after = {"Code": instance.state, "Name": STATES[instance.state]}
+        changes.append({"InstanceId": instance.id, "PreviousState": before, "CurrentState": after})
+    return {"StartingInstances": changes}

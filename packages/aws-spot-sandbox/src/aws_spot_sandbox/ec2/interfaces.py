@@ -70,7 +70,8 @@ def _status(eni: Any) -> str:
     return "in-use" if eni.instance is not None or eni.requester_managed else "available"
 
 
-def _address(region: Region, eni: Any) -> Any:
+def elastic_ip(region: Region, eni: Any) -> Any:
+    """The Elastic IP of an interface, if any."""
     return next(
         (address for address in region.backend.addresses if address.eni is eni and address.association_id),
         None,
@@ -78,7 +79,7 @@ def _address(region: Region, eni: Any) -> Any:
 
 
 def association(region: Region, eni: Any) -> dict[str, Any] | None:
-    elastic = _address(region, eni)
+    elastic = elastic_ip(region, eni)
     public = elastic.public_ip if elastic else eni.public_ip
     if not public:
         return None

@@ -139,6 +139,16 @@ def _equip(region: Region, machine: Machine, launch: Launch) -> None:
         spot.record(region, machine, launch, price=prices.spelled(price))
 
 
+def start_again(region: Region, machine: Machine) -> None:
+    """A stopped instance."""
+    machine.set_state(PENDING)
+    machine.launched_at = region.now()
+    for eni in machine.moto.nics.values():
+        if not eni.public_ip and getattr(eni, "auto_assigned", False):
+            eni.public_ip = region.addresses.next()
+    region.later(region.world.settings.pending_s, lambda: _start(region, machine))
+
+
 def _start(region: Region, machine: Machine) -> None:
     if machine.state == PENDING and machine.disk_locked:
         shut_down(region, machine, code="Client.InternalError", by_user=False)

@@ -1,0 +1,119 @@
+"""Job results in a managed orchestrator's bucket: counted before a deletion, and deleted only if the user allows it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.cleanup.orchestrator_loss import (
+    BucketContents,
+    OrchestratorLoss,
+    ResultsBucket,
+    is_results_bucket,
+    orchestrator_instances,
+    results_kept_reason,
+)
+from bacalhau_spot.core.error_catalog.classifier import Category, classify
+from bacalhau_spot.core.orchestrator.orchestrator_nodes import CLUSTER_LABEL
+from bacalhau_spot.engine.aws_calls import discovery
+from bacalhau_spot.engine.aws_calls.caller import gather_all
+from bacalhau_spot.orchestrator.port import OrchestratorError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bacalhau_spot.core.model import Naming, Resource
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+    from bacalhau_spot.engine.cleanup.deletion_failures import DeletionFailures
+    from bacalhau_spot.engine.cleanup.region_inventory import RegionInventory
+    from bacalhau_spot.orchestrator.port import Orchestrator
+
+# S3's code for a bucket that was deleted in the meantime.
+_NO_BUCKET = "NoSuchBucket"
+
+
+async def results_buckets(
+    calls: AwsCalls, resources: Iterable[Resource], *, delete_results: bool
+) -> tuple[ResultsBucket, ...]:
+    """The buckets with job results among `resources`, and whether a deletion includes them. Raises CloudError."""
+
+    async def inspect(resource: Resource) -> ResultsBucket:
+        contents = await _contents(calls, resource)
+        return ResultsBucket(resource, contents, deleted=delete_results or contents.empty)
+
+    return tuple(await gather_all(*(inspect(one) for one in resources if is_results_bucket(one))))
+
+
+async def _contents(calls: AwsCalls, bucket: Resource) -> BucketContents:
+    try:
+        return await calls.read(
+            bucket.region, partial(calls.cloud.bucket_contents, bucket.region, bucket.id)
+        )
+    except CloudError as error:
+        if error.code == _NO_BUCKET:
+            return BucketContents()
+        raise
+
+
+async def orchestrator_loss(
+    calls: AwsCalls,
+    resources: Iterable[Resource],
+    orchestrator: Orchestrator | None,
+    *,
+    naming: Naming,
+    label: str,
+    regions: Sequence[str],
+) -> OrchestratorLoss:
+    """The orchestrators among `resources`, and the nodes of other clusters that may use them. `label`: of our nodes."""
+    instances = orchestrator_instances(resources)
+    if not instances:
+        return OrchestratorLoss()
+    if orchestrator is not None:
+        try:
+            nodes = await orchestrator.nodes()
+        except OrchestratorError:
+            pass  # AWS's list of the other clusters remains
+        else:
+            users: dict[str, int] = {}
+            for node in nodes:
+                name = node.labels.get(CLUSTER_LABEL, "")
+                if node.connected and name and name != label:
+                    users[name] = users.get(name, 0) + 1
+            return OrchestratorLoss(instances, dict(sorted(users.items())), certain=True)
+    return OrchestratorLoss(
+        instances, await discovery.count_other_clusters(calls, naming, regions=regions), certain=False
+    )
+
+
+class JobResultsGuard:
+    """Retains a bucket with results, unless `delete`: then its objects are deleted before it."""
+
+    def __init__(
+        self, calls: AwsCalls, inventory: RegionInventory, failures: DeletionFailures, *, delete: bool
+    ) -> None:
+        self._calls = calls
+        self._inventory = inventory
+        self._failures = failures
+        self._delete = delete
+
+    async def may_delete(self, resource: Resource) -> bool:
+        """Whether the bucket is empty now. Results that arrived after the preview count. Raises CloudError, Cancelled."""
+        if not is_results_bucket(resource):
+            return True
+        try:
+            contents = await _contents(self._calls, resource)
+            if not contents.empty and self._delete:
+                await self._calls.write(
+                    resource.region,
+                    partial(self._calls.cloud.empty_bucket, resource.region, resource.id),
+                )
+        except CloudError as error:
+            if classify(error.code).category is Category.CREDENTIALS:
+                raise
+            self._failures.by_aws(resource, error)
+            return False
+        if contents.empty or self._delete:
+            return True
+        self._inventory.keep(resource, results_kept_reason(contents))
+        return False

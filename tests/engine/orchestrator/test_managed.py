@@ -1,0 +1,456 @@
+"""A managed orchestrator in the sandbox: created once whatever happens, repaired without another token."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bacalhau_spot.cloud import archive
+from bacalhau_spot.cloud.aws import Aws
+from bacalhau_spot.core.launch import events, planner
+from bacalhau_spot.core.launch.create_result import CreateResult
+from bacalhau_spot.core.launch.facts import LaunchFacts
+from bacalhau_spot.core.launch.plan import Plan
+from bacalhau_spot.core.model import (
+    BacalhauSpec,
+    ClusterSpec,
+    Instance,
+    Naming,
+    OrchestratorMode,
+    OrchestratorSpec,
+    RegionSpec,
+    Secret,
+    State,
+)
+from bacalhau_spot.core.orchestrator.credentials import OrchestratorCredentials
+from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorStep
+from bacalhau_spot.core.orchestrator.managed_state import DataVolume, ElasticAddress, InboundGroup
+from bacalhau_spot.core.orchestrator.nats_check import NatsCheck, NatsStatus
+from bacalhau_spot.core.tags import orchestrator_parameter
+from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+from bacalhau_spot.engine.launch import create
+from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource
+from bacalhau_spot.engine.launch.facts_gathering import FactSources, gather_facts
+from bacalhau_spot.engine.orchestrator.managed import OrchestratorAccess, ensure_orchestrator
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.orchestrator.certificates import renewed
+from support.engine_clock import EngineClock
+
+SPEC = ClusterSpec(
+    name="c",
+    naming=Naming(),
+    regions=(RegionSpec("us-west-1"), RegionSpec("eu-west-1")),
+    nodes=4,
+    instance_types=("t3.medium",),
+    ssh_cidrs=("192.0.2.0/24",),
+    orchestrator=OrchestratorSpec(OrchestratorMode.MANAGED),
+)
+
+
+@dataclass
+class FakeAccess:
+    """The orchestrator as seen from this machine: it answers at the n-th question."""
+
+    ready_after: int = 1
+    questions: list[BacalhauSpec] = field(default_factory=list)
+
+    async def nats(self, address: str, bacalhau: BacalhauSpec) -> NatsCheck:
+        self.questions.append(bacalhau)
+        ready = len(self.questions) >= self.ready_after
+        return NatsCheck(address, NatsStatus.ACCEPTED if ready else NatsStatus.UNREACHABLE)
+
+    def access(self) -> OrchestratorAccess:
+        return OrchestratorAccess(nats=self.nats, api=lambda _: None)
+
+
+async def digest(url: str) -> str:
+    return await archive.digest(url)
+
+
+def calls_of(cloud: Aws, sandbox: Any, *, run: str = "run", told: list[events.Event] | None = None) -> AwsCalls:
+    return AwsCalls(
+        cloud,
+        clock=EngineClock(sandbox.clock),
+        emit=(told if told is not None else []).append,
+        api_s=60,
+        jitter=lambda: 0.5,
+        run_id=run,
+    )
+
+
+async def planned(calls: AwsCalls, spec: ClusterSpec = SPEC) -> tuple[LaunchFacts, Plan]:
+    facts = await gather_facts(calls, spec, FactSources(ArchiveSource(digest)))
+    plan = planner.plan(facts)
+    assert isinstance(plan, Plan), plan
+    return facts, plan
+
+
+async def created(
+    calls: AwsCalls, spec: ClusterSpec = SPEC, *, access: FakeAccess | None = None
+) -> tuple[ClusterSpec, CreateResult]:
+    return await apply(calls, *await planned(calls, spec), access=access)
+
+
+async def apply(
+    calls: AwsCalls, facts: LaunchFacts, plan: Plan, *, access: FakeAccess | None = None
+) -> tuple[ClusterSpec, CreateResult]:
+    ready = await ensure_orchestrator(calls, facts, plan, (access or FakeAccess()).access())
+    result = await create.apply_plan(
+        calls, replace(facts, spec=ready.spec), plan, created_networks=ready.networks
+    )
+    return ready.spec, result
+
+
+HOME = "us-west-1"
+KEY, VALUE = SPEC.naming.tag_key, SPEC.naming.tag_value
+
+
+@dataclass(frozen=True)
+class Existing:
+    """The orchestrator's resources, by kind; terminated instances are left out."""
+
+    addresses: tuple[ElasticAddress, ...]
+    volumes: tuple[DataVolume, ...]
+    groups: tuple[InboundGroup, ...]
+    instances: tuple[Instance, ...]
+    nodes: tuple[Instance, ...]
+    vpcs: int
+    value: Secret | None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {
+            "addresses": len(self.addresses),
+            "volumes": len(self.volumes),
+            "groups": len(self.groups),
+            "instances": len(self.instances),
+            "vpcs": self.vpcs,
+        }
+
+    @property
+    def credentials(self) -> OrchestratorCredentials:
+        assert self.value is not None
+        return OrchestratorCredentials.from_json(self.value)
+
+
+ONE_OF_EACH = {"addresses": 1, "volumes": 1, "groups": 1, "instances": 1, "vpcs": 1}
+
+
+async def existing(cloud: Aws, region: str = HOME) -> Existing:
+    instances = [one for one in await cloud.instances(region, key=KEY, value=VALUE) if one.state in ALIVE]
+    vpcs, _ = await cloud.vpcs(region, key=KEY, value=VALUE)
+    addresses = [found for found in await cloud.addresses(region) if found.tags.get(KEY) == VALUE]
+    return Existing(
+        addresses=tuple(addresses),
+        volumes=await cloud.volumes(region, key=KEY, value=VALUE),
+        groups=await cloud.inbound_groups(region, key=KEY, value=VALUE),
+        instances=tuple(one for one in instances if one.is_orchestrator),
+        nodes=tuple(one for one in instances if not one.is_orchestrator),
+        vpcs=vpcs - 1,  # the default one
+        value=await cloud.parameter(region, orchestrator_parameter(SPEC.naming)),
+    )
+
+
+ALIVE = {State.PENDING, State.RUNNING, State.STOPPED, State.STOPPING}
+
+
+def create_once(cloud: Aws, sandbox: Any, spec: ClusterSpec = SPEC, **options: Any) -> ClusterSpec:
+    """The specification with which the nodes were launched."""
+    joined, result = asyncio.run(created(calls_of(cloud, sandbox), spec, **options))
+    assert result.exit_code is ExitCode.DONE, result
+    return joined
+
+
+def steps_now(cloud: Aws, sandbox: Any, spec: ClusterSpec = SPEC) -> tuple[OrchestratorStep, ...]:
+    _, plan = asyncio.run(planned(calls_of(cloud, sandbox), spec))
+    assert plan.orchestrator is not None
+    return plan.orchestrator.steps
+
+
+def test_nodes_are_launched_with_its_address_certificate_and_token(cloud: Aws, sandbox: Any) -> None:
+    told: list[events.Event] = []
+    access = FakeAccess(ready_after=3)
+    spec, result = asyncio.run(created(calls_of(cloud, sandbox, told=told), access=access))
+    there = asyncio.run(existing(cloud))
+    assert there.counts == ONE_OF_EACH and len(there.nodes) == 2
+    (address,), (instance,), (volume,) = there.addresses, there.instances, there.volumes
+    assert address.instance_id == volume.instance_id == instance.id
+    assert instance.lifecycle == "on-demand" and instance.zone == volume.zone
+    assert there.groups[0].admitted == {
+        4222: frozenset({"0.0.0.0/0"}),
+        1234: frozenset({"192.0.2.0/24"}),
+        22: frozenset({"192.0.2.0/24"}),
+    }
+    assert there.credentials.host == address.address
+    assert spec.bacalhau.orchestrators == (f"tls://{address.address}:4222",)
+    assert [question.token for question in access.questions] == [there.credentials.token] * 3
+    first_node = next(i for i, event in enumerate(told) if isinstance(event, events.RegionStarted))
+    ready = next(i for i, event in enumerate(told) if isinstance(event, events.OrchestratorChanged) and event.ready)
+    assert ready < first_node
+    assert result.running == 4 and result.requested == 4
+
+
+def test_a_complete_cluster_needs_four_reads_more(cloud: Aws, sandbox: Any) -> None:
+    """Address, volume, security group and credentials, in the home region alone."""
+    create_once(cloud, sandbox)
+    operations: Counter[str] = Counter()
+    with counted(cloud, operations):
+        _, plan = asyncio.run(planned(calls_of(cloud, sandbox)))
+    assert plan.empty and plan.orchestrator is not None
+    own = asyncio.run(counted_plan(cloud, sandbox, replace(SPEC, orchestrator=OrchestratorSpec())))
+    assert operations - own == Counter(
+        ["describe_addresses", "describe_volumes", "describe_security_groups", "get_parameter"]
+    )
+
+
+def test_a_first_create_takes_thirty_calls_more_however_many_nodes(cloud: Aws, sandbox: Any) -> None:
+    operations: Counter[str] = Counter()
+    with counted(cloud, operations):
+        facts, plan = asyncio.run(planned(calls_of(cloud, sandbox)))
+        calls = calls_of(cloud, sandbox)
+        operations.clear()
+        asyncio.run(ensure_orchestrator(calls, facts, plan, FakeAccess().access()))
+    polls = operations.pop("describe_instances")
+    assert polls <= 20, "one look every two seconds"
+    assert operations.total() <= 30, operations
+
+
+@contextlib.contextmanager
+def counted(cloud: Aws, operations: Counter[str]) -> Iterator[None]:
+    session = cloud._session
+    call = session.call
+
+    async def counting(service: str, region: str | None, operation: str, **kwargs: Any) -> dict[str, Any]:
+        operations[operation] += 1
+        return await call(service, region, operation, **kwargs)
+
+    session.call = counting  # type: ignore[method-assign]  # the one way in and out
+    try:
+        yield
+    finally:
+        session.call = call  # type: ignore[method-assign]  # as before
+
+
+async def counted_plan(cloud: Aws, sandbox: Any, spec: ClusterSpec) -> Counter[str]:
+    operations: Counter[str] = Counter()
+    with counted(cloud, operations):
+        await planned(calls_of(cloud, sandbox), spec)
+    return operations
+
+
+# --- Interrupted, and at the same time
+
+
+class Killed(BaseException):
+    """The process is gone: nothing catches this, as nothing catches SIGKILL."""
+
+
+@contextlib.contextmanager
+def fragile(cloud: Aws, *, at: int, answered: bool) -> Iterator[None]:
+    """A process that dies at its n-th call that changes something: before making it, or before reading the answer."""
+    session = cloud._session
+    call, left = session.call, at
+
+    async def dying(service: str, region: str | None, operation: str, **kwargs: Any) -> dict[str, Any]:
+        nonlocal left
+        if operation.startswith(("describe_", "get_")):
+            return await call(service, region, operation, **kwargs)
+        left -= 1
+        if left < 0 or (left == 0 and not answered):
+            raise Killed
+        reply = await call(service, region, operation, **kwargs)
+        if left == 0:
+            raise Killed
+        return reply
+
+    session.call = dying  # type: ignore[method-assign]  # the one way in and out
+    try:
+        yield
+    finally:
+        session.call = call  # type: ignore[method-assign]  # as before
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["before the call", "before its answer"])
+@pytest.mark.parametrize("at", range(1, 32))
+@pytest.mark.parametrize("lag_s", [0.0, 10.0])
+def test_killed_at_every_change(cloud: Aws, sandbox: Any, at: int, answered: bool, lag_s: float) -> None:
+    """Create again completes the orchestrator with exactly what is missing, then launches every node once."""
+    sandbox.world.settings.read_lag_s = lag_s
+    with fragile(cloud, at=at, answered=answered), contextlib.suppress(Killed):
+        asyncio.run(created(calls_of(cloud, sandbox, run="first")))
+    stored = asyncio.run(cloud.parameter(HOME, orchestrator_parameter(SPEC.naming)))
+    joined, result = asyncio.run(created(calls_of(cloud, sandbox, run="second")))
+    assert result.exit_code is ExitCode.DONE, result
+    sandbox.clock.sleep(lag_s)
+    there = asyncio.run(existing(cloud))
+    assert there.counts == ONE_OF_EACH
+    assert len(there.nodes) == 2 and len(asyncio.run(existing(cloud, "eu-west-1")).nodes) == 2
+    assert there.addresses[0].instance_id == there.volumes[0].instance_id == there.instances[0].id
+    assert there.credentials.host == there.addresses[0].address
+    assert joined.bacalhau.token == there.credentials.token
+    if stored is not None:
+        assert OrchestratorCredentials.from_json(stored).token == there.credentials.token
+    assert steps_now(cloud, sandbox) == ()
+
+
+@pytest.mark.parametrize("lag_s", [0.0, 4.0])
+def test_two_creates_at_once_make_one_orchestrator(cloud: Aws, sandbox: Any, lag_s: float) -> None:
+    """The second one waits for the first, and both launch nodes with the same token."""
+    sandbox.world.settings.read_lag_s = lag_s
+
+    async def both() -> list[tuple[ClusterSpec, CreateResult]]:
+        runs = [calls_of(cloud, sandbox, run=f"run-{number}") for number in range(2)]
+        plans = [await planned(calls) for calls in runs]
+        return list(
+            await asyncio.gather(
+                *(apply(calls, facts, plan) for calls, (facts, plan) in zip(runs, plans, strict=True))
+            )
+        )
+
+    results = asyncio.run(both())
+    sandbox.clock.sleep(lag_s)
+    there = asyncio.run(existing(cloud))
+    assert there.counts == ONE_OF_EACH and len(there.nodes) == 2
+    assert {spec.bacalhau.token for spec, _ in results} == {there.credentials.token}
+    assert all(result.exit_code is ExitCode.DONE for _, result in results)
+
+
+# --- Repair
+
+
+def test_a_terminated_instance_is_replaced_on_the_same_volume_with_the_same_token(
+    cloud: Aws, sandbox: Any
+) -> None:
+    create_once(cloud, sandbox)
+    before = asyncio.run(existing(cloud))
+    asyncio.run(cloud.terminate(HOME, [before.instances[0].id]))
+    joined = create_once(cloud, sandbox)
+    after = asyncio.run(existing(cloud))
+    assert after.counts == ONE_OF_EACH and after.nodes == before.nodes
+    assert after.instances[0].id != before.instances[0].id
+    assert [volume.id for volume in after.volumes] == [volume.id for volume in before.volumes]
+    assert [address.id for address in after.addresses] == [address.id for address in before.addresses]
+    assert after.addresses[0].instance_id == after.volumes[0].instance_id == after.instances[0].id
+    assert after.value == before.value and joined.bacalhau.token == before.credentials.token
+
+
+def test_replaced_twice_within_an_hour_it_is_no_launch_that_aws_remembers(cloud: Aws, sandbox: Any) -> None:
+    """AWS lists a terminated instance for an hour, and remembers the client token for longer."""
+    create_once(cloud, sandbox)
+    seen = set()
+    for pause_s in (0, 4000, 4000):
+        instance = asyncio.run(existing(cloud)).instances[0]
+        seen.add(instance.id)
+        asyncio.run(cloud.terminate(HOME, [instance.id]))
+        sandbox.clock.sleep(pause_s)
+        create_once(cloud, sandbox)
+    after = asyncio.run(existing(cloud))
+    assert after.counts == ONE_OF_EACH and after.instances[0].id not in seen
+
+
+def test_a_stopped_instance_is_started(cloud: Aws, sandbox: Any) -> None:
+    create_once(cloud, sandbox)
+    instance = asyncio.run(existing(cloud)).instances[0]
+    asyncio.run(cloud._session.call("ec2", HOME, "stop_instances", InstanceIds=[instance.id]))
+    sandbox.clock.sleep(120)
+    assert steps_now(cloud, sandbox) == (OrchestratorStep.START,)
+    create_once(cloud, sandbox)
+    sandbox.clock.sleep(60)
+    (now,) = asyncio.run(existing(cloud)).instances
+    assert (now.id, now.state) == (instance.id, State.RUNNING)
+
+
+def test_another_address_gets_a_certificate_with_the_same_authority_and_token(cloud: Aws, sandbox: Any) -> None:
+    create_once(cloud, sandbox)
+    before = asyncio.run(existing(cloud))
+    asyncio.run(release(cloud, before.addresses[0]))
+    assert steps_now(cloud, sandbox) == (
+        OrchestratorStep.ADDRESS,
+        OrchestratorStep.RENEWAL,
+        OrchestratorStep.ASSOCIATE,
+        OrchestratorStep.RESTART,
+    )
+    operations: Counter[str] = Counter()
+    with counted(cloud, operations):
+        create_once(cloud, sandbox)
+    after = asyncio.run(existing(cloud))
+    assert operations["reboot_instances"] == 1 and operations["run_instances"] == 0
+    assert after.counts == ONE_OF_EACH and after.addresses[0].address != before.addresses[0].address
+    assert after.credentials.host == after.addresses[0].address
+    assert after.credentials.token == before.credentials.token
+    assert after.credentials.ca_pem == before.credentials.ca_pem
+
+
+async def release(cloud: Aws, address: ElasticAddress) -> None:
+    rows = await cloud._session.pages("ec2", HOME, "describe_addresses", "Addresses")
+    (row,) = [row for row in rows if row["AllocationId"] == address.id]
+    await cloud._session.call("ec2", HOME, "disassociate_address", AssociationId=row["AssociationId"])
+    await cloud._session.call("ec2", HOME, "release_address", AllocationId=address.id)
+
+
+def test_a_certificate_that_expires_soon_is_renewed(cloud: Aws, sandbox: Any) -> None:
+    create_once(cloud, sandbox)
+    before = asyncio.run(existing(cloud)).credentials
+    old = renewed(before, before.host, now=EngineClock(sandbox.clock).now() - timedelta(days=1600))
+    put = cloud.put_parameter(
+        HOME, orchestrator_parameter(SPEC.naming), value=old.to_json(), tags={}, replace=True
+    )
+    asyncio.run(put)
+    assert steps_now(cloud, sandbox) == (OrchestratorStep.RENEWAL, OrchestratorStep.RESTART)
+    create_once(cloud, sandbox)
+    after = asyncio.run(existing(cloud)).credentials
+    assert after.token == before.token and after.server_pem not in {old.server_pem, before.server_pem}
+    assert steps_now(cloud, sandbox) == ()
+
+
+def test_another_operators_address_is_admitted(cloud: Aws, sandbox: Any) -> None:
+    create_once(cloud, sandbox)
+    elsewhere = replace(SPEC, ssh_cidrs=("198.51.100.0/24",))
+    assert steps_now(cloud, sandbox, elsewhere) == (OrchestratorStep.RULES,)
+    create_once(cloud, sandbox, elsewhere)
+    admitted = asyncio.run(existing(cloud)).groups[0].admitted
+    assert admitted[1234] == {"192.0.2.0/24", "198.51.100.0/24"} and admitted[4222] == {"0.0.0.0/0"}
+
+
+def test_without_an_answer_no_node_is_launched(cloud: Aws, sandbox: Any) -> None:
+    """The error names the console, and the next create continues with the same instance."""
+    calls = calls_of(cloud, sandbox)
+    with pytest.raises(UserError, match="no node was launched") as error:
+        asyncio.run(created(calls, access=FakeAccess(ready_after=10_000)))
+    there = asyncio.run(existing(cloud))
+    assert there.counts == ONE_OF_EACH and there.nodes == ()
+    assert f"bacalhau-spot console {there.instances[0].id}" in error.value.hint
+    create_once(cloud, sandbox)
+    after = asyncio.run(existing(cloud))
+    assert after.instances == there.instances and len(after.nodes) == 2
+
+
+def test_the_home_region_need_not_have_nodes(cloud: Aws, sandbox: Any) -> None:
+    elsewhere = replace(SPEC, orchestrator=replace(SPEC.orchestrator, region="eu-north-1"))
+    create_once(cloud, sandbox, elsewhere)
+    home = asyncio.run(existing(cloud, "eu-north-1"))
+    assert home.counts == ONE_OF_EACH and home.nodes == ()
+    assert steps_now(cloud, sandbox, SPEC) == (), "the region of an existing orchestrator counts"
+    assert asyncio.run(existing(cloud)).instances == ()
+
+
+def test_a_shared_orchestrator_is_only_used(cloud: Aws, sandbox: Any) -> None:
+    create_once(cloud, sandbox)
+    other = replace(
+        SPEC,
+        name="other",
+        naming=replace(SPEC.naming, tag_value="other"),
+        nodes=1,
+        regions=(RegionSpec("us-west-1"),),
+        orchestrator=OrchestratorSpec(OrchestratorMode.SHARED, cluster=VALUE),
+    )
+    joined = create_once(cloud, sandbox, other)
+    assert joined.bacalhau.token == asyncio.run(existing(cloud)).credentials.token
+    assert asyncio.run(cloud.parameter(HOME, orchestrator_parameter(other.naming))) is None
