@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from bacalhau_spot.cloud.compute import AWS_KEY, METADATA
 from bacalhau_spot.cloud.ec2_params import specification, tag_filter, tag_list, tags_of
 from bacalhau_spot.cloud.networking import admitted_ranges
+from bacalhau_spot.cloud.port import RequestedInstance
+from bacalhau_spot.cloud.replies import answered_at
 from bacalhau_spot.core.model import ORCHESTRATOR_ROLE, ROLE_KEY
 from bacalhau_spot.core.orchestrator.managed_state import DataVolume, ElasticAddress, InboundGroup
 
@@ -89,9 +91,10 @@ class AwsOrchestratorResources:
         groups = (InboundGroup(row["GroupId"], row["VpcId"], admitted_ranges(row)) for row in rows)
         return tuple(sorted(groups, key=lambda found: found.id))
 
-    async def run_instance(self, region: str, request: InstanceRequest) -> str:
+    async def run_instance(self, region: str, request: InstanceRequest) -> RequestedInstance:
         reply = await self._session.call("ec2", region, "run_instances", **_run(request))
-        return str(reply["Instances"][0]["InstanceId"])
+        row = reply["Instances"][0]
+        return RequestedInstance(str(row["InstanceId"]), answered_at(reply) - row["LaunchTime"])
 
     async def start_instance(self, region: str, instance_id: str) -> None:
         await self._session.call("ec2", region, "start_instances", InstanceIds=[instance_id])

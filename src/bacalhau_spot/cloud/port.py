@@ -84,6 +84,14 @@ class InstanceRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestedInstance:
+    """AWS's reply to an `InstanceRequest`. `age`: since the launch, by AWS's clock; of an earlier launch for a known token."""
+
+    id: str
+    age: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class FleetPool:
     """An override of a fleet: a capacity pool, by type and subnet, with the image of the type's architecture."""
 
@@ -382,8 +390,8 @@ class OrchestratorResources(Protocol):
     async def inbound_groups(self, region: str, *, key: str, value: str) -> tuple[InboundGroup, ...]:
         """The orchestrator's security groups of the cluster, by id."""
 
-    async def run_instance(self, region: str, request: InstanceRequest) -> str:
-        """Launch one on-demand instance, and return its id. A shutdown stops it."""
+    async def run_instance(self, region: str, request: InstanceRequest) -> RequestedInstance:
+        """Launch one on-demand instance. An operating-system shutdown stops it."""
 
     async def start_instance(self, region: str, instance_id: str) -> None: ...
     async def reboot_instance(self, region: str, instance_id: str) -> None: ...

@@ -42,6 +42,7 @@ from bacalhau_spot.engine.orchestrator.managed import OrchestratorAccess, ensure
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.orchestrator.certificates import renewed
 from support.engine_clock import EngineClock
+from support.long_tests import sample
 
 SPEC = ClusterSpec(
     name="c",
@@ -74,7 +75,9 @@ async def digest(url: str) -> str:
     return await archive.digest(url)
 
 
-def calls_of(cloud: Aws, sandbox: Any, *, run: str = "run", told: list[events.Event] | None = None) -> AwsCalls:
+def calls_of(
+    cloud: Aws, sandbox: Any, *, run: str = "run", told: list[events.Event] | None = None
+) -> AwsCalls:
     return AwsCalls(
         cloud,
         clock=EngineClock(sandbox.clock),
@@ -192,7 +195,9 @@ def test_nodes_are_launched_with_its_address_certificate_and_token(cloud: Aws, s
     assert spec.bacalhau.orchestrators == (f"tls://{address.address}:4222",)
     assert [question.token for question in access.questions] == [there.credentials.token] * 3
     first_node = next(i for i, event in enumerate(told) if isinstance(event, events.RegionStarted))
-    ready = next(i for i, event in enumerate(told) if isinstance(event, events.OrchestratorChanged) and event.ready)
+    ready = next(
+        i for i, event in enumerate(told) if isinstance(event, events.OrchestratorChanged) and event.ready
+    )
     assert ready < first_node
     assert result.running == 4 and result.requested == 4
 
@@ -247,6 +252,10 @@ async def counted_plan(cloud: Aws, sandbox: Any, spec: ClusterSpec) -> Counter[s
 
 # --- Interrupted, and at the same time
 
+# Before the call, or before its answer. The sample of the suite; `make long` takes all.
+ALL_KILLS = [(at, answered, lag_s) for at in range(1, 32) for answered in (False, True) for lag_s in (0.0, 10.0)]
+KILLS = sample(ALL_KILLS, every=5)
+
 
 class Killed(BaseException):
     """The process is gone: nothing catches this, as nothing catches SIGKILL."""
@@ -277,9 +286,7 @@ def fragile(cloud: Aws, *, at: int, answered: bool) -> Iterator[None]:
         session.call = call  # type: ignore[method-assign]  # as before
 
 
-@pytest.mark.parametrize("answered", [False, True], ids=["before the call", "before its answer"])
-@pytest.mark.parametrize("at", range(1, 32))
-@pytest.mark.parametrize("lag_s", [0.0, 10.0])
+@pytest.mark.parametrize(("at", "answered", "lag_s"), KILLS)
 def test_killed_at_every_change(cloud: Aws, sandbox: Any, at: int, answered: bool, lag_s: float) -> None:
     """Create again completes the orchestrator with exactly what is missing, then launches every node once."""
     sandbox.world.settings.read_lag_s = lag_s
@@ -367,7 +374,9 @@ def test_a_stopped_instance_is_started(cloud: Aws, sandbox: Any) -> None:
     assert (now.id, now.state) == (instance.id, State.RUNNING)
 
 
-def test_another_address_gets_a_certificate_with_the_same_authority_and_token(cloud: Aws, sandbox: Any) -> None:
+def test_another_address_gets_a_certificate_with_the_same_authority_and_token(
+    cloud: Aws, sandbox: Any
+) -> None:
     create_once(cloud, sandbox)
     before = asyncio.run(existing(cloud))
     asyncio.run(release(cloud, before.addresses[0]))

@@ -73,6 +73,7 @@ class OrchestratorBuilder:
         self._name = orchestrator_name(facts.spec.naming)
         self._rules = inbound_rules(facts.ssh_ranges)
         self._profile = ""
+        self._is_first = False  # this create has created the template: nothing can have been created before
         self._ended: Collection[str] = state.ended
         market = (facts.markets or {}).get(state.region)
         self._zones: Sequence[str] = market.zones if market else ()
@@ -147,6 +148,7 @@ class OrchestratorBuilder:
                 raise
             await self._settle()
         else:
+            self._is_first = True
             self._created(ResourceKind.TEMPLATE, template_id)
 
     async def _settle(self) -> None:
@@ -282,7 +284,7 @@ class OrchestratorBuilder:
         inventory = self._facts.inventory
         tagged = inventory.tagged.get(self.region, ()) if inventory else ()
         network = {ResourceKind.VPC, ResourceKind.SUBNET, ResourceKind.GATEWAY, ResourceKind.GROUP}
-        if not any(row.kind in network for row in tagged) and self.state.group is None:
+        if self._is_first and not any(row.kind in network for row in tagged):
             return Network()
         key, value = self._naming.tag_key, self._naming.tag_value
         return await self._calls.read(
@@ -418,7 +420,7 @@ class OrchestratorBuilder:
         """The instance's id, once it runs."""
         instance = _known(self.state.instance)
         if instance.state is not State.RUNNING:
-            instance = _known(await self._follower.running(instance.id))
+            instance = await self._follower.running(instance.id)
             self.state = replace(self.state, instance=instance)
         return instance.id
 

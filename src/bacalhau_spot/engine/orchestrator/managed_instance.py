@@ -19,7 +19,7 @@ from bacalhau_spot.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from bacalhau_spot.cloud.port import InstanceRequest
+    from bacalhau_spot.cloud.port import InstanceRequest, RequestedInstance
     from bacalhau_spot.core.model import Instance, Naming
     from bacalhau_spot.core.orchestrator.managed_state import DataVolume
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
@@ -32,8 +32,8 @@ _PAUSE_S: Final = 5.0
 _PROFILE_ATTEMPTS: Final = 20
 # Client tokens are remembered for longer than AWS lists a terminated instance (EC2 API reference, "Ensuring idempotency").
 _REMEMBERED: Final = 5
-# A launch of this run is not older than this, by clocks that differ.
-_RECENT: Final = timedelta(minutes=2)
+# Older than a repeated call of this run, and than any lag of AWS's lists.
+_EARLIER: Final = timedelta(minutes=5)
 _OVER: Final = frozenset({State.SHUTTING_DOWN, State.TERMINATED})
 
 
@@ -51,20 +51,34 @@ class InstanceFollower:
         """A running instance. The client token depends on the request and the ended instances, so repetition is safe."""
         gone = set(ended)
         for _ in range(_REMEMBERED):
-            instance_id = await self._request(replace(request, client_token=_token(request, gone)))
-            instance = await self.running(instance_id, remembered=True)
-            if instance is not None:
-                return instance
-            gone.add(instance_id)
+            asked = await self._request(replace(request, client_token=_token(request, gone)))
+            if asked.age > _EARLIER and await self._is_over(asked.id):
+                gone.add(asked.id)
+                continue
+            self.calls.emit(
+                events.ResourceCreated(region=self.region, kind=ResourceKind.INSTANCE, id=asked.id)
+            )
+            return await self.running(asked.id)
         raise UserError(
             f"AWS repeats the launches of terminated instances in {self.region}",
             hint="run the same command again in an hour",
         )
 
-    async def _request(self, request: InstanceRequest) -> str:
+    async def _is_over(self, instance_id: str) -> bool:
+        """Whether AWS repeats the launch of an instance that is terminated or not listed any more."""
+        instance = await self._listed(instance_id)
+        return instance is None or instance.state in _OVER
+
+    async def _listed(self, instance_id: str) -> Instance | None:
+        listed = await self.calls.read(
+            self.region, partial(self.calls.cloud.instances_by_id, self.region, [instance_id])
+        )
+        return next(iter(listed), None)
+
+    async def _request(self, request: InstanceRequest) -> RequestedInstance:
         for attempt in range(1, _PROFILE_ATTEMPTS + 1):
             try:
-                instance_id = await self.calls.write(
+                return await self.calls.write(
                     self.region, partial(self.calls.cloud.run_instance, self.region, request)
                 )
             except CloudError as error:
@@ -74,11 +88,6 @@ class InstanceFollower:
                 if category is not Category.LAG or attempt == _PROFILE_ATTEMPTS:
                     raise
                 await self._wait(error.operation, error.code, attempt)
-            else:
-                self.calls.emit(
-                    events.ResourceCreated(region=self.region, kind=ResourceKind.INSTANCE, id=instance_id)
-                )
-                return instance_id
         raise AssertionError("the last attempt raises")
 
     def _no_capacity(self, request: InstanceRequest, error: CloudError) -> UserError:
@@ -98,20 +107,14 @@ class InstanceFollower:
         )
         await self.calls.pause(_PAUSE_S)
 
-    async def running(self, instance_id: str, *, remembered: bool = False) -> Instance | None:
-        """The instance once it runs. None if it was terminated long ago, and AWS repeats its launch (`remembered`)."""
+    async def running(self, instance_id: str) -> Instance:
+        """The instance once it runs."""
         deadline_s = self.calls.clock.monotonic_s() + self.running_within_s
-        begun_at = self.calls.clock.now()
         while True:
-            listed = await self.calls.read(
-                self.region, partial(self.calls.cloud.instances_by_id, self.region, [instance_id])
-            )
-            instance = next(iter(listed), None)
+            instance = await self._listed(instance_id)
             if instance is not None and instance.state is State.RUNNING:
                 return instance
             if instance is not None and instance.state in _OVER:
-                if remembered and instance.launched_at < begun_at - _RECENT:
-                    return None
                 raise self._terminated(instance)
             if self.calls.clock.monotonic_s() >= deadline_s:
                 raise self._not_running(instance_id, instance)
