@@ -10,14 +10,14 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.error_catalog.classifier import Category, classify, most_severe
 from bacalhau_spot.core.health.diagnosis import Diagnosis, NodeDiagnosis, Severity, diagnose
 from bacalhau_spot.core.health.observation import ApiAvailability, NodeObservation, StatusChecks
-from bacalhau_spot.core.orchestrator.orchestrator_nodes import Capacity
+from bacalhau_spot.core.orchestrator.orchestrator_nodes import Capacity, NodeListing
 from bacalhau_spot.core.orchestrator.prune import is_cluster_node, region_of
 from bacalhau_spot.core.placement.demand import node_demand
 from bacalhau_spot.core.placement.pool_distribution import PoolDistribution, pool_distribution
@@ -50,7 +50,7 @@ class ClusterSnapshot:
     checks: Mapping[str, StatusChecks] | None = None  # by instance
     spots: tuple[SpotStatus, ...] = ()
     boots: Mapping[str, BootProgress] | None = None  # by instance, of those whose console was read
-    members: tuple[OrchestratorNode, ...] = ()
+    listing: NodeListing = field(default_factory=NodeListing)
     api: ApiAvailability = ApiAvailability.NOT_CONFIGURED
     address: str = ""
     api_failure: ApiFailure | None = None
@@ -320,7 +320,7 @@ def _observations(
 ) -> Iterable[NodeObservation]:
     """One observation for each node: every instance with its data, and nodes that only the orchestrator lists."""
     spots = {spot.instance_id: spot for spot in snapshot.spots}
-    members = _by_instance(snapshot.members)
+    members = _by_instance(snapshot.listing.nodes)
     for instance in snapshot.instances:
         yield NodeObservation(
             now=snapshot.taken_at,
@@ -330,11 +330,13 @@ def _observations(
             boot=(snapshot.boots or {}).get(instance.id),
             member=members.get(instance.id),
             api=snapshot.api,
+            api_at=snapshot.listing.answered_at,
+            orchestrator_started_at=snapshot.listing.started_at,
             timeouts=timeouts,
             terminated_by=terminated_by.get(instance.id, ""),
         )
     known = {instance.id for instance in snapshot.instances}
-    for node in snapshot.members:
+    for node in snapshot.listing.nodes:
         if node.instance_id not in known and _is_ours(node, snapshot, label):
             yield NodeObservation(now=snapshot.taken_at, member=node, api=snapshot.api, timeouts=timeouts)
 

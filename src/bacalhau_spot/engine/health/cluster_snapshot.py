@@ -10,6 +10,7 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.health.boot_console import console_lines, parse_boot
 from bacalhau_spot.core.health.cluster_status import ClusterSnapshot, member_of, needs_console
 from bacalhau_spot.core.health.observation import ApiAvailability, spot_status
+from bacalhau_spot.core.orchestrator.orchestrator_nodes import NodeListing
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.engine.aws_calls.caller import api_failure
 from bacalhau_spot.engine.aws_calls.discovery import check_permitted, in_all_regions
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.health.boot_console import BootProgress
     from bacalhau_spot.core.health.observation import SpotStatus, StatusChecks
     from bacalhau_spot.core.model import Instance, Naming
-    from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.orchestrator.port import Orchestrator
 
@@ -42,7 +42,7 @@ class _RegionData:
 @dataclass(frozen=True, slots=True)
 class _OrchestratorData:
     api: ApiAvailability = ApiAvailability.NOT_CONFIGURED
-    members: tuple[OrchestratorNode, ...] = ()
+    listing: NodeListing = field(default_factory=NodeListing)
     address: str = ""
     failure: ApiFailure | None = None
 
@@ -73,7 +73,7 @@ async def cluster_snapshot(
         },
         spots=tuple(spot for region in seen.values() for spot in region.spots),
         boots=boots,
-        members=word.members,
+        listing=word.listing,
         api=word.api,
         address=word.address,
         api_failure=word.failure,
@@ -105,11 +105,11 @@ async def _orchestrator_data(orchestrator: Orchestrator | None) -> _Orchestrator
     if orchestrator is None:
         return _OrchestratorData()
     try:
-        nodes = await orchestrator.nodes()
+        listing = await orchestrator.listing()
     except OrchestratorError as error:
         failure = ApiFailure(code=error.code, message=error.message, operation=error.address, region="")
         return _OrchestratorData(ApiAvailability.UNAVAILABLE, address=orchestrator.address, failure=failure)
-    return _OrchestratorData(ApiAvailability.AVAILABLE, nodes, orchestrator.address)
+    return _OrchestratorData(ApiAvailability.AVAILABLE, listing, orchestrator.address)
 
 
 async def _consoles(
@@ -128,7 +128,7 @@ async def _consoles(
     wanted = [
         instance
         for instance in instances
-        if needs_console(instance, api=orchestrator.api, node=member_of(instance, orchestrator.members))
+        if needs_console(instance, api=orchestrator.api, node=member_of(instance, orchestrator.listing.nodes))
     ]
     answers = await asyncio.gather(*(read(instance) for instance in wanted))
     problems = {(failure.region, failure.code): failure for _, _, failure in answers if failure is not None}

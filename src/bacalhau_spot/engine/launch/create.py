@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.network_egress import NetworkCheck
     from bacalhau_spot.core.launch.plan import Plan
-    from bacalhau_spot.core.model import ClusterSpec, Instance
+    from bacalhau_spot.core.model import ClusterSpec, Instance, TaggedId
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 # Refusals after which another region may have better results.
@@ -197,7 +197,7 @@ def _region_launch(work: _Work, region: str) -> RegionLaunch:
         work.sites[region] = RegionLaunch(
             region=region,
             market=work.markets[region],
-            tagged=work.facts.inventory.tagged.get(region, ()) if work.facts.inventory else (),
+            tagged=_tagged_nodes(work.facts, region),
             known=frozenset(instance.id for instance in before),
             known_fleets=frozenset(filter(None, (instance.tags.get(FLEET_TAG) for instance in before))),
             vpc_id=named[region].vpc_id,
@@ -207,6 +207,14 @@ def _region_launch(work: _Work, region: str) -> RegionLaunch:
             existing_counts=nodes_per_pool(_not_moved(work, region)),
         )
     return work.sites[region]
+
+
+def _tagged_nodes(facts: LaunchFacts, region: str) -> tuple[TaggedId, ...]:
+    """Without the orchestrator's instances: a create that was killed after it had launched one repeats the same fleet request."""
+    if facts.inventory is None:
+        return ()
+    apart = {instance.id for instance in facts.inventory.orchestrators}
+    return tuple(row for row in facts.inventory.tagged.get(region, ()) if row.id not in apart)
 
 
 def _not_moved(work: _Work, region: str) -> list[Instance]:

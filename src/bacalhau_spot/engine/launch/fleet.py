@@ -169,11 +169,11 @@ def _with_members(result: FleetResult, members: Iterable[Instance]) -> FleetResu
 
 
 def launched_of(instances: Iterable[Instance]) -> tuple[LaunchedInstance, ...]:
-    """The running and pending ones, in the format of a fleet's answer."""
+    """The running and pending nodes, in the format of a fleet's answer."""
     return tuple(
         LaunchedInstance(id=instance.id, type=instance.type, zone=instance.zone)
         for instance in instances
-        if instance.state in _ALIVE
+        if instance.state in _ALIVE and not instance.is_orchestrator
     )
 
 

@@ -201,6 +201,9 @@ class OtherResourceOutput(TypedDict):
 class ListOutput(TypedDict):
     cluster: str
     instances: list[InstanceOutput]
+    """nodes"""
+    orchestrator: InstanceOutput | None
+    """the managed orchestrator; null without one"""
     others: list[OtherResourceOutput]
     """all other resources"""
     regions_scanned: list[str]
@@ -336,6 +339,7 @@ def listing_data(listing: Listing) -> ListOutput:
             instance_data(instance)
             for instance in sorted(listing.instances, key=lambda instance: (instance.region, instance.id))
         ],
+        "orchestrator": None if listing.orchestrator is None else instance_data(listing.orchestrator),
         "others": [
             {"region": resource.region, "kind": resource.kind, "id": resource.id}
             for resource in listing.others
