@@ -146,6 +146,7 @@ RESULTS: dict[str, tuple[str, json_output.Data | None]] = {
         "list",
         json_output.listing_data(Listing("c", (INSTANCE,), ("us-east-1",), (PROBLEM,), (VPC,))),
     ),
+    "a list with an orchestrator": ("list", json_output.listing_data(Listing("c", orchestrator=INSTANCE))),
     "a destroy": ("destroy", json_output.deletion_data(TEARDOWN)),
     "a destroy with an orchestrator": ("destroy", json_output.deletion_data(TEARDOWN, FORGOTTEN)),
     "what would be destroyed": (

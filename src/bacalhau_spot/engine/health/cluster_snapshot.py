@@ -10,6 +10,7 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.health.boot_console import console_lines, parse_boot
 from bacalhau_spot.core.health.cluster_status import ClusterSnapshot, member_of, needs_console
 from bacalhau_spot.core.health.observation import ApiAvailability, spot_status
+from bacalhau_spot.core.inventory import nodes_only, orchestrators_only
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import NodeListing
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.engine.aws_calls.caller import api_failure
@@ -48,9 +49,16 @@ class _OrchestratorData:
 
 
 async def cluster_snapshot(
-    calls: AwsCalls, naming: Naming, *, regions: Sequence[str], orchestrator: Orchestrator | None
+    calls: AwsCalls,
+    naming: Naming,
+    *,
+    regions: Sequence[str],
+    orchestrator: Orchestrator | None,
+    unreadable: ApiFailure | None = None,
 ) -> ClusterSnapshot:
     """The current state. Three calls per region with instances, one per other region, one per console that is needed.
+
+    `unreadable`: why AWS did not return the credentials of a managed orchestrator, which is then not asked.
 
     Failed reads are in the result. Raises CloudError only when the credentials are refused everywhere, or no region
     permits the call.
@@ -60,14 +68,16 @@ async def cluster_snapshot(
         return await _region(calls, naming, region)
 
     (seen, unseen), word = await asyncio.gather(
-        in_all_regions(regions, region_data), _orchestrator_data(orchestrator)
+        in_all_regions(regions, region_data), _orchestrator_data(orchestrator, unreadable)
     )
     check_permitted(seen, unseen)
-    instances = tuple(instance for region in seen.values() for instance in region.instances)
+    every = [instance for region in seen.values() for instance in region.instances]
+    instances = nodes_only(every)
     boots, mute = await _consoles(calls, instances, word)
     return ClusterSnapshot(
         taken_at=calls.clock.now(),
         instances=instances,
+        orchestrators=orchestrators_only(every),
         checks={
             instance_id: checks for region in seen.values() for instance_id, checks in region.checks.items()
         },
@@ -101,9 +111,12 @@ async def _region(calls: AwsCalls, naming: Naming, region: str) -> _RegionData:
     return _RegionData(instances, checks or {}, spots, tuple(filter(None, (first, second))))
 
 
-async def _orchestrator_data(orchestrator: Orchestrator | None) -> _OrchestratorData:
+async def _orchestrator_data(
+    orchestrator: Orchestrator | None, unreadable: ApiFailure | None
+) -> _OrchestratorData:
     if orchestrator is None:
-        return _OrchestratorData()
+        api = ApiAvailability.NOT_CONFIGURED if unreadable is None else ApiAvailability.UNAVAILABLE
+        return _OrchestratorData(api, failure=unreadable)
     try:
         listing = await orchestrator.listing()
     except OrchestratorError as error:
