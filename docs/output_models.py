@@ -28,6 +28,7 @@ from typing import (
 
 from bacalhau_spot.core.launch.events import Event
 from bacalhau_spot.core.launch.lifecycle import Phase
+from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 from bacalhau_spot.ui.json_output import (
     configuration,
     console,
@@ -35,6 +36,7 @@ from bacalhau_spot.ui.json_output import (
     create,
     deletion,
     doctor,
+    env,
     event_name,
     explain,
     iam_policy,
@@ -42,6 +44,7 @@ from bacalhau_spot.ui.json_output import (
     prices,
     prune,
     sandbox,
+    smoke_test,
     ssh,
     status,
 )
@@ -79,6 +82,8 @@ COMMANDS: dict[str, tuple[Any, ...]] = {
     "prices": (prices.PricesOutput,),
     "offers": (offers.OffersOutput,),
     "prune": (prune.PruneOutput,),
+    "env": (env.EnvOutput,),
+    "smoke-test": (smoke_test.SmokeTestOutput,),
     "ssh": (ssh.SshOutput, ssh.SshLinesOutput),
     "console": (console.ConsoleOutput,),
     "doctor": (doctor.DoctorOutput,),
@@ -102,6 +107,7 @@ GROUPS = (
     ("`ssh` and `console`", ("ssh", "console")),
     ("`destroy` and `nuke`", ("destroy", "nuke")),
     ("`prune`", ("prune",)),
+    ("`env` and `smoke-test`", ("env", "smoke-test")),
     ("`cost`", ("cost",)),
     ("`prices`", ("prices",)),
     ("`offers`", ("offers",)),
@@ -294,7 +300,7 @@ def _definition(model: Any) -> str:
 
 
 def _keys(model: Any) -> dict[str, Any]:
-    return get_type_hints(model, localns={"Phase": Phase}, include_extras=True)
+    return get_type_hints(model, localns={"Phase": Phase, "Outcome": Outcome}, include_extras=True)
 
 
 def _description(model: Any) -> str:

@@ -70,7 +70,7 @@ def test_help_waits_for_nothing_slow() -> None:
     for flag in ("--help", "--version"):
         code = (
             "import sys; from bacalhau_spot.cli import run; run(sys.argv[1:]);"
-            "slow = {'boto3', 'botocore', 'pydantic', 'moto', 'ruamel.yaml'};"
+            "slow = {'boto3', 'botocore', 'cryptography', 'pydantic', 'moto', 'ruamel.yaml'};"
             "slow = (slow | {'bacalhau_spot.ui.json_output.status'}) & set(sys.modules);"
             "sys.exit(repr(slow) if slow else 0)"
         )

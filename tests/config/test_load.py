@@ -62,6 +62,7 @@ instance:
   files:
     - {path: /etc/a, content: x, mode: "600"}
     - {path: /etc/b, source: home/.config/bacalhau/ca.pem}
+interruption: {grace_s: 0}
 timeouts: {api_s: 10, fulfilment_s: 20, join_s: 30, terminate_s: 40}
 self_heal: false
 ttl:
@@ -96,6 +97,7 @@ def test_every_key_reaches_the_spec(loading: Load, tmp_path: Path) -> None:
     assert (bacalhau.api_user, bacalhau.api_password, bacalhau.api_ca_pem) == (None, None, CERTIFICATE)
     assert spec.instance.additional_commands == "echo hello\n"
     assert spec.instance.files == (NodeFile("/etc/a", "x", "0600"), NodeFile("/etc/b", CERTIFICATE))
+    assert spec.interruption.grace_s == 0
     assert (spec.timeouts.api_s, spec.timeouts.terminate_s) == (10, 40)
 
 

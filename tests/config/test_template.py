@@ -54,7 +54,9 @@ def test_the_first_line_names_a_schema_that_exists(tmp_path: Path) -> None:
 
 
 def _uncommented() -> str:
-    return re.sub(r"^( *)#([A-Za-z_0-9]+:)", r"\1\2", template(), flags=re.MULTILINE)
+    """Every key at once: the addresses belong to an orchestrator of the user's own."""
+    text = re.sub(r"^( *)#([A-Za-z_0-9]+:)", r"\1\2", template(), flags=re.MULTILINE)
+    return text.replace("\norchestrator: managed\n", "\norchestrator: own\n")
 
 
 def test_the_template_with_every_key_uncommented_loads(loading: Load) -> None:
@@ -187,6 +189,9 @@ def test_another_validator_agrees(tmp_path: Path) -> None:
     (tmp_path / "template.yaml").write_text(template())
     (tmp_path / "all.yaml").write_text(_uncommented())
     (tmp_path / "bad.yaml").write_text("regions: {us-east-1: {typ: 1}}\n")
+    (tmp_path / "bad_form.yaml").write_text("orchestrator: {cluster: a, region: us-east-1}\n")
+    for number, value in enumerate(("managed", "none", "{cluster: a}", "{volume_gib: 30}")):
+        (tmp_path / f"orchestrator-{number}.yaml").write_text(f"orchestrator: {value}\n")
     (tmp_path / "forms.yaml").write_text(
         "regions: {auto: {count: 3}}\nssh_cidrs: [10.0.0.0/8]\nrequirements: {vcpus: 2.., memory_gib: 4}\n"
     )
@@ -197,7 +202,9 @@ def test_another_validator_agrees(tmp_path: Path) -> None:
 
     assert run("--check-metaschema", str(SCHEMA)) == 0
     good = [str(tmp_path / name) for name in ("template.yaml", "all.yaml", "forms.yaml")]
+    good += [str(tmp_path / f"orchestrator-{number}.yaml") for number in range(4)]
     assert run("--schemafile", str(SCHEMA), *good) == 0
+    assert run("--schemafile", str(SCHEMA), str(tmp_path / "bad_form.yaml")) == 1
     assert run("--schemafile", str(SCHEMA), str(tmp_path / "bad.yaml")) == 1
 
 

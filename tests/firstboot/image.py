@@ -36,7 +36,7 @@ growpart: {mode: "off"}
 locale: C.UTF-8
 """
 # The disk is as old as the suite's release, like an image that somebody made weeks ago.
-BEHIND = Path(__file__).with_name("behind.py")
+BEHIND = Path(__file__).with_name("outdated_image.py")
 # The machine's date may be far from the archive's.
 APT_CONF = 'Acquire::Check-Valid-Until "false";\nAcquire::Check-Date "false";\n'
 

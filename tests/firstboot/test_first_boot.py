@@ -93,7 +93,7 @@ def spec(port: int, program: bytes) -> ClusterSpec:
             labels=(("team", "data"),),
         ),
         instance=InstanceSpec(
-            additional_commands=(HERE / "guest.py").read_text("utf-8"),
+            additional_commands=(HERE / "guest_agent.py").read_text("utf-8"),
             files=(NodeFile("/home/operator/own.txt", 'mine: "ü" $HOME ${x}\n', mode="0640"),),
         ),
     )
@@ -115,7 +115,7 @@ class Boot:
 
 @pytest.fixture(scope="module")
 def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boot]:
-    program = archive((HERE / "standin.py").read_bytes())
+    program = archive((HERE / "fake_orchestrator.py").read_bytes())
     console = tmp_path_factory.mktemp("firstboot") / "console"
     with orchestrator() as port:
         user_data = render(spec(port, program), region="us-east-1")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bacalhau_spot.instance.scripts import interruption_watcher
+from bacalhau_spot.core.model import InterruptionSpec
+from bacalhau_spot.instance.scripts import interruption_watcher, notice_file
 from bacalhau_spot.instance.scripts.bacalhau_cli import BacalhauCli
 from bacalhau_spot.instance.scripts.metadata import Metadata
 from support.clock import FakeClock
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from support.node_fakes import MetadataServer, RecordedMessages
 
 T0 = 1_800_000_000.0
+GRACE_S = float(InterruptionSpec().grace_s)
 
 
 class FakeWatchClock(FakeClock, interruption_watcher.WatchClock):
@@ -32,10 +35,11 @@ class FakeWatchClock(FakeClock, interruption_watcher.WatchClock):
 
 @dataclass
 class FakeNode(BacalhauCli):
-    """A node with work, whose doings are noted with their time."""
+    """A node with work, whose doings are noted with their time. `work`: the running executions; None: no answer."""
 
     clock: FakeWatchClock
-    work: int | None = 0
+    work: frozenset[str] | None = frozenset()
+    queued: int = 0
     problem: str = ""
     steps: list[tuple[str, float]] = field(default_factory=list)
 
@@ -45,8 +49,11 @@ class FakeNode(BacalhauCli):
     def cordon(self) -> None:
         self._note("cordon")
 
-    def running(self) -> int | None:
+    def running(self) -> frozenset[str] | None:
         return self.work
+
+    def unfinished(self) -> int | None:
+        return None if self.work is None else len(self.work) + self.queued
 
     def stop_bacalhau(self) -> str:
         self._note("stop bacalhau")
@@ -61,12 +68,16 @@ class FakeNode(BacalhauCli):
 class Scene:
     server: MetadataServer
     messages: RecordedMessages
+    notice_file: Path
     clock: FakeWatchClock = field(default_factory=FakeWatchClock)
 
     def __post_init__(self) -> None:
         self.node = FakeNode(self.clock)
+        self.watch(Metadata(self.server.url))
+
+    def watch(self, metadata: Metadata, *, grace_s: float = GRACE_S) -> None:
         self.watcher = interruption_watcher.InterruptionWatcher(
-            Metadata(self.server.url), self.node, self.clock, self.messages.say
+            metadata, self.node, self.clock, self.messages.say, grace_s, str(self.notice_file)
         )
 
     def announce(self, *, at: float, seconds: float = 120, action: str = "terminate") -> None:
@@ -80,8 +91,8 @@ class Scene:
 
 
 @pytest.fixture
-def scene(metadata_server: MetadataServer, messages: RecordedMessages) -> Scene:
-    return Scene(metadata_server, messages)
+def scene(metadata_server: MetadataServer, messages: RecordedMessages, tmp_path: Path) -> Scene:
+    return Scene(metadata_server, messages, tmp_path / "bacalhau_data" / "interruption.json")
 
 
 def test_an_idle_node_leaves_at_once(scene: Scene) -> None:
@@ -96,21 +107,122 @@ def test_an_idle_node_leaves_at_once(scene: Scene) -> None:
 
 
 def test_short_work_may_end(scene: Scene) -> None:
-    scene.node.work = 2
+    scene.node.work = frozenset({"e-1", "e-2"})
     scene.announce(at=5)
-    scene.at(30, lambda: setattr(scene.node, "work", 0))
+    scene.at(30, lambda: setattr(scene.node, "work", frozenset()))
     scene.watcher.run()
     assert dict(scene.node.steps)["cordon"] == 5
     assert 30 <= dict(scene.node.steps)["stop bacalhau"] <= 30 + interruption_watcher.CHECK_INTERVAL_S
 
 
-@pytest.mark.parametrize("work", [3, None])
-def test_long_work_and_silence_are_left_in_time(scene: Scene, work: int | None) -> None:
+@pytest.mark.parametrize("grace_s", [0, 20, 75, 100])
+def test_long_work_is_left_after_the_configured_time(scene: Scene, grace_s: int) -> None:
+    scene.watch(Metadata(scene.server.url), grace_s=grace_s)
+    scene.node.work = frozenset({"e-1"})
+    scene.announce(at=5)
+    scene.watcher.run()
+    waited = dict(scene.node.steps)["stop bacalhau"] - 5
+    assert grace_s <= waited <= grace_s + interruption_watcher.CHECK_INTERVAL_S
+
+
+def test_queued_work_moves_at_once(scene: Scene) -> None:
+    scene.node.queued = 2
+    scene.announce(at=5)
+    scene.watcher.run()
+    assert dict(scene.node.steps)["stop bacalhau"] == 5
+    assert ("stopping", "unfinished executions: 2") in scene.messages.lines
+
+
+def test_work_that_starts_from_the_queue_is_not_waited_for(scene: Scene) -> None:
+    scene.node.work, scene.node.queued = frozenset({"e-1"}), 1
+
+    def one_ends_and_the_next_starts() -> None:
+        scene.node.work, scene.node.queued = frozenset({"e-2"}), 0
+
+    scene.announce(at=5)
+    scene.at(30, one_ends_and_the_next_starts)
+    scene.watcher.run()
+    assert 30 <= dict(scene.node.steps)["stop bacalhau"] <= 30 + interruption_watcher.CHECK_INTERVAL_S
+    assert ("stopping", "unfinished executions: 1") in scene.messages.lines
+
+
+def test_a_node_that_answers_late_is_waited_for(scene: Scene) -> None:
+    scene.node.work = None
+    scene.announce(at=5)
+    scene.at(20, lambda: setattr(scene.node, "work", frozenset({"e-1"})))
+    scene.at(40, lambda: setattr(scene.node, "work", frozenset()))
+    scene.watcher.run()
+    assert 40 <= dict(scene.node.steps)["stop bacalhau"] <= 40 + interruption_watcher.CHECK_INTERVAL_S
+
+
+def test_jobs_read_the_notice_while_they_may_still_run(scene: Scene) -> None:
+    seen = []
+    scene.node.work = frozenset({"e-1"})
+    scene.announce(at=5)
+    scene.at(40, lambda: seen.append(json.loads(scene.notice_file.read_text())))
+    scene.watcher.run()
+    at = dt.datetime.fromtimestamp(T0, tz=dt.UTC)
+    assert seen == [
+        {
+            "action": "terminate",
+            "time": f"{at + dt.timedelta(seconds=125):%Y-%m-%dT%H:%M:%SZ}",
+            "noticed_at": f"{at + dt.timedelta(seconds=5):%Y-%m-%dT%H:%M:%SZ}",
+            "seconds_left": 120,
+            "stops_at": f"{at + dt.timedelta(seconds=80):%Y-%m-%dT%H:%M:%SZ}",
+        }
+    ]
+    assert stat.S_IMODE(scene.notice_file.stat().st_mode) == 0o644
+    assert [file.name for file in scene.notice_file.parent.iterdir()] == ["interruption.json"]
+
+
+def test_a_link_that_a_job_left_is_replaced_not_followed(scene: Scene, tmp_path: Path) -> None:
+    scene.notice_file.parent.mkdir()
+    (tmp_path / "shadow").write_text("root")
+    scene.notice_file.symlink_to(tmp_path / "shadow")
+    scene.announce(at=5)
+    scene.watcher.run()
+    assert (tmp_path / "shadow").read_text() == "root"
+    assert not scene.notice_file.is_symlink()
+
+
+def test_a_notice_that_cannot_be_written_delays_nothing(scene: Scene) -> None:
+    scene.notice_file.mkdir(parents=True)
+    scene.announce(at=5)
+    scene.watcher.run()
+    assert scene.messages.phases == ["interrupted", "warning", "stopping", "stopped"]
+    assert "jobs cannot read the notice: " in dict(scene.messages.lines)["warning"]
+    assert dict(scene.node.steps)["stop bacalhau"] == 5
+
+
+@pytest.mark.parametrize("cordoned", [False, True])
+def test_the_notice_of_an_earlier_boot_goes_and_this_ones_stays(
+    cordoned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts, draining, notice = (tmp_path / name for name in ("node.json", "draining", "interruption.json"))
+    facts.write_text('{"grace_s": 20}')
+    notice.write_text("{}")
+    if cordoned:
+        draining.touch()
+    ran: list[float] = []
+    node = BacalhauCli(draining=str(draining))
+    monkeypatch.setattr(interruption_watcher, "FACTS", str(facts))
+    monkeypatch.setattr(interruption_watcher, "BacalhauCli", lambda: node)
+    monkeypatch.setattr(notice_file.remove_notice, "__defaults__", (str(notice),))
+    monkeypatch.setattr(
+        interruption_watcher.InterruptionWatcher, "run", lambda watcher: ran.append(watcher.grace_s)
+    )
+    interruption_watcher.main()
+    assert notice.exists() is cordoned
+    assert ran == [20]
+
+
+@pytest.mark.parametrize("work", [frozenset({"e-1", "e-2", "e-3"}), None])
+def test_long_work_and_silence_are_left_in_time(scene: Scene, work: frozenset[str] | None) -> None:
     scene.node.work = work
     scene.announce(at=5)
     scene.watcher.run()
     stopped = dict(scene.node.steps)["stop bacalhau"]
-    assert 5 + interruption_watcher.GRACE_S <= stopped <= 5 + 120 - interruption_watcher.MARGIN_S
+    assert 5 + GRACE_S <= stopped <= 5 + 120 - interruption_watcher.MARGIN_S
     assert scene.messages.lines[-2] == (
         "stopping",
         f"unfinished executions: {'unknown' if work is None else 3}",
@@ -118,7 +230,7 @@ def test_long_work_and_silence_are_left_in_time(scene: Scene, work: int | None) 
 
 
 def test_a_late_notice_leaves_less_time(scene: Scene) -> None:
-    scene.node.work = 1
+    scene.node.work = frozenset({"e-1"})
     scene.announce(at=5, seconds=45)
     scene.watcher.run()
     assert (
@@ -155,15 +267,15 @@ def test_a_silent_metadata_service_is_asked_again(
 ) -> None:
     metadata = Metadata("http://127.0.0.1:9", timeout_s=0.2)
 
+    server = scene.watcher.metadata
+
     class Moody(Metadata):
         def get(self, path: str) -> str | None:
-            return (metadata if scene.clock.now() < T0 + 20 else scene.watcher.metadata).get(path)
+            return (metadata if scene.clock.now() < T0 + 20 else server).get(path)
 
     scene.announce(at=25)
-    watcher = interruption_watcher.InterruptionWatcher(
-        Moody(metadata_server.url), scene.node, scene.clock, scene.messages.say
-    )
-    watcher.run()
+    scene.watch(Moody(metadata_server.url))
+    scene.watcher.run()
     assert "the metadata service does not answer" in capsys.readouterr().out
     assert scene.messages.phases[-1] == "stopped"
 
@@ -189,8 +301,12 @@ def test_running_work_is_what_bacalhau_says(serve: Callable[..., str]) -> None:
             b'{"ComputeNodeInfo":{"ExecutionEngines":["wasm","docker"],"RunningExecutions":2,"EnqueuedExecutions":1}}',
         )
     )
-    assert BacalhauCli(agent=busy).running() == 3
+    assert BacalhauCli(agent=busy).unfinished() == 3
+    active = serve((200, b'{"ActiveJobs":[{"ExecutionID":"e-1"},{"ExecutionID":"e-2"}]}'))
+    assert BacalhauCli(agent=active).running() == frozenset({"e-1", "e-2"})
+    assert BacalhauCli(agent=serve((200, b'{"ActiveJobs":[]}'))).running() == frozenset()
     assert BacalhauCli(agent=busy).engines() == ["docker", "wasm"]
-    assert BacalhauCli(agent=serve((200, b'{"ComputeNodeInfo":{}}'))).running() == 0
+    assert BacalhauCli(agent=serve((200, b'{"ComputeNodeInfo":{}}'))).unfinished() == 0
     assert BacalhauCli(agent=serve((500, b"no"))).running() is None
+    assert BacalhauCli(agent=serve((500, b"no"))).unfinished() is None
     assert BacalhauCli(agent="http://127.0.0.1:9").engines() == []

@@ -157,11 +157,16 @@ def test_an_archive_without_the_program_is_refused(tmp_path: Path, serve: Callab
 def test_docker_keeps_its_settings_and_gets_the_slice(tmp_path: Path) -> None:
     file = tmp_path / "docker" / "daemon.json"
     assert docker.configure_docker(str(file))
-    assert json.loads(file.read_text()) == {"cgroup-parent": "bacalhau-jobs.slice"}
+    logs = {"log-driver": "local", "log-opts": {"max-size": "100m", "max-file": "5"}}
+    assert json.loads(file.read_text()) == {"cgroup-parent": "bacalhau-jobs.slice", **logs}
     assert not docker.configure_docker(str(file))
     file.write_text('{"runtimes": {"nvidia": {"path": "nvidia-container-runtime"}}}')
     assert docker.configure_docker(str(file))
     assert json.loads(file.read_text())["runtimes"] == {"nvidia": {"path": "nvidia-container-runtime"}}
+    file.write_text('{"log-driver": "journald"}')
+    assert docker.configure_docker(str(file))
+    assert json.loads(file.read_text()) == {"log-driver": "journald", "cgroup-parent": "bacalhau-jobs.slice"}
+    assert not docker.configure_docker(str(file))
     file.write_text("{")
     with pytest.raises(CommandFailedError, match="cannot be read"):
         docker.configure_docker(str(file))
@@ -223,6 +228,15 @@ def test_additional_commands_report_how_they_ended(
 
 
 # --- joined
+
+
+def test_addresses_are_host_and_port() -> None:
+    assert join_check.addresses(["nats://a:4222", "tls://b", "c:443", "nats://[2001:db8::1]:4300"]) == [
+        ("a", 4222),
+        ("b", 4222),
+        ("c", 443),
+        ("2001:db8::1", 4300),
+    ]
 
 
 def test_ports_are_the_orchestrators() -> None:

@@ -403,6 +403,8 @@ def test_exit_codes_of_the_orchestrators_errors() -> None:
     assert codes == {
         "OrchestratorUnauthorized": ExitCode.DENIED,
         "OrchestratorForbidden": ExitCode.DENIED,
+        "OrchestratorJobForbidden": ExitCode.DENIED,
+        "OrchestratorJobRejected": ExitCode.USAGE,
         "OrchestratorUnreachable": ExitCode.FAILED,
         "OrchestratorTimeout": ExitCode.FAILED,
         "OrchestratorTls": ExitCode.USAGE,

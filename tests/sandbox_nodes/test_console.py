@@ -6,8 +6,10 @@ import re
 from importlib import resources
 from typing import Any
 
+import pytest
+
 from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
-from bacalhau_spot.core.model import Secrets
+from bacalhau_spot.core.model import InterruptionSpec, Secrets
 from sandbox.ec2.clusters import image, refused
 from sandbox_nodes.machines import BOOT_S, PENDING_S, launch, spec
 
@@ -136,6 +138,22 @@ def test_the_watcher_on_an_interruption(sandbox: Any) -> None:
     ]
     sandbox.clock.advance(200)
     assert console(sandbox, instance_id).rstrip().endswith("reboot: Power down")
+
+
+@pytest.mark.parametrize(("grace_s", "stops_after"), [(0, 0), (75, 75), (100, 100)])
+def test_running_work_gets_the_configured_time(sandbox: Any, grace_s: int, stops_after: int) -> None:
+    """interruption_watcher.py: for at most grace_s, and until 20 seconds before the end."""
+    sandbox.world.settings_of(NodeSettings).executions["*"] = 2
+    instance_id = launch(sandbox, of=spec(interruption=InterruptionSpec(grace_s=grace_s)))[0]
+    sandbox.clock.advance(60)
+    sandbox.server.interrupt("us-east-1", instance_id)
+    sandbox.clock.advance(max(0, stops_after - 1))
+    assert ("stopping" in dict(phase_lines(sandbox, instance_id))) is (stops_after == 0)
+    sandbox.clock.advance(min(1, stops_after))
+    assert phase_lines(sandbox, instance_id)[-2:] == [
+        ("stopping", "unfinished executions: 2"),
+        ("stopped", f"{120 - stops_after} s before the instance ends"),
+    ]
 
 
 def test_a_notice_during_the_boot(sandbox: Any) -> None:

@@ -43,6 +43,14 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.commands.console:console",
         "Print a node's console output, without SSH: how its first boot went, and why it failed.",
     ),
+    "env": (
+        "bacalhau_spot.cli.commands.env:env",
+        "Print the environment variables of Bacalhau's client for this cluster's orchestrator.",
+    ),
+    "smoke-test": (
+        "bacalhau_spot.cli.commands.smoke_test:smoke_test",
+        "Run one tiny job on every joined node of the cluster, and report for each node whether it ran and how long it took.",
+    ),
     "destroy": (
         "bacalhau_spot.cli.commands.destroy:destroy",
         "Delete all resources of this cluster in every region, and verify the deletion.",

@@ -11,6 +11,7 @@ from bacalhau_spot.cloud.diagnostics import AwsDiagnostics
 from bacalhau_spot.cloud.instance_status import AwsInstanceStatus
 from bacalhau_spot.cloud.market import AwsMarketPlace
 from bacalhau_spot.cloud.networking import AwsNetworking
+from bacalhau_spot.cloud.orchestrator_resources import AwsOrchestratorResources
 from bacalhau_spot.cloud.placement_scores import AwsPlacementScoring
 from bacalhau_spot.cloud.prices import AwsPrices
 from bacalhau_spot.cloud.replies import refuses_malformed_replies
@@ -30,6 +31,7 @@ class Aws(
     AwsNetworking,
     AwsCompute,
     AwsInstanceStatus,
+    AwsOrchestratorResources,
     AwsSecretStore,
     AwsCleanup,
     AwsDiagnostics,

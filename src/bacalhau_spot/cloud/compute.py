@@ -36,10 +36,10 @@ _TRANSITION = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
 
 # AWS's own key for disks. Otherwise EC2 uses the account's default key, which the spot role may lack a grant for: the
 # instance then terminates within seconds with Client.InternalError (runs-on#151, karpenter-provider-aws#1407).
-_AWS_KEY = "alias/aws/ebs"
+AWS_KEY = "alias/aws/ebs"
 
 # IMDSv2 only, and not through a container's bridge.
-_METADATA = {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"}
+METADATA = {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"}
 
 
 class AwsCompute:
@@ -80,7 +80,7 @@ class AwsCompute:
             "create_launch_template",
             LaunchTemplateName=name,
             ClientToken=client_token,
-            LaunchTemplateData={"MetadataOptions": _METADATA},  # must not be empty
+            LaunchTemplateData={"MetadataOptions": METADATA},  # must not be empty
             TagSpecifications=specification("launch-template", tags),
         )
         return str(reply["LaunchTemplate"]["LaunchTemplateId"])
@@ -218,16 +218,12 @@ def _template_data(content: TemplateContent) -> dict[str, Any]:
                     "VolumeSize": content.root_volume_gib,
                     "VolumeType": "gp3",
                     "Encrypted": True,
-                    "KmsKeyId": _AWS_KEY,
+                    "KmsKeyId": AWS_KEY,
                     "DeleteOnTermination": True,
                 },
             }
         ],
-        "MetadataOptions": {
-            "HttpTokens": "required",
-            "HttpPutResponseHopLimit": 1,
-            "HttpEndpoint": "enabled",
-        },
+        "MetadataOptions": METADATA,
         "InstanceInitiatedShutdownBehavior": "terminate",
         "TagSpecifications": [
             {"ResourceType": kind, "Tags": tag_list(content.tags)} for kind in _TAGGED_BY_TEMPLATE

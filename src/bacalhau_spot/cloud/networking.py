@@ -6,13 +6,13 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.cloud.ec2_params import specification, tag_filter
+from bacalhau_spot.cloud.ec2_params import specification, tag_filter, tags_of
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch.network_egress import EgressRoute, PublicAccess, Subnet
-from bacalhau_spot.core.model import Network
+from bacalhau_spot.core.model import ROLE_KEY, Network
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bacalhau_spot.cloud.session import Session
 
@@ -65,7 +65,7 @@ class AwsNetworking:
             "SecurityGroups",
             Filters=[*tag_filter(key, value), *_in_vpc(vpc_id)],
         )
-        group = groups[0] if groups else None
+        group = next(_of_nodes(groups), None)
         return Network(
             vpc_id=vpc_id,
             group_id=group["GroupId"] if group else None,
@@ -185,24 +185,38 @@ class AwsNetworking:
         )
         return str(reply["GroupId"])
 
-    async def allow_ssh(self, region: str, group_id: str, *, cidrs: Sequence[str]) -> None:
-        v4 = [{"CidrIp": cidr} for cidr in cidrs if ":" not in cidr]
-        v6 = [{"CidrIpv6": cidr} for cidr in cidrs if ":" in cidr]
-        permission: dict[str, Any] = {"IpProtocol": "tcp", "FromPort": SSH_PORT, "ToPort": SSH_PORT}
-        if v4:
-            permission["IpRanges"] = v4
-        if v6:
-            permission["Ipv6Ranges"] = v6
+    async def allow_tcp(self, region: str, group_id: str, *, rules: Mapping[int, Sequence[str]]) -> None:
         await self._session.call(
-            "ec2", region, "authorize_security_group_ingress", GroupId=group_id, IpPermissions=[permission]
+            "ec2",
+            region,
+            "authorize_security_group_ingress",
+            GroupId=group_id,
+            IpPermissions=[_permission(port, cidrs) for port, cidrs in sorted(rules.items())],
         )
+
+
+def _permission(port: int, cidrs: Sequence[str]) -> dict[str, Any]:
+    v4 = [{"CidrIp": cidr} for cidr in cidrs if ":" not in cidr]
+    v6 = [{"CidrIpv6": cidr} for cidr in cidrs if ":" in cidr]
+    return {
+        "IpProtocol": "tcp",
+        "FromPort": port,
+        "ToPort": port,
+        **({"IpRanges": v4} if v4 else {}),
+        **({"Ipv6Ranges": v6} if v6 else {}),
+    }
+
+
+def _of_nodes(groups: Rows) -> Iterator[dict[str, Any]]:
+    """The nodes' groups: the group of a managed orchestrator has the cluster's tag, too."""
+    return (row for row in groups if ROLE_KEY not in tags_of(row))
 
 
 def _network(vpc_id: str, subnets: Rows, gateways: Rows, tables: Rows, groups: Rows) -> Network:
     """The resources of one VPC, from the lists of tagged resources."""
     gateway = next((row for row in gateways if _is_attached(row, vpc_id)), None)
     table = _first_of(vpc_id, tables)
-    group = _first_of(vpc_id, groups)
+    group = _first_of(vpc_id, list(_of_nodes(groups)))
     return Network(
         vpc_id=vpc_id,
         gateway_id=gateway["InternetGatewayId"] if gateway else None,
@@ -284,12 +298,21 @@ def _completeness(network: Network) -> int:
 
 
 def _open_cidrs(group: dict[str, Any]) -> frozenset[str]:
-    return frozenset(
-        str(cidr)
-        for permission in group.get("IpPermissions", ())
-        if permission.get("FromPort") == SSH_PORT
-        for cidr in (
-            *(row["CidrIp"] for row in permission.get("IpRanges", ())),
-            *(row["CidrIpv6"] for row in permission.get("Ipv6Ranges", ())),
+    return admitted_ranges(group).get(SSH_PORT, frozenset())
+
+
+def admitted_ranges(group: dict[str, Any]) -> dict[int, frozenset[str]]:
+    """The address ranges that a security group admits to each single port, and to the first of a range of ports."""
+    admitted: dict[int, frozenset[str]] = {}
+    for permission in group.get("IpPermissions", ()):
+        ranges = frozenset(
+            str(cidr)
+            for cidr in (
+                *(row["CidrIp"] for row in permission.get("IpRanges", ())),
+                *(row["CidrIpv6"] for row in permission.get("Ipv6Ranges", ())),
+            )
         )
-    )
+        port = permission.get("FromPort")
+        if port is not None:
+            admitted[port] = admitted.get(port, frozenset()) | ranges
+    return admitted

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         TaggedId,
         TypeInfo,
     )
+    from bacalhau_spot.core.orchestrator.managed_state import DataVolume, ElasticAddress, InboundGroup
     from bacalhau_spot.core.tags import Scope
 
 
@@ -60,6 +61,25 @@ class TemplateContent:
     profile: str | None = None  # the instance profile's name
     public_ip: bool = True
     cpu_credits: str = ""  # empty for types that are not burstable
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRequest:
+    """A launch of one on-demand instance. The same `client_token` never launches twice.
+
+    `tags`: of the instance, its root volume and its network interface.
+    """
+
+    type: str
+    image_id: str
+    subnet_id: str
+    group_id: str
+    profile: str
+    user_data: bytes
+    root_device: str
+    root_volume_gib: int
+    tags: Mapping[str, str]
+    client_token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +279,9 @@ class Networking(Protocol):
     """A region's network. Create calls also tag, and are not idempotent: check for existing resources first."""
 
     async def network(self, region: str, *, key: str, value: str) -> Network:
-        """The tagged VPC, gateway, subnets and group, with the main route table. Of several VPCs: the most complete."""
+        """The tagged VPC, gateway, subnets and the nodes' group, with the main route table. Of several VPCs: the most
+        complete.
+        """
 
     async def foreign_group(self, region: str, vpc_id: str, *, key: str, value: str) -> Network:
         """A VPC of the user with the cluster's group, if it exists; without its subnets."""
@@ -283,7 +305,8 @@ class Networking(Protocol):
     async def create_group(
         self, region: str, *, vpc_id: str, name: str, description: str, tags: Mapping[str, str]
     ) -> str: ...
-    async def allow_ssh(self, region: str, group_id: str, *, cidrs: Sequence[str]) -> None: ...
+    async def allow_tcp(self, region: str, group_id: str, *, rules: Mapping[int, Sequence[str]]) -> None:
+        """Admit the address ranges to each port. An existing rule raises InvalidPermission.Duplicate."""
 
 
 class Compute(Protocol):
@@ -334,8 +357,48 @@ class InstanceStatus(Protocol):
         """The console output so far, at most the last 64 KiB; for older types it is minutes old."""
 
 
+class OrchestratorResources(Protocol):
+    """The parts of a managed orchestrator other than its network and role."""
+
+    async def addresses(self, region: str) -> tuple[ElasticAddress, ...]:
+        """All Elastic IP addresses of the account in the region."""
+
+    async def allocate_address(self, region: str, *, tags: Mapping[str, str]) -> ElasticAddress:
+        """Allocate an address. There is no client token: check for an existing one first."""
+
+    async def associate_address(self, region: str, allocation_id: str, *, instance_id: str) -> None:
+        """Associate the address with the instance, also if it is associated with another one."""
+
+    async def volumes(self, region: str, *, key: str, value: str) -> tuple[DataVolume, ...]:
+        """The orchestrator's data volumes of the cluster, in any state, by id."""
+
+    async def create_volume(
+        self, region: str, *, zone: str, size_gib: int, tags: Mapping[str, str], client_token: str
+    ) -> str:
+        """Create an encrypted gp3 volume; the same token returns the same volume."""
+
+    async def attach_volume(self, region: str, volume_id: str, *, instance_id: str, device: str) -> None: ...
+    async def inbound_groups(self, region: str, *, key: str, value: str) -> tuple[InboundGroup, ...]:
+        """The orchestrator's security groups of the cluster, by id."""
+
+    async def run_instance(self, region: str, request: InstanceRequest) -> str:
+        """Launch one on-demand instance, and return its id. A shutdown stops it."""
+
+    async def start_instance(self, region: str, instance_id: str) -> None: ...
+    async def reboot_instance(self, region: str, instance_id: str) -> None: ...
+    async def on_demand_in_use(self, region: str) -> dict[str, int]:
+        """The number of pending and running on-demand instances by type, of the whole account in the region."""
+
+    async def create_bucket(self, region: str, name: str, *, tags: Mapping[str, str]) -> None:
+        """Create a bucket in the region. An existing one of the account raises BucketAlreadyOwnedByYou, or nothing at all."""
+
+    async def block_public_access(self, region: str, bucket: str, *, account_id: str) -> None: ...
+    async def abort_uploads(self, region: str, bucket: str, *, account_id: str, days: int) -> None:
+        """Set the bucket's lifecycle rule that removes uploads which are incomplete after so many days."""
+
+
 class SecretStore(Protocol):
-    """The nodes' token in SSM, and the role that reads it. IAM is global."""
+    """Secrets in SSM's parameters, and the roles that read them. IAM is global."""
 
     async def parameter(self, region: str, name: str) -> Secret | None:
         """The decrypted value of a cluster's parameter; None if it does not exist."""
@@ -347,13 +410,15 @@ class SecretStore(Protocol):
         ParameterAlreadyExists.
         """
 
-    async def role_policy(self, role: str) -> str | None:
-        """The role's policy as JSON with sorted keys; None without the role or the policy."""
+    async def role_policy(self, role: str, *, policy: str) -> str | None:
+        """The role's inline policy of that name as JSON with sorted keys; None without the role or the policy."""
 
-    async def create_role(self, name: str, *, path: str, principal: str, tags: Mapping[str, str]) -> None:
+    async def create_role(
+        self, name: str, *, path: str, principal: str, description: str, tags: Mapping[str, str]
+    ) -> None:
         """Create a role for EC2 instances. An existing one raises EntityAlreadyExists."""
 
-    async def put_role_policy(self, role: str, *, document: str) -> None: ...
+    async def put_role_policy(self, role: str, *, policy: str, document: str) -> None: ...
     async def profile_roles(self, name: str) -> tuple[str, ...] | None:
         """The roles in an instance profile, at most one; None if there is no such profile."""
 
@@ -414,6 +479,7 @@ class Cloud(
     Networking,
     Compute,
     InstanceStatus,
+    OrchestratorResources,
     SecretStore,
     Cleanup,
     Diagnostics,

@@ -1,4 +1,4 @@
-"""The nodes' token in SSM's Parameter Store, and the IAM role and instance profile that read it."""
+"""Secrets in SSM's Parameter Store, and the IAM roles and instance profiles that read them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cloud.session import Session
 
-POLICY = "read-token"
 _ABSENT = frozenset({"NoSuchEntity", "ParameterNotFound"})
 
 
@@ -37,11 +36,13 @@ class AwsSecretStore:
             "ssm", region, "put_parameter", Name=name, Value=value.reveal(), Type="SecureString", **extra
         )
 
-    async def role_policy(self, role: str) -> str | None:
-        reply = await self._exists("iam", None, "get_role_policy", RoleName=role, PolicyName=POLICY)
+    async def role_policy(self, role: str, *, policy: str) -> str | None:
+        reply = await self._exists("iam", None, "get_role_policy", RoleName=role, PolicyName=policy)
         return None if reply is None else json.dumps(reply["PolicyDocument"], sort_keys=True)
 
-    async def create_role(self, name: str, *, path: str, principal: str, tags: Mapping[str, str]) -> None:
+    async def create_role(
+        self, name: str, *, path: str, principal: str, description: str, tags: Mapping[str, str]
+    ) -> None:
         await self._session.call(
             "iam",
             None,
@@ -49,13 +50,13 @@ class AwsSecretStore:
             RoleName=name,
             Path=path,
             AssumeRolePolicyDocument=_trust(principal),
-            Description="Bacalhau compute nodes: they read their token",
+            Description=description,
             Tags=tag_list(tags),
         )
 
-    async def put_role_policy(self, role: str, *, document: str) -> None:
+    async def put_role_policy(self, role: str, *, policy: str, document: str) -> None:
         await self._session.call(
-            "iam", None, "put_role_policy", RoleName=role, PolicyName=POLICY, PolicyDocument=document
+            "iam", None, "put_role_policy", RoleName=role, PolicyName=policy, PolicyDocument=document
         )
 
     async def profile_roles(self, name: str) -> tuple[str, ...] | None:
@@ -85,6 +86,6 @@ class AwsSecretStore:
 
 
 def _trust(principal: str) -> str:
-    """The trust policy for the nodes: EC2 may assume the role, under its name in the partition."""
+    """The trust policy of an instance's role: EC2 may assume the role, under its name in the partition."""
     statement = {"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})

@@ -432,6 +432,37 @@ NameText = Annotated[str, Field(strict=True, min_length=1), must("text, not empt
 InstanceType = Annotated[
     str, matching(r"[a-z][a-z0-9-]*\.[a-z0-9-]+"), must("an instance type such as t3.medium")
 ]
+
+
+def _orchestrator_type(value: str) -> str:
+    # EC2 user guide, "Amazon EC2 Mac instances": their architectures are x86_64_mac and arm64_mac, for macOS images only.
+    if value.startswith("mac"):
+        raise say(f'"{value}" runs macOS only; the orchestrator needs a type for Ubuntu, x86_64 or arm64')
+    return value
+
+
+OrchestratorType = Annotated[InstanceType, AfterValidator(_orchestrator_type)]
+
+
+def _orchestrator_word(value: str) -> str:
+    if value in ORCHESTRATOR_WORDS:
+        return value
+    if ":" in value or "." in value:
+        raise say("takes no address; write it in `bacalhau.orchestrators`, and `own` here")
+    raise ValueError(value)
+
+
+ORCHESTRATOR_WORDS: Final = ("managed", "own", "none")
+ORCHESTRATOR_FORMS: Final = (
+    "managed, own, none, {cluster: NAME}, or the settings of a managed one: region, instance_type, volume_gib"
+)
+OrchestratorWord = Annotated[
+    str,
+    Field(strict=True),
+    AfterValidator(_orchestrator_word),
+    must(ORCHESTRATOR_FORMS),
+    WithJsonSchema({"enum": list(ORCHESTRATOR_WORDS)}),
+]
 Family = Annotated[
     str,
     matching(r"[a-z][a-z0-9-]*[0-9][a-z0-9-]*\*?"),
@@ -453,5 +484,6 @@ Spread = Annotated[Literal["failover", "strict"], must("failover or strict")]
 NodeCount = Annotated[int, Whole(0, 10_000)]
 RegionCount = Annotated[int, Whole(1, 40)]
 VolumeGib = Annotated[int, Whole(8, 16384, "GiB")]
+GraceSeconds = Annotated[int, Whole(0, 100, "seconds")]
 CallSeconds = Annotated[int, Whole(5, 3600, "seconds")]
 WaitSeconds = Annotated[int, Whole(10, 86400, "seconds")]

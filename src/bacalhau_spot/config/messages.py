@@ -51,8 +51,10 @@ def _message(error: Mapping[str, Any], path: KeyPath) -> str:
 
 def _must(error: Mapping[str, Any], _path: KeyPath) -> str:
     context = error.get("ctx") or {}
-    allowed = context.get("allowed", error["msg"])
     value = error["input"]
+    if "allowed" not in context:  # of a union: quotes make no form of it
+        return f"found {value_text(value)}; must be {error['msg']}"
+    allowed = context["allowed"]
     what = value_type(value) if context.get("secret") else value_text(value)
     return f"found {what}; must be {allowed}{_quoting(value, allowed)}"
 
@@ -79,6 +81,8 @@ def _missing(_error: Mapping[str, Any], _path: KeyPath) -> str:
 def _extra(_error: Mapping[str, Any], path: KeyPath) -> str:
     key = str(path[-1])[:_LONGEST]
     known = json_schema.keys_at(path[:-1])
+    if key in known:
+        return f"belongs to another form of `{dotted(path[:-1])}`; use the keys of one form"
     close = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.75)
     if close:
         return f"is not a key; did you mean `{close[0]}`?"

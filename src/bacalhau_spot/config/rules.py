@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from bacalhau_spot.config.locations import KeyPath, dotted, lookup
-from bacalhau_spot.core.model import Naming
+from bacalhau_spot.core.model import Naming, OrchestratorMode
 from bacalhau_spot.core.tags import tag_problems
 
 _LOOPBACK: Final = re.compile(r"http://(?:127(?:\.[0-9]{1,3}){3}|localhost|\[::1\])(?::[0-9]+)?/")
@@ -28,7 +28,7 @@ _TOGETHER: Final[tuple[tuple[KeyPath, KeyPath], ...]] = (
 # Keys that may stand with nothing after their colon: sections whose keys are all commented out, and the reserved ones.
 _MAY_BE_EMPTY: Final = {
     "cluster", "cluster.tags", "bacalhau", "bacalhau.sha256", "bacalhau.labels", "bacalhau.api", "instance",
-    "instance.files", "timeouts", "self_heal", "ttl",
+    "instance.files", "interruption", "timeouts", "self_heal", "ttl",
 }  # fmt: skip
 
 
@@ -41,6 +41,7 @@ def rule_problems(data: dict[str, Any]) -> KeyMessages:
         *either,
         *pairs,
         *_plain_http(data),
+        *_orchestrator(data),
         *_file_sources(data),
         *_empty(data, ()),
         *_numbers(data),
@@ -85,6 +86,70 @@ def _plain_http(data: dict[str, Any]) -> KeyMessages:
     if not lookup(data, ("bacalhau", "sha256")):
         return [(path, False, "is plain http; give the archive's sums in `bacalhau.sha256`, or use https")]
     return []
+
+
+def orchestrator_mode(data: dict[str, Any]) -> OrchestratorMode | None:
+    """The mode of a configuration; None for an invalid value of `orchestrator`."""
+    value = data.get("orchestrator")
+    if value is None:
+        addresses = lookup(data, ("bacalhau", "orchestrators"))
+        return OrchestratorMode.UNSET if addresses is None else OrchestratorMode.OWN
+    if isinstance(value, dict):
+        return OrchestratorMode.SHARED if "cluster" in value else OrchestratorMode.MANAGED
+    return _MODES.get(value) if isinstance(value, str) else None
+
+
+_MODES: Final = {
+    mode.value: mode for mode in (OrchestratorMode.MANAGED, OrchestratorMode.OWN, OrchestratorMode.NONE)
+}
+# The keys that describe an orchestrator of the user's own.
+OWN_ORCHESTRATOR_KEYS: Final = ("orchestrators", "token", "token_file", "token_env", "tls", "ca_file", "api")
+
+
+def _orchestrator(data: dict[str, Any]) -> KeyMessages:
+    mode = orchestrator_mode(data)
+    if data.get("orchestrator") is None or mode is None:
+        return []
+    addresses = lookup(data, ("bacalhau", "orchestrators"))
+    if mode is OrchestratorMode.OWN:
+        return [] if addresses is not None else [(("orchestrator",), False, _NEEDS_ADDRESSES)]
+    excluded = OWN_ORCHESTRATOR_KEYS[:1] if mode is OrchestratorMode.NONE else OWN_ORCHESTRATOR_KEYS
+    form = _FORMS[mode]
+    messages: KeyMessages = [
+        (
+            path,
+            True,
+            f"belongs to an orchestrator of your own, and `orchestrator` is {form}; remove this key, or set `orchestrator: own`",
+        )
+        for path in ((("bacalhau", key)) for key in excluded)
+        if lookup(data, path) not in (None, {})
+    ]
+    return [*messages, *_shared_cluster(data)]
+
+
+_NEEDS_ADDRESSES: Final = 'found "own"; needs the addresses of the orchestrator, in `bacalhau.orchestrators`'
+_FORMS: Final = {
+    OrchestratorMode.MANAGED: "managed",
+    OrchestratorMode.SHARED: "another cluster's",
+    OrchestratorMode.NONE: "none",
+}
+
+
+def _shared_cluster(data: dict[str, Any]) -> KeyMessages:
+    path: KeyPath = ("orchestrator", "cluster")
+    name = lookup(data, path)
+    if not isinstance(name, str) or not name:
+        return []
+    if name == naming(data.get("cluster")).tag_value:
+        return [
+            (
+                path,
+                False,
+                f'"{name}" is this cluster itself; name another one, or write `orchestrator: managed`',
+            )
+        ]
+    problems = tag_problems(Naming(tag_value=name))
+    return [(path, False, problem.message) for problem in problems if problem.field == "tag_value"]
 
 
 def _file_sources(data: dict[str, Any]) -> KeyMessages:

@@ -11,7 +11,15 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from bacalhau_spot.config import field_types
-from bacalhau_spot.core.model import BacalhauSpec, CpuCredits, InstanceSpec, Naming, Timeouts
+from bacalhau_spot.core.model import (
+    BacalhauSpec,
+    CpuCredits,
+    InstanceSpec,
+    InterruptionSpec,
+    Naming,
+    OrchestratorSpec,
+    Timeouts,
+)
 
 DEFAULT_NODES: Final = 12
 DEFAULT_REGIONS: Final = ("us-east-1", "us-west-2", "eu-west-1", "ap-southeast-1")
@@ -20,6 +28,8 @@ DEFAULT_TYPES: Final = ("t3.medium", "t3a.medium", "c6a.large", "m6a.large")
 _NAMING = Naming()
 _BACALHAU = BacalhauSpec()
 _INSTANCE = InstanceSpec()
+_INTERRUPTION = InterruptionSpec()
+_ORCHESTRATOR = OrchestratorSpec()
 _TIMEOUTS = Timeouts()
 
 # Marks of a union's branches. They appear in pydantic's error paths, are no keys of the file, and are removed there.
@@ -27,7 +37,8 @@ AS_LIST: Final = "<list>"
 AS_MAPPING: Final = "<mapping>"
 AS_AUTO: Final = "<auto>"
 AS_WORD: Final = "<word>"
-MARKS: Final = frozenset({AS_LIST, AS_MAPPING, AS_AUTO, AS_WORD})
+AS_CLUSTER: Final = "<cluster>"
+MARKS: Final = frozenset({AS_LIST, AS_MAPPING, AS_AUTO, AS_WORD, AS_CLUSTER})
 
 
 # Far above any real cluster, so that the input is bounded. AWS accepts 300 overrides in a launch request and 400
@@ -170,6 +181,50 @@ SshCidrs = Annotated[
 ]
 
 
+class ManagedOrchestrator(_Section):
+    """The settings of a managed orchestrator."""
+
+    region: field_types.RegionName | None = Field(
+        default=None,
+        description="The home region: the region of the managed orchestrator. Without it: the region of the existing one, or "
+        "the cluster's first region.",
+    )
+    instance_type: field_types.OrchestratorType = Field(
+        default=_ORCHESTRATOR.instance_type,
+        description="Instance type of the managed orchestrator, on demand.",
+    )
+    volume_gib: field_types.VolumeGib = Field(
+        default=_ORCHESTRATOR.volume_gib,
+        description="Size of the managed orchestrator's data volume, in GiB.",
+    )
+
+
+class SharedOrchestrator(_Section):
+    """The managed orchestrator of another cluster."""
+
+    cluster: field_types.NameText = Field(
+        description="Tag value of another cluster of this account, whose managed orchestrator the nodes join."
+    )
+
+
+def _orchestrator_form(value: Any) -> str | None:
+    if isinstance(value, dict):
+        return AS_CLUSTER if "cluster" in value else AS_MAPPING
+    return AS_WORD if isinstance(value, str) else None
+
+
+Orchestrator = Annotated[
+    Annotated[field_types.OrchestratorWord, Tag(AS_WORD)]
+    | Annotated[SharedOrchestrator, Tag(AS_CLUSTER)]
+    | Annotated[ManagedOrchestrator, Tag(AS_MAPPING)],
+    Discriminator(
+        _orchestrator_form,
+        custom_error_type=field_types.MUST,
+        custom_error_message=field_types.ORCHESTRATOR_FORMS,
+    ),
+]
+
+
 class Checksums(_Section):
     """SHA-256 sums of the release archive, per architecture."""
 
@@ -301,6 +356,16 @@ class InstanceSection(_Section):
     )
 
 
+class InterruptionSection(_Section):
+    """A node's behaviour after EC2's interruption notice, which comes two minutes before the interruption."""
+
+    grace_s: field_types.GraceSeconds = Field(
+        default=_INTERRUPTION.grace_s,
+        description="Time for running jobs to finish, in seconds, and at most until 20 seconds before the interruption. "
+        "0: they restart on other nodes at once. Jobs that wait on the node never delay it.",
+    )
+
+
 class TimeoutsSection(_Section):
     """Timeouts. Nothing waits for ever."""
 
@@ -325,6 +390,12 @@ class Config(_Section):
     """A Bacalhau cluster on AWS spot instances."""
 
     cluster: ClusterSection | None = Field(default=None, description="Names and tags.")
+    orchestrator: Orchestrator | None = Field(
+        default=None,
+        description="The orchestrator that the nodes join: `managed`, bacalhau-spot runs one in the home region; a mapping, the "
+        "same with settings; `own`, yours, with its addresses in `bacalhau.orchestrators`; `{cluster: NAME}`, another "
+        "cluster's managed one; `none`. Without it: `own`, if there are addresses.",
+    )
     nodes: field_types.NodeCount | None = Field(
         default=None, description=f"Number of nodes, over all regions. Without it: {DEFAULT_NODES}."
     )
@@ -386,5 +457,8 @@ class Config(_Section):
     )
     instance: InstanceSection | None = Field(
         default=None, description="A node's properties other than its type."
+    )
+    interruption: InterruptionSection | None = Field(
+        default=None, description="A node's behaviour after EC2's interruption notice."
     )
     timeouts: TimeoutsSection | None = Field(default=None, description="Timeouts.")

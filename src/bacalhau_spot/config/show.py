@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from bacalhau_spot.core.model import OrchestratorMode
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from decimal import Decimal
 
     from bacalhau_spot.config.load import Loaded
-    from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec, RegionSpec, Requirements, Secret
+    from bacalhau_spot.core.model import (
+        BacalhauSpec,
+        ClusterSpec,
+        OrchestratorSpec,
+        RegionSpec,
+        Requirements,
+        Secret,
+    )
 
 HIDDEN: Final = "***"
 DEFAULT: Final = "default"
@@ -26,7 +35,13 @@ class EffectiveValue(NamedTuple):
 def shown_values(loaded: Loaded) -> tuple[EffectiveValue, ...]:
     """Every key of the configuration with its value as text, in the file's order of sections."""
     spec = loaded.spec
-    rows = [*_cluster(spec), *_top(spec), *_bacalhau(spec.bacalhau), *_rest(spec)]
+    rows = [
+        *_cluster(spec),
+        *_orchestrator(spec.orchestrator),
+        *_top(spec),
+        *_bacalhau(spec.bacalhau),
+        *_rest(spec),
+    ]
     return tuple(EffectiveValue(key, value, _source(key, loaded.sources)) for key, value in rows)
 
 
@@ -48,6 +63,7 @@ _PROVIDERS: Final = {
     "cluster.tag_value": ("cluster.name",),
     "instance.additional_commands": ("instance.additional_commands_file",),
     "nodes": ("regions",),
+    "orchestrator": ("bacalhau.orchestrators",),
 }
 
 
@@ -61,6 +77,22 @@ def _cluster(spec: ClusterSpec) -> _Rows:
         ("cluster.resource_prefix", naming.resource_prefix),
         ("cluster.vpc_name", naming.vpc_name),
         *((f"cluster.tags.{key}", value) for key, value in naming.extra_tags),
+    ]
+
+
+def _orchestrator(spec: OrchestratorSpec) -> _Rows:
+    if spec.mode is OrchestratorMode.SHARED:
+        return [
+            ("orchestrator", "the managed one of another cluster"),
+            ("orchestrator.cluster", spec.cluster or ""),
+        ]
+    if spec.mode is not OrchestratorMode.MANAGED:
+        return [("orchestrator", "not chosen" if spec.mode is OrchestratorMode.UNSET else spec.mode.value)]
+    return [
+        ("orchestrator", spec.mode.value),
+        ("orchestrator.region", spec.region or "of the existing one, or the cluster's first"),
+        ("orchestrator.instance_type", spec.instance_type),
+        ("orchestrator.volume_gib", str(spec.volume_gib)),
     ]
 
 
@@ -151,6 +183,7 @@ def _rest(spec: ClusterSpec) -> _Rows:
         # The text may contain the user's secrets; its size is enough.
         ("instance.additional_commands", f"{len(commands.splitlines())} lines" if commands else "none"),
         ("instance.files", _list(file.path for file in spec.instance.files)),
+        ("interruption.grace_s", str(spec.interruption.grace_s)),
         ("timeouts.api_s", str(waits.api_s)),
         ("timeouts.fulfilment_s", str(waits.fulfilment_s)),
         ("timeouts.join_s", str(waits.join_s)),

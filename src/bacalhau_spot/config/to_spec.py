@@ -12,7 +12,10 @@ from bacalhau_spot.core.model import (
     BacalhauSpec,
     ClusterSpec,
     InstanceSpec,
+    InterruptionSpec,
     NodeFile,
+    OrchestratorMode,
+    OrchestratorSpec,
     RegionSpec,
     Requirements,
     Secret,
@@ -54,8 +57,10 @@ def to_spec(
         public_key=_line(texts.get(("public_ssh_key_path",))),
         private_ssh_key_path=expand(config.private_ssh_key_path) if config.private_ssh_key_path else None,
         ssh_cidrs=_ssh(config.ssh_cidrs),
+        orchestrator=_orchestrator(config),
         bacalhau=_bacalhau(config.bacalhau or schema.BacalhauSection(), texts),
         instance=_instance(config.instance or schema.InstanceSection(), texts),
+        interruption=InterruptionSpec(**(config.interruption or schema.InterruptionSection()).model_dump()),
         timeouts=Timeouts(**(config.timeouts or schema.TimeoutsSection()).model_dump()),
     )
 
@@ -121,6 +126,23 @@ def _ssh(value: list[str] | str) -> tuple[str, ...]:
     if isinstance(value, str):
         return (CALLER,) if value == "caller" else ()
     return tuple(dict.fromkeys(value))
+
+
+def _orchestrator(config: schema.Config) -> OrchestratorSpec:
+    value = config.orchestrator
+    if isinstance(value, schema.SharedOrchestrator):
+        return OrchestratorSpec(OrchestratorMode.SHARED, cluster=value.cluster)
+    if isinstance(value, schema.ManagedOrchestrator):
+        return OrchestratorSpec(
+            OrchestratorMode.MANAGED,
+            region=value.region,
+            instance_type=value.instance_type,
+            volume_gib=value.volume_gib,
+        )
+    if value is not None:
+        return OrchestratorSpec(OrchestratorMode(value))
+    has_addresses = config.bacalhau is not None and config.bacalhau.orchestrators
+    return OrchestratorSpec(OrchestratorMode.OWN if has_addresses else OrchestratorMode.UNSET)
 
 
 def _bacalhau(section: schema.BacalhauSection, texts: Texts) -> BacalhauSpec:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.model import State
+from bacalhau_spot.core.orchestrator.managed_state import newest_usable
 from bacalhau_spot.core.partitions import region_advice
 
 if TYPE_CHECKING:
@@ -56,10 +56,6 @@ class AccountContext:
         return unusable_regions(names, self.regions)
 
 
-# An orchestrator's instance in one of these states has not ended, best first. A stopped one can be started again.
-_USABLE = (State.RUNNING, State.PENDING, State.STOPPING, State.STOPPED)
-
-
 def nodes_only(instances: Iterable[Instance]) -> tuple[Instance, ...]:
     """Without the instances of a managed orchestrator."""
     return tuple(instance for instance in instances if not instance.is_orchestrator)
@@ -68,13 +64,6 @@ def nodes_only(instances: Iterable[Instance]) -> tuple[Instance, ...]:
 def orchestrators_only(instances: Iterable[Instance]) -> tuple[Instance, ...]:
     """The instances of a managed orchestrator, in any state."""
     return tuple(instance for instance in instances if instance.is_orchestrator)
-
-
-def current_orchestrator(instances: Iterable[Instance]) -> Instance | None:
-    """The managed orchestrator among these instances: a running one before others, then the newest; None if all have ended."""
-    usable = [instance for instance in orchestrators_only(instances) if instance.state in _USABLE]
-    usable.sort(key=lambda instance: (-_USABLE.index(instance.state), instance.launched_at, instance.id))
-    return usable[-1] if usable else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,4 +80,4 @@ class ClusterInventory:
 
     @property
     def orchestrator(self) -> Instance | None:
-        return current_orchestrator(self.orchestrators)
+        return newest_usable(self.orchestrators)

@@ -161,6 +161,7 @@ class OrchestratorMode(StrEnum):
     MANAGED = "managed"  # bacalhau-spot: one on-demand instance in the home region
     SHARED = "shared"  # another cluster of this account has a managed one
     NONE = "none"  # nobody: the nodes join nothing
+    UNSET = "unset"  # the configuration names none of these; `create` refuses
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,11 @@ class OrchestratorSpec:
     instance_type: str = "t3.small"
     volume_gib: int = 20  # the data volume, which outlives the instance
 
+    @property
+    def in_account(self) -> bool:
+        """Whether it is one that bacalhau-spot manages in this account: its settings are read from AWS."""
+        return self.mode in {OrchestratorMode.MANAGED, OrchestratorMode.SHARED}
+
 
 @dataclass(frozen=True, slots=True)
 class InstanceSpec:
@@ -185,6 +191,13 @@ class InstanceSpec:
     cpu_credits: CpuCredits = CpuCredits.STANDARD
     additional_commands: str = ""  # shell, run last, as root
     files: tuple[NodeFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptionSpec:
+    """A node's behaviour after EC2's interruption notice."""
+
+    grace_s: int = 75  # for running jobs to finish; afterwards they restart on other nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +243,12 @@ class ClusterSpec:
     orchestrator: OrchestratorSpec = field(default_factory=OrchestratorSpec)
     bacalhau: BacalhauSpec = field(default_factory=BacalhauSpec)
     instance: InstanceSpec = field(default_factory=InstanceSpec)
+    interruption: InterruptionSpec = field(default_factory=InterruptionSpec)
     timeouts: Timeouts = field(default_factory=Timeouts)
+
+    def vpc_of(self, region: str) -> str | None:
+        """The VPC of the user's that the configuration names for the region."""
+        return next((found.vpc_id for found in self.regions if found.name == region), None)
 
 
 class State(StrEnum):

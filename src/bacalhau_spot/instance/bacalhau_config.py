@@ -41,6 +41,7 @@ KNOWN: Final = {
     "Logging.Level": str,
     "Logging.Mode": str,
     "NameProvider": str,
+    "Publishers.Disabled": list,
     "UpdateConfig.Interval": str,
 }
 
@@ -70,6 +71,8 @@ def compute(spec: ClusterSpec, *, region: str) -> dict[str, Value]:
             "AllowListedLocalPaths": ["/bacalhau_data:rw", "/bacalhau_data/**:rw"],
         },
         "JobAdmissionControl": {"ProbeExec": f"test ! -e {DRAINING}"},
+        # Its server would listen on port 6001 of all addresses, without authentication, whether a job uses it or not.
+        "Publishers": {"Disabled": ["local"]},
         "Logging": {"Level": "info", "Mode": "json"},
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 16384
 TEMPLATE: Final = "cloud-init/init-vm-template.yml"
 # Bacalhau's download address; GitHub has no archives of current releases.
-DOWNLOAD_URL: Final = (
-    "https://get.bacalhau.org/releases/stable/{version}/bacalhau_{version}_linux_{arch}.tar.gz"
-)
+_RELEASES: Final = "https://get.bacalhau.org/releases/stable/{version}/bacalhau_{version}_"
+DOWNLOAD_URL: Final = f"{_RELEASES}linux_{{arch}}.tar.gz"
 
 # `key: ${name}` anywhere in a line, or a line that is only `${name}`.
 _VALUE: Final = re.compile(r"^(?P<before> *(?:- )?)(?P<key>[a-z_]+): \$\{(?P<name>[^}]+)\}\n", re.MULTILINE)
@@ -35,8 +35,6 @@ def render(spec: ClusterSpec, *, region: str) -> bytes:
     """The user data as sent to EC2. Raises UserError if it exceeds EC2's limit."""
     data = _compressed(cloud_config(spec, region=region))
     if len(data) > MAX_BYTES:
-        data = _compressed(cloud_config(spec, region=region, lean_programs=True))
-    if len(data) > MAX_BYTES:
         raise _too_big(spec, size=len(data))
     return data
 
@@ -46,13 +44,13 @@ def _compressed(text: str) -> bytes:
     return gzip.compress(text.encode(), compresslevel=9, mtime=0)
 
 
-def cloud_config(spec: ClusterSpec, *, region: str, lean_programs: bool = False) -> str:
-    """The user data as cloud-init reads it; with `lean_programs`, the node's programs have no comments."""
+def cloud_config(spec: ClusterSpec, *, region: str) -> str:
+    """The user data as cloud-init reads it."""
     values = _values(spec, region=region)
 
     def value(match: re.Match[str]) -> str:
         name = match["name"]
-        inside = values[name] if name in values else _program(name, lean_programs=lean_programs)
+        inside = values[name] if name in values else _program(name)
         if inside is None:
             return ""
         return f"{match['before']}{match['key']}: {json_in_yaml(inside)}\n"
@@ -61,10 +59,10 @@ def cloud_config(spec: ClusterSpec, *, region: str, lean_programs: bool = False)
     return _LINES.sub(lambda _: _user_files(spec), _VALUE.sub(value, _packaged(TEMPLATE)))
 
 
-def _program(name: str, *, lean_programs: bool) -> str:
+@lru_cache
+def _program(name: str) -> str:
+    """A program or unit of the package. With comments and indentation, all of them would exceed EC2's limit."""
     source = _packaged(name)
-    if not lean_programs:
-        return source
     return minify.minify_python(source) if name.endswith(".py") else minify.minify_unit(source)
 
 
@@ -100,7 +98,13 @@ def node_facts(spec: ClusterSpec) -> dict[str, object]:
         "sha256": {arch.value: digest for arch, digest in bacalhau.sha256},
         "token_parameter": token_parameter(spec.naming) if uses_ssm_token(spec) else "",
         "join_s": spec.timeouts.join_s,
+        "grace_s": spec.interruption.grace_s,
     }
+
+
+def client_download_url(version: str, *, system: str, arch: str) -> str:
+    """The release archive for another machine than a node. `system` and `arch`: in Go's spelling."""
+    return f"{_RELEASES.format(version=version)}{system}_{arch}.tar.gz"
 
 
 def uses_ssm_token(spec: ClusterSpec) -> bool:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bacalhau_spot.core.model import Secret
+    from bacalhau_spot.core.orchestrator.jobs import Job
     from bacalhau_spot.core.orchestrator.orchestrator_nodes import NodeListing, OrchestratorNode
     from bacalhau_spot.http_client import Response
 
@@ -43,6 +44,7 @@ _MOST_BYTES: Final = 64 << 20
 _LONGEST: Final = 200
 
 _NODES: Final = "/api/v1/orchestrator/nodes"
+_JOBS: Final = "/api/v1/orchestrator/jobs"
 _VERSION: Final = "/api/v1/agent/version"
 
 _CODES: Final[dict[int, str]] = {
@@ -53,6 +55,12 @@ _CODES: Final[dict[int, str]] = {
     HTTPStatus.REQUEST_TIMEOUT: "OrchestratorTimeout",
     HTTPStatus.GATEWAY_TIMEOUT: "OrchestratorTimeout",
     HTTPStatus.BAD_GATEWAY: "OrchestratorUnreachable",
+}
+# Errors with another meaning where the request is about a job.
+_JOB_CODES: Final[dict[int, str]] = {
+    **_CODES,
+    HTTPStatus.FORBIDDEN: "OrchestratorJobForbidden",
+    HTTPStatus.BAD_REQUEST: "OrchestratorJobRejected",
 }
 _FAILURES: Final = {
     Failure.TIMEOUT: "OrchestratorTimeout",
@@ -88,7 +96,10 @@ class Login:
 
 
 class HttpOrchestrator:
-    """`port.Orchestrator` over HTTP. `host`: a URL or host, optionally with port; `ca_pem`: the only trusted CA."""
+    """`port.Orchestrator` and `port.JobClient` over HTTP.
+
+    `host`: a URL or host, optionally with port; `ca_pem`: the only trusted CA.
+    """
 
     def __init__(
         self,
@@ -123,13 +134,31 @@ class HttpOrchestrator:
         answer = await self._ask(
             "PUT", f"{_NODES}/{quote(node_id, safe='')}", body={"Action": "delete", "NodeID": node_id}
         )
-        if answer.status == HTTPStatus.NOT_FOUND and parsing.is_unknown_node(answer.body):
+        if answer.status == HTTPStatus.NOT_FOUND and parsing.is_unknown(answer.body):
             return
         self._good(answer)
 
     async def version(self) -> str:
         answer = await self._ask("GET", _VERSION, login=False)
         return self._read(lambda: parsing.parse_version(self._good(answer)))
+
+    async def submit(self, job: Mapping[str, Any]) -> str:
+        answer = await self._ask("PUT", _JOBS, body={"Job": job})
+        return self._read(lambda: parsing.parse_submission(self._good(answer, codes=_JOB_CODES)))
+
+    async def job(self, job_id: str) -> Job:
+        answer = await self._ask("GET", f"{_JOBS}/{quote(job_id, safe='')}?include=executions")
+        return self._read(lambda: parsing.parse_job(self._good(answer, codes=_JOB_CODES)))
+
+    async def stop_job(self, job_id: str, *, reason: str) -> None:
+        answer = await self._ask(
+            "DELETE", f"{_JOBS}/{quote(job_id, safe='')}?reason={quote(reason, safe='')}"
+        )
+        if answer.status == HTTPStatus.NOT_FOUND and parsing.is_unknown(answer.body):
+            return
+        if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR and parsing.has_ended(answer.body):
+            return
+        self._good(answer, codes=_JOB_CODES)
 
     async def _ask(self, method: str, path: str, *, body: object = None, login: bool = True) -> _Answer:
         """One request. Raises OrchestratorError when there is no answer, or one that nobody could use."""
@@ -174,8 +203,8 @@ class HttpOrchestrator:
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         return context
 
-    def _good(self, answer: _Answer) -> Any:
-        """The body of a successful response. Raises OrchestratorError for any other."""
+    def _good(self, answer: _Answer, *, codes: Mapping[int, str] = _CODES) -> Any:
+        """The body of a successful response. Raises OrchestratorError for any other, with a code of `codes`."""
         status = answer.status
         if status == HTTPStatus.OK:
             return answer.body
@@ -186,7 +215,7 @@ class HttpOrchestrator:
         if status == HTTPStatus.BAD_REQUEST and _wants_tls(message):
             raise self._error("OrchestratorScheme", "it uses TLS, and the address begins with http")
         raise self._error(
-            _CODES.get(status, _other_code(status)), f"HTTP {status}{f': {message}' if message else ''}"
+            codes.get(status, _other_code(status)), f"HTTP {status}{f': {message}' if message else ''}"
         )
 
     def _read(self, reading: Callable[[], T]) -> T:

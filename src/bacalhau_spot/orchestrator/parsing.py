@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+from bacalhau_spot.core.orchestrator.jobs import EXECUTION_STATES, Execution, ExecutionState, Job, JobState
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import (
     Capacity,
     Membership,
@@ -20,6 +21,9 @@ _NEVER: Final = 1
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 _MOST: Final = 1 << 63  # bytes, cores or counts
 _LONGEST: Final = 1000
+# The reason of a queued job has a line for each node of the orchestrator.
+_LONGEST_MESSAGE: Final = 1_000_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class UnexpectedFormatError(ValueError):
@@ -69,9 +73,74 @@ def parse_message(body: Any) -> str:
     return ": ".join(part for part in (body.get("Message"), reason) if isinstance(part, str) and part)
 
 
-def is_unknown_node(body: Any) -> bool:
-    """Whether "not found" refers to the node. Without the API, or from another server, it refers to the address."""
+def is_unknown(body: Any) -> bool:
+    """Whether "not found" refers to the node or job. Without the API, or from another server, it refers to the address."""
     return isinstance(body, dict) and body.get("Code") == "NotFound" and body.get("Component") != "APIServer"
+
+
+def has_ended(body: Any) -> bool:
+    """Whether a job could not be stopped because it has ended."""
+    return parse_message(body).startswith("cannot stop job in state ")
+
+
+def parse_submission(body: Any) -> str:
+    """The id of the new job."""
+    job = str(_field(_mapping(body, "the answer"), "JobID", str, where="the answer"))
+    if not job:
+        raise UnexpectedFormatError("the answer: JobID is empty")
+    return job
+
+
+def parse_job(body: Any) -> Job:
+    """A job with its executions, the oldest first."""
+    answer = _mapping(body, "the answer")
+    job = _field(answer, "Job", dict, where="the answer")
+    state = _field(job, "State", dict, where="the job", default={})
+    word = state.get("StateType")
+    listed = _field(answer, "Executions", dict, where="the answer", default={})
+    items = _field(listed, "Items", list, where="Executions", default=[])
+    executions = [
+        _execution(_mapping(item, f"execution {number}")) for number, item in enumerate(items, start=1)
+    ]
+    return Job(
+        id=str(_field(job, "ID", str, where="the job")),
+        state=JobState(word) if isinstance(word, str) and word in set(JobState) else JobState.OTHER,
+        message=_text(state.get("Message"), longest=_LONGEST_MESSAGE),
+        created_at=_nanoseconds(job, "CreateTime", "the job"),
+        executions=tuple(
+            sorted(executions, key=lambda execution: (execution.created_at is not None, execution.created_at))
+        ),
+    )
+
+
+def _execution(item: dict[str, Any]) -> Execution:
+    state = _field(item, "ComputeState", dict, where="an execution", default={})
+    desired = _field(item, "DesiredState", dict, where="an execution", default={})
+    output = _field(item, "RunOutput", dict, where="an execution", default={})
+    number = state.get("StateType")
+    reasons = (output.get("ErrorMsg"), state.get("Message"), desired.get("Message"))
+    return Execution(
+        node=_text(item.get("NodeID")),
+        state=EXECUTION_STATES.get(number, ExecutionState.ACTIVE)
+        if isinstance(number, int)
+        else ExecutionState.ACTIVE,
+        message=next((text for text in map(_text, reasons) if text), ""),
+        exit_code=_exit_code(output),
+        created_at=_nanoseconds(item, "CreateTime", "an execution"),
+        changed_at=_nanoseconds(item, "ModifyTime", "an execution"),
+    )
+
+
+def _exit_code(output: dict[str, Any]) -> int:
+    """Absent is 0; -1 is Bacalhau's value where a program did not set one."""
+    code = output.get("ExitCode")
+    return code if isinstance(code, int) and not isinstance(code, bool) and code > 0 else 0
+
+
+def _nanoseconds(data: dict[str, Any], key: str, where: str) -> datetime | None:
+    """A time in nanoseconds since 1970; None if absent or 0."""
+    count = _count(data, key, where)
+    return _EPOCH + timedelta(microseconds=count // 1000) if count else None
 
 
 def _node(node: dict[str, Any]) -> tuple[OrchestratorNode, bool]:
@@ -105,9 +174,9 @@ def _node(node: dict[str, Any]) -> tuple[OrchestratorNode, bool]:
     return parsed, is_compute
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, *, longest: int = _LONGEST) -> str:
     """Text of limited length; empty for other types."""
-    return value[:_LONGEST] if isinstance(value, str) else ""
+    return value[:longest] if isinstance(value, str) else ""
 
 
 def _membership(word: Any) -> Membership:

@@ -5,9 +5,12 @@ Each method sends one request, without waiting, deciding or retrying. Each raise
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bacalhau_spot.core.orchestrator.jobs import Job
     from bacalhau_spot.core.orchestrator.orchestrator_nodes import NodeListing, OrchestratorNode
 
 
@@ -43,3 +46,20 @@ class Orchestrator(Protocol):
 
     async def version(self) -> str:
         """Bacalhau's version, such as v1.9.3; needs no key."""
+
+
+class JobClient(Protocol):
+    """The part of the API that is about jobs. Its key or user needs the actions read:job and write:job."""
+
+    @property
+    def address(self) -> str:
+        """As `Orchestrator.address`."""
+
+    async def submit(self, job: Mapping[str, Any]) -> str:
+        """Submit a job in the format of a job file; returns its id. A job with the name of another is its next version."""
+
+    async def job(self, job_id: str) -> Job:
+        """A job with its executions."""
+
+    async def stop_job(self, job_id: str, *, reason: str) -> None:
+        """Stop a job. One that has ended, or that does not exist, is not an error."""

@@ -40,10 +40,14 @@ _ABOUT_THE_CLUSTER: Final = frozenset(
         "doctor",
         "iam-policy",
         "prune",
+        "env",
+        "smoke-test",
     }
 )
 # Commands for the configuration's cluster or none: they have no --cluster.
-_NOT_ABOUT_ANOTHER: Final = frozenset({"create", "nuke", "offers", "doctor", "iam-policy"})
+_NOT_ABOUT_ANOTHER: Final = frozenset(
+    {"create", "nuke", "offers", "doctor", "iam-policy", "env", "smoke-test"}
+)
 _ANOTHER: Final = "--cluster"
 # About the configuration's file alone.
 _ABOUT_THE_FILE: Final = frozenset({"configure", "config show", "config upgrade"})

@@ -18,7 +18,6 @@ from bacalhau_spot.core.health.orchestrator_status import (
     OrchestratorVerdict,
     orchestrator_status,
 )
-from bacalhau_spot.core.inventory import current_orchestrator
 from bacalhau_spot.core.model import (
     ClusterSpec,
     Naming,
@@ -28,6 +27,7 @@ from bacalhau_spot.core.model import (
     State,
     Timeouts,
 )
+from bacalhau_spot.core.orchestrator.managed_state import newest_usable
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import NodeListing
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.errors import ExitCode
@@ -40,7 +40,7 @@ OLD, NEW = orchestrator_instance(), orchestrator_instance(age=MINUTE)
 SILENT = ApiFailure("OrchestratorUnreachable", "connection refused", "https://198.51.100.7:1234", "")
 FORBIDDEN = ApiFailure("OrchestratorUnauthorized", "HTTP 401", "https://198.51.100.7:1234", "")
 UNREADABLE = ApiFailure("AccessDeniedException", "no", "GetParameter", "us-east-1")
-AWAY = {"api": ApiAvailability.UNAVAILABLE, "failure": SILENT}
+AWAY: dict[str, Any] = {"api": ApiAvailability.UNAVAILABLE, "failure": SILENT}
 
 
 def seen(mode: OrchestratorMode = OrchestratorMode.MANAGED, **values: Any) -> OrchestratorObservation:
@@ -175,9 +175,9 @@ def test_the_current_one_among_several() -> None:
     """A running one before a newer that is stopped; the newest of two; none that has ended; no node."""
     stopped = replace(NEW, id="i-2", state=State.STOPPED)
     ended = replace(NEW, id="i-3", state=State.TERMINATED)
-    assert current_orchestrator([stopped, OLD, ended, node(1)]) == OLD
-    assert current_orchestrator([OLD, replace(NEW, id="i-4")]) == replace(NEW, id="i-4")
-    assert current_orchestrator([ended, node(1)]) is None
+    assert newest_usable([stopped, OLD, ended, node(1)]) == OLD
+    assert newest_usable([OLD, replace(NEW, id="i-4")]) == replace(NEW, id="i-4")
+    assert newest_usable([ended, node(1)]) is None
 
 
 NODES = [node(number) for number in range(1, 4)]

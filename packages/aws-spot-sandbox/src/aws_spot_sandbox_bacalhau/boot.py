@@ -27,8 +27,7 @@ REFUSED = "nats: Authorization Violation"
 UNREACHABLE = "nats: no servers available for connection"
 LASTING_S = 11.0  # join_check.py reports a connection that has lasted this long
 READS_TOKEN_S = 300.0  # secret.py retries for this long
-# interruption_watcher.py waits this long for running work, and reserves this much of the notice
-GRACE_S, MARGIN_S = 75.0, 30.0
+MARGIN_S = 20.0  # interruption_watcher.py reserves this much of the notice
 _DOCKER_S, _APT_S, _DOWNLOAD_S, _START_S = 300.0, 60.0, 240.0, 900.0
 
 
@@ -71,7 +70,7 @@ def timeline(region: Region, machine: Machine) -> Timeline:
         return Timeline()
     fetch_token(region, machine)
     joins_at = _joins_at(region, machine, about)
-    leaves_at = _leaves_at(region, machine)
+    leaves_at = _leaves_at(region, machine, about)
     if leaves_at is not None and joins_at is not None and leaves_at <= joins_at:
         joins_at = None
     lines = [*_boot(region, machine, about, leaves_at), *_watch(region, machine, leaves_at)]
@@ -102,12 +101,12 @@ def _joins_at(region: Region, machine: Machine, about: Given) -> float | None:
     return (machine.started_at or 0.0) + region.world.settings.boot_s
 
 
-def _leaves_at(region: Region, machine: Machine) -> float | None:
-    """The watcher waits for running work as long as the notice allows."""
+def _leaves_at(region: Region, machine: Machine, about: Given) -> float | None:
+    """The watcher waits for running work for the configured time, as long as the notice allows."""
     if machine.notice_at is None:
         return None
     running = executions(region, machine)
-    return machine.notice_at + (min(GRACE_S, max(0.0, machine.notice_s - MARGIN_S)) if running else 0.0)
+    return machine.notice_at + (min(about.grace_s, max(0.0, machine.notice_s - MARGIN_S)) if running else 0.0)
 
 
 def executions(region: Region, machine: Machine) -> int:

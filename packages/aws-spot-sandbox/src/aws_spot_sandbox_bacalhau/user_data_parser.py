@@ -34,6 +34,7 @@ class Given:
     version: str
     orchestrators: tuple[str, ...]
     join_s: float
+    grace_s: float  # for running work after an interruption notice
     download_url: str
     sums: Mapping[str, str]  # the archive's SHA-256 sum, by EC2's architecture
     parameter: str  # the parameter with the token, if the token is not in the user data
@@ -58,6 +59,7 @@ def read(user_data: str) -> Given | None:
         version=str(facts.get("version", "")),
         orchestrators=tuple(facts.get("orchestrators") or ()),
         join_s=float(facts.get("join_s") or 600),
+        grace_s=float(facts.get("grace_s", 75)),
         download_url=str(facts.get("download_url", "")),
         sums={str(arch): str(text) for arch, text in (facts.get("sha256") or {}).items()},
         parameter=str(facts.get("token_parameter") or ""),

@@ -23,13 +23,19 @@ from bacalhau_spot.core.model import MIN_PRICE_USD
 from bacalhau_spot.engine.launch import create as engine
 from bacalhau_spot.engine.launch.facts_gathering import gather_facts, refusal_error
 from bacalhau_spot.engine.launch.quota_usage import QuotaUsage, quota_usage
+from bacalhau_spot.engine.orchestrator import managed
+from bacalhau_spot.orchestrator.nats_probe import probe_nats
 from bacalhau_spot.ui import json_output, views
-from bacalhau_spot.ui.formatting import capitalized, plural
+from bacalhau_spot.ui.formatting import capitalized, comma_list, plural
 from bacalhau_spot.ui.prompts import Impact
 
 if TYPE_CHECKING:
+    from bacalhau_spot.cli.runtime.runner import Runner
+    from bacalhau_spot.core.launch.create_result import CreateResult
+    from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.plan import Plan
-    from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec
+    from bacalhau_spot.orchestrator.port import Orchestrator
 
 
 def create(
@@ -39,7 +45,7 @@ def create(
     allow_removal: Annotated[bool, Parameter(negative="")] = False,
     max_price: str | None = None,
     budget: str | None = None,
-    wait: Literal["running", "none"] = "running",
+    wait: Literal["joined", "running", "none"] | None = None,
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
@@ -62,7 +68,8 @@ def create(
         Maximum cost of the cluster, in US dollars an hour, instead of the configuration's `budget_usd_per_hour`: a plan that
         may cost more is refused. `none` for no limit.
     wait
-        `running`: until every instance runs. `none`: only until AWS has granted or refused each one.
+        `joined`: until every node is connected to the orchestrator, at most `timeouts.join_s`; the default if its API is
+        known. `running`: until every instance runs. `none`: only until AWS has granted or refused each one.
     """
     context = CommandContext("create", common, runtime)
     if context.first_time and runtime.interactive and not yes and context.for_people:
@@ -88,9 +95,9 @@ def create(
         audit = AuditLog(context, identity=identity, cluster=spec.naming.tag_value)
         runner.listen(audit.emit)
         regions = [region.region for region in planned.regions]
+        launch = _Launch(context, runner, facts, planned, wait=wait)
         result = runner.run_with_progress(
-            engine.apply_plan(runner.calls, facts, planned, wait=wait == "running"),
-            screen=partial(context.screen, regions, title=f"creating {spec.name}"),
+            launch.run(), screen=partial(context.screen, regions, title=f"creating {spec.name}")
         )
         quotas: tuple[QuotaUsage, ...] = ()
         with suppress(KeyboardInterrupt):  # resources were changed, so the result must be printed
@@ -112,6 +119,39 @@ def create(
     )
 
 
+class _Launch:
+    """The orchestrator first, then the nodes, then their joining."""
+
+    def __init__(
+        self, context: CommandContext, runner: Runner, facts: LaunchFacts, plan: Plan, *, wait: str | None
+    ) -> None:
+        self._context = context
+        self._calls = runner.calls
+        self._facts = facts
+        self._plan = plan
+        self._wait = wait
+
+    async def run(self) -> CreateResult:
+        """Raises CloudError, Cancelled, UserError if the orchestrator cannot be created; nodes are then not launched."""
+        access = managed.OrchestratorAccess(nats=probe_nats, api=self._api)
+        ready = await managed.ensure_orchestrator(
+            self._calls, self._facts, self._plan, access, wait=self._wait != "none"
+        )
+        self._context.learn(ready.spec)
+        facts = replace(self._facts, spec=ready.spec)
+        result = await engine.apply_plan(
+            self._calls, facts, self._plan, wait=self._wait != "none", created_networks=ready.networks
+        )
+        api = self._api(self._context.api_of(ready.spec.bacalhau))
+        if self._wait in {"running", "none"} or api is None:
+            return result
+        timeout_s = ready.spec.timeouts.join_s
+        return await managed.wait_until_joined(self._calls, api, result, timeout_s=timeout_s)
+
+    def _api(self, bacalhau: BacalhauSpec) -> Orchestrator | None:
+        return self._context.api_client(bacalhau)
+
+
 def _limited(spec: ClusterSpec, *, max_price: str | None, budget: str | None) -> ClusterSpec:
     """The configuration with the limits of the command line. Raises UserError."""
     if max_price is not None:
@@ -129,8 +169,11 @@ def _danger(plan: Plan) -> Impact:
 
 def _question(plan: Plan, *, where: str) -> str:
     parts = []
+    if plan.orchestrator is not None and not plan.orchestrator.empty:
+        verb = "create" if plan.orchestrator.launches and not plan.orchestrator.replaces else "repair"
+        parts.append(f"{verb} the orchestrator")
     if plan.launch:
         parts.append(f"launch {plural(plan.launch, 'instance')}")
     if plan.remove:
         parts.append(f"terminate {plural(len(plan.remove), 'running instance')}")
-    return f"{capitalized(' and '.join(parts))} {where}?"
+    return f"{capitalized(comma_list(parts))} {where}?"

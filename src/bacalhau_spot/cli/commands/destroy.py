@@ -14,7 +14,7 @@ from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, NO_OPTIONS, Cluster, CommonOptions, Yes
 from bacalhau_spot.core.kinds import ResourceKind
-from bacalhau_spot.core.model import State
+from bacalhau_spot.core.model import OrchestratorMode, State
 from bacalhau_spot.core.tags import cluster_scope
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
@@ -79,8 +79,10 @@ def destroy(
         timeout_s=timeout or spec.timeouts.terminate_s + _BESIDE_INSTANCES_S,
     )
     request = _request(spec, naming, named=cluster is not None)
-    orchestrator = context.orchestrator()
     with context.runner(spec) as runner:
+        # A managed orchestrator is deleted with its cluster, and its list of nodes with it.
+        managed = spec.orchestrator.mode is OrchestratorMode.MANAGED
+        orchestrator = None if managed else context.orchestrator_if_any(runner, cluster=cluster)
         command = DestroyCommand(
             context, runner, naming=naming, request=request, orchestrator=orchestrator, options=options
         )

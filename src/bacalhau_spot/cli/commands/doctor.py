@@ -12,14 +12,25 @@ from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.fact_sources import fact_sources
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions
-from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus, Finding, doctor_exit_code
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.doctor.account_checks import (
+    AccountCheck,
+    CheckStatus,
+    Finding,
+    doctor_exit_code,
+    failure_finding,
+)
+from bacalhau_spot.core.doctor.local_checks import orchestrator_not_created
+from bacalhau_spot.core.model import OrchestratorMode
+from bacalhau_spot.engine.aws_calls.caller import api_failure
 from bacalhau_spot.engine.doctor import checks as engine
-from bacalhau_spot.errors import UserError
+from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui.formatting import plural
 
 if TYPE_CHECKING:
-    from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.cli.runtime.runner import Runner
+    from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec
 
 
 def doctor(
@@ -34,11 +45,14 @@ def doctor(
     context = CommandContext("doctor", common, runtime)
     spec, configured = _configuration(context)
     with context.runner() as runner:
+        bacalhau, missing = _joining(context, runner, spec)
         inputs = engine.DoctorInput(
             calls=runner.calls,
             spec=spec,
-            orchestrator=context.orchestrator() if spec is not None else None,
-            addresses=context.addresses() if spec is not None else None,
+            bacalhau=bacalhau,
+            missing=missing,
+            orchestrator=context.api_client(context.api_of(bacalhau)) if bacalhau is not None else None,
+            addresses=context.addresses(bacalhau) if bacalhau is not None else None,
             environ=runtime.environ,
             version=__version__,
             package=project.PACKAGE,
@@ -58,6 +72,31 @@ def doctor(
         warnings=mistakes,
         stderr_warnings=mistakes,
     )
+
+
+def _joining(
+    context: CommandContext, runner: Runner, spec: ClusterSpec | None
+) -> tuple[BacalhauSpec | None, Finding | None]:
+    """The nodes' settings for joining, or why there is no orchestrator to join."""
+    if spec is None:
+        return None, None
+    try:
+        return context.joining(runner), None
+    except UserError as error:
+        managed = spec.orchestrator.mode is OrchestratorMode.MANAGED
+        finding = orchestrator_not_created(
+            f"{error.what}: `create` creates it"
+            if managed and error.exit_code is ExitCode.FAILED
+            else error.what,
+            hint=error.hint,
+            created_by_create=managed and error.exit_code is ExitCode.FAILED,
+        )
+        return None, finding
+    except CloudError as error:
+        finding = failure_finding(
+            AccountCheck.ORCHESTRATOR, api_failure(error), blind="its credentials cannot be read", needed=True
+        )
+        return None, finding
 
 
 def _configuration(context: CommandContext) -> tuple[ClusterSpec | None, Finding]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cli.runtime.context import CommandContext, no_api
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.runner import NullProgress
@@ -48,17 +48,11 @@ def prune(
     """
     context = CommandContext("prune", common, runtime)
     spec = context.spec(lenient=True)
-    orchestrator = context.orchestrator()
-    if orchestrator is None:
-        raise UserError(
-            "prune needs the orchestrator's API, which is not configured",
-            hint="`bacalhau-spot configure --set bacalhau.api.host=HOST`, where HOST is the orchestrator's machine; and "
-            "`key_env` if its API needs a key",
-            docs="docs/prune.md",
-            exit_code=ExitCode.USAGE,
-        )
     forgotten: PruneResult | None = None
     with context.runner(spec) as runner:
+        orchestrator = context.orchestrator(runner, cluster=cluster)
+        if orchestrator is None:
+            raise no_api("prune")
         plan = runner.run_readonly(_gather(runner.calls, orchestrator, cluster=context.label(cluster)))
         preview = views.prune_preview_view(plan, address=orchestrator.address, now=runtime.clock.now())
         view = preview

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime.runner import Runner
     from bacalhau_spot.core.inventory import AccountContext
     from bacalhau_spot.core.model import ClusterSpec, Naming
+    from bacalhau_spot.orchestrator.port import Orchestrator
 
 # A shorter interval shows nothing new, and uses calls that other programs in the account need.
 _SOONEST_S = 2
@@ -92,7 +93,8 @@ class _StatusReader:
         self._timeouts = spec.timeouts
         self._label = context.label(cluster)
         self._only = regions
-        self._orchestrator = context.orchestrator()
+        self._cluster = cluster
+        self._orchestrator: Orchestrator | None = None
         self._here: AccountContext | None = None
 
     def other_clusters(self, runner: Runner) -> tuple[str, ...]:
@@ -106,6 +108,7 @@ class _StatusReader:
         """Raises CloudError, and UserError for a region that the account does not have."""
         if self._here is None:
             self._here = runner.run_readonly(discovery.load_account(runner.calls))
+            self._orchestrator = self._call.orchestrator_if_any(runner, cluster=self._cluster)
         reachable = discovery.requested_regions(self._here.regions, self._only)
         snapshot = runner.run_readonly(
             looking.cluster_snapshot(

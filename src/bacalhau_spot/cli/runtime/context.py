@@ -16,6 +16,7 @@ from bacalhau_spot.cli.runtime.reporting import consoles, record
 from bacalhau_spot.cli.runtime.runner import NullProgress, Runner, Screen
 from bacalhau_spot.cloud.advisor import ADVISOR_URL
 from bacalhau_spot.cloud.connection import AwsConnection
+from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.model import BacalhauSpec, Naming, Secret
 from bacalhau_spot.core.partitions import COMMERCIAL, partition_of
 from bacalhau_spot.errors import ExitCode, UserError
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime.shared_options import CommonOptions
     from bacalhau_spot.core.model import ClusterSpec
     from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.orchestrator.http import HttpOrchestrator
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 # The time limit of one AWS call with its retries, for read-only commands.
@@ -254,24 +256,87 @@ class CommandContext:
                 return partition_of(region.name).home
         return COMMERCIAL.home
 
-    def orchestrator(self) -> Orchestrator | None:
-        """The orchestrator's API; None if not configured. In the sandbox always the sandbox's own."""
+    def orchestrator(self, runner: Runner, *, cluster: str | None = None) -> Orchestrator | None:
+        """The orchestrator's API; None if not configured. `cluster`: of another cluster, if it has a managed one.
+
+        Raises UserError, CloudError for a managed one that is not found.
+        """
+        return self.api_client(self._api(runner, cluster=cluster))
+
+    def orchestrator_if_any(self, runner: Runner, *, cluster: str | None = None) -> Orchestrator | None:
+        """As `orchestrator`, for commands that also work without: a managed one that is not found is a note."""
+        try:
+            return self.orchestrator(runner, cluster=cluster)
+        except UserError as error:
+            text = error.what
+        except CloudError as error:
+            text = f"the orchestrator's credentials cannot be read: {error.operation}: {error.code}"
+        if self.for_people:
+            self.err.print(views.note("note", text), crop=False)
+        return None
+
+    def _api(self, runner: Runner, *, operator: bool = False, cluster: str | None = None) -> BacalhauSpec:
+        """The settings for the API. Those of a managed orchestrator are read from AWS."""
+        spec = replace(self.spec(lenient=True), naming=self.naming(cluster))
+        if not spec.orchestrator.in_account:
+            return self._configured_api()
+        # Other orchestrators need no AWS.
+        from bacalhau_spot.engine.orchestrator.resolve import resolve_orchestrator  # noqa: PLC0415
+
+        resolved = runner.run_readonly(resolve_orchestrator(runner.calls, spec, operator=operator))
+        self.learn(resolved)
+        return resolved.bacalhau
+
+    def joining(self, runner: Runner) -> BacalhauSpec:
+        """The nodes' settings for joining. Raises UserError, CloudError for a managed orchestrator that is not found."""
+        spec = self.spec(lenient=True)
+        return self._api(runner) if spec.orchestrator.in_account else spec.bacalhau
+
+    def api_of(self, joining: BacalhauSpec) -> BacalhauSpec:
+        """The settings for the API that belong to these settings for joining."""
+        return joining if self.spec(lenient=True).orchestrator.in_account else self._configured_api()
+
+    def learn(self, spec: ClusterSpec) -> None:
+        """Keep the secrets of this specification out of all output."""
+        self.runtime.secrets.update(secrets_of(spec))
+
+    def _configured_api(self) -> BacalhauSpec:
+        """The settings for the API of an orchestrator that bacalhau-spot does not manage."""
         if self.common.sandbox:
             url, key = self.connection.orchestrator_url, self.connection.orchestrator_key
-            spec = BacalhauSpec(api_host=url, api_key=Secret(key) if key else None)
-        else:
-            spec = self.spec(lenient=True).bacalhau
-        if spec.api_host is None:
+            return BacalhauSpec(api_host=url, api_key=Secret(key) if key else None)
+        return self.spec(lenient=True).bacalhau
+
+    @staticmethod
+    def api_client(api: BacalhauSpec) -> HttpOrchestrator | None:
+        """The client for these settings; None without an address."""
+        if api.api_host is None:
             return None
         # Most commands do not use the orchestrator, and need no HTTP client.
         from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login  # noqa: PLC0415
 
-        login = Login(spec.api_key, user=spec.api_user, password=spec.api_password)
-        return HttpOrchestrator(spec.api_host, login=login, ca_pem=spec.api_ca_pem)
+        login = Login(api.api_key, user=api.api_user, password=api.api_password)
+        return HttpOrchestrator(api.api_host, login=login, ca_pem=api.api_ca_pem)
 
-    def addresses(self) -> tuple[str, ...] | None:
-        """The nodes' orchestrator addresses. None in the sandbox, whose nodes join its own orchestrator."""
-        return None if self.common.sandbox else self.spec(lenient=True).bacalhau.orchestrators
+    def operator_api(self) -> BacalhauSpec:
+        """The settings for the API, with the key or user that may submit jobs. `api_host` is set.
+
+        Calls AWS for the credentials of a managed orchestrator. Raises UserError without an API.
+        """
+        spec = self.spec()
+        if spec.orchestrator.in_account:
+            with self.runner(spec) as runner:
+                api = self._api(runner, operator=True)
+        else:
+            api = self._configured_api()
+        if api.api_host is None:
+            raise no_api(self.command)
+        return api
+
+    def addresses(self, bacalhau: BacalhauSpec) -> tuple[str, ...] | None:
+        """The nodes' orchestrator addresses. None in the sandbox if its nodes join its own orchestrator."""
+        own = not self.spec(lenient=True).orchestrator.in_account
+        return None if self.common.sandbox and own else bacalhau.orchestrators
 
     def _trace(self, line: str) -> None:
         """With --debug: prints every AWS call on stderr, with any output format."""
@@ -287,3 +352,14 @@ class CommandContext:
     def runner(self, spec: ClusterSpec | None = None) -> Runner:
         api_s = spec.timeouts.api_s if spec else _LOOK_S
         return Runner(self.runtime, self.connection, api_s=api_s)
+
+
+def no_api(command: str) -> UserError:
+    """The error of a command that needs the orchestrator's API."""
+    return UserError(
+        f"{command} needs the orchestrator's API, which is not configured",
+        hint="`bacalhau-spot configure --set bacalhau.api.host=HOST`, where HOST is the orchestrator's machine; and "
+        "`key_env` if its API needs a key",
+        docs="docs/prune.md" if command == "prune" else "docs/jobs.md#the-orchestrators-api",
+        exit_code=ExitCode.USAGE,
+    )

@@ -30,5 +30,5 @@ def fact_sources(context: CommandContext) -> FactSources:
 
 
 async def _nats_checks(context: CommandContext, bacalhau: BacalhauSpec) -> tuple[NatsCheck, ...]:
-    addresses = context.addresses()
+    addresses = context.addresses(bacalhau)
     return () if addresses is None else await probe_orchestrators(bacalhau, addresses=addresses)

@@ -1,4 +1,8 @@
-"""Removes secrets from all output to stdout and stderr, and from logs. No other module does."""
+"""Removes secrets from all output to stdout and stderr, and from logs. No other module does.
+
+A result with `unredacted` is the only exception, and only on stdout: among commands, `env` prints the orchestrator's API key or
+password, because Bacalhau's client needs it.
+"""
 
 from __future__ import annotations
 

@@ -28,5 +28,5 @@ class Result:
     already_printed: bool = False  # the output was printed during the run; only the exit code is left
     subprocess_exit_code: int | None = None  # of a program that ran instead, such as ssh
     stderr_warnings: tuple[str, ...] = ()  # those that the view does not show, for people
-    unredacted: bool = False  # printed unchanged, with secrets: the user's file, or a documentation page
+    unredacted: bool = False  # printed unchanged, with secrets: the user's file, a documentation page, or the variables of `env`
     rows: CsvTable | None = None  # the same for spreadsheets, if the command offers it

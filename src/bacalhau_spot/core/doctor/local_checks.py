@@ -192,6 +192,12 @@ def no_orchestrator() -> Finding:
     )
 
 
+def orchestrator_not_created(message: str, *, hint: str, created_by_create: bool) -> Finding:
+    """There is no orchestrator to join yet; `create` creates a managed one."""
+    status = CheckStatus.PASS if created_by_create else CheckStatus.FAIL
+    return Finding(AccountCheck.ORCHESTRATOR, status, message, "" if created_by_create else hint)
+
+
 def orchestrator_api(where: str | None, *, version: str = "", failure: ApiFailure | None = None) -> Finding:
     if where is None:
         return Finding(

@@ -25,6 +25,19 @@ ROWS = {
         "ask the administrator of the orchestrator to add the actions read:node and write:node under `API.Auth.Users`, and "
         "to restart it",
     ),
+    "OrchestratorJobForbidden": _api(
+        "job-forbidden",
+        Category.PERMISSION,
+        "the orchestrator's API key or user may not submit jobs",
+        "configure a key or user that has the actions read:node, read:job and write:job (or `*`) under `API.Auth.Users` in the "
+        "orchestrator's configuration: `bacalhau-spot config show --sources` shows the variable of the current one",
+    ),
+    "OrchestratorJobRejected": _api(
+        "job-rejected",
+        Category.CONFIG,
+        "the orchestrator did not accept the job",
+        "correct the job as the message above requires",
+    ),
     "OrchestratorUnreachable": _api(
         "unreachable",
         Category.NETWORK,

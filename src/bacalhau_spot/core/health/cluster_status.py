@@ -18,8 +18,8 @@ from bacalhau_spot.core.error_catalog.classifier import Category, classify, most
 from bacalhau_spot.core.health.diagnosis import Diagnosis, NodeDiagnosis, Severity, diagnose
 from bacalhau_spot.core.health.observation import ApiAvailability, NodeObservation, StatusChecks
 from bacalhau_spot.core.health.orchestrator_status import OrchestratorObservation, orchestrator_status
-from bacalhau_spot.core.inventory import current_orchestrator
 from bacalhau_spot.core.model import OrchestratorMode
+from bacalhau_spot.core.orchestrator.managed_state import newest_usable
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import Capacity, NodeListing
 from bacalhau_spot.core.orchestrator.prune import is_cluster_node, region_of
 from bacalhau_spot.core.placement.demand import node_demand
@@ -325,7 +325,7 @@ def _orchestrator(
     partial: bool,
 ) -> OrchestratorStatus | None:
     """A cluster with an orchestrator's instance has a managed one, whatever the configuration says now."""
-    instance = current_orchestrator(snapshot.orchestrators)
+    instance = newest_usable(snapshot.orchestrators)
     mode = OrchestratorMode.MANAGED if instance is not None else mode
     if mode is OrchestratorMode.NONE:
         return None

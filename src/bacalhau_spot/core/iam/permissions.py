@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.model import Secrets
+from bacalhau_spot.core.model import OrchestratorMode, Secrets
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec
@@ -44,6 +44,7 @@ class ResourceScope(StrEnum):
     YOUR_SUBNETS = "subnets of the VPC that the configuration names"
     PUBLIC_PARAMETERS = "AWS's public parameters, and the one that `image` names"
     CLUSTER_PARAMETER = "the cluster's own path"
+    ORCHESTRATOR_PARAMETER = "the parameter with the credentials of the orchestrator"
     CLUSTER_ROLE = "the cluster's own role and profile, by path and name"
     PASSED_ROLE = "the cluster's own role, to EC2 alone"
     SERVICE_ROLES = "the roles that spot instances and fleets need once an account"
@@ -62,6 +63,7 @@ class Condition(StrEnum):
     IMAGE = "an `image` other than `auto`"
     SSH = "`ssh_cidrs` other than `none`"
     SSM_SECRETS = "`bacalhau.secrets: ssm`"
+    ORCHESTRATOR = "`orchestrator: managed` or `{cluster: NAME}`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ _INVENTORY = ("create", "list", "destroy", "nuke")
 _MARKET = ("create", "offers", "doctor")
 _PRICED = ("cost", "prices")
 _EVERY = (*_INVENTORY, *_PRICED, "status", "offers", "ssh", "console", "prune", "doctor")
+# Commands for the orchestrator's API alone: without a managed one they call nothing on AWS.
+_CLIENT = ("env", "smoke-test")
 _NETWORK = (Condition.OWN_VPC,)
 _EXISTING = (Condition.EXISTING_VPC,)
 
@@ -106,6 +110,15 @@ def _rows(
 
 _READ = (
     *_rows("ec2", "DescribeRegions DescribeInstances", commands=_EVERY),
+    # Called only if the credentials are not in the region where `create` puts them.
+    *_rows("ec2", "DescribeRegions", commands=_CLIENT, conditions=(Condition.ORCHESTRATOR,)),
+    *_rows(
+        "ssm",
+        "GetParameter",
+        commands=_CLIENT,
+        scopes=(ResourceScope.ORCHESTRATOR_PARAMETER,),
+        conditions=(Condition.ORCHESTRATOR,),
+    ),
     *_rows("ec2", "DescribeTags", commands=(*_INVENTORY, *_PRICED, "doctor")),
     *_rows(
         "ec2", "DescribeFleets", commands=("create", "doctor")
@@ -386,6 +399,7 @@ def active_conditions(spec: ClusterSpec) -> frozenset[Condition]:
         Condition.IMAGE: images != {"auto"},
         Condition.SSH: bool(spec.ssh_cidrs),
         Condition.SSM_SECRETS: spec.bacalhau.secrets is Secrets.SSM,
+        Condition.ORCHESTRATOR: spec.orchestrator.mode in {OrchestratorMode.MANAGED, OrchestratorMode.SHARED},
     }
     return frozenset(when for when, true in holds.items() if true)
 

@@ -9,17 +9,17 @@ Rules:
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.core.iam.permissions import TAGGED_BY, ResourceScope, required_permissions
-from bacalhau_spot.core.tags import CREATOR_KEY, iam_path, role_name
+from bacalhau_spot.core.tags import CREATOR_KEY, iam_path, orchestrator_parameter, role_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from bacalhau_spot.core.iam.permissions import Permission
-    from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.core.model import ClusterSpec, Naming
 
 Statement = dict[str, Any]
 Document = dict[str, Any]
@@ -288,6 +288,9 @@ def _resources(scope: ResourceScope, target: PolicyTarget) -> str | list[str]:
             *(target.arn("ssm", f"parameter/{name.lstrip('/')}") for name in _own_image_parameters(spec)),
         ],
         ResourceScope.CLUSTER_PARAMETER: [target.arn("ssm", f"parameter{path}*")],
+        ResourceScope.ORCHESTRATOR_PARAMETER: [
+            target.arn("ssm", f"parameter{orchestrator_parameter(_orchestrator_naming(spec))}")
+        ],
         # Also by name only: a role that does not exist has no path.
         ResourceScope.CLUSTER_ROLE: [
             target.arn("iam", f"{kind}{where}", region="")
@@ -299,6 +302,12 @@ def _resources(scope: ResourceScope, target: PolicyTarget) -> str | list[str]:
         ResourceScope.BUCKETS: [f"arn:{target.partition}:s3:::{spec.naming.resource_prefix}*"],
     }
     return table.get(scope, "*")
+
+
+def _orchestrator_naming(spec: ClusterSpec) -> Naming:
+    """The cluster that has the orchestrator: this one, unless it uses another's."""
+    other = spec.orchestrator.cluster
+    return replace(spec.naming, tag_value=other) if other else spec.naming
 
 
 def _own_image_parameters(spec: ClusterSpec) -> list[str]:

@@ -89,7 +89,8 @@ class RegionResult:
 class CreateResult:
     """The result of a create. `wanted`: nodes in the configuration; `existing`: nodes before.
 
-    `removed`: terminated surplus instances; `not_removed`: surplus instances that could not be terminated.
+    `removed`: terminated surplus instances; `not_removed`: surplus instances that could not be terminated. `joined`: running
+    nodes that the orchestrator lists as connected, None if the command did not wait for them; `not_joined`: the others.
     """
 
     cluster: str
@@ -102,6 +103,8 @@ class CreateResult:
     interrupted: bool = False
     waited: bool = True  # False: the command did not wait for running instances
     pools: PoolDistribution = field(default_factory=PoolDistribution)  # of all present nodes
+    joined: int | None = None
+    not_joined: tuple[str, ...] = ()
 
     @property
     def launched(self) -> int:
@@ -151,7 +154,7 @@ class CreateResult:
         if code is not None and classify(code).category in {Category.CREDENTIALS, Category.PERMISSION}:
             return ExitCode.DENIED
         if not self.missing and not self.not_removed and not self._has_failed_region:
-            return ExitCode.DONE
+            return ExitCode.FAILED if self.not_joined else ExitCode.DONE
         return ExitCode.USAGE if self._misconfigured else ExitCode.FAILED
 
     @property

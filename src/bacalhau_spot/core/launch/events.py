@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.launch.lifecycle import Phase
+    from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,42 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class OrchestratorChanged:
+    """The managed orchestrator has come to another step; `message` names it. `ready`: it accepts nodes."""
+
+    region: str
+    message: str
+    ready: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodesJoined:
+    """The orchestrator lists this many of the launched nodes as connected."""
+
+    joined: int
+    launched: int
+
+
+@dataclass(frozen=True, slots=True)
+class SmokeTestStarted:
+    """`nodes` joined nodes of a region are to be tested."""
+
+    region: str
+    nodes: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTested:
+    """The smoke test of a node has ended."""
+
+    region: str
+    node: str
+    outcome: Outcome
+    detail: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Cancelling:
     """Ctrl-C: no new calls; calls in flight finish."""
 
@@ -138,5 +175,9 @@ Event = (
     | Deleting
     | Deleted
     | Waiting
+    | OrchestratorChanged
+    | NodesJoined
+    | SmokeTestStarted
+    | NodeTested
     | Cancelling
 )

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.model import CALLER, ClusterSpec, Instance, Market
+from bacalhau_spot.core.orchestrator.managed_plan import orchestrator_plan
+from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState
 from bacalhau_spot.core.pricing.cost import Rates
 
 if TYPE_CHECKING:
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.inventory import AccountContext, ClusterInventory
     from bacalhau_spot.core.launch.network_egress import NetworkCheck
+    from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan
+    from bacalhau_spot.core.orchestrator.managed_state import SharedOrchestratorState
     from bacalhau_spot.core.orchestrator.nats_check import NatsCheck
     from bacalhau_spot.core.placement.region_selection import RegionDecision
     from bacalhau_spot.core.pricing.list_prices import Prices
@@ -26,7 +30,8 @@ class LaunchFacts:
     `spec`: the configuration, with the chosen regions in place of `auto` and every archive sum filled in.
     `launched_in`: regions in which this machine's audit log has nodes of the cluster without a recorded termination.
     `decisions`, `notes`: where the configuration leaves the regions open, the choice for each region, and its gaps.
-    `nats_checks`: a connection to each orchestrator address, from this machine.
+    `nats_checks`: a connection to each orchestrator address, from this machine; not of a managed one, for which `create` waits.
+    `orchestrator`: the managed one or that of another cluster.
     `markets`, `networks`: only of regions that are to launch.
     `pool_prices`: of the pools of existing nodes, in USD an hour; only with a budget.
     """
@@ -37,6 +42,7 @@ class LaunchFacts:
     inventory: ClusterInventory | None = None
     caller_address: str | None = None
     nats_checks: tuple[NatsCheck, ...] = ()
+    orchestrator: OrchestratorState | SharedOrchestratorState | None = None
     decisions: tuple[RegionDecision, ...] | None = None
     notes: tuple[str, ...] = ()
     markets: Mapping[str, Market] | None = None
@@ -47,7 +53,30 @@ class LaunchFacts:
 
     @property
     def instances(self) -> tuple[Instance, ...]:
+        """The nodes, without the orchestrator's instance."""
         return self.inventory.instances if self.inventory else ()
+
+    @property
+    def orchestrator_instances(self) -> frozenset[str]:
+        """Ids of the orchestrator's instances, terminated ones included."""
+        return (
+            frozenset(instance.id for instance in self.inventory.orchestrators)
+            if self.inventory
+            else frozenset()
+        )
+
+    @property
+    def orchestrator_plan(self) -> OrchestratorPlan | None:
+        """The steps to a working managed orchestrator; None without one."""
+        if not isinstance(self.orchestrator, OrchestratorState):
+            return None
+        market = (self.markets or {}).get(self.orchestrator.region)
+        return orchestrator_plan(
+            self.orchestrator,
+            self.spec.orchestrator,
+            ssh_ranges=self.ssh_ranges,
+            preferred_zones=market.zones if market else (),
+        )
 
     @property
     def ssh_ranges(self) -> tuple[str, ...]:

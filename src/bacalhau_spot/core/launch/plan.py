@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bacalhau_spot.core.model import ClusterSpec, Image, Instance, Market
+    from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan
     from bacalhau_spot.core.placement.demand import Demand
     from bacalhau_spot.core.placement.region_selection import RegionDecision
     from bacalhau_spot.core.pricing.estimate import Budget, Estimate
@@ -64,6 +65,9 @@ class Plan:
     choices: tuple[RegionDecision, ...] = ()  # with `regions: auto`, the decision on each region
     exposure: PoolExposure | None = None
     archives: tuple[tuple[Arch, str], ...] = ()  # the sum that each architecture's archive must have
+    orchestrator: OrchestratorPlan | None = (
+        None  # the steps to a working managed orchestrator; None without one
+    )
 
     @property
     def launch(self) -> int:
@@ -85,7 +89,8 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        return self.launch == 0 and not self.remove
+        changes = self.orchestrator is not None and not self.orchestrator.empty
+        return self.launch == 0 and not self.remove and not changes
 
     @property
     def usd_per_hour(self) -> tuple[Decimal, Decimal] | None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.launch.gpu_image import image_warning
 from bacalhau_spot.core.launch.pool_limits import nodes_per_pool, share_warnings
-from bacalhau_spot.core.model import CALLER
+from bacalhau_spot.core.model import CALLER, OrchestratorMode
+from bacalhau_spot.core.orchestrator.managed_state import SharedOrchestratorState
 from bacalhau_spot.core.orchestrator.nats_check import NatsStatus
 from bacalhau_spot.core.placement.region_selection import data_gaps
 
@@ -41,7 +42,8 @@ def _of_configuration(facts: LaunchFacts) -> Iterator[str]:
     if CALLER in spec.ssh_cidrs and not facts.caller_address:
         yield "cannot determine your public address, so SSH stays closed; set `ssh_cidrs` to open it"
     yield from (check.message for check in facts.nats_checks if check.status is not NatsStatus.ACCEPTED)
-    if not spec.bacalhau.orchestrators:
+    yield from _of_shared(facts)
+    if spec.orchestrator.mode is OrchestratorMode.OWN and not spec.bacalhau.orchestrators:
         yield "no orchestrator is configured (`bacalhau.orchestrators`): the nodes will run without joining a cluster"
     types = {
         name: [offer.pool.type for offer in market.offers] for name, market in (facts.markets or {}).items()
@@ -49,6 +51,15 @@ def _of_configuration(facts: LaunchFacts) -> Iterator[str]:
     gpu_warning = image_warning(spec, types)
     if gpu_warning:
         yield gpu_warning
+
+
+def _of_shared(facts: LaunchFacts) -> Iterator[str]:
+    shared = facts.orchestrator
+    if isinstance(shared, SharedOrchestratorState) and shared.region and shared.admits_nodes is False:
+        yield (
+            f"the security group of cluster {shared.cluster}'s orchestrator in {shared.region} does not admit every address to "
+            f"port 4222, so nodes may be unable to join: `bacalhau-spot create` in that cluster's configuration opens it"
+        )
 
 
 def _encrypted_images(markets: Mapping[str, Market]) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
         exposure=_exposure(facts, planned),
         archives=spec.bacalhau.sha256 if markets else (),
         budget=_budget(facts, planned),
+        orchestrator=facts.orchestrator_plan,
     )
 
 

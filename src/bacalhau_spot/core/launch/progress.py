@@ -8,16 +8,35 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.core.error_catalog.classifier import most_severe
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.lifecycle import FINAL, Phase
+from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bacalhau_spot.core.launch.events import Event
 
+    # Events of one region.
+    _RegionEvent = (
+        events.RegionStarted
+        | events.ResourceCreated
+        | events.Retrying
+        | events.FleetResponded
+        | events.InstanceSeen
+        | events.RegionFailed
+        | events.ResourceFound
+        | events.Deleting
+        | events.Deleted
+        | events.Waiting
+        | events.SmokeTestStarted
+        | events.NodeTested
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class RegionProgress:
-    """The state of one region. `status_text` is a few words; `failed` an AWS code when the region has stopped."""
+    """The state of one region. `status_text` is a few words; `failed` an AWS code when the region has stopped, or the outcome
+    of a node's test.
+    """
 
     requested: int = 0
     launched: int = 0
@@ -25,6 +44,8 @@ class RegionProgress:
     lost: int = 0
     found: int = 0
     deleted: int = 0
+    to_test: int = 0
+    tested: int = 0
     status_text: str = "waiting"
     failed: str | None = None
     done: bool = False
@@ -47,6 +68,9 @@ class Progress:
     regions: Mapping[str, RegionProgress] = field(default_factory=dict)
     phases: Mapping[str, Phase] = field(default_factory=dict)  # by instance id
     cancelling: bool = False
+    orchestrator: str = ""  # the present step of the managed one; empty: it was not changed
+    orchestrator_ready: bool = False
+    joined: int | None = None  # nodes that the orchestrator lists as connected; None: not waited for yet
 
     @property
     def requested(self) -> int:
@@ -64,6 +88,14 @@ class Progress:
     def deleted(self) -> int:
         return sum(region.deleted for region in self.regions.values())
 
+    @property
+    def to_test(self) -> int:
+        return sum(region.to_test for region in self.regions.values())
+
+    @property
+    def tested(self) -> int:
+        return sum(region.tested for region in self.regions.values())
+
 
 def apply_event(state: Progress, event: Event) -> Progress:
     """The progress after `event`."""
@@ -71,6 +103,26 @@ def apply_event(state: Progress, event: Event) -> Progress:
         return replace(state, cancelling=True)
     if isinstance(event, events.NodesReassigned):
         return _reassigned(state, event)
+    if isinstance(event, events.NodesJoined):
+        return replace(state, joined=event.joined)
+    if isinstance(event, events.OrchestratorChanged):
+        return replace(state, orchestrator=event.message, orchestrator_ready=event.ready)
+    if state.orchestrator and not state.orchestrator_ready:
+        return _orchestrator_step(state, event)
+    return _region_changed(state, event)
+
+
+def _orchestrator_step(state: Progress, event: Event) -> Progress:
+    """Until it accepts nodes, all resources in its region are the orchestrator's."""
+    match event:
+        case events.ResourceCreated(kind=kind):
+            return replace(state, orchestrator=f"created {kind}")
+        case events.Retrying(code=code, attempt=attempt):
+            return replace(state, orchestrator=f"trying again ({code}, {attempt})")
+    return state
+
+
+def _region_changed(state: Progress, event: _RegionEvent) -> Progress:
     region = state.regions.get(event.region, RegionProgress())
     phases = state.phases
     if isinstance(event, events.InstanceSeen):
@@ -112,7 +164,21 @@ def _step(region: RegionProgress, event: Event) -> RegionProgress:
             return replace(region, failed=code, status_text="failed", done=True)
         case events.Waiting(message=what, remaining=left):
             return replace(region, status_text=f"{what}: {left} left" if left else what)
-    return _deletion_step(region, event)
+    return _test_step(_deletion_step(region, event), event)
+
+
+def _test_step(region: RegionProgress, event: Event) -> RegionProgress:
+    match event:
+        case events.SmokeTestStarted(nodes=count):
+            return replace(region, to_test=count, status_text="testing")
+        case events.NodeTested(outcome=outcome):
+            tested = region.tested + 1
+            done = tested >= region.to_test
+            failed = region.failed if outcome is Outcome.RAN else outcome
+            return replace(
+                region, tested=tested, done=done, failed=failed, status_text="done" if done else "testing"
+            )
+    return region
 
 
 def _deletion_step(region: RegionProgress, event: Event) -> RegionProgress:

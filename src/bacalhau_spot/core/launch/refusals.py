@@ -12,16 +12,22 @@ from bacalhau_spot.core.error_catalog.categories import MORE_TYPES
 from bacalhau_spot.core.error_catalog.classifier import Category, classify, most_severe
 from bacalhau_spot.core.launch.plan import unsuitable_images, unsuitable_images_hint
 from bacalhau_spot.core.launch.pool_limits import nodes_per_pool, share_problems
+from bacalhau_spot.core.model import OrchestratorMode
+from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorStep
+from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState, SharedOrchestratorState
 from bacalhau_spot.core.placement.demand import node_demand
+from bacalhau_spot.core.placement.quotas import ELASTIC_ADDRESSES, ON_DEMAND_STANDARD
 from bacalhau_spot.core.placement.region_selection import RegionReason, data_gaps, explain_no_region
+from bacalhau_spot.core.tags import orchestrator_parameter
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bacalhau_spot.core.inventory import ClusterInventory
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.model import ClusterSpec, Market
+    from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan
     from bacalhau_spot.core.problem import ApiFailure
 
 
@@ -182,12 +188,134 @@ def _no_orchestrator_accepts(facts: LaunchFacts) -> Refusal | None:
     )
 
 
+def _no_shared_orchestrator(facts: LaunchFacts) -> Refusal | None:
+    shared = facts.orchestrator
+    if not isinstance(shared, SharedOrchestratorState) or shared.region is not None:
+        return None
+    return Refusal(
+        f"cluster {shared.cluster} has no managed orchestrator in this account",
+        hint="correct `orchestrator: {cluster: NAME}`, or create that cluster first, with `orchestrator: managed`",
+        docs=_ORCHESTRATOR_DOCS,
+    )
+
+
+def _unusable_home_region(facts: LaunchFacts) -> Refusal | None:
+    """The orchestrator's region does not exist or is not enabled."""
+    state = facts.orchestrator
+    region = state.region if isinstance(state, OrchestratorState) else facts.spec.orchestrator.region
+    if facts.spec.orchestrator.mode is not OrchestratorMode.MANAGED or region is None:
+        return None
+    unusable = facts.account.unusable([region])
+    if not unusable:
+        return None
+    return Refusal(
+        "the orchestrator's region cannot be used",
+        details=(f"`orchestrator.region` is {region}",),
+        hint=unusable.hint,
+        docs=_ORCHESTRATOR_DOCS,
+    )
+
+
+def _no_place_for_orchestrator(facts: LaunchFacts) -> Refusal | None:
+    """The instance type, the zone or the network does not permit a new instance."""
+    state = facts.orchestrator
+    planned = facts.orchestrator_plan
+    if not isinstance(state, OrchestratorState) or state.site is None or planned is None:
+        return None
+    site, type_name, region = state.site, planned.instance_type, state.region
+    if site.unreachable is not None:
+        problem, hint = site.unreachable
+        return Refusal(
+            "the orchestrator could not be reached in the network that it would be launched into",
+            details=(problem,),
+            hint=hint,
+            docs=_ORCHESTRATOR_DOCS,
+        )
+    if planned.zone in site.zones:
+        return None
+    where = f"{planned.zone}, where the orchestrator's data volume is" if planned.zone else region
+    return Refusal(
+        f"AWS does not offer {type_name} in {where}",
+        details=(f"{region} offers it in {', '.join(site.zones)}",) if site.zones else (),
+        hint=f"`bacalhau-spot configure --set orchestrator.instance_type=TYPE`; `aws ec2 describe-instance-type-offerings "
+        f"--region {region} --location-type availability-zone` lists the types of each zone",
+        docs=_ORCHESTRATOR_DOCS,
+    )
+
+
+def _no_quota_for_orchestrator(facts: LaunchFacts) -> Refusal | None:
+    """The on-demand or address quota of the home region is used up."""
+    state, planned = facts.orchestrator, facts.orchestrator_plan
+    if not isinstance(state, OrchestratorState) or state.site is None or planned is None:
+        return None
+    problems = (*_vcpus_missing(state, planned), *_addresses_missing(state, planned))
+    if not problems:
+        return None
+    return Refusal(
+        f"a quota in {state.region} does not permit the orchestrator",
+        details=tuple(problem for problem, _ in problems),
+        hint="; ".join(hint for _, hint in problems),
+        docs=_ORCHESTRATOR_DOCS,
+        exit_code=ExitCode.FAILED,
+    )
+
+
+def _vcpus_missing(state: OrchestratorState, planned: OrchestratorPlan) -> Iterator[tuple[str, str]]:
+    site = state.site
+    if site is None or not planned.launches or site.vcpu_quota is None or site.vcpus is None:
+        return
+    used = site.vcpus_used or 0
+    if used + site.vcpus > site.vcpu_quota:
+        yield (
+            f"on-demand instances: {used} of {site.vcpu_quota} vCPUs are in use, and {planned.instance_type} needs {site.vcpus}",
+            f"ask for more on-demand vCPUs at {_quota_page(state.region, ON_DEMAND_STANDARD)}",
+        )
+
+
+def _addresses_missing(state: OrchestratorState, planned: OrchestratorPlan) -> Iterator[tuple[str, str]]:
+    limit = state.site.address_quota if state.site else None
+    if limit is None or OrchestratorStep.ADDRESS not in planned.steps or state.addresses_used < limit:
+        return
+    yield (
+        f"Elastic IP addresses: all {limit} are in use",
+        f"release an unused one (`aws ec2 describe-addresses --region {state.region}` lists them), or ask for more at "
+        + _quota_page(state.region, ELASTIC_ADDRESSES),
+    )
+
+
+def _quota_page(region: str, code: str) -> str:
+    return f"https://{region}.console.aws.amazon.com/servicequotas/home/services/ec2/quotas/{code}"
+
+
+def _lost_credentials(facts: LaunchFacts) -> Refusal | None:
+    """With another token, running nodes could never join again: Bacalhau gives up after one refusal."""
+    state = facts.orchestrator
+    nodes = sum(instance.alive for instance in facts.instances)
+    if not isinstance(state, OrchestratorState) or state.credentials is not None or not nodes:
+        return None
+    if state.volume is None and state.instance is None:
+        return None
+    return Refusal(
+        f"the orchestrator's credentials are missing in {state.region}, and {nodes} running nodes use them",
+        details=(f"the SSM parameter {orchestrator_parameter(facts.spec.naming)} does not exist",),
+        hint="restore the parameter; or terminate the nodes (`bacalhau-spot destroy`) and create the cluster again",
+        docs=_ORCHESTRATOR_DOCS,
+        exit_code=ExitCode.FAILED,
+    )
+
+
+_ORCHESTRATOR_DOCS = "docs/orchestrator.md"
 _CHECKS: tuple[Callable[[LaunchFacts], Refusal | None], ...] = (
     _unusable_regions,
     _unscanned_regions,
     _no_region,
+    _unusable_home_region,
+    _no_shared_orchestrator,
     _no_orchestrator_accepts,
     _unsuitable_markets,
     _networks_without_egress,
     _too_few_pools,
+    _lost_credentials,
+    _no_place_for_orchestrator,
+    _no_quota_for_orchestrator,
 )

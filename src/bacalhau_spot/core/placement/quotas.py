@@ -41,6 +41,9 @@ SPOT_QUOTAS = (
     SpotQuota("L-85EED4F7", "All DL Spot Instance Requests", ("dl",)),
     SpotQuota("L-6B0D517C", "All Trn Spot Instance Requests", ("trn",)),
 )
+# The quota of on-demand instances of the same families (Service Quotas, service `ec2`).
+ON_DEMAND_STANDARD = "L-1216C47A"
+ELASTIC_ADDRESSES = "L-0263D0A3"
 _BY_FAMILY = {family: quota for quota in SPOT_QUOTAS for family in quota.families}
 _NAME = re.compile(r"([a-z]+)([0-9]*)")
 

@@ -12,13 +12,13 @@ from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.inventory import (
     AccountContext,
     ClusterInventory,
-    current_orchestrator,
     nodes_only,
     orchestrators_only,
 )
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch.create_result import Listing
 from bacalhau_spot.core.model import Resource, State
+from bacalhau_spot.core.orchestrator.managed_state import newest_usable
 from bacalhau_spot.core.partitions import region_advice
 from bacalhau_spot.core.tags import account_scope, cluster_scope
 from bacalhau_spot.engine.aws_calls.caller import api_failure
@@ -147,7 +147,7 @@ async def cluster_listing(
     return Listing(
         cluster=cluster,
         instances=nodes_only(every),
-        orchestrator=current_orchestrator(every),
+        orchestrator=newest_usable(every),
         others=tuple(
             Resource(kind=resource.kind, id=resource.id, region=region)
             for region, (_, tagged) in answers.items()

@@ -42,12 +42,15 @@ _CONFIGURE_FIRST = "correct the configuration first, then run `bacalhau-spot doc
 class DoctorInput:
     """The subject of the checks. `spec` None: the configuration is invalid, and checks that need it are skipped.
 
+    `bacalhau`: the settings of the nodes for joining; None: there is no orchestrator to join, and `missing` is the finding.
     `addresses`: the orchestrator addresses of the nodes, to be tested from this machine. None: the nodes use others
     than the configured ones (sandbox), so none is tested.
     """
 
     calls: AwsCalls
     spec: ClusterSpec | None
+    bacalhau: BacalhauSpec | None
+    missing: Finding | None
     orchestrator: Orchestrator | None
     addresses: tuple[str, ...] | None
     environ: Mapping[str, str]
@@ -71,12 +74,7 @@ async def run_checks(inputs: DoctorInput) -> tuple[Finding, ...]:
     if spec is not None:
         parts += [
             run_check(calls, AccountCheck.SSH_KEYS, _ssh_keys(spec)),
-            run_check(calls, AccountCheck.TOKEN, _token(spec)),
-            run_check(calls, AccountCheck.ORCHESTRATOR, _api(inputs)),
-            *(
-                run_check(calls, AccountCheck.ORCHESTRATOR, part)
-                for part in _addresses(inputs, spec.bacalhau)
-            ),
+            *(run_check(calls, check, part) for check, part in _orchestrator_checks(inputs)),
         ]
     findings = [*await run_checks_together(*parts)]
     if spec is None:
@@ -98,8 +96,24 @@ async def _ssh_keys(spec: ClusterSpec) -> Sequence[Finding]:
     return (local_checks.ssh_keys(public=spec.public_key, private=private, open_to=bool(spec.ssh_cidrs)),)
 
 
-async def _token(spec: ClusterSpec) -> Sequence[Finding]:
-    return (local_checks.token(spec.bacalhau.token),)
+def _orchestrator_checks(
+    inputs: DoctorInput,
+) -> list[tuple[AccountCheck, Coroutine[object, object, Sequence[Finding]]]]:
+    if inputs.bacalhau is None:
+        return [(AccountCheck.ORCHESTRATOR, _missing(inputs.missing))]
+    return [
+        (AccountCheck.TOKEN, _token(inputs.bacalhau)),
+        (AccountCheck.ORCHESTRATOR, _api(inputs)),
+        *((AccountCheck.ORCHESTRATOR, part) for part in _addresses(inputs, inputs.bacalhau)),
+    ]
+
+
+async def _missing(finding: Finding | None) -> Sequence[Finding]:
+    return () if finding is None else (finding,)
+
+
+async def _token(bacalhau: BacalhauSpec) -> Sequence[Finding]:
+    return (local_checks.token(bacalhau.token),)
 
 
 def _addresses(

@@ -20,22 +20,22 @@ from bacalhau_spot.core.placement.pool_distribution import pool_distribution
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.engine.aws_calls.caller import Cancelled, api_failure
 from bacalhau_spot.engine.aws_calls.consistency import FLEET_TAG
-from bacalhau_spot.engine.launch.network_egress import check_networks
 from bacalhau_spot.engine.launch.node_secrets import NodeSecrets, node_secrets
 from bacalhau_spot.engine.launch.region_launch import RegionLaunch, launch_region
 from bacalhau_spot.engine.launch.wait_running import close_requests, wait_until_running
+from bacalhau_spot.engine.network.network_egress import check_networks
 from bacalhau_spot.engine.placement.market import markets
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.instance.user_data import render
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from bacalhau_spot.cloud.port import FleetResult
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.network_egress import NetworkCheck
     from bacalhau_spot.core.launch.plan import Plan
-    from bacalhau_spot.core.model import ClusterSpec, Instance, TaggedId
+    from bacalhau_spot.core.model import ClusterSpec, Instance, Network, TaggedId
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 # Refusals after which another region may have better results.
@@ -51,6 +51,7 @@ class _Work:
     plan: Plan
     markets: dict[str, Market]
     networks: dict[str, NetworkCheck]
+    created_networks: Mapping[str, Network]
     sites: dict[str, RegionLaunch] = field(default_factory=dict)
     extra: dict[str, int] = field(default_factory=dict)
     reassigned: dict[str, int] = field(default_factory=dict)
@@ -63,10 +64,18 @@ class _Work:
         return self.facts.spec
 
 
-async def apply_plan(calls: AwsCalls, facts: LaunchFacts, plan: Plan, *, wait: bool = True) -> CreateResult:
-    """Execute the plan. Never raises for a refusal by AWS: the result contains it, region by region.
+async def apply_plan(
+    calls: AwsCalls,
+    facts: LaunchFacts,
+    plan: Plan,
+    *,
+    wait: bool = True,
+    created_networks: Mapping[str, Network] | None = None,
+) -> CreateResult:
+    """Launch and remove the nodes of the plan. Never raises for a refusal by AWS: the result contains it, region by region.
 
-    Without `wait` each instance is listed once; those not yet running are reported as such.
+    Without `wait` each instance is listed once; those not yet running are reported as such. `created_networks`: by region,
+    networks created after the facts were gathered.
     """
     work = _Work(
         calls=calls,
@@ -74,6 +83,7 @@ async def apply_plan(calls: AwsCalls, facts: LaunchFacts, plan: Plan, *, wait: b
         plan=plan,
         markets=dict(facts.markets or {}),
         networks=dict(facts.networks or {}),
+        created_networks=created_networks or {},
         secrets=node_secrets(calls, facts),
     )
     removed = await _remove(work)
@@ -197,7 +207,8 @@ def _region_launch(work: _Work, region: str) -> RegionLaunch:
         work.sites[region] = RegionLaunch(
             region=region,
             market=work.markets[region],
-            tagged=_tagged_nodes(work.facts, region),
+            tagged=_tagged(work.facts, region),
+            found=work.created_networks.get(region),
             known=frozenset(instance.id for instance in before),
             known_fleets=frozenset(filter(None, (instance.tags.get(FLEET_TAG) for instance in before))),
             vpc_id=named[region].vpc_id,
@@ -209,12 +220,10 @@ def _region_launch(work: _Work, region: str) -> RegionLaunch:
     return work.sites[region]
 
 
-def _tagged_nodes(facts: LaunchFacts, region: str) -> tuple[TaggedId, ...]:
-    """Without the orchestrator's instances: a create that was killed after it had launched one repeats the same fleet request."""
-    if facts.inventory is None:
-        return ()
-    apart = {instance.id for instance in facts.inventory.orchestrators}
-    return tuple(row for row in facts.inventory.tagged.get(region, ()) if row.id not in apart)
+def _tagged(facts: LaunchFacts, region: str) -> tuple[TaggedId, ...]:
+    """Without the orchestrator's instances: they do not distinguish one launch of nodes from the next."""
+    listed = facts.inventory.tagged.get(region, ()) if facts.inventory else ()
+    return tuple(row for row in listed if row.id not in facts.orchestrator_instances)
 
 
 def _not_moved(work: _Work, region: str) -> list[Instance]:

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch.facts import LaunchFacts
 from bacalhau_spot.core.launch.refusals import Refusal, refusal
-from bacalhau_spot.core.model import CALLER
+from bacalhau_spot.core.model import CALLER, OrchestratorMode
 from bacalhau_spot.core.placement.demand import node_demand
 from bacalhau_spot.engine.aws_calls.cache import NullCache
 from bacalhau_spot.engine.aws_calls.caller import most_severe_error
 from bacalhau_spot.engine.aws_calls.discovery import cluster_inventory, load_account
 from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource, with_sums
-from bacalhau_spot.engine.launch.network_egress import check_networks
+from bacalhau_spot.engine.network.network_egress import check_networks
+from bacalhau_spot.engine.orchestrator.managed_facts import managed_state, shared_state
+from bacalhau_spot.engine.orchestrator.resolve import with_orchestrator
 from bacalhau_spot.engine.placement.market import markets
 from bacalhau_spot.engine.placement.region_selection import choose_regions, with_regions
 from bacalhau_spot.engine.pricing.prices import prices_now, rates
@@ -66,7 +68,7 @@ async def gather_facts(calls: AwsCalls, spec: ClusterSpec, sources: FactSources)
     account = await load_account(calls)
     launched_in = () if spec.auto_regions is None else sources.launched_in(account.identity)
     facts = LaunchFacts(spec=spec, account=account, launched_in=launched_in)
-    for stage in (_inventory, _regions, _markets, _networks, _prices):
+    for stage in (_inventory, _regions, _shared, _markets, _networks, _managed, _prices):
         if refusal(facts) is not None:
             break
         facts = await stage(calls, facts, sources)
@@ -96,7 +98,33 @@ async def _inventory(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) 
         address(),
         sources.nats_checks(facts.spec.bacalhau),
     )
-    return replace(facts, inventory=inventory, caller_address=caller_address, nats_checks=nats_checks)
+    return replace(
+        facts,
+        inventory=inventory,
+        caller_address=caller_address,
+        nats_checks=nats_checks,
+    )
+
+
+async def _shared(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
+    """Another cluster's orchestrator, tested with its own address and token."""
+    if facts.spec.orchestrator.mode is not OrchestratorMode.SHARED:
+        return facts
+    spec, shared = await shared_state(calls, facts.spec)
+    checks = await sources.nats_checks(spec.bacalhau)
+    return replace(facts, spec=spec, orchestrator=shared, nats_checks=checks)
+
+
+async def _managed(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
+    """The managed orchestrator. Nodes join it under its present address, which `create` may still change."""
+    del sources
+    state = await managed_state(calls, facts)
+    if state is None:
+        return facts
+    spec = facts.spec
+    if state.credentials is not None:
+        spec = with_orchestrator(spec, state.credentials)
+    return replace(facts, spec=spec, orchestrator=state)
 
 
 async def _regions(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:

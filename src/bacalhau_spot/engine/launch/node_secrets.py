@@ -7,32 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.error_catalog.classifier import Category, classify
-from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
-from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.partitions import partition_in
 from bacalhau_spot.core.tags import iam_path, role_name, tags_for, token_parameter
+from bacalhau_spot.engine.iam.instance_profile import (
+    Profile,
+    ProfileRequest,
+    create_unless_exists,
+    ensure_profile,
+)
 from bacalhau_spot.instance.user_data import uses_ssm_token
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.model import ClusterSpec, Identity, Secret
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """The nodes' instance profile. `fresh`: created a moment ago, so EC2 may not recognize it yet."""
-
-    name: str
-    fresh: bool
 
 
 def node_secrets(calls: AwsCalls, facts: LaunchFacts) -> NodeSecrets | None:
@@ -80,53 +72,20 @@ class NodeSecrets:
         if secret == self._token:
             return
         put = partial(cloud.put_parameter, region, name, value=self._token, tags=tags_for(self._naming, name))
-        if secret is None and await self._make(
-            region, ResourceKind.PARAMETER, name, partial(put, replace=False)
+        if secret is None and await create_unless_exists(
+            self._calls, region, ResourceKind.PARAMETER, name, partial(put, replace=False)
         ):
             return
         await self._calls.write(region, partial(put, replace=True))
 
     async def _make_profile(self) -> Profile:
-        cloud, name = self._calls.cloud, role_name(self._naming)
-        path, tags = iam_path(self._naming), tags_for(self._naming, name)
-        may, roles = await asyncio.gather(
-            self._calls.read(GLOBAL, partial(cloud.role_policy, name)),
-            self._calls.read(GLOBAL, partial(cloud.profile_roles, name)),
+        request = ProfileRequest(
+            name=role_name(self._naming),
+            path=iam_path(self._naming),
+            principal=self._principal,
+            description="Bacalhau compute nodes: they read their token",
+            policy="read-token",
+            document=self._document,
+            tags=tags_for(self._naming, role_name(self._naming)),
         )
-        if may != self._document:
-            if may is None:
-                await self._make(
-                    GLOBAL,
-                    ResourceKind.ROLE,
-                    name,
-                    partial(cloud.create_role, name, path=path, principal=self._principal, tags=tags),
-                )
-            await self._calls.write(GLOBAL, partial(cloud.put_role_policy, name, document=self._document))
-        if roles is None:
-            await self._make(
-                GLOBAL, ResourceKind.PROFILE, name, partial(cloud.create_profile, name, path=path, tags=tags)
-            )
-        if not roles:
-            await self._add_role(name)
-        return Profile(name, fresh=not roles)
-
-    async def _add_role(self, name: str) -> None:
-        """A profile holds one role; if it is full (LimitExceeded), another create has added the role."""
-        try:
-            await self._calls.write(GLOBAL, partial(self._calls.cloud.add_role, name, role=name))
-        except CloudError as error:
-            if error.code != "LimitExceeded":
-                raise
-
-    async def _make(
-        self, region: str, kind: ResourceKind, name: str, call: Callable[[], Awaitable[None]]
-    ) -> bool:
-        """Whether this call created it; False if it existed already, or another create was faster."""
-        try:
-            await self._calls.write(region, call)
-        except CloudError as error:
-            if classify(error.code).category is not Category.EXISTS:
-                raise
-            return False
-        self._calls.emit(events.ResourceCreated(region=region, kind=kind, id=name))
-        return True
+        return await ensure_profile(self._calls, request)

@@ -25,7 +25,7 @@ from bacalhau_spot.core.model import Network, Pool
 from bacalhau_spot.core.placement.pool_distribution import burstable
 from bacalhau_spot.core.tags import node_name, tags_for, template_name
 from bacalhau_spot.engine.launch.fleet import FleetLaunch, launched_of, request_fleet
-from bacalhau_spot.engine.launch.network import NetworkBuilder
+from bacalhau_spot.engine.network.network_builder import NetworkBuilder, merge
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -63,7 +63,9 @@ class RegionLaunch:
     subnets: Mapping[str, str] = field(default_factory=dict)  # of that VPC, by zone: those with a route out
     user_data: bytes = b""
     network: Network = field(default_factory=Network)
-    found: Network | None = None  # the existing network, if an earlier create has left a template
+    found: Network | None = (
+        None  # the existing network, if an earlier create or the orchestrator's has left one
+    )
     template_id: str | None = None
     template_is_new: bool = False  # created by this create: no earlier one can have used its fleets' tokens
     versions: dict[bool, int] = field(
@@ -274,7 +276,8 @@ async def _settle(
     async def look() -> Network | None:
         if region_launch.vpc_id is not None:
             return region_launch.found
-        return await calls.read(region, lambda: calls.cloud.network(region, key=key, value=value))
+        seen = await calls.read(region, lambda: calls.cloud.network(region, key=key, value=value))
+        return merge(region_launch.found, seen) if region_launch.found is not None else seen
 
     def done(network: Network | None) -> bool:
         return bool(region_launch.known) or (network is not None and network.group_id is not None)

@@ -38,7 +38,7 @@ async def resolve_orchestrator(calls: AwsCalls, spec: ClusterSpec, *, operator: 
     operator's API key, which may submit jobs. The user's own orchestrator is returned as configured. Raises UserError if there
     is no such orchestrator, CloudError if AWS refuses to read its credentials.
     """
-    if spec.orchestrator.mode in {OrchestratorMode.OWN, OrchestratorMode.NONE}:
+    if not spec.orchestrator.in_account:
         return spec
     found = await find_orchestrator(calls, spec)
     if found is None:
@@ -127,11 +127,12 @@ async def _look(
     answers, failures = await in_all_regions(regions, look)
     for region, value in answers.items():
         if value is not None:
-            return FoundOrchestrator(region, _parsed(value, name=name, region=region)), ()
+            return FoundOrchestrator(region, parsed_credentials(value, name=name, region=region)), ()
     return None, failures
 
 
-def _parsed(value: Secret, *, name: str, region: str) -> OrchestratorCredentials:
+def parsed_credentials(value: Secret, *, name: str, region: str) -> OrchestratorCredentials:
+    """The parameter's value. Raises UserError for another format."""
     try:
         return OrchestratorCredentials.from_json(value)
     except ValueError as error:

@@ -103,7 +103,7 @@ async def _market(
     pools, prices, images = await asyncio.gather(
         calls.read(name, lambda: calls.cloud.pools(name, types)),
         calls.read(name, lambda: calls.cloud.spot_prices(name, types)),
-        _images(calls, name, image, archs or [Arch.X86_64]),
+        images_of(calls, name, image, archs or [Arch.X86_64]),
     )
     not_spot = {info.name for info in infos.values() if not info.spot}
     sold = [(type_name, zone) for type_name, zone in pools if type_name not in not_spot]
@@ -117,7 +117,8 @@ def _images_for(image: str, images: Sequence[Image], offers: Sequence[Offer]) ->
     return {found.arch: found for found in images if image != AUTO or found.arch in used}
 
 
-async def _images(calls: AwsCalls, region: str, image: str, archs: Sequence[Arch]) -> tuple[Image, ...]:
+async def images_of(calls: AwsCalls, region: str, image: str, archs: Sequence[Arch]) -> tuple[Image, ...]:
+    """The images for `auto`, a parameter or an id; empty if the region has none."""
     if image == AUTO:
         names = {_UBUNTU.format(arch=_CANONICAL_ARCH[arch]): arch for arch in archs}
         values = await calls.read(region, lambda: calls.cloud.parameters(region, sorted(names)))

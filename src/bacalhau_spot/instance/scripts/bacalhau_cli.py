@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from . import containers
 from .metadata import opener
 from .shell import CommandFailedError, output
 
 # While this file exists, the admission probe in Bacalhau's configuration rejects new work.
 DRAINING = "/run/bacalhau-spot/draining"
-AGENT = "http://127.0.0.1:1234/api/v1/agent/node"
+AGENT = "http://127.0.0.1:1234/api/v1/agent"
 
 
 class BacalhauCli:
@@ -30,18 +31,29 @@ class BacalhauCli:
 
     def about(self) -> dict[str, Any] | None:
         """Bacalhau's description of this node; None without an answer."""
-        try:
-            with opener().open(self._agent, timeout=5) as answer:
-                return dict(json.load(answer).get("ComputeNodeInfo") or {})
-        except (OSError, ValueError):
-            return None
+        node = self._ask("node")
+        return None if node is None else dict(node.get("ComputeNodeInfo") or {})
 
-    def running(self) -> int | None:
+    def running(self) -> frozenset[str] | None:
+        """The ids of the running executions, without the queued ones; None without an answer."""
+        debug = self._ask("debug")
+        return (
+            None if debug is None else frozenset(job["ExecutionID"] for job in debug.get("ActiveJobs") or ())
+        )
+
+    def unfinished(self) -> int | None:
         """The number of running and queued executions; None without an answer."""
         about = self.about()
         if about is None:
             return None
         return int(about.get("RunningExecutions") or 0) + int(about.get("EnqueuedExecutions") or 0)
+
+    def _ask(self, path: str) -> dict[str, Any] | None:
+        try:
+            with opener().open(f"{self._agent}/{path}", timeout=5) as answer:
+                return dict(json.load(answer))
+        except (OSError, ValueError):
+            return None
 
     def engines(self) -> list[str]:
         return sorted((self.about() or {}).get("ExecutionEngines") or [])
@@ -51,13 +63,12 @@ class BacalhauCli:
         return _problem(["systemctl", "stop", "bacalhau.service"], timeout_s=60)
 
     def stop_containers(self) -> str:
-        """Bacalhau does not stop its containers when it ends. They get SIGTERM, and SIGKILL after 5 s."""
+        """Why they may still run; empty on success. The service does the same when it stops, if it could be stopped."""
         try:
-            listing = ["docker", "ps", "--quiet", "--filter", "label=bacalhau-executor"]
-            lines = output(listing, timeout_s=10).stdout.split()
+            containers.remove_containers()
         except CommandFailedError as why:
             return str(why)
-        return _problem(["docker", "stop", "-t", "5", *lines], timeout_s=20) if lines else ""
+        return ""
 
 
 def _problem(command: list[str], *, timeout_s: float) -> str:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SLICE = "bacalhau-jobs.slice"
 DAEMON_JSON = "/etc/docker/daemon.json"
+# Docker's default has no limit. Bacalhau reads a job's output from the log at its end, so that the limit also cuts that.
+LOGS = {"log-driver": "local", "log-opts": {"max-size": "100m", "max-file": "5"}}
 _INITRAMFS = Path("/etc/initramfs-tools/update-initramfs.conf")
 _APT = [
     "apt-get",
@@ -39,7 +41,7 @@ _BLOCKED = 42  # no other program on the way uses this exit code
 
 
 def configure_docker(path: str = DAEMON_JSON) -> bool:
-    """Set the containers' slice, without changing other settings. True if the file changed."""
+    """Set the containers' slice and limit their logs, without changing other settings. True if the file changed."""
     file = Path(path)
     try:
         settings = json.loads(file.read_text("utf-8"))
@@ -47,11 +49,13 @@ def configure_docker(path: str = DAEMON_JSON) -> bool:
         settings = {}
     except ValueError as error:
         raise CommandFailedError(f"{path} cannot be read: {error}") from None
-    if settings.get("cgroup-parent") == SLICE:
+    wanted = {**settings, "cgroup-parent": SLICE}
+    if "log-driver" not in settings and "log-opts" not in settings:
+        wanted.update(LOGS)
+    if wanted == settings:
         return False
-    settings["cgroup-parent"] = SLICE
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(settings, indent=1), "utf-8")
+    file.write_text(json.dumps(wanted, indent=1), "utf-8")
     return True
 
 

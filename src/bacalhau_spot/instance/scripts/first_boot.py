@@ -75,7 +75,8 @@ def first_boot(facts: dict[str, Any], console: Console) -> None:
     console.say("start", f"{name}, Bacalhau {facts['version']}, archive sha256 {digest}")
     if BacalhauCli().cordoned():
         raise CommandFailedError("EC2 takes the instance back; the node does not start")
-    run_command(["systemctl", "enable", "--now", "bacalhau.service"], timeout_s=900)
+    services = ["bacalhau.service", "bacalhau-spot-watchdog.service"]
+    run_command(["systemctl", "enable", "--now", *services], timeout_s=900)
 
 
 def fetch_token(metadata: Metadata, parameter: str, *, folder: str = BACALHAU) -> None:

@@ -6,12 +6,15 @@ its shutdown notifies the orchestrator, which then restarts the work elsewhere a
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import notice_file
 from .bacalhau_cli import BacalhauCli
 from .console import Console
 from .metadata import Metadata
@@ -21,10 +24,9 @@ if TYPE_CHECKING:
 
 POLL_S = 5.0  # AWS's recommended interval
 CHECK_INTERVAL_S = 2.0
-# After this time, running work would not finish, and each second delays its restart elsewhere.
-GRACE_S = 75.0
-# The maximum time to stop Bacalhau (10 s) and the containers.
-MARGIN_S = 30.0
+FACTS = "/etc/bacalhau-spot/node.json"
+# The time to stop Bacalhau (0.1 s, at most 10 s) and the containers (5 s).
+MARGIN_S = 20.0
 # The minimum time of EC2's notice, for one without a readable time.
 NOTICE_S = 120.0
 
@@ -53,6 +55,9 @@ class InterruptionWatcher:
     node: BacalhauCli
     clock: WatchClock
     say: Callable[[str, str], None]
+    # For running work to finish: each second delays the restart of the rest elsewhere.
+    grace_s: float
+    notice_file: str = notice_file.NOTICE_FILE
 
     def run(self) -> None:
         """Poll until the notice arrives, then drain and stop the node."""
@@ -86,23 +91,50 @@ class InterruptionWatcher:
         began = self.clock.now()
         self.node.cordon()
         self.say("interrupted", f"{notice.action} in {self._left(notice)} s; no new work is accepted")
-        until = min(began + GRACE_S, notice.at - MARGIN_S)
-        running = self.node.running()
-        while running != 0 and self.clock.now() < until:
-            self.clock.sleep(CHECK_INTERVAL_S)
-            running = self.node.running()
-        self.say("stopping", f"unfinished executions: {'unknown' if running is None else running}")
+        until = min(began + self.grace_s, notice.at - MARGIN_S)
+        self._tell_jobs(notice, stops_at=max(began, until))
+        self._wait_for_running(until)
+        unfinished = self.node.unfinished()
+        self.say("stopping", f"unfinished executions: {'unknown' if unfinished is None else unfinished}")
         problems = (self.node.stop_bacalhau(), self.node.stop_containers())
         for problem in filter(None, problems):
             self.say("warning", problem)
         self.say("stopped", f"{self._left(notice)} s before the instance ends")
+
+    def _tell_jobs(self, notice: Notice, *, stops_at: float) -> None:
+        try:
+            notice_file.write_notice(
+                action=notice.action,
+                at=notice.at,
+                noticed_at=self.clock.now(),
+                stops_at=stops_at,
+                path=self.notice_file,
+            )
+        except OSError as error:  # a full disk, or a folder of a job's with this name
+            self.say("warning", f"jobs cannot read the notice: {error}")
+
+    def _wait_for_running(self, until: float) -> None:
+        """Wait for the work that runs now. Work from the node's queue starts late; it moves with the rest."""
+        awaited = running = self.node.running()
+        while running != frozenset() and self.clock.now() < until:
+            self.clock.sleep(CHECK_INTERVAL_S)
+            running = self.node.running()
+            if awaited is None:
+                awaited = running
+            elif running is not None:
+                running &= awaited
 
     def _left(self, notice: Notice) -> int:
         return max(0, round(notice.at - self.clock.now()))
 
 
 def main() -> None:
-    InterruptionWatcher(Metadata(), BacalhauCli(), WatchClock(), Console().say).run()
+    facts = json.loads(Path(FACTS).read_text("utf-8"))
+    node = BacalhauCli()
+    if not node.cordoned():  # this is a new boot, and the file is the last one's
+        with contextlib.suppress(OSError):
+            notice_file.remove_notice()
+    InterruptionWatcher(Metadata(), node, WatchClock(), Console().say, facts["grace_s"]).run()
 
 
 if __name__ == "__main__":

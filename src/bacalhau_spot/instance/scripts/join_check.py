@@ -26,32 +26,37 @@ _DEFAULT_PORT = 4222
 _ESTABLISHED = "01"
 
 
+def addresses(orchestrators: Sequence[str]) -> list[tuple[str, int]]:
+    """Host and port of each orchestrator."""
+    urls = (urlsplit(address if "//" in address else f"//{address}") for address in orchestrators)
+    return [(url.hostname or "", url.port or _DEFAULT_PORT) for url in urls]
+
+
 def ports(orchestrators: Sequence[str]) -> set[int]:
     """The ports of the orchestrators' addresses."""
-    urls = (address if "//" in address else f"//{address}" for address in orchestrators)
-    return {urlsplit(url).port or _DEFAULT_PORT for url in urls}
+    return {port for _, port in addresses(orchestrators)}
 
 
 def connections(pid: int, to: set[int], *, proc: str = "/proc") -> set[str]:
     """A process's established sockets to one of the ports."""
-    addresses = set()
+    sockets = set()
     for table in ("tcp", "tcp6"):
         for line in _lines(Path(proc, "net", table)):
             fields = line.split()
             port = int(fields[2].rpartition(":")[2], 16)
             if fields[3] == _ESTABLISHED and port in to:
-                addresses.add(f"socket:[{fields[9]}]")
-    return addresses & _sockets(Path(proc, str(pid), "fd")) if addresses else addresses
+                sockets.add(f"socket:[{fields[9]}]")
+    return sockets & _sockets(Path(proc, str(pid), "fd")) if sockets else sockets
 
 
 def _sockets(descriptors: Path) -> set[str]:
-    addresses = set()
+    links = set()
     try:
         for link in descriptors.iterdir():
-            addresses.add(str(link.readlink()))
+            links.add(str(link.readlink()))
     except OSError:  # closed in the meantime, or the process has ended: the next check decides
         pass
-    return addresses
+    return links
 
 
 def _lines(table: Path) -> list[str]:

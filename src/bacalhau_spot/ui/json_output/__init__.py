@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         resources_data,
     )
     from bacalhau_spot.ui.json_output.doctor import doctor_data
+    from bacalhau_spot.ui.json_output.env import env_data
     from bacalhau_spot.ui.json_output.explain import documentation_page_data, documentation_pages_data
     from bacalhau_spot.ui.json_output.iam_policy import policy_data
     from bacalhau_spot.ui.json_output.offers import offers_data
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         sandbox_status_data,
         sandbox_stop_data,
     )
+    from bacalhau_spot.ui.json_output.smoke_test import smoke_test_data
     from bacalhau_spot.ui.json_output.ssh import ssh_data, ssh_lines_data
     from bacalhau_spot.ui.json_output.status import status_data
 
@@ -67,6 +69,7 @@ __all__ = [
     "doctor_data",
     "documentation_page_data",
     "documentation_pages_data",
+    "env_data",
     "envelope",
     "envelope_text",
     "error_data",
@@ -87,6 +90,7 @@ __all__ = [
     "sandbox_start_data",
     "sandbox_status_data",
     "sandbox_stop_data",
+    "smoke_test_data",
     "ssh_data",
     "ssh_lines_data",
     "status_data",
@@ -110,6 +114,7 @@ _MODULES = {
     "order_data": "deletion",
     "resources_data": "deletion",
     "doctor_data": "doctor",
+    "env_data": "env",
     "documentation_page_data": "explain",
     "documentation_pages_data": "explain",
     "policy_data": "iam_policy",
@@ -122,6 +127,7 @@ _MODULES = {
     "sandbox_status_data": "sandbox",
     "sandbox_stop_data": "sandbox",
     "console_data": "console",
+    "smoke_test_data": "smoke_test",
     "ssh_data": "ssh",
     "ssh_lines_data": "ssh",
     "status_data": "status",

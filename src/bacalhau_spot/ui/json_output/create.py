@@ -170,6 +170,8 @@ class ReceiptOutput(TypedDict):
     running: Count
     missing: Count
     interrupted: bool
+    joined: int | None
+    not_joined: list[str]
     removed: list[str]
     """ids of terminated instances"""
     not_removed: list[str]
@@ -304,6 +306,8 @@ def create_data(result: CreateResult) -> ReceiptOutput:
         "running": result.running,
         "missing": result.missing,
         "interrupted": result.interrupted,
+        "joined": result.joined,
+        "not_joined": list(result.not_joined),
         "removed": list(result.removed),
         "not_removed": list(result.not_removed),
         "resources_created": dict(result.resources_created),

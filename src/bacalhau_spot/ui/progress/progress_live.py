@@ -47,8 +47,12 @@ class ProgressFrame:
 
 def heading(title: str, progress: Progress, *, elapsed_s: float, width: int) -> Text:
     """Title, totals and elapsed time, on one line however narrow; the title gives way first."""
-    if progress.found:
+    if progress.to_test:
+        total = f"{progress.tested} of {progress.to_test} tested"
+    elif progress.found:
         total = f"{progress.deleted} of {progress.found} deleted"
+    elif progress.joined is not None:
+        total = f"{progress.joined} of {progress.running} joined"
     else:
         total = f"{progress.running} of {progress.requested} running"
     minutes, seconds = divmod(int(elapsed_s), 60)
@@ -64,7 +68,7 @@ def heading(title: str, progress: Progress, *, elapsed_s: float, width: int) -> 
 
 def progress_rows(progress: Progress, *, width: int, height: int) -> Table:
     """One row a region, as many as the window has room for: those that failed or are still at work before those done."""
-    room = max(1, height - _BESIDE_ROWS)
+    room = max(1, height - _BESIDE_ROWS - bool(progress.orchestrator))
     names = list(progress.regions)
     shown = names if len(names) <= room else _most_telling(progress.regions, room - 1)
     table = Table.grid(padding=(0, 2))
@@ -73,6 +77,9 @@ def progress_rows(progress: Progress, *, width: int, height: int) -> Table:
     wide = width >= _NARROW
     if wide:
         table.add_column(no_wrap=True, overflow="ellipsis")
+    if progress.orchestrator:
+        style = "green" if progress.orchestrator_ready else ""
+        table.add_row("orchestrator", "", *([Text(progress.orchestrator, style=style)] if wide else []))
     for name in shown:
         region = progress.regions[name]
         cells = [Text(name), Text(_count(region) if wide or not region.failed else f"! {_count(region)}")]
@@ -92,6 +99,8 @@ def _most_telling(regions: Mapping[str, RegionProgress], room: int) -> list[str]
 
 
 def _count(region: RegionProgress) -> str:
+    if region.to_test:
+        return f"{region.tested}/{region.to_test}"
     if region.found:
         return f"{region.deleted}/{region.found}"
     return f"{region.running}/{region.requested}"

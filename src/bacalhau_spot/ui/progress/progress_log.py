@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.progress import Progress, apply_event
-from bacalhau_spot.ui.formatting import kind_label
+from bacalhau_spot.ui.formatting import kind_label, plural
 from bacalhau_spot.ui.views.blocks import Paragraph
 
 if TYPE_CHECKING:
@@ -58,8 +58,14 @@ class PlainScreen:
 
 
 def _heartbeat(progress: Progress) -> str:
+    if progress.to_test:
+        return f"in progress: {progress.tested} of {progress.to_test} tested"
     if progress.found:
         return f"in progress: {progress.deleted} of {progress.found} deleted"
+    if progress.joined is not None:
+        return f"in progress: {progress.joined} of {progress.running} joined"
+    if progress.orchestrator and not progress.orchestrator_ready:
+        return f"in progress: orchestrator {progress.orchestrator}"
     return f"in progress: {progress.running} of {progress.requested} running"
 
 
@@ -100,6 +106,8 @@ def _details(event: events.InstanceSeen) -> str:
 
 def _launch_words(event: Event) -> str | None:
     match event:
+        case events.OrchestratorChanged(region=region, message=message):
+            return f"{region}: orchestrator: {message}"
         case events.FleetResponded(region=region, requested=asked, launched=launched, refusals=refusals):
             codes = sorted({code for _, _, code in refusals}) if launched < asked else []
             why = f" ({', '.join(codes)})" if codes else ""
@@ -109,4 +117,14 @@ def _launch_words(event: Event) -> str | None:
         case events.NodesReassigned(region=region, count=count, to=to, code=code):
             others = ", ".join(f"{number} to {name}" for name, number in to)
             return f"{region}: {count} moved on ({code}): {others}"
+    return _test_words(event)
+
+
+def _test_words(event: Event) -> str | None:
+    match event:
+        case events.SmokeTestStarted(region=region, nodes=count):
+            return f"{region or 'no region'}: testing {plural(count, 'node')}"
+        case events.NodeTested(region=region, node=node, outcome=outcome, detail=detail, seconds=seconds):
+            time = f" in {seconds:.1f} s" if seconds is not None else ""
+            return f"{region or 'no region'}: {node} {outcome}{time}{f': {detail}' if detail else ''}"
     return None

@@ -20,6 +20,7 @@ from bacalhau_spot.ui.views.deletion_view import (
     rescan_notice_view,
 )
 from bacalhau_spot.ui.views.doctor_view import doctor_errors, findings_view
+from bacalhau_spot.ui.views.env_view import env_help_view
 from bacalhau_spot.ui.views.error_view import error_view
 from bacalhau_spot.ui.views.list_view import listing_view
 from bacalhau_spot.ui.views.nuke_view import nuke_preview_view, order_view
@@ -33,6 +34,7 @@ from bacalhau_spot.ui.views.prune_view import (
     with_prune_result,
 )
 from bacalhau_spot.ui.views.quotas_view import quota_lines
+from bacalhau_spot.ui.views.smoke_test_view import smoke_test_view, smoke_test_warnings
 from bacalhau_spot.ui.views.ssh_view import (
     connecting_view,
     empty_console_view,
@@ -54,6 +56,7 @@ __all__ = [
     "deletion_result_view",
     "doctor_errors",
     "empty_console_view",
+    "env_help_view",
     "error_from_failures",
     "error_view",
     "failed_regions_view",
@@ -78,6 +81,8 @@ __all__ = [
     "raw",
     "rescan_notice_view",
     "sentence_text",
+    "smoke_test_view",
+    "smoke_test_warnings",
     "status_view",
     "tree_view",
     "unreachable_view",

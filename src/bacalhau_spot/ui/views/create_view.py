@@ -41,6 +41,7 @@ def create_result_view(result: CreateResult) -> Group:
         parts.append(
             Paragraph(f"surplus, but not terminated: {first_few(result.not_removed)}", style="yellow")
         )
+    parts.extend(_joined(result))
     parts.append(_total(result))
     parts.extend(pools_line(result.pools))
     parts.extend(_after(result))
@@ -191,17 +192,36 @@ def _why_ended(instance: Instance) -> str:
     return f"ended {words} ({code})" if words else code or str(instance.state)
 
 
+def _joined(result: CreateResult) -> list[RenderableType]:
+    """The nodes that have not joined the orchestrator, and the way to the reason."""
+    if not result.not_joined:
+        return []
+    missing = plural(len(result.not_joined), "node")
+    return [
+        Paragraph(
+            f"{missing} not connected to the orchestrator yet: {first_few(result.not_joined)}", style="yellow"
+        ),
+        *next_commands(("bacalhau-spot status",), label="the reasons: "),
+    ]
+
+
 def _total(result: CreateResult) -> Paragraph:
     now = result.existing + result.running - len(result.removed)
     text = f"{now} of {plural(result.wanted, 'node')} running"
     if now > result.wanted:
         text = f"{plural(now, 'node')} running, {result.wanted} requested: {now - result.wanted} too many"
-    text = ", ".join((text, *_unsettled(result.regions)))
+    joined = (
+        []
+        if result.joined is None
+        else [f"{result.joined} of {result.joined + len(result.not_joined)} new ones joined"]
+    )
+    text = ", ".join((text, *joined, *_unsettled(result.regions)))
     if result.interrupted:
         return Paragraph(
             f"interrupted: {plural(result.launched, 'instance')} launched, {text}", style="bold yellow"
         )
-    return Paragraph(text, style="bold yellow" if result.missing or result.not_removed else "bold green")
+    short = result.missing or result.not_removed or result.not_joined
+    return Paragraph(text, style="bold yellow" if short else "bold green")
 
 
 def _after(result: CreateResult) -> list[RenderableType]:

@@ -18,7 +18,7 @@ from bacalhau_spot.core.launch.network_egress import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bacalhau_spot.core.model import ClusterSpec, Market
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
@@ -36,8 +36,19 @@ async def check_networks(
 
 
 async def _check_network(calls: AwsCalls, spec: ClusterSpec, market: Market) -> NetworkCheck:
-    region, public_ip = market.region, spec.instance.public_ip
-    vpc_id = next((configured.vpc_id for configured in spec.regions if configured.name == region), None)
+    return await check_network(
+        calls,
+        market.region,
+        vpc_id=spec.vpc_of(market.region),
+        public_ip=spec.instance.public_ip,
+        zones=market.zones,
+    )
+
+
+async def check_network(
+    calls: AwsCalls, region: str, *, vpc_id: str | None, public_ip: bool, zones: Sequence[str]
+) -> NetworkCheck:
+    """Whether machines in the VPC, or in one that bacalhau-spot creates, reach the internet, and the suitable subnets."""
     account, warning = await _public_access(calls, region)
     if vpc_id is None:
         return NetworkCheck(own_vpc_problem(region, public_ip=public_ip, account=account), warning=warning)
@@ -48,9 +59,7 @@ async def _check_network(calls: AwsCalls, spec: ClusterSpec, market: Market) -> 
             raise
         hint = f"`aws ec2 describe-vpcs --region {region}` lists them; correct `vpc_id`, or leave it out to have one created"
         return NetworkCheck(NetworkProblem(f"there is no {vpc_id} in {region}", hint))
-    obstacle = given_vpc_problem(
-        region, vpc_id, subnets, zones=market.zones, public_ip=public_ip, account=account
-    )
+    obstacle = given_vpc_problem(region, vpc_id, subnets, zones=zones, public_ip=public_ip, account=account)
     return NetworkCheck(obstacle, chosen_subnets(subnets, public_ip=public_ip, account=account), warning)
 
 

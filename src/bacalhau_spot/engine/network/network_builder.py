@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 VPC_CIDR = "10.0.0.0/16"
+_SSH_PORT = 22
 _READ_ATTEMPTS = 5
 # The answer was lost, or AWS reports that the resource exists: in both cases another read shows it.
 _STALE_READ_CODES = UNCERTAIN | {Category.EXISTS}
@@ -40,13 +41,22 @@ class NetworkBuilder:
     """Creates the missing parts of a region's network, and remembers them even if reads do not list them yet."""
 
     def __init__(
-        self, calls: AwsCalls, region: str, naming: Naming, *, cidrs: Sequence[str], own: bool
+        self,
+        calls: AwsCalls,
+        region: str,
+        naming: Naming,
+        *,
+        cidrs: Sequence[str],
+        own: bool,
+        group: bool = True,
     ) -> None:
+        """`own`: the VPC is the cluster's, otherwise the user's. `group`: with the nodes' security group."""
         self._calls = calls
         self._region = region
         self._naming = naming
         self._cidrs = cidrs
         self._own = own
+        self._has_group = group
         self.network = Network()
         self.closed_zones: dict[str, CloudError] = {}
 
@@ -72,7 +82,8 @@ class NetworkBuilder:
     async def _complete(self, zones: Sequence[str]) -> None:
         if self._own:
             await self._vpc()
-            await gather_all(self._internet_access(), self._group(), *(self._subnet(zone) for zone in zones))
+            group = (self._group(),) if self._has_group else ()
+            await gather_all(self._internet_access(), *group, *(self._subnet(zone) for zone in zones))
         else:
             await self._group()
 
@@ -179,7 +190,10 @@ class NetworkBuilder:
         if closed:
             await self._write(
                 partial(
-                    self._calls.cloud.allow_ssh, self._region, _known(self.network.group_id), cidrs=closed
+                    self._calls.cloud.allow_tcp,
+                    self._region,
+                    _known(self.network.group_id),
+                    rules={_SSH_PORT: closed},
                 )
             )
             self.network = replace(self.network, open_cidrs=self.network.open_cidrs | set(closed))

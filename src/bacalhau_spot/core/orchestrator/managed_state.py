@@ -1,0 +1,160 @@
+"""The existing parts of a managed orchestrator, as AWS returns them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.core.model import Arch, State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bacalhau_spot.core.model import Instance, TaggedId
+    from bacalhau_spot.core.orchestrator.credentials import OrchestratorCredentials
+
+# States in which an instance still is, or may become, the orchestrator.
+_USABLE: Final = (State.RUNNING, State.PENDING, State.STOPPING, State.STOPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class ElasticAddress:
+    """An Elastic IP address of the account. `id`: its allocation; `instance_id`: the instance that it is associated with."""
+
+    id: str
+    address: str
+    instance_id: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DataVolume:
+    """The volume with the orchestrator's data. `instance_id`: the instance that it is attached to."""
+
+    id: str
+    zone: str
+    size_gib: int
+    state: str
+    instance_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InboundGroup:
+    """A security group with its inbound TCP rules: the address ranges admitted to each port."""
+
+    id: str
+    vpc_id: str
+    admitted: Mapping[int, frozenset[str]] = field(default_factory=dict)
+
+    def missing(self, wanted: Mapping[int, Sequence[str]]) -> dict[int, tuple[str, ...]]:
+        """The address ranges of `wanted` that are not admitted, by port; ports without any are left out."""
+        closed = {
+            port: tuple(cidr for cidr in cidrs if cidr not in self.admitted.get(port, frozenset()))
+            for port, cidrs in wanted.items()
+        }
+        return {port: cidrs for port, cidrs in closed.items() if cidrs}
+
+
+@dataclass(frozen=True, slots=True)
+class HomeSite:
+    """What a new orchestrator needs to know of the home region. It is gathered only when an instance is missing.
+
+    `zones`: the zones that offer the instance type. `vpc_id`: a VPC of the user's; None: the cluster's own. `subnets`: of the
+    user's VPC, by zone. `unreachable`: why the orchestrator could not be reached in the VPC, and the fix. `arch`, `vcpus`: of
+    the instance type; `vcpus` None: no such type in the region. `vcpus_used`, `vcpu_quota`, `address_quota`: of the whole
+    account; None: AWS did not return it.
+    """
+
+    zones: tuple[str, ...] = ()
+    vpc_id: str | None = None
+    subnets: Mapping[str, str] = field(default_factory=dict)
+    unreachable: tuple[str, str] | None = None
+    arch: Arch = Arch.X86_64
+    vcpus: int | None = None
+    vcpus_used: int | None = None
+    vcpu_quota: int | None = None
+    address_quota: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrchestratorState:
+    """A managed orchestrator in its home region.
+
+    `instance`: the newest that is not terminated. `ended`: ids of terminated ones that AWS still lists. `addresses_used`:
+    Elastic IP addresses of the account in the region. `renewal_due`: the server certificate is in its last year. `site` None:
+    not gathered, because the instance exists.
+    """
+
+    region: str
+    address: ElasticAddress | None = None
+    addresses_used: int = 0
+    volume: DataVolume | None = None
+    group: InboundGroup | None = None
+    credentials: OrchestratorCredentials | None = None
+    renewal_due: bool = False
+    instance: Instance | None = None
+    ended: tuple[str, ...] = ()
+    site: HomeSite | None = None
+
+    @property
+    def associated(self) -> bool:
+        """Whether the address belongs to the instance."""
+        return (
+            self.instance is not None
+            and self.address is not None
+            and self.address.instance_id == self.instance.id
+        )
+
+    @property
+    def attached(self) -> bool:
+        """Whether the volume is attached to the instance."""
+        return (
+            self.instance is not None
+            and self.volume is not None
+            and self.volume.instance_id == self.instance.id
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SharedOrchestratorState:
+    """The managed orchestrator of another cluster. `region` None: there is none in the account.
+
+    `admits_nodes`: its security group admits every address to the nodes' port; None: it could not be read.
+    """
+
+    cluster: str
+    region: str | None = None
+    admits_nodes: bool | None = None
+
+
+def newest_usable(instances: Sequence[Instance]) -> Instance | None:
+    """The orchestrator's instance: a running one before others, then the newest."""
+    usable = [instance for instance in instances if instance.is_orchestrator and instance.state in _USABLE]
+    usable.sort(key=lambda one: (-_USABLE.index(one.state), one.launched_at, one.id))
+    return usable[-1] if usable else None
+
+
+def home_region(
+    instances: Sequence[Instance],
+    tagged: Mapping[str, Sequence[TaggedId]],
+    *,
+    configured: str | None,
+    regions: Sequence[str],
+) -> str | None:
+    """The region of the orchestrator: that of an existing one, else the configured one, else the first of the cluster.
+
+    `tagged`: the resources with the cluster's tag by region. Only the orchestrator has an Elastic IP address.
+    """
+    existing = newest_usable(instances)
+    if existing is not None:
+        return existing.region
+    with_address = sorted(
+        region for region, found in tagged.items() if any(row.kind == ResourceKind.ADDRESS for row in found)
+    )
+    if with_address:
+        return with_address[0]
+    ended = sorted({one.region for one in instances if one.is_orchestrator})
+    if ended:
+        return ended[0]
+    return configured or (regions[0] if regions else None)

@@ -1,0 +1,1 @@
+"""Roles and instance profiles of instances."""

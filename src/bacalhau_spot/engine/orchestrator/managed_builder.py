@@ -1,0 +1,435 @@
+"""Creates the missing parts of a managed orchestrator, in the order of its plan. Repeating it continues where it stopped.
+
+A launch template of a fixed name comes first. Its name is unique in the region, so one of two concurrent creates is refused
+before it has created an address or a network, for which EC2 has no client tokens, and waits for the other one's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from bacalhau_spot.cloud.port import CloudError, InstanceRequest
+from bacalhau_spot.core.error_catalog.classifier import Category, classify
+from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.model import Network, State
+from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorStep, inbound_rules, orchestrator_plan
+from bacalhau_spot.core.orchestrator.managed_state import DataVolume, InboundGroup
+from bacalhau_spot.core.tags import (
+    orchestrator_name,
+    orchestrator_parameter,
+    orchestrator_tags,
+    results_bucket,
+)
+from bacalhau_spot.engine.aws_calls.caller import UNCERTAIN
+from bacalhau_spot.engine.aws_calls.consistency import LAG_S
+from bacalhau_spot.engine.iam.instance_profile import create_unless_exists, ensure_profile
+from bacalhau_spot.engine.network.network_builder import NetworkBuilder
+from bacalhau_spot.engine.orchestrator.managed_facts import state_in
+from bacalhau_spot.engine.orchestrator.managed_instance import InstanceFollower
+from bacalhau_spot.engine.orchestrator.orchestrator_role import orchestrator_profile
+from bacalhau_spot.engine.orchestrator.resolve import parsed_credentials
+from bacalhau_spot.engine.placement.market import AUTO, images_of
+from bacalhau_spot.errors import UserError
+from bacalhau_spot.instance.orchestrator_data import render_orchestrator
+from bacalhau_spot.orchestrator.certificates import new_credentials, renewed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+
+    from bacalhau_spot.core.launch.facts import LaunchFacts
+    from bacalhau_spot.core.model import Secret
+    from bacalhau_spot.core.orchestrator.credentials import OrchestratorCredentials
+    from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan
+    from bacalhau_spot.core.orchestrator.managed_state import ElasticAddress, OrchestratorState
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+T = TypeVar("T")
+
+# More than another create needs from the template to the instance.
+_OTHER_CREATE_S: Final = 60.0
+_LOOK_PAUSE_S: Final = 5.0
+_NAME_TAKEN: Final = "InvalidLaunchTemplateName.AlreadyExistsException"
+_ATTEMPTS: Final = 5
+# An upload of a job's result takes hours at most.
+_ABORT_UPLOADS_DAYS: Final = 7
+# Ubuntu's image has 8 GiB; Bacalhau and its logs need little more.
+_ROOT_GIB: Final = 10
+
+
+class OrchestratorBuilder:
+    """`state` is the present state. Raises CloudError, Cancelled, UserError."""
+
+    def __init__(self, calls: AwsCalls, facts: LaunchFacts, state: OrchestratorState) -> None:
+        self.state = state
+        self.network: Network | None = None
+        self._calls = calls
+        self._facts = facts
+        self._spec = facts.spec
+        self._naming = facts.spec.naming
+        self._name = orchestrator_name(facts.spec.naming)
+        self._rules = inbound_rules(facts.ssh_ranges)
+        self._profile = ""
+        self._ended: Collection[str] = state.ended
+        market = (facts.markets or {}).get(state.region)
+        self._zones: Sequence[str] = market.zones if market else ()
+        account_id = facts.account.identity.account_id
+        self._bucket = results_bucket(self._naming, account_id=account_id, region=state.region)
+        timeouts = facts.spec.timeouts
+        self._follower = InstanceFollower(
+            calls,
+            state.region,
+            self._naming,
+            running_within_s=timeouts.fulfilment_s,
+            detached_within_s=timeouts.terminate_s,
+        )
+        self._steps: Mapping[OrchestratorStep, Callable[[], Awaitable[None]]] = {
+            OrchestratorStep.BUCKET: self._make_bucket,
+            OrchestratorStep.ADDRESS: self._make_address,
+            OrchestratorStep.CREDENTIALS: self._make_credentials,
+            OrchestratorStep.RENEWAL: self._renew,
+            OrchestratorStep.NETWORK: self._make_network,
+            OrchestratorStep.RULES: self._open_ports,
+            OrchestratorStep.ROLE: self._make_role,
+            OrchestratorStep.VOLUME: self._make_volume,
+            OrchestratorStep.INSTANCE: self._launch,
+            OrchestratorStep.START: self._start,
+            OrchestratorStep.ATTACH: self._attach,
+            OrchestratorStep.ASSOCIATE: self._associate,
+            OrchestratorStep.RESTART: self._restart,
+        }
+
+    @property
+    def region(self) -> str:
+        return self.state.region
+
+    @property
+    def credentials(self) -> OrchestratorCredentials:
+        return _known(self.state.credentials)
+
+    async def complete(self) -> None:
+        """Take every step of the plan."""
+        self._calls.emit(events.OrchestratorChanged(region=self.region, message="preparing"))
+        if self.state.instance is None:
+            await self._claim()
+        for step in self._plan().steps:
+            self._calls.emit(events.OrchestratorChanged(region=self.region, message=f"orchestrator: {step}"))
+            await self._steps[step]()
+
+    def _plan(self) -> OrchestratorPlan:
+        planned = orchestrator_plan(
+            self.state,
+            self._spec.orchestrator,
+            ssh_ranges=self._facts.ssh_ranges,
+            preferred_zones=self._zones,
+        )
+        return _known(planned)
+
+    async def _claim(self) -> None:
+        """Create the template, or wait for the create that has created it."""
+        tags = orchestrator_tags(self._naming, self._name)
+        try:
+            template_id = await self._calls.write(
+                self.region,
+                partial(
+                    self._calls.cloud.create_template,
+                    self.region,
+                    name=self._name,
+                    client_token=self._calls.run_token(self.region, self._name),
+                    tags=tags,
+                ),
+            )
+        except CloudError as error:
+            if error.code != _NAME_TAKEN:
+                raise
+            await self._settle()
+        else:
+            self._created(ResourceKind.TEMPLATE, template_id)
+
+    async def _settle(self) -> None:
+        """Read the state until it is complete; at most until the other create must have ended, and longer than reads lag."""
+        found = await self._calls.read(
+            self.region, partial(self._calls.cloud.template, self.region, self._name)
+        )
+        age_s = found.age.total_seconds() if found is not None else 0.0
+        deadline_s = self._calls.clock.monotonic_s() + max(LAG_S, _OTHER_CREATE_S - age_s)
+        attempt = 0
+        while not await self._is_settled() and self._calls.clock.monotonic_s() < deadline_s:
+            attempt += 1
+            self._calls.emit(
+                events.Retrying(
+                    region=self.region,
+                    operation="CreateLaunchTemplate",
+                    code=_NAME_TAKEN,
+                    attempt=attempt,
+                    wait_s=_LOOK_PAUSE_S,
+                )
+            )
+            await self._calls.pause(_LOOK_PAUSE_S)
+
+    async def _is_settled(self) -> bool:
+        """Whether only parts are missing that two creates cannot create twice."""
+        key, value = self._naming.tag_key, self._naming.tag_value
+        listed = await self._calls.read(
+            self.region, partial(self._calls.cloud.instances, self.region, key=key, value=value)
+        )
+        instances = [instance for instance in listed if instance.is_orchestrator]
+        seen = await state_in(self._calls, self._spec, region=self.region, instances=instances)
+        self.state = replace(seen, site=seen.site or self.state.site)
+        self._ended = {*self._ended, *seen.ended}
+        return seen.address is not None and seen.group is not None
+
+    # --- The steps
+
+    async def _make_bucket(self) -> None:
+        cloud, bucket, account_id = self._calls.cloud, self._bucket, self._facts.account.identity.account_id
+        tags = orchestrator_tags(self._naming, bucket)
+        create = partial(cloud.create_bucket, self.region, bucket, tags=tags)
+        await create_unless_exists(self._calls, self.region, ResourceKind.BUCKET, bucket, create)
+        await self._calls.write(
+            self.region, partial(cloud.block_public_access, self.region, bucket, account_id=account_id)
+        )
+        await self._calls.write(
+            self.region,
+            partial(
+                cloud.abort_uploads, self.region, bucket, account_id=account_id, days=_ABORT_UPLOADS_DAYS
+            ),
+        )
+
+    async def _make_address(self) -> None:
+        tags = orchestrator_tags(self._naming, self._name)
+        allocate = partial(self._calls.cloud.allocate_address, self.region, tags=tags)
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                address = await self._calls.write(self.region, allocate, non_idempotent=True)
+            except CloudError as error:
+                if attempt == _ATTEMPTS or classify(error.code).category not in UNCERTAIN:
+                    raise
+                seen = await self._address_after(LAG_S)
+                if seen is not None:
+                    self.state = replace(self.state, address=seen)
+                    return
+            else:
+                self._created(ResourceKind.ADDRESS, address.id)
+                self.state = replace(self.state, address=address)
+                return
+
+    async def _address_after(self, wait_s: float) -> ElasticAddress | None:
+        """The address, if AWS allocated it although the answer was lost."""
+        await self._calls.pause(wait_s)
+        seen = await state_in(self._calls, self._spec, region=self.region, instances=())
+        return seen.address
+
+    async def _make_credentials(self) -> None:
+        """Of two creates, the parameter of the first counts. Its certificate may be for another address."""
+        name, host = orchestrator_parameter(self._naming), _known(self.state.address).address
+        credentials = new_credentials(host, now=self._calls.clock.now())
+        put = self._put(credentials.to_json(), replaces=False)
+        if not await create_unless_exists(self._calls, self.region, ResourceKind.PARAMETER, name, put):
+            credentials = await self._stored(name)
+        self.state = replace(self.state, credentials=credentials)
+        if credentials.host != host:
+            await self._renew()
+
+    async def _stored(self, name: str) -> OrchestratorCredentials:
+        for _ in range(_ATTEMPTS):
+            value = await self._calls.read(
+                self.region, partial(self._calls.cloud.parameter, self.region, name)
+            )
+            if value is not None:
+                return parsed_credentials(value, name=name, region=self.region)
+            await self._calls.pause(_LOOK_PAUSE_S)
+        raise UserError(
+            f"AWS reports that the parameter {name} in {self.region} exists, and does not return it",
+            hint="run the same command again in a minute",
+        )
+
+    async def _renew(self) -> None:
+        """A new server certificate; the token stays, because running nodes would not survive another one."""
+        host = _known(self.state.address).address
+        credentials = renewed(self.credentials, host, now=self._calls.clock.now())
+        await self._calls.write(self.region, self._put(credentials.to_json(), replaces=True))
+        self.state = replace(self.state, credentials=credentials)
+
+    def _put(self, value: Secret, *, replaces: bool) -> Callable[[], Awaitable[None]]:
+        name = orchestrator_parameter(self._naming)
+        return partial(
+            self._calls.cloud.put_parameter,
+            self.region,
+            name,
+            value=value,
+            tags=orchestrator_tags(self._naming, name),
+            replace=replaces,
+        )
+
+    async def _make_network(self) -> None:
+        """The VPC of the nodes in the region, or the user's; a subnet in the zone; a security group of its own."""
+        zone, vpc_id = self._plan().zone, self._spec.vpc_of(self.region)
+        if vpc_id is None:
+            builder = NetworkBuilder(self._calls, self.region, self._naming, cidrs=(), own=True, group=False)
+            self.network = await builder.complete(await self._existing_network(), zones=[zone])
+        else:
+            subnets = self.state.site.subnets if self.state.site else {}
+            self.network = Network(vpc_id=vpc_id, subnets=subnets)
+        if self.state.group is None:
+            await self._make_group(_known(self.network.vpc_id))
+        await self._open_ports()
+
+    async def _existing_network(self) -> Network:
+        inventory = self._facts.inventory
+        tagged = inventory.tagged.get(self.region, ()) if inventory else ()
+        network = {ResourceKind.VPC, ResourceKind.SUBNET, ResourceKind.GATEWAY, ResourceKind.GROUP}
+        if not any(row.kind in network for row in tagged) and self.state.group is None:
+            return Network()
+        key, value = self._naming.tag_key, self._naming.tag_value
+        return await self._calls.read(
+            self.region, partial(self._calls.cloud.network, self.region, key=key, value=value)
+        )
+
+    async def _make_group(self, vpc_id: str) -> None:
+        create = partial(
+            self._calls.cloud.create_group,
+            self.region,
+            vpc_id=vpc_id,
+            name=self._name,
+            description="Bacalhau orchestrator: nodes from anywhere, API and SSH from the operator",
+            tags=orchestrator_tags(self._naming, self._name),
+        )
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                group_id = await self._calls.write(self.region, create, non_idempotent=True)
+            except CloudError as error:
+                known = classify(error.code).category in UNCERTAIN | {Category.EXISTS}
+                if attempt == _ATTEMPTS or not known:
+                    raise
+                await self._calls.pause(_LOOK_PAUSE_S)
+                if await self._find_group(vpc_id):
+                    return
+            else:
+                self._created(ResourceKind.GROUP, group_id)
+                self.state = replace(self.state, group=InboundGroup(group_id, vpc_id))
+                return
+
+    async def _find_group(self, vpc_id: str) -> bool:
+        key, value = self._naming.tag_key, self._naming.tag_value
+        groups = await self._calls.read(
+            self.region, partial(self._calls.cloud.inbound_groups, self.region, key=key, value=value)
+        )
+        group = next((found for found in groups if found.vpc_id == vpc_id), None)
+        self.state = replace(self.state, group=group)
+        return group is not None
+
+    async def _open_ports(self) -> None:
+        """One call for all missing rules; one for each if another create has added some of them."""
+        group = _known(self.state.group)
+        missing = group.missing(self._rules)
+        if not missing:
+            return
+        try:
+            await self._allow(group.id, missing)
+        except CloudError as error:
+            if classify(error.code).category is not Category.EXISTS:
+                raise
+            for port, cidrs in missing.items():
+                for cidr in cidrs:
+                    await self._allow_one(group.id, port, cidr)
+
+    async def _allow(self, group_id: str, rules: Mapping[int, Sequence[str]]) -> None:
+        await self._calls.write(
+            self.region, partial(self._calls.cloud.allow_tcp, self.region, group_id, rules=rules)
+        )
+
+    async def _allow_one(self, group_id: str, port: int, cidr: str) -> None:
+        try:
+            await self._allow(group_id, {port: (cidr,)})
+        except CloudError as error:
+            if classify(error.code).category is not Category.EXISTS:
+                raise
+
+    async def _make_role(self) -> None:
+        request = orchestrator_profile(
+            self._naming, self._facts.account.identity, region=self.region, bucket=self._bucket
+        )
+        self._profile = (await ensure_profile(self._calls, request)).name
+
+    async def _make_volume(self) -> None:
+        """The client token depends on the address and the instances: an earlier volume that was deleted had others."""
+        plan = self._plan()
+        name = f"{self._name}-data"
+        instance = self.state.instance
+        parts = (name, _known(self.state.address).id, plan.zone, str(plan.volume_gib), *sorted(self._ended))
+        before = (instance.id,) if instance else ()
+        token = hashlib.sha256("\x1f".join((*parts, *before)).encode()).hexdigest()
+        volume_id = await self._calls.write(
+            self.region,
+            partial(
+                self._calls.cloud.create_volume,
+                self.region,
+                zone=plan.zone,
+                size_gib=plan.volume_gib,
+                tags=orchestrator_tags(self._naming, name),
+                client_token=token,
+            ),
+        )
+        self._created(ResourceKind.VOLUME, volume_id)
+        volume = DataVolume(volume_id, plan.zone, plan.volume_gib, state="creating")
+        self.state = replace(self.state, volume=volume)
+
+    async def _launch(self) -> None:
+        plan = self._plan()
+        site = _known(self.state.site)
+        images = await images_of(self._calls, self.region, AUTO, [site.arch])
+        if not images:
+            raise UserError(
+                f"AWS lists no Ubuntu image for {plan.instance_type} in {self.region}",
+                hint="`bacalhau-spot configure --set orchestrator.region=REGION` names another region",
+                docs="docs/orchestrator.md",
+            )
+        request = InstanceRequest(
+            type=plan.instance_type,
+            image_id=images[0].id,
+            subnet_id=_known(self.network).subnets[plan.zone],
+            group_id=_known(self.state.group).id,
+            profile=self._profile,
+            user_data=render_orchestrator(self._spec, region=self.region, bucket=self._bucket),
+            root_device=images[0].root_device,
+            root_volume_gib=max(_ROOT_GIB, images[0].volume_gib),
+            tags=orchestrator_tags(self._naming, self._name),
+            client_token="",
+        )
+        instance = await self._follower.launch(request, ended=self._ended)
+        self.state = replace(self.state, instance=instance)
+
+    async def _start(self) -> None:
+        await self._follower.start(_known(self.state.instance).id)
+
+    async def _attach(self) -> None:
+        instance_id = await self._running()
+        await self._follower.attach(_known(self.state.volume).id, instance_id=instance_id)
+
+    async def _associate(self) -> None:
+        instance_id = await self._running()
+        await self._follower.associate(_known(self.state.address).id, instance_id=instance_id)
+
+    async def _running(self) -> str:
+        """The instance's id, once it runs."""
+        instance = _known(self.state.instance)
+        if instance.state is not State.RUNNING:
+            instance = _known(await self._follower.running(instance.id))
+            self.state = replace(self.state, instance=instance)
+        return instance.id
+
+    async def _restart(self) -> None:
+        await self._follower.reboot(_known(self.state.instance).id)
+
+    def _created(self, kind: ResourceKind, resource_id: str) -> None:
+        self._calls.emit(events.ResourceCreated(region=self.region, kind=kind, id=resource_id))
+
+
+def _known(value: T | None) -> T:
+    if value is None:
+        raise AssertionError("a step ran before the one that it builds on")
+    return value

@@ -1,0 +1,188 @@
+"""The instance of a managed orchestrator: launched once, followed until it runs, joined with its volume and address."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.error_catalog.classifier import Category, classify
+from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.model import State
+from bacalhau_spot.engine.aws_calls.caller import UNCERTAIN
+from bacalhau_spot.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from bacalhau_spot.cloud.port import InstanceRequest
+    from bacalhau_spot.core.model import Instance, Naming
+    from bacalhau_spot.core.orchestrator.managed_state import DataVolume
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+# The device name in the instance's data; NVMe instances have another, and a link of this name.
+DEVICE: Final = "/dev/sdf"
+_POLL_S: Final = 2.0
+_PAUSE_S: Final = 5.0
+# EC2 learns of a new role some seconds later (IAM user guide, "Troubleshoot IAM roles").
+_PROFILE_ATTEMPTS: Final = 20
+# Client tokens are remembered for longer than AWS lists a terminated instance (EC2 API reference, "Ensuring idempotency").
+_REMEMBERED: Final = 5
+# A launch of this run is not older than this, by clocks that differ.
+_RECENT: Final = timedelta(minutes=2)
+_OVER: Final = frozenset({State.SHUTTING_DOWN, State.TERMINATED})
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceFollower:
+    """Calls about one instance. Each method raises CloudError, Cancelled, and UserError for a failure of the instance."""
+
+    calls: AwsCalls
+    region: str
+    naming: Naming
+    running_within_s: float
+    detached_within_s: float
+
+    async def launch(self, request: InstanceRequest, *, ended: Collection[str]) -> Instance:
+        """A running instance. The client token depends on the request and the ended instances, so repetition is safe."""
+        gone = set(ended)
+        for _ in range(_REMEMBERED):
+            instance_id = await self._request(replace(request, client_token=_token(request, gone)))
+            instance = await self.running(instance_id, remembered=True)
+            if instance is not None:
+                return instance
+            gone.add(instance_id)
+        raise UserError(
+            f"AWS repeats the launches of terminated instances in {self.region}",
+            hint="run the same command again in an hour",
+        )
+
+    async def _request(self, request: InstanceRequest) -> str:
+        for attempt in range(1, _PROFILE_ATTEMPTS + 1):
+            try:
+                instance_id = await self.calls.write(
+                    self.region, partial(self.calls.cloud.run_instance, self.region, request)
+                )
+            except CloudError as error:
+                category = classify(error.code, error.message).category
+                if category is Category.CAPACITY:
+                    raise self._no_capacity(request, error) from error
+                if category is not Category.LAG or attempt == _PROFILE_ATTEMPTS:
+                    raise
+                await self._wait(error.operation, error.code, attempt)
+            else:
+                self.calls.emit(
+                    events.ResourceCreated(region=self.region, kind=ResourceKind.INSTANCE, id=instance_id)
+                )
+                return instance_id
+        raise AssertionError("the last attempt raises")
+
+    def _no_capacity(self, request: InstanceRequest, error: CloudError) -> UserError:
+        return UserError(
+            f"AWS has no capacity for an on-demand {request.type} for the orchestrator in {self.region}",
+            why=f"{error.operation}: {error.code}: {error.message}",
+            hint="run the same command again later, or with another type: `bacalhau-spot configure --set "
+            "orchestrator.instance_type=t3a.small`",
+            docs="docs/orchestrator.md",
+        )
+
+    async def _wait(self, operation: str, code: str, attempt: int) -> None:
+        self.calls.emit(
+            events.Retrying(
+                region=self.region, operation=operation, code=code, attempt=attempt, wait_s=_PAUSE_S
+            )
+        )
+        await self.calls.pause(_PAUSE_S)
+
+    async def running(self, instance_id: str, *, remembered: bool = False) -> Instance | None:
+        """The instance once it runs. None if it was terminated long ago, and AWS repeats its launch (`remembered`)."""
+        deadline_s = self.calls.clock.monotonic_s() + self.running_within_s
+        begun_at = self.calls.clock.now()
+        while True:
+            listed = await self.calls.read(
+                self.region, partial(self.calls.cloud.instances_by_id, self.region, [instance_id])
+            )
+            instance = next(iter(listed), None)
+            if instance is not None and instance.state is State.RUNNING:
+                return instance
+            if instance is not None and instance.state in _OVER:
+                if remembered and instance.launched_at < begun_at - _RECENT:
+                    return None
+                raise self._terminated(instance)
+            if self.calls.clock.monotonic_s() >= deadline_s:
+                raise self._not_running(instance_id, instance)
+            await self.calls.pause(_POLL_S)
+
+    def _terminated(self, instance: Instance) -> UserError:
+        return UserError(
+            f"AWS terminated the orchestrator's instance {instance.id} in {self.region}",
+            why=instance.termination_reason or "",
+            hint="run `bacalhau-spot create` again: it launches another one on the same data volume",
+            docs="docs/orchestrator.md",
+        )
+
+    def _not_running(self, instance_id: str, instance: Instance | None) -> UserError:
+        state = instance.state if instance else "not listed"
+        return UserError(
+            f"the orchestrator's instance {instance_id} in {self.region} is {state} after {self.running_within_s:.0f} seconds",
+            hint="run `bacalhau-spot create` again: it continues with this instance",
+            docs="docs/orchestrator.md",
+        )
+
+    async def start(self, instance_id: str) -> None:
+        await self.calls.write(
+            self.region, partial(self.calls.cloud.start_instance, self.region, instance_id)
+        )
+
+    async def reboot(self, instance_id: str) -> None:
+        await self.calls.write(
+            self.region, partial(self.calls.cloud.reboot_instance, self.region, instance_id)
+        )
+
+    async def attach(self, volume_id: str, *, instance_id: str) -> None:
+        """A terminated instance may hold the volume for some minutes."""
+        deadline_s = self.calls.clock.monotonic_s() + self.detached_within_s
+        attach = partial(
+            self.calls.cloud.attach_volume, self.region, volume_id, instance_id=instance_id, device=DEVICE
+        )
+        attempt = 0
+        while True:
+            try:
+                await self.calls.write(self.region, attach, non_idempotent=True, retry_dependencies=False)
+            except CloudError as error:
+                attempt += 1
+                volume = await self._volume(volume_id)
+                if volume is not None and volume.instance_id == instance_id:
+                    return
+                if not _passes(error) or self.calls.clock.monotonic_s() >= deadline_s:
+                    raise
+                await self._wait(error.operation, error.code, attempt)
+            else:
+                return
+
+    async def _volume(self, volume_id: str) -> DataVolume | None:
+        key, value = self.naming.tag_key, self.naming.tag_value
+        found = await self.calls.read(
+            self.region, partial(self.calls.cloud.volumes, self.region, key=key, value=value)
+        )
+        return next((volume for volume in found if volume.id == volume_id), None)
+
+    async def associate(self, allocation_id: str, *, instance_id: str) -> None:
+        await self.calls.write(
+            self.region,
+            partial(self.calls.cloud.associate_address, self.region, allocation_id, instance_id=instance_id),
+        )
+
+
+def _passes(error: CloudError) -> bool:
+    """Whether the volume is still in use, being created, or the answer was lost."""
+    return classify(error.code).category in UNCERTAIN | {Category.BUSY, Category.LAG}
+
+
+def _token(request: InstanceRequest, ended: Collection[str]) -> str:
+    """At most 64 characters (EC2 API reference, "Ensuring idempotency")."""
+    return hashlib.sha256("\x1f".join((repr(request), *sorted(ended))).encode()).hexdigest()
