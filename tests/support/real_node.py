@@ -39,17 +39,18 @@ def compute(
     region: str = "us-east-1",
     name: str = NODE,
     labels: Mapping[str, str] = MACHINE,
+    address: str | None = None,
 ) -> Iterator[Compute]:
     """A node from rendered user-data: its files as they are, except for folders and the API's port.
 
-    `labels`: what first boot finds out about the machine.
+    `labels`: what first boot finds out about the machine. `address`: of the orchestrator, if it is not on 127.0.0.1.
     """
     spec = dataclasses.replace(
         FULL,
         name=cluster,
         bacalhau=dataclasses.replace(
             FULL.bacalhau,
-            orchestrators=(f"nats://127.0.0.1:{port}",),
+            orchestrators=(address or f"nats://127.0.0.1:{port}",),
             token=Secret(token),
             tls=tls,
             ca_pem=ca,

@@ -22,7 +22,7 @@ DRAINING: Final = "/run/bacalhau-spot/draining"
 API_PORT: Final = 1234
 
 # Key -> type of its value. Only the keys that the product sets or uses; labels are free.
-KNOWN: Final = {
+KNOWN: Final[Mapping[str, type]] = {
     "API.Host": str,
     "API.Port": int,
     "Compute.AllocatedCapacity.CPU": str,
@@ -95,23 +95,27 @@ def label_value(text: str) -> str:
     return kept[:63].strip("-_.") or "unnamed"
 
 
-def checked(config: dict[str, Value]) -> dict[str, Value]:
+def checked(config: dict[str, Value], *, known: Mapping[str, type] = KNOWN) -> dict[str, Value]:
     """Return the configuration. Raises ValueError for a key unknown to Bacalhau, which would be an internal error."""
-    unknown = unknown_keys(config)
+    unknown = unknown_keys(config, known=known)
     if unknown:
         raise ValueError(f"not in Bacalhau's configuration: {', '.join(unknown)}")
     return config
 
 
-def unknown_keys(config: Mapping[str, Value]) -> list[str]:
+def unknown_keys(config: Mapping[str, Value], *, known: Mapping[str, type] = KNOWN) -> list[str]:
     """Keys that are unknown to Bacalhau or have values of the wrong type."""
-    return [key for key, value in _leaves(config) if key not in KNOWN or not isinstance(value, KNOWN[key])]
+    return [
+        key for key, value in _leaves(config, known) if key not in known or not isinstance(value, known[key])
+    ]
 
 
-def _leaves(config: Mapping[str, Value], above: str = "") -> Iterator[tuple[str, Value]]:
+def _leaves(
+    config: Mapping[str, Value], known: Mapping[str, type], above: str = ""
+) -> Iterator[tuple[str, Value]]:
     for key, value in config.items():
         here = f"{above}{key}"
-        if isinstance(value, dict) and KNOWN.get(here) is not dict:
-            yield from _leaves(value, f"{here}.")
+        if isinstance(value, dict) and known.get(here) is not dict:
+            yield from _leaves(value, known, f"{here}.")
         else:
             yield here, list(value) if isinstance(value, tuple) else value

@@ -5,69 +5,36 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from functools import lru_cache
-from importlib import resources
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.core.model import Secrets, TlsMode
 from bacalhau_spot.core.tags import token_parameter
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.instance import bacalhau_config, minify
+from bacalhau_spot.instance import bacalhau_config, template
 from bacalhau_spot.instance.json_in_yaml import json_in_yaml
+from bacalhau_spot.instance.template import MAX_BYTES
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec
     from bacalhau_spot.instance.json_in_yaml import Value
 
-# EC2's limit, before base64.
-MAX_BYTES: Final = 16384
 TEMPLATE: Final = "cloud-init/init-vm-template.yml"
 # Bacalhau's download address; GitHub has no archives of current releases.
 _RELEASES: Final = "https://get.bacalhau.org/releases/stable/{version}/bacalhau_{version}_"
 DOWNLOAD_URL: Final = f"{_RELEASES}linux_{{arch}}.tar.gz"
 
-# `key: ${name}` anywhere in a line, or a line that is only `${name}`.
-_VALUE: Final = re.compile(r"^(?P<before> *(?:- )?)(?P<key>[a-z_]+): \$\{(?P<name>[^}]+)\}\n", re.MULTILINE)
-_LINES: Final = re.compile(r"^\$\{(?P<name>user_files)\}\n", re.MULTILINE)
-
 
 def render(spec: ClusterSpec, *, region: str) -> bytes:
     """The user data as sent to EC2. Raises UserError if it exceeds EC2's limit."""
-    data = _compressed(cloud_config(spec, region=region))
+    data = template.compressed(cloud_config(spec, region=region))
     if len(data) > MAX_BYTES:
         raise _too_big(spec, size=len(data))
     return data
 
 
-def _compressed(text: str) -> bytes:
-    # Level and time are fixed: the same input gives the same bytes and thus the same launch template.
-    return gzip.compress(text.encode(), compresslevel=9, mtime=0)
-
-
 def cloud_config(spec: ClusterSpec, *, region: str) -> str:
     """The user data as cloud-init reads it."""
-    values = _values(spec, region=region)
-
-    def value(match: re.Match[str]) -> str:
-        name = match["name"]
-        inside = values[name] if name in values else _program(name)
-        if inside is None:
-            return ""
-        return f"{match['before']}{match['key']}: {json_in_yaml(inside)}\n"
-
-    # One pass: inserted text is not scanned again, so that a `${…}` of the user is unchanged.
-    return _LINES.sub(lambda _: _user_files(spec), _VALUE.sub(value, _packaged(TEMPLATE)))
-
-
-@lru_cache
-def _program(name: str) -> str:
-    """A program or unit of the package. With comments and indentation, all of them would exceed EC2's limit."""
-    source = _packaged(name)
-    return minify.minify_python(source) if name.endswith(".py") else minify.minify_unit(source)
-
-
-def _packaged(name: str) -> str:
-    return resources.files(__package__).joinpath(*name.split("/")).read_text("utf-8")
+    return template.filled(TEMPLATE, _values(spec, region=region), lines={"user_files": _user_files(spec)})
 
 
 def _values(spec: ClusterSpec, *, region: str) -> dict[str, Value | None]:

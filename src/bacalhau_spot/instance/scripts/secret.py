@@ -1,4 +1,4 @@
-"""Reads the orchestrator's token from SSM's Parameter Store, with the credentials of the instance's role.
+"""Reads a parameter from SSM's Parameter Store, with the credentials of the instance's role.
 
 Signed by hand, because only Python's standard library is available. AWS: "Signature Version 4 signing process" (IAM
 user guide), GetParameter (Systems Manager API reference).
@@ -42,19 +42,28 @@ def fetch_secret(
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Write the token for systemd, readable by root only. Raises CommandFailedError with the reason."""
+    _keep(path, read_parameter(metadata, parameter, endpoint=endpoint, sleep=sleep))
+
+
+def read_parameter(
+    metadata: Metadata,
+    parameter: str,
+    *,
+    endpoint: str = "",
+    tries: int = TRIES,
+    sleep: Callable[[float], None] = time.sleep,
+) -> str:
+    """The parameter's value, decrypted. Raises CommandFailedError with the reason of the last try."""
     why = ""
-    for attempt in range(TRIES):
+    for attempt in range(tries):
         if attempt:
             sleep(_PAUSE_S)
         try:
-            value = _ask(metadata, parameter, endpoint=endpoint)
+            return _ask(metadata, parameter, endpoint=endpoint)
         except urllib.error.HTTPError as error:
             why = _reason(error)
         except (OSError, ValueError, KeyError) as error:
             why = str(error) or type(error).__name__
-        else:
-            _keep(path, value)
-            return
     raise CommandFailedError(f"the parameter {parameter} cannot be read: {why}")
 
 
