@@ -28,6 +28,9 @@ from bacalhau_spot.core.model import (
     Resource,
     State,
 )
+from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan, OrchestratorStep
+from bacalhau_spot.core.pricing.cost import Rates
+from bacalhau_spot.core.pricing.orchestrator_cost import orchestrator_cost
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import formatting, views
@@ -65,6 +68,10 @@ ORCHESTRATOR = replace(
     spot_request_id=None,
     tags={ROLE_KEY: ORCHESTRATOR_ROLE},
 )
+
+
+NEW = OrchestratorPlan("us-east-1", tuple(OrchestratorStep), "us-east-1a", "t3.small", 20)
+WORKS, STOPPED = replace(NEW, steps=()), replace(NEW, steps=(OrchestratorStep.RULES, OrchestratorStep.START))
 
 
 def region_plan(region: str, *, present: int = 0, launch: int = 3, wanted: int = 3) -> RegionPlan:
@@ -109,6 +116,39 @@ VIEWS: dict[str, RenderableType] = {
             warnings=("beware",),
         ),
         identity=ME,
+    ),
+    "plan, with an orchestrator": views.plan_view(
+        Plan(
+            "c",
+            (region_plan("us-east-1"),),
+            orchestrator=NEW,
+            orchestrator_cost=orchestrator_cost(NEW, Rates()),
+        )
+    ),
+    "plan, with an orchestrator that exists": views.plan_view(
+        Plan(
+            "c",
+            (region_plan("us-east-1"),),
+            orchestrator=WORKS,
+            orchestrator_cost=orchestrator_cost(WORKS, Rates()),
+        )
+    ),
+    "plan, only the orchestrator": views.plan_view(
+        Plan(
+            "c",
+            (region_plan("us-east-1", present=3, launch=0),),
+            orchestrator=STOPPED,
+            orchestrator_cost=orchestrator_cost(STOPPED, Rates()),
+        )
+    ),
+    "plan, an orchestrator without a price": views.plan_view(
+        Plan(
+            "c",
+            (region_plan("us-east-1"),),
+            orchestrator=replace(NEW, instance_type="m7i.large"),
+            orchestrator_cost=orchestrator_cost(replace(NEW, instance_type="m7i.large"), Rates()),
+            list_prices_missing="AccessDeniedException",
+        )
     ),
     "plan, nothing to do": views.plan_view(Plan("c", (region_plan("us-east-1", present=3, launch=0),))),
     "plan, too many": views.plan_view(
