@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.core.launch.gpu_image import gpu_types, image_warning
+from bacalhau_spot.core.launch.gpu_image import gpu_types, has_gpu, image_warning
 from bacalhau_spot.core.model import RegionSpec, TlsMode
 from bacalhau_spot.instance import bacalhau_config
 from support.node_specs import FULL, PLAIN
@@ -75,6 +75,15 @@ def test_gpu_types_are_nvidias() -> None:
     with_gpu = ("g4dn.xlarge", "g5.2xlarge", "g5g.xlarge", "gr6.4xlarge", "p3dn.24xlarge", "p5.48xlarge")
     without = ("m6a.large", "g4ad.xlarge", "t3.micro", "c7gn.large", "inf2.xlarge", "x2gd.large")
     assert gpu_types(with_gpu + without) == with_gpu
+
+
+def test_types_with_a_gpu_of_any_make() -> None:
+    assert all(
+        map(has_gpu, ("g3.4xlarge", "g4ad.xlarge", "g4dn.xlarge", "g5g.xlarge", "gr6.4xlarge", "p5.48xlarge"))
+    )
+    assert not any(
+        map(has_gpu, ("t3.medium", "m6g.large", "c7gn.large", "inf2.xlarge", "trn1.2xlarge", "x2gd.large"))
+    )
 
 
 def test_gpu_types_with_the_plain_image_are_warned_of() -> None:

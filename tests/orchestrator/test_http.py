@@ -19,13 +19,18 @@ from hypothesis import strategies as st
 
 from bacalhau_spot.core.error_catalog.classifier import CATALOG, classify
 from bacalhau_spot.core.model import Secret
-from bacalhau_spot.core.orchestrator.orchestrator_nodes import Capacity, Membership, OrchestratorNode
+from bacalhau_spot.core.orchestrator.orchestrator_nodes import (
+    Capacity,
+    Membership,
+    NodeListing,
+    OrchestratorNode,
+)
 from bacalhau_spot.errors import ExitCode
 from bacalhau_spot.orchestrator import parsing
 from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login, base_url, is_loopback
 from bacalhau_spot.orchestrator.port import OrchestratorError
 from support.certificates import self_signed
-from support.orchestrator import NODES, StandIn, node, stand_in
+from support.orchestrator import NODES, StandIn, node, requester, stand_in
 
 KEY = "key-0123456789-secret"
 
@@ -98,6 +103,27 @@ def test_what_is_zero_or_absent_is_zero(orchestrator_server: StandIn) -> None:
     ]
     (node,) = members(HttpOrchestrator(orchestrator_server.url))
     assert node == OrchestratorNode("n-1", connected=True, membership=Membership.PENDING)
+
+
+def test_the_orchestrators_own_entry_has_its_version_and_start(orchestrator_server: StandIn) -> None:
+    """An earlier machine's entry with the same data is older; the time of the answer is the server's."""
+    orchestrator_server.date = "Wed, 25 Nov 2026 09:30:02 GMT"
+    old = requester()
+    old["Info"]["NodeID"], old["Info"]["BacalhauVersion"] = "before", {"GitVersion": "v1.8.0"}
+    old["ConnectionState"]["LastHeartbeat"] = "2026-10-01T00:00:00Z"
+    orchestrator_server.nodes = [old, node("n-1")]
+    listing = asyncio.run(HttpOrchestrator(orchestrator_server.url).listing())
+    assert [node.id for node in listing.nodes] == ["n-1"]
+    assert (listing.version, listing.started_at) == (
+        "v1.9.3",
+        datetime(2026, 11, 25, 9, 29, 42, 636878, tzinfo=UTC),
+    )
+    assert listing.answered_at == datetime(2026, 11, 25, 9, 30, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Wed, 25 Nov 2026 09:30:02 -0000"])
+def test_a_date_that_says_nothing_is_no_time(date: str) -> None:
+    assert parsing.parse_listing({"Nodes": []}, date=date) == NodeListing()
 
 
 def test_the_version_is_asked_without_the_key(orchestrator_server: StandIn) -> None:
@@ -428,7 +454,7 @@ _JSON = st.recursive(
 @given(body=_JSON.map(lambda node: {"Nodes": [node]}) | _JSON)
 def test_whatever_the_json_reading_ends_in_nodes_or_one_error(body: Any) -> None:
     try:
-        nodes = parsing.parse_nodes(body)
+        nodes = parsing.parse_listing(body).nodes
     except parsing.UnexpectedFormatError as error:
         assert str(error)  # noqa: PT017 - either outcome is right
     else:

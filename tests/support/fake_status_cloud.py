@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, cast
 
 from bacalhau_spot.cloud.port import Cloud, CloudError
 from bacalhau_spot.core.health.cluster_status import ClusterSnapshot
 from bacalhau_spot.core.health.observation import SpotStatus, StatusCheck, StatusChecks
 from bacalhau_spot.core.model import Instance, Naming, SpotRequest
-from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
+from bacalhau_spot.core.orchestrator.orchestrator_nodes import NodeListing, OrchestratorNode
 from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 from bacalhau_spot.engine.health.cluster_snapshot import cluster_snapshot
 from bacalhau_spot.orchestrator.port import Orchestrator, OrchestratorError
@@ -70,18 +71,24 @@ class FakeStatusCloud:
 
 
 class FakeOrchestrator:
-    """An orchestrator that answers with `known`, or with a refusal."""
+    """An orchestrator that answers with `known`, or with a refusal. `age`: since its start."""
 
     address = "https://orchestrator.example:1234"
 
-    def __init__(self, *known: OrchestratorNode, refusal: str = "") -> None:
+    def __init__(
+        self, *known: OrchestratorNode, refusal: str = "", age: timedelta = timedelta(days=1)
+    ) -> None:
         self.known = list(known)
         self.refusal = refusal
+        self.age = age
 
-    async def nodes(self) -> tuple[OrchestratorNode, ...]:
+    async def listing(self) -> NodeListing:
         if self.refusal:
             raise OrchestratorError(self.refusal, "connection refused", address=self.address)
-        return tuple(self.known)
+        return NodeListing(tuple(self.known), "v1.9.3", started_at=NOW - self.age, answered_at=NOW)
+
+    async def nodes(self) -> tuple[OrchestratorNode, ...]:
+        return (await self.listing()).nodes
 
     async def remove(self, node_id: str) -> None:
         self.known = [node for node in self.known if node.id != node_id]

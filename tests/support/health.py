@@ -9,7 +9,7 @@ from typing import Any
 
 from bacalhau_spot.core.health.boot_console import BootProgress, console_lines, parse_boot
 from bacalhau_spot.core.health.observation import NodeObservation, SpotStatus
-from bacalhau_spot.core.model import Instance, State
+from bacalhau_spot.core.model import ORCHESTRATOR_ROLE, ROLE_KEY, Instance, State
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import Capacity, Membership, OrchestratorNode
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -30,6 +30,23 @@ def node(
         public_ip=f"127.0.1.{number}",
         private_ip=f"10.0.0.{number}",
         spot_request_id=f"sir-{number:08}",
+    )
+    return replace(instance, **values)
+
+
+def orchestrator_instance(*, age: timedelta = 30 * MINUTE, **values: Any) -> Instance:
+    """The instance of a managed orchestrator."""
+    instance = Instance(
+        id="i-00000000000000abc",
+        region="us-east-1",
+        zone="us-east-1a",
+        type="t3.small",
+        state=State.RUNNING,
+        launched_at=NOW - age,
+        lifecycle="on-demand",
+        public_ip="198.51.100.7",
+        private_ip="10.0.9.9",
+        tags={ROLE_KEY: ORCHESTRATOR_ROLE},
     )
     return replace(instance, **values)
 

@@ -122,6 +122,7 @@ class StandIn:
     refused: set[str] = field(default_factory=set)
     answer: tuple[int, dict[str, str], bytes] | None = None
     requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+    date: str = "Wed, 25 Nov 2026 09:29:50 GMT"  # the header, as new as the nodes' heartbeats
     jobs: dict[str, Data] = field(default_factory=dict)
     plays: Callable[[Data, str], tuple[Data, list[Data]]] | None = None
     rejects: str = ""
@@ -213,6 +214,10 @@ def stand_in(certificate: Path | None = None) -> Iterator[StandIn]:
             self.wfile.write(raw)
 
         do_GET = do_PUT = do_DELETE = _any  # noqa: N815 - the library's names
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            del timestamp
+            return here.date
 
         def log_message(self, *_: Any) -> None:
             """Nothing on stderr."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import StringIO
@@ -27,10 +27,13 @@ from bacalhau_spot.core.launch.create_result import CreateResult, Listing, PoolF
 from bacalhau_spot.core.launch.lifecycle import Phase
 from bacalhau_spot.core.launch.plan import Plan, PoolExposure, RegionPlan
 from bacalhau_spot.core.model import Arch, Identity, Image, Instance, Offer, Pool, Resource, State
+from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan, OrchestratorStep
 from bacalhau_spot.core.orchestrator.prune import PruneResult
 from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 from bacalhau_spot.core.placement.pool_distribution import pool_distribution
 from bacalhau_spot.core.placement.region_selection import RegionDecision, RegionReason
+from bacalhau_spot.core.pricing.cost import Rates
+from bacalhau_spot.core.pricing.orchestrator_cost import orchestrator_cost
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.core.tags import Scope
 from bacalhau_spot.errors import ExitCode, UserError
@@ -70,6 +73,7 @@ PLAN = Plan(
     exposure=PoolExposure(pools=3, max_nodes=2, limit=2),
     archives=((Arch.X86_64, "ab" * 32),),
 )
+NEW = OrchestratorPlan("us-east-1", tuple(OrchestratorStep), "us-east-1a", "t3.small", 20)
 NO_PRICE = Plan("c", (region_plan("us-east-1", POOL, UNPRICED),))
 RECEIPT = CreateResult(
     "c",
@@ -138,6 +142,14 @@ FOUND = NukePreview(
 )
 RESULTS: dict[str, tuple[str, json_output.Data | None]] = {
     "a plan": ("create", {"plan": json_output.plan_data(PLAN)}),
+    "a plan with an orchestrator": (
+        "create",
+        {
+            "plan": json_output.plan_data(
+                replace(PLAN, orchestrator=NEW, orchestrator_cost=orchestrator_cost(NEW, Rates()))
+            )
+        },
+    ),
     "a plan without prices": ("create", {"plan": json_output.plan_data(NO_PRICE)}),
     "a create": (
         "create",
@@ -147,6 +159,7 @@ RESULTS: dict[str, tuple[str, json_output.Data | None]] = {
         "list",
         json_output.listing_data(Listing("c", (INSTANCE,), ("us-east-1",), (PROBLEM,), (VPC,))),
     ),
+    "a list with an orchestrator": ("list", json_output.listing_data(Listing("c", orchestrator=INSTANCE))),
     "a destroy": ("destroy", json_output.deletion_data(TEARDOWN)),
     "a destroy with an orchestrator": ("destroy", json_output.deletion_data(TEARDOWN, FORGOTTEN)),
     "what would be destroyed": (

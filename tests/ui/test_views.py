@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,22 @@ from syrupy.assertion import SnapshotAssertion
 from bacalhau_spot.core.cleanup.deletion_result import DeletionOutcome, DeletionResult, DeletionStatus
 from bacalhau_spot.core.launch.create_result import CreateResult, Listing, PoolFailure, RegionResult
 from bacalhau_spot.core.launch.plan import Plan, RegionPlan
-from bacalhau_spot.core.model import Arch, Identity, Image, Instance, Naming, Offer, Pool, Resource, State
+from bacalhau_spot.core.model import (
+    ORCHESTRATOR_ROLE,
+    ROLE_KEY,
+    Arch,
+    Identity,
+    Image,
+    Instance,
+    Naming,
+    Offer,
+    Pool,
+    Resource,
+    State,
+)
+from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan, OrchestratorStep
+from bacalhau_spot.core.pricing.cost import Rates
+from bacalhau_spot.core.pricing.orchestrator_cost import orchestrator_cost
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import formatting, views
@@ -43,6 +59,19 @@ def instance(number: int, region: str, *, state: State = State.RUNNING, why: str
         image_id="ami-1",
         termination_reason=why,
     )
+
+
+ORCHESTRATOR = replace(
+    instance(9, "us-east-1"),
+    type="t3.small",
+    lifecycle="on-demand",
+    spot_request_id=None,
+    tags={ROLE_KEY: ORCHESTRATOR_ROLE},
+)
+
+
+NEW = OrchestratorPlan("us-east-1", tuple(OrchestratorStep), "us-east-1a", "t3.small", 20)
+WORKS, STOPPED = replace(NEW, steps=()), replace(NEW, steps=(OrchestratorStep.RULES, OrchestratorStep.START))
 
 
 def region_plan(region: str, *, present: int = 0, launch: int = 3, wanted: int = 3) -> RegionPlan:
@@ -87,6 +116,39 @@ VIEWS: dict[str, RenderableType] = {
             warnings=("beware",),
         ),
         identity=ME,
+    ),
+    "plan, with an orchestrator": views.plan_view(
+        Plan(
+            "c",
+            (region_plan("us-east-1"),),
+            orchestrator=NEW,
+            orchestrator_cost=orchestrator_cost(NEW, Rates()),
+        )
+    ),
+    "plan, with an orchestrator that exists": views.plan_view(
+        Plan(
+            "c",
+            (region_plan("us-east-1"),),
+            orchestrator=WORKS,
+            orchestrator_cost=orchestrator_cost(WORKS, Rates()),
+        )
+    ),
+    "plan, only the orchestrator": views.plan_view(
+        Plan(
+            "c",
+            (region_plan("us-east-1", present=3, launch=0),),
+            orchestrator=STOPPED,
+            orchestrator_cost=orchestrator_cost(STOPPED, Rates()),
+        )
+    ),
+    "plan, an orchestrator without a price": views.plan_view(
+        Plan(
+            "c",
+            (region_plan("us-east-1"),),
+            orchestrator=replace(NEW, instance_type="m7i.large"),
+            orchestrator_cost=orchestrator_cost(replace(NEW, instance_type="m7i.large"), Rates()),
+            list_prices_missing="AccessDeniedException",
+        )
     ),
     "plan, nothing to do": views.plan_view(Plan("c", (region_plan("us-east-1", present=3, launch=0),))),
     "plan, too many": views.plan_view(
@@ -199,6 +261,19 @@ VIEWS: dict[str, RenderableType] = {
     ),
     "list, wide": views.listing_view(
         Listing("c", (instance(1, "us-east-1"),), ("us-east-1",)), wide=True, now=NOW
+    ),
+    "list, with a managed orchestrator": views.listing_view(
+        Listing("c", (instance(1, "us-east-1"),), ("us-east-1",), orchestrator=ORCHESTRATOR),
+        wide=False,
+        now=NOW,
+    ),
+    "list, with a managed orchestrator, wide": views.listing_view(
+        Listing("c", (instance(1, "us-east-1"),), ("us-east-1",), orchestrator=ORCHESTRATOR),
+        wide=True,
+        now=NOW,
+    ),
+    "list, only a managed orchestrator": views.listing_view(
+        Listing("c", (), TWELVE, others=(resource("vpc", 1),), orchestrator=ORCHESTRATOR), wide=False, now=NOW
     ),
     "list, nothing": views.listing_view(Listing("c", (), TWELVE), wide=False, now=NOW),
     "list, nothing of another cluster": views.listing_view(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.orchestrator.managed_state import newest_usable
 from bacalhau_spot.core.partitions import region_advice
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bacalhau_spot.core.model import Identity, Instance, Region, TaggedId
     from bacalhau_spot.core.problem import ApiFailure
@@ -55,10 +56,28 @@ class AccountContext:
         return unusable_regions(names, self.regions)
 
 
+def nodes_only(instances: Iterable[Instance]) -> tuple[Instance, ...]:
+    """Without the instances of a managed orchestrator."""
+    return tuple(instance for instance in instances if not instance.is_orchestrator)
+
+
+def orchestrators_only(instances: Iterable[Instance]) -> tuple[Instance, ...]:
+    """The instances of a managed orchestrator, in any state."""
+    return tuple(instance for instance in instances if instance.is_orchestrator)
+
+
 @dataclass(frozen=True, slots=True)
 class ClusterInventory:
-    """Resources with the cluster's tag, by region. `failed_regions`: regions that could not be scanned."""
+    """Resources with the cluster's tag, by region. `instances`: of nodes; `orchestrators`: those of the managed orchestrator.
+
+    `failed_regions`: regions that could not be scanned.
+    """
 
     tagged: Mapping[str, tuple[TaggedId, ...]] = field(default_factory=dict)
     instances: tuple[Instance, ...] = ()
     failed_regions: tuple[ApiFailure, ...] = ()
+    orchestrators: tuple[Instance, ...] = ()
+
+    @property
+    def orchestrator(self) -> Instance | None:
+        return newest_usable(self.orchestrators)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.model import Secret
     from bacalhau_spot.core.orchestrator.jobs import Job
-    from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
+    from bacalhau_spot.core.orchestrator.orchestrator_nodes import NodeListing, OrchestratorNode
     from bacalhau_spot.http_client import Response
 
 T = TypeVar("T")
@@ -122,8 +122,12 @@ class HttpOrchestrator:
         return self._base
 
     async def nodes(self) -> tuple[OrchestratorNode, ...]:
+        return (await self.listing()).nodes
+
+    async def listing(self) -> NodeListing:
         answer = await self._ask("GET", _NODES)
-        return self._read(lambda: parsing.parse_nodes(self._good(answer)))
+        date = answer.headers.get("date", "")
+        return self._read(lambda: parsing.parse_listing(self._good(answer), date=date))
 
     async def remove(self, node_id: str) -> None:
         # The API accepts unique prefixes of ids. Managed nodes' ids have one length, so none is a prefix of another.

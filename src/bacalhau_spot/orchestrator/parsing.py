@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from bacalhau_spot.core.orchestrator.jobs import EXECUTION_STATES, Execution, ExecutionState, Job, JobState
-from bacalhau_spot.core.orchestrator.orchestrator_nodes import Capacity, Membership, OrchestratorNode
+from bacalhau_spot.core.orchestrator.orchestrator_nodes import (
+    Capacity,
+    Membership,
+    NodeListing,
+    OrchestratorNode,
+)
 
 _COMPUTE: Final = "Compute"
 # Go's zero time.
 _NEVER: Final = 1
+_BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 _MOST: Final = 1 << 63  # bytes, cores or counts
 _LONGEST: Final = 1000
 # The reason of a queued job has a line for each node of the orchestrator.
@@ -23,11 +30,34 @@ class UnexpectedFormatError(ValueError):
     """A response not in Bacalhau's format; the message names the place."""
 
 
-def parse_nodes(body: Any) -> tuple[OrchestratorNode, ...]:
-    """The compute nodes in a list, by id. The list also has the orchestrator, as a Requester."""
-    nodes = _field(_mapping(body, "the answer"), "Nodes", list, where="the answer", default=[])
-    members = [_member(_mapping(node, f"node {number}")) for number, node in enumerate(nodes, start=1)]
-    return tuple(sorted((node for node in members if node is not None), key=lambda node: node.id))
+def parse_listing(body: Any, *, date: str = "") -> NodeListing:
+    """The compute nodes in a list, by id, and the orchestrator's own entry. `date`: the answer's HTTP header.
+
+    The orchestrator is listed as a Requester; its heartbeat is its start (Bacalhau 1.9, nodesManager.selfRegister). An earlier
+    machine with the same data may be listed too: the latest start counts.
+    """
+    rows = _field(_mapping(body, "the answer"), "Nodes", list, where="the answer", default=[])
+    nodes: list[OrchestratorNode] = []
+    own: list[OrchestratorNode] = []
+    for number, row in enumerate(rows, start=1):
+        node, is_compute = _node(_mapping(row, f"node {number}"))
+        (nodes if is_compute else own).append(node)
+    latest = max(own, key=lambda node: node.last_heartbeat_at or _BEGINNING, default=None)
+    return NodeListing(
+        nodes=tuple(sorted(nodes, key=lambda node: node.id)),
+        version=latest.version if latest else "",
+        started_at=latest.last_heartbeat_at if latest else None,
+        answered_at=_http_date(date),
+    )
+
+
+def _http_date(text: str) -> datetime | None:
+    """None for a missing or malformed date."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else None
 
 
 def parse_version(body: Any) -> str:
@@ -113,14 +143,14 @@ def _nanoseconds(data: dict[str, Any], key: str, where: str) -> datetime | None:
     return _EPOCH + timedelta(microseconds=count // 1000) if count else None
 
 
-def _member(node: dict[str, Any]) -> OrchestratorNode | None:
+def _node(node: dict[str, Any]) -> tuple[OrchestratorNode, bool]:
+    """A node, and whether it is a compute node."""
     info = _field(node, "Info", dict, where="a node")
     name = str(_field(info, "NodeID", str, where="a node's Info"))
     if not name:
         raise UnexpectedFormatError("a node without a name")
     where = f"node {name}"
-    if _field(info, "NodeType", str, where=where, default=_COMPUTE) != _COMPUTE:
-        return None
+    is_compute = _field(info, "NodeType", str, where=where, default=_COMPUTE) == _COMPUTE
     compute = _field(info, "ComputeNodeInfo", dict, where=where, default={})
     state = _field(node, "ConnectionState", dict, where=where, default={})
     release = _field(info, "BacalhauVersion", dict, where=where, default={})
@@ -128,7 +158,7 @@ def _member(node: dict[str, Any]) -> OrchestratorNode | None:
     connected = status == "CONNECTED"
     labels = _field(info, "Labels", dict, where=where, default={})
     engines = _field(compute, "ExecutionEngines", list, where=where, default=[])
-    return OrchestratorNode(
+    parsed = OrchestratorNode(
         id=name,
         connected=connected,
         membership=_membership(node.get("Membership")),
@@ -141,6 +171,7 @@ def _member(node: dict[str, Any]) -> OrchestratorNode | None:
         since=_time(state, "ConnectedSince" if connected else "DisconnectedSince", where),
         last_error=_text(state.get("LastError")),
     )
+    return parsed, is_compute
 
 
 def _text(value: Any, *, longest: int = _LONGEST) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bacalhau_spot.core.orchestrator.jobs import Job
-    from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
+    from bacalhau_spot.core.orchestrator.orchestrator_nodes import NodeListing, OrchestratorNode
 
 
 class OrchestratorError(Exception):
@@ -35,8 +35,11 @@ class Orchestrator(Protocol):
     def address(self) -> str:
         """The configured address, without a password."""
 
+    async def listing(self) -> NodeListing:
+        """All compute nodes, connected or not, and the orchestrator's own entry. It keeps nodes until they are removed."""
+
     async def nodes(self) -> tuple[OrchestratorNode, ...]:
-        """All compute nodes, connected or not; the orchestrator keeps them until they are removed."""
+        """The nodes of `listing`."""
 
     async def remove(self, node_id: str) -> None:
         """Remove a node. A running one registers again at its next heartbeat. An unknown one is not an error."""

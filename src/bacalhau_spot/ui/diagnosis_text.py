@@ -1,13 +1,33 @@
-"""The verdict on a node as a sentence."""
+"""The verdicts on a node and on the orchestrator as sentences."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.ui.formatting import age
+from bacalhau_spot.ui.formatting import age, error_label, plural
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.health.diagnosis import NodeDiagnosis
+    from bacalhau_spot.core.health.orchestrator_status import OrchestratorStatus
+
+
+def orchestrator_text(status: OrchestratorStatus) -> str:
+    """`API does not answer: connection refused`"""
+    time = age(status.time) if status.time is not None else ""
+    return status.template.format(
+        why=_reason(status),
+        ago=f" {time} ago" if time else "",
+        span=f" for {time}" if time else "",
+        count=plural(status.observation.reconnecting, "node"),
+    )
+
+
+def _reason(status: OrchestratorStatus) -> str:
+    observation = status.observation
+    reason = " and ".join(observation.checks.impaired)
+    if not reason and observation.failure is not None:
+        reason = error_label(observation.failure.code)
+    return f": {reason}" if reason else ""
 
 
 def diagnosis_text(diagnosis: NodeDiagnosis) -> str:

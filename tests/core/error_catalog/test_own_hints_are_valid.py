@@ -12,7 +12,7 @@ from cyclopts import CycloptsError
 from bacalhau_spot.cli import app as tree
 from bacalhau_spot.config import json_schema
 from bacalhau_spot.core.error_catalog.classifier import CATALOG, FAMILIES, MESSAGE_RULES, classify
-from bacalhau_spot.core.health import diagnosis, termination_reasons
+from bacalhau_spot.core.health import diagnosis, orchestrator_status, termination_reasons
 from bacalhau_spot.core.iam.permissions import COMMANDS as NEED_RIGHTS
 from core.error_catalog.test_aws_hints_are_valid import SOURCE, texts_of_the_code
 
@@ -32,6 +32,7 @@ def texts() -> Iterator[str]:
     for info in {*CATALOG.values(), *(rule.info for rule in (*FAMILIES, *MESSAGE_RULES)), classify("")}:
         yield info.hint_for("eu-west-1", profile="work", action="ec2:CreateVpc", host="http://there:1234")
     yield from (row.hint.format(**_NAMED) for row in diagnosis.RULES)
+    yield from (row.hint.format(**_NAMED) for row in orchestrator_status.ORCHESTRATOR_RULES)
     yield from (failure.hint for failure in (*termination_reasons.JOIN_FAILURES, *termination_reasons.FAILED))
 
 

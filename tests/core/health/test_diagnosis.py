@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from string import Formatter
 
 import pytest
@@ -20,7 +20,7 @@ from bacalhau_spot.core.health.observation import (
 )
 from bacalhau_spot.core.health.termination_reasons import INTERRUPTED, JOIN_FAILURES, join_failure
 from bacalhau_spot.core.model import Instance, State
-from bacalhau_spot.core.orchestrator.orchestrator_nodes import Membership, OrchestratorNode
+from bacalhau_spot.core.orchestrator.orchestrator_nodes import Capacity, Membership, OrchestratorNode
 from bacalhau_spot.ui.diagnosis_text import diagnosis_text
 from support.health import MINUTE, NOW, booted, console_output, evidence, member, node, spot
 
@@ -28,6 +28,12 @@ NODE, OLD = node(), node(age=12 * MINUTE)
 GONE = node(state=State.TERMINATED, termination_reason="Client.UserInitiatedShutdown")
 TAKEN = node(state=State.TERMINATED, termination_reason="Server.SpotInstanceTermination")
 VIOLATION = "nats: Authorization Violation"
+GPU = node(type="g5.xlarge")
+
+
+def restarted(*, ago: int) -> dict[str, datetime]:
+    return {"api_at": NOW, "orchestrator_started_at": NOW - timedelta(seconds=ago)}
+
 
 # What is known -> the verdict's kind, and what the user reads.
 CASES: dict[str, tuple[NodeObservation, Diagnosis, str]] = {
@@ -119,6 +125,36 @@ CASES: dict[str, tuple[NodeObservation, Diagnosis, str]] = {
         Diagnosis.DISCONNECTED,
         "disconnected from the orchestrator for 3 min: heartbeat timeout",
     ),
+    "not back since the orchestrator's restart": (
+        evidence(NODE, member=member(NODE, connected=False, since=None), **restarted(ago=20)),
+        Diagnosis.RECONNECTING,
+        "reconnecting: the orchestrator restarted 20 s ago",
+    ),
+    "not back long after the orchestrator's restart": (
+        evidence(NODE, member=member(NODE, connected=False, since=None), **restarted(ago=301)),
+        Diagnosis.DISCONNECTED,
+        "disconnected from the orchestrator for 5 min",
+    ),
+    "disconnected before the orchestrator's restart": (
+        evidence(NODE, member=member(NODE, connected=False, last_error="heartbeat timeout"), **restarted(ago=20)),
+        Diagnosis.DISCONNECTED,
+        "disconnected from the orchestrator for 3 min: heartbeat timeout",
+    ),
+    "no heartbeat": (
+        evidence(NODE, member=member(NODE, last_heartbeat_at=NOW - timedelta(seconds=46)), api_at=NOW),
+        Diagnosis.HEARTBEAT_OVERDUE,
+        "no heartbeat for 46 s",
+    ),
+    "a heartbeat of 45 s ago": (
+        evidence(NODE, member=member(NODE, last_heartbeat_at=NOW - timedelta(seconds=45)), api_at=NOW),
+        Diagnosis.JOINED,
+        "joined",
+    ),
+    "a heartbeat by a clock that is unlike this machine's": (
+        evidence(NODE, member=member(NODE, last_heartbeat_at=NOW - 9 * MINUTE), api_at=NOW - 9 * MINUTE),
+        Diagnosis.JOINED,
+        "joined",
+    ),
     "not approved": (
         evidence(NODE, member=member(NODE, membership=Membership.PENDING)),
         Diagnosis.NOT_APPROVED,
@@ -133,6 +169,21 @@ CASES: dict[str, tuple[NodeObservation, Diagnosis, str]] = {
         evidence(NODE, api=ApiAvailability.NOT_CONFIGURED, boot=booted("warning: Bacalhau does not offer Docker here", "joined")),
         Diagnosis.NO_DOCKER,
         "joined without docker engine",
+    ),
+    "without its GPU": (evidence(GPU, member=member(GPU)), Diagnosis.NO_GPU, "joined without GPU"),
+    "without its GPU, by its console": (
+        evidence(
+            GPU,
+            api=ApiAvailability.NOT_CONFIGURED,
+            boot=booted("warning: nvidia-smi does not answer; the node joins without GPU", "joined"),
+        ),
+        Diagnosis.NO_GPU,
+        "joined without GPU",
+    ),
+    "with its GPU": (
+        evidence(GPU, member=member(GPU, total=Capacity(gpus=1))),
+        Diagnosis.JOINED,
+        "joined",
     ),
     "joined": (evidence(NODE, member=member(NODE)), Diagnosis.JOINED, "joined"),
     "joined after first boot gave up": (
@@ -154,6 +205,20 @@ CASES: dict[str, tuple[NodeObservation, Diagnosis, str]] = {
         evidence(OLD, boot=booted("waiting: dial tcp 192.0.2.1:4222: connect: connection refused")),
         Diagnosis.NEVER_JOINED,
         "running, never joined: nothing listens there",
+    ),
+    "an orchestrator that is off, for nodes and for us": (
+        evidence(
+            OLD,
+            api=ApiAvailability.UNAVAILABLE,
+            boot=booted("waiting: dial tcp 192.0.2.1:4222: connect: connection refused"),
+        ),
+        Diagnosis.ORCHESTRATOR_AWAY,
+        "running for 12 min; waits for the orchestrator",
+    ),
+    "a refused token, while the API does not answer": (
+        evidence(OLD, api=ApiAvailability.UNAVAILABLE, boot=booted(f"waiting: {VIOLATION}")),
+        Diagnosis.NEVER_JOINED,
+        "running, never joined: token refused",
     ),
     "an orchestrator that is off": (
         evidence(NODE, boot=booted("waiting: dial tcp 192.0.2.1:4222: connect: connection refused")),
@@ -299,7 +364,7 @@ def test_the_orders_of_rows_that_matter() -> None:
 TIMES = st.integers(0, 7200).map(lambda seconds: NOW - timedelta(seconds=seconds))
 INSTANCES = st.builds(
     Instance,
-    id=st.just("i-1"), region=st.just("r"), zone=st.just("ra"), type=st.just("t"),
+    id=st.just("i-1"), region=st.just("r"), zone=st.just("ra"), type=st.sampled_from(["t3.medium", "g5.xlarge"]),
     state=st.sampled_from(State), launched_at=TIMES,
     termination_reason=st.sampled_from([None, "", "Server.SpotInstanceTermination", "Server.X", "Client.UserInitiatedShutdown", "x"]),  # noqa: E501 - a row of a table
 )  # fmt: skip
@@ -307,13 +372,14 @@ BOOTS = st.builds(
     BootProgress,
     step=st.sampled_from(["", *STEPS]), step_at=st.none() | TIMES, failed=st.sampled_from(["", "join: x", "packages: y"]),
     at_join=st.booleans(), join_error=st.sampled_from(["", "x", *(failure.category for failure in JOIN_FAILURES)]),
-    commands_failed=st.sampled_from(["", "additional_commands ended with 1"]), no_docker=st.booleans(),
+    commands_failed=st.sampled_from(["", "additional_commands ended with 1"]), no_docker=st.booleans(), no_gpu=st.booleans(),
     interrupted_at=st.none() | TIMES,
 )  # fmt: skip
 MEMBERS = st.builds(
     OrchestratorNode,
     id=st.just("n"), connected=st.booleans(), membership=st.sampled_from(Membership),
-    engines=st.sampled_from([(), ("docker",), ("wasm",)]), since=st.none() | TIMES, last_heartbeat_at=st.none() | TIMES,
+    engines=st.sampled_from([(), ("docker",), ("wasm",)]), last_error=st.sampled_from(["", "heartbeat timeout"]),
+    since=st.none() | TIMES, last_heartbeat_at=st.none() | TIMES,
 )  # fmt: skip
 SPOTS = st.builds(
     SpotStatus,
@@ -325,6 +391,7 @@ ANY = st.builds(
     NodeObservation,
     now=TIMES, instance=st.none() | INSTANCES, checks=CHECKS, spot=st.none() | SPOTS, boot=st.none() | BOOTS,
     member=st.none() | MEMBERS, api=st.sampled_from(ApiAvailability),
+    api_at=st.none() | TIMES, orchestrator_started_at=st.none() | TIMES,
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from bacalhau_spot.core.ssh.node_selector import matching_nodes
 from bacalhau_spot.core.ssh.ssh_command import SshOptions, ssh_command
 from bacalhau_spot.core.ssh.ssh_results import CommandResult, FanOutResult, group_identical
 from bacalhau_spot.errors import ExitCode
-from support.health import console_output, node
+from support.health import console_output, node, orchestrator_instance
 
 PREFIX = "bacalhau-"
 A = node(1, id="i-0aaa1", region="us-east-1", zone="us-east-1a")
@@ -23,6 +23,7 @@ B = node(2, id="i-0aaa2", region="us-east-1", zone="us-east-1b")
 C = node(3, id="i-0bbb3", region="us-west-2", zone="us-west-2a")
 LONGER = node(4, id="i-0aaa11", region="us-west-2", zone="us-west-2b")
 ALL = (A, B, C, LONGER)
+BOSS = orchestrator_instance(id="i-0ccc4")
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,29 @@ def test_who_is_meant(word: str | None, expected: tuple[Instance, ...]) -> None:
     """Ids and names exactly, zones, regions, then beginnings; what every id begins with names nobody."""
     instances = matching_nodes(word, reversed(ALL), prefix=PREFIX)
     assert instances == tuple(instance for instance in ALL if instance in expected)
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("orchestrator", (BOSS,)),
+        (BOSS.id, (BOSS,)),
+        (f"bacalhau-{BOSS.id}", (BOSS,)),
+        (BOSS.id[:-1], (BOSS,)),
+        ("us-east-1", (A, B)),
+        ("us-east-1a", (A,)),
+        (None, ALL),
+    ],
+)
+def test_the_orchestrator_is_meant_by_its_id_or_by_the_word_only(
+    word: str | None, expected: tuple[Instance, ...]
+) -> None:
+    """Never by its zone or region, and not by no word at all."""
+    assert matching_nodes(word, ALL, prefix=PREFIX, orchestrator=BOSS) == expected
+
+
+def test_the_word_without_an_orchestrator_means_nobody() -> None:
+    assert matching_nodes("orchestrator", ALL, prefix=PREFIX) == ()
 
 
 @given(st.text(), st.sampled_from(ALL))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from bacalhau_spot.core.orchestrator.orchestrator_nodes import Membership, OrchestratorNode
+from bacalhau_spot.core.orchestrator.orchestrator_nodes import Membership, NodeListing, OrchestratorNode
 from bacalhau_spot.core.orchestrator.prune import PruneResult
 from bacalhau_spot.engine.aws_calls.caller import CancelSignal
 from bacalhau_spot.engine.orchestrator.orchestrator_sync import remove_nodes, remove_stale
@@ -27,6 +27,9 @@ class Fake:
     stop_after: int | None = None
     requests: list[str] = field(default_factory=list)
     address: str = "http://o:1234"
+
+    async def listing(self) -> NodeListing:
+        return NodeListing(await self.nodes())
 
     async def nodes(self) -> tuple[OrchestratorNode, ...]:
         if self.listed is None:

@@ -40,7 +40,7 @@ def console(
     Parameters
     ----------
     node
-        An instance's id, the beginning of one, a node's name, a zone or a region.
+        An instance's id, the beginning of one, a node's name, a zone or a region; `orchestrator` for the managed one.
     follow
         Print new output until Ctrl-C.
     interval
@@ -67,6 +67,7 @@ def console(
             unseen=inventory.failed_regions,
             naming=naming,
             verb="listen to",
+            orchestrator=inventory.orchestrator,
         )
         chosen = node_prompt.pick_one(context, instances, verb="console")
         text = _read(runner, chosen)

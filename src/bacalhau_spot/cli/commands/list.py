@@ -34,7 +34,7 @@ def list_(
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """List the cluster's instances in all regions, as AWS reports them now.
+    """List the cluster's instances in all regions, as AWS reports them now. A managed orchestrator is listed apart.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def list_(
     with context.runner() as runner:
         account, found = runner.run_readonly(_listing(runner.calls, naming, regions=region))
         others: tuple[str, ...] = ()
-        if not any(instance.alive for instance in found.instances):
+        if not found.orchestrator and not any(instance.alive for instance in found.instances):
             where = discovery.requested_regions(account.regions, region or ())
             others = other_clusters.warnings(runner, naming, regions=where, command="list")
     # A failure to write the log does not prevent the listing.
@@ -87,6 +87,9 @@ def _filtered(listing: Listing, *, states: list[State] | None, show_all: bool) -
             return state in states
         return show_all or state is not State.TERMINATED
 
+    orchestrator = listing.orchestrator
     return replace(
-        listing, instances=tuple(instance for instance in listing.instances if wanted(instance.state))
+        listing,
+        instances=tuple(instance for instance in listing.instances if wanted(instance.state)),
+        orchestrator=orchestrator if orchestrator and wanted(orchestrator.state) else None,
     )

@@ -57,7 +57,8 @@ def ssh(
     Parameters
     ----------
     words
-        The node: an instance's id, the beginning of one, a node's name, a zone or a region; and the command after `--`.
+        The node: an instance's id, the beginning of one, a node's name, a zone or a region; `orchestrator` for
+        the managed one; and the command after `--`.
     every
         Run the command on all running nodes, or on all in a zone or region.
     group
@@ -121,15 +122,22 @@ def _meant(
     context: CommandContext, inventory: ClusterInventory, naming: Naming, word: str | None, *, every: bool
 ) -> tuple[Instance, ...]:
     """The selected nodes, among those that run and have an address."""
-    able = [
-        instance
-        for instance in inventory.instances
-        if instance.state is State.RUNNING and ssh_address(instance)
-    ]
+    able = [instance for instance in inventory.instances if _is_reachable(instance)]
+    orchestrator = inventory.orchestrator
     instances = node_prompt.resolve_nodes(
-        context, word, able, unseen=inventory.failed_regions, naming=naming, verb="reach"
+        context,
+        word,
+        able,
+        unseen=inventory.failed_regions,
+        naming=naming,
+        verb="reach",
+        orchestrator=orchestrator if orchestrator is not None and _is_reachable(orchestrator) else None,
     )
     return instances if every else (node_prompt.pick_one(context, instances, verb="ssh"),)
+
+
+def _is_reachable(instance: Instance) -> bool:
+    return instance.state is State.RUNNING and bool(ssh_address(instance))
 
 
 def _mark_partial(context: CommandContext, done: Result, unseen: Sequence[ApiFailure]) -> Result:

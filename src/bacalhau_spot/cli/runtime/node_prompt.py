@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.model import State
-from bacalhau_spot.core.ssh.node_selector import matching_nodes
+from bacalhau_spot.core.ssh.node_selector import ORCHESTRATOR, matching_nodes
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import prompts, views
@@ -42,22 +42,28 @@ def resolve_nodes(
     unseen: Sequence[ApiFailure],
     naming: Naming,
     verb: str,
+    orchestrator: Instance | None = None,
 ) -> tuple[Instance, ...]:
-    """The instances that match `said`, at least one. Otherwise raises UserError: if regions could not be scanned and no
+    """The instances that match `word`, at least one. Otherwise raises UserError: if regions could not be scanned and no
     instance is known, with their failures.
     """
-    if not among:
+    if word == ORCHESTRATOR and orchestrator is None and not unseen:
+        raise UserError(
+            f"{naming.tag_value} has no managed orchestrator to {verb}",
+            hint="with `orchestrator: managed`, `bacalhau-spot create` creates it; `bacalhau-spot status` shows its state",
+        )
+    if not among and (orchestrator is None or word is None):
         if unseen:
             raise context.errors_of(unseen, exit_code=ExitCode.INCOMPLETE)[0]
         raise UserError(
             f"{naming.tag_value} has no node to {verb}",
             hint="`bacalhau-spot status` shows the nodes, `bacalhau-spot create` launches them",
         )
-    instances = matching_nodes(word, among, prefix=naming.resource_prefix)
+    instances = matching_nodes(word, among, prefix=naming.resource_prefix, orchestrator=orchestrator)
     if not instances:
         raise UserError(
             f"no {'scanned ' if unseen else ''}node matches {word}",
-            why="it may be an instance's id, its beginning, a node's name, a zone or a region",
+            why="it may be an instance's id, its beginning, a node's name, a zone, a region, or `orchestrator`",
             details=(
                 *(f"{instance.id}  {instance.zone}" for instance in matching_nodes(None, among, prefix="")),
                 *(f"{failure.region}: {failure.operation}: {failure.code}" for failure in unseen),

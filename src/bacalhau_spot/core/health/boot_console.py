@@ -24,6 +24,7 @@ STEPS = ("packages", "docker", "download", "start", "commands", WAITING, JOINED)
 _JOIN = "join"  # the step in which the node waits for the orchestrator
 _COMMANDS = "additional_commands "
 _NO_DOCKER = "does not offer Docker"
+_NO_GPU = "joins without GPU"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class BootProgress:
     join_error: str = ""
     commands_failed: str = ""
     no_docker: bool = False
+    no_gpu: bool = False
     interrupted_at: datetime | None = None
 
     @property
@@ -106,6 +108,8 @@ def _after(now: BootProgress, line: ConsoleLine) -> BootProgress:
             return _failed(now, line.text)
         case "warning" if _NO_DOCKER in line.text:
             return replace(now, no_docker=True)
+        case "warning" if _NO_GPU in line.text:
+            return replace(now, no_gpu=True)
         case "interrupted":
             return replace(now, interrupted_at=line.at)
         case step if step in STEPS:

@@ -10,14 +10,17 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.error_catalog.classifier import Category, classify, most_severe
 from bacalhau_spot.core.health.diagnosis import Diagnosis, NodeDiagnosis, Severity, diagnose
 from bacalhau_spot.core.health.observation import ApiAvailability, NodeObservation, StatusChecks
-from bacalhau_spot.core.orchestrator.orchestrator_nodes import Capacity
+from bacalhau_spot.core.health.orchestrator_status import OrchestratorObservation, orchestrator_status
+from bacalhau_spot.core.model import OrchestratorMode
+from bacalhau_spot.core.orchestrator.managed_state import newest_usable
+from bacalhau_spot.core.orchestrator.orchestrator_nodes import Capacity, NodeListing
 from bacalhau_spot.core.orchestrator.prune import is_cluster_node, region_of
 from bacalhau_spot.core.placement.demand import node_demand
 from bacalhau_spot.core.placement.pool_distribution import PoolDistribution, pool_distribution
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.health.boot_console import BootProgress
     from bacalhau_spot.core.health.observation import SpotStatus
+    from bacalhau_spot.core.health.orchestrator_status import OrchestratorStatus
     from bacalhau_spot.core.model import ClusterSpec, Instance, Timeouts
     from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
     from bacalhau_spot.core.placement.demand import Demand
@@ -46,11 +50,12 @@ class ClusterSnapshot:
     """
 
     taken_at: datetime
-    instances: tuple[Instance, ...] = ()
+    instances: tuple[Instance, ...] = ()  # of nodes
+    orchestrators: tuple[Instance, ...] = ()  # of the managed orchestrator, in any state
     checks: Mapping[str, StatusChecks] | None = None  # by instance
     spots: tuple[SpotStatus, ...] = ()
     boots: Mapping[str, BootProgress] | None = None  # by instance, of those whose console was read
-    members: tuple[OrchestratorNode, ...] = ()
+    listing: NodeListing = field(default_factory=NodeListing)
     api: ApiAvailability = ApiAvailability.NOT_CONFIGURED
     address: str = ""
     api_failure: ApiFailure | None = None
@@ -158,6 +163,7 @@ class ClusterStatus:
     wanted_total: int | None = None
     missing: int | None = None
     surplus: int | None = None
+    orchestrator: OrchestratorStatus | None = None  # None: the configuration has none
 
     @property
     def total(self) -> RegionStatus:
@@ -227,7 +233,12 @@ class ClusterStatus:
     def matches_spec(self) -> bool:
         alive = [node for node in self.nodes if node.observation.alive]
         bad = any(node.diagnosis.severity is Severity.BAD for node in self.nodes)
-        return not bad and all(node.settled for node in alive) and not self.missing and not self.surplus
+        complete = not self.missing and not self.surplus and not self._broken_orchestrator
+        return complete and not bad and all(node.settled for node in alive)
+
+    @property
+    def _broken_orchestrator(self) -> bool:
+        return self.orchestrator is not None and self.orchestrator.broken
 
     @property
     def failures(self) -> tuple[ApiFailure, ...]:
@@ -252,7 +263,8 @@ class ClusterStatus:
         """Without failed regions: a region that was not scanned may have the missing nodes."""
         wrong = {Severity.BAD, Severity.WAITING}
         short = bool(self.missing) and not self.snapshot.failed_regions
-        return short or bool(self.surplus) or any(node.diagnosis.severity in wrong for node in self.nodes)
+        wrong_nodes = any(node.diagnosis.severity in wrong for node in self.nodes)
+        return short or bool(self.surplus) or self._broken_orchestrator or wrong_nodes
 
 
 def cluster_status(
@@ -281,7 +293,13 @@ def cluster_status(
     ordered = tuple(
         sorted(nodes, key=lambda node: (node.region, node.diagnosis.severity is gone, node.zone, node.id))
     )
-    status = ClusterStatus(cluster, snapshot, ordered)
+    mode = spec.orchestrator.mode if spec is not None else OrchestratorMode.OWN
+    status = ClusterStatus(
+        cluster,
+        snapshot,
+        ordered,
+        orchestrator=_orchestrator(snapshot, ordered, mode=mode, timeouts=timeouts, partial=bool(only)),
+    )
     if spec is None:
         return status
     demand = node_demand(spec, snapshot.instances)
@@ -296,6 +314,35 @@ def cluster_status(
         missing=sum(demand.launch.values()),
         surplus=len(demand.removable),
     )
+
+
+def _orchestrator(
+    snapshot: ClusterSnapshot,
+    nodes: Sequence[NodeStatus],
+    *,
+    mode: OrchestratorMode,
+    timeouts: Timeouts,
+    partial: bool,
+) -> OrchestratorStatus | None:
+    """A cluster with an orchestrator's instance has a managed one, whatever the configuration says now."""
+    instance = newest_usable(snapshot.orchestrators)
+    mode = OrchestratorMode.MANAGED if instance is not None else mode
+    if mode is OrchestratorMode.NONE:
+        return None
+    away = [node for node in nodes if node.diagnosis.diagnosis is Diagnosis.RECONNECTING]
+    observed = OrchestratorObservation(
+        now=snapshot.taken_at,
+        mode=mode,
+        instance=instance,
+        checks=(snapshot.checks or {}).get(instance.id, _NOT_CHECKED) if instance else _NOT_CHECKED,
+        partial=partial or bool(snapshot.failed_regions),
+        api=snapshot.api,
+        failure=snapshot.api_failure,
+        reconnecting=len(away),
+        restarted_for=away[0].observation.orchestrator_age if away else None,
+        timeouts=timeouts,
+    )
+    return orchestrator_status(observed, address=snapshot.address, listing=snapshot.listing)
 
 
 def _compared_in(status: ClusterStatus, demand: Demand, regions: Sequence[str]) -> ClusterStatus:
@@ -320,7 +367,7 @@ def _observations(
 ) -> Iterable[NodeObservation]:
     """One observation for each node: every instance with its data, and nodes that only the orchestrator lists."""
     spots = {spot.instance_id: spot for spot in snapshot.spots}
-    members = _by_instance(snapshot.members)
+    members = _by_instance(snapshot.listing.nodes)
     for instance in snapshot.instances:
         yield NodeObservation(
             now=snapshot.taken_at,
@@ -330,11 +377,13 @@ def _observations(
             boot=(snapshot.boots or {}).get(instance.id),
             member=members.get(instance.id),
             api=snapshot.api,
+            api_at=snapshot.listing.answered_at,
+            orchestrator_started_at=snapshot.listing.started_at,
             timeouts=timeouts,
             terminated_by=terminated_by.get(instance.id, ""),
         )
     known = {instance.id for instance in snapshot.instances}
-    for node in snapshot.members:
+    for node in snapshot.listing.nodes:
         if node.instance_id not in known and _is_ours(node, snapshot, label):
             yield NodeObservation(now=snapshot.taken_at, member=node, api=snapshot.api, timeouts=timeouts)
 

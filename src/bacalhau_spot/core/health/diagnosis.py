@@ -29,6 +29,7 @@ from bacalhau_spot.core.health.termination_reasons import (
     SPOT_REASONS,
     join_failure,
 )
+from bacalhau_spot.core.launch.gpu_image import has_gpu
 from bacalhau_spot.core.model import State
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import Membership
 
@@ -61,10 +62,14 @@ class Diagnosis(StrEnum):
     NOT_STARTING = "not-starting"
     IMPAIRED = "impaired"
     REJECTED = "rejected"
+    RECONNECTING = "reconnecting"
     DISCONNECTED = "disconnected"
+    HEARTBEAT_OVERDUE = "heartbeat-overdue"
     NOT_APPROVED = "not-approved"
     NO_DOCKER = "no-docker"
+    NO_GPU = "no-gpu"
     JOINED = "joined"
+    ORCHESTRATOR_AWAY = "orchestrator-away"
     NEVER_JOINED = "never-joined"
     FAILED = "failed"
     UNLISTED = "unlisted"
@@ -120,6 +125,10 @@ class NodeDiagnosis:
 NOTICE = timedelta(seconds=120)
 # The console and the orchestrator are not queried at the same moment: a node may join in between.
 _POLL_TOLERANCE = timedelta(seconds=60)
+# Three heartbeats of 15 s (Bacalhau 1.9, Compute.Heartbeat.Interval); the orchestrator disconnects the node after 60 to 80 s.
+HEARTBEAT_OVERDUE = timedelta(seconds=45)
+# The longest that Bacalhau 1.9 waits between two attempts is 2 min and a check of 10 s; a longer absence has another reason.
+RECONNECT = timedelta(minutes=5)
 
 
 def _is_terminated(obs: NodeObservation) -> bool:
@@ -152,6 +161,34 @@ def _interruption_noticed(obs: NodeObservation) -> bool:
 
 def _is_registered(obs: NodeObservation, *memberships: Membership) -> bool:
     return obs.member is not None and obs.member.membership in (memberships or tuple(Membership))
+
+
+def _reconnecting(obs: NodeObservation) -> bool:
+    """The orchestrator lists no reason, which is so after its restart only, and the node has had little time to return."""
+    if obs.member is None or obs.member.connected or obs.member.last_error:
+        return False
+    return obs.orchestrator_age is not None and obs.orchestrator_age <= RECONNECT
+
+
+def _heartbeat_overdue(obs: NodeObservation) -> bool:
+    age = obs.heartbeat_age
+    return obs.member is not None and obs.member.connected and age is not None and age > HEARTBEAT_OVERDUE
+
+
+def _gpu_missing(obs: NodeObservation) -> bool:
+    if obs.instance is None or not has_gpu(obs.instance.type):
+        return False
+    if obs.member is not None:
+        return obs.member.total.gpus == 0
+    return _console_joined(obs) and obs.boot is not None and obs.boot.no_gpu
+
+
+def _waits_for_orchestrator(obs: NodeObservation) -> bool:
+    """Not joined for a reason that the orchestrator's own absence explains."""
+    if obs.api is not ApiAvailability.UNAVAILABLE or obs.boot is None or not _boot_failed(obs):
+        return False
+    known = join_failure(obs.boot.join_error)
+    return known is not None and known.transient
 
 
 def _docker_missing(obs: NodeObservation) -> bool:
@@ -212,6 +249,9 @@ def _terminated_since(obs: NodeObservation) -> MessageArgs:
     if obs.member is None:
         return MessageArgs()
     since = obs.member.since or obs.member.last_heartbeat_at
+    if not obs.member.last_error and obs.orchestrator_age is not None:
+        # The node has not returned after the orchestrator's restart: its connection manager may have stopped for good.
+        return MessageArgs(time=obs.orchestrator_age, hint=_RESTART)
     return MessageArgs(reason=obs.member.last_error, time=obs.since(since) if since else None)
 
 
@@ -251,6 +291,7 @@ _TERMINATE = (
 _REPLACE = "`bacalhau-spot create` replaces it"
 _READ = "`bacalhau-spot console {node}` shows its output"
 _CHECK = "`bacalhau-spot ssh {node} -- journalctl -u bacalhau -n 50` shows why"
+_RESTART = "`bacalhau-spot ssh {node} -- sudo systemctl restart bacalhau` connects it again"
 _PRUNE = "`bacalhau-spot prune` removes it from the orchestrator"
 _APPROVE = "approve it on the orchestrator's machine: `bacalhau node approve {member}`"
 _NAME_API = "`bacalhau-spot configure --set bacalhau.api.host=HOST` lets `status` ask the orchestrator; HOST is its machine"
@@ -318,9 +359,20 @@ RULES: tuple[DiagnosisRule, ...] = (
         _APPROVE,
     ),
     DiagnosisRule(
+        Diagnosis.RECONNECTING, Severity.WAITING,
+        "not connected since a restart of the orchestrator, for no longer than five minutes",
+        _reconnecting, "reconnecting: the orchestrator restarted{ago}", "", lambda obs: MessageArgs(time=obs.orchestrator_age),
+    ),
+    DiagnosisRule(
         Diagnosis.DISCONNECTED, Severity.BAD, "listed by the orchestrator, not connected",
         lambda obs: obs.member is not None and not obs.member.connected,
         "disconnected from the orchestrator{span}{why}", _CHECK, _terminated_since,
+    ),
+    DiagnosisRule(
+        Diagnosis.HEARTBEAT_OVERDUE, Severity.BAD, "connected, and its last heartbeat is older than 45 s",
+        _heartbeat_overdue, "no heartbeat{span}",
+        f"the orchestrator disconnects it after a minute without one, and moves its jobs; {_CHECK}",
+        lambda obs: MessageArgs(time=obs.heartbeat_age),
     ),
     DiagnosisRule(
         Diagnosis.NOT_APPROVED, Severity.BAD, "connected, waiting for approval on the orchestrator",
@@ -332,8 +384,22 @@ RULES: tuple[DiagnosisRule, ...] = (
         "`bacalhau-spot ssh {node} -- sudo systemctl restart docker bacalhau` makes Bacalhau detect it again",
     ),
     DiagnosisRule(
-        Diagnosis.JOINED, Severity.GOOD, "connected, approved, with docker",
+        Diagnosis.NO_GPU, Severity.BAD, "joined, of an instance type with a GPU, and offers none",
+        _gpu_missing, "joined without GPU",
+        (
+            "`bacalhau-spot ssh {node} -- nvidia-smi` must list the GPU: set `image` to one with the GPU's driver and container "
+            f"toolkit, then {_TERMINATE}"
+        ),
+    ),
+    DiagnosisRule(
+        Diagnosis.JOINED, Severity.GOOD, "connected, approved, with docker, and with the GPU of its type",
         lambda obs: obs.member is not None, "joined",
+    ),
+    DiagnosisRule(
+        Diagnosis.ORCHESTRATOR_AWAY, Severity.UNKNOWN,
+        "its console reports that it cannot reach the orchestrator, whose API does not answer either",
+        _waits_for_orchestrator, "running{span}; waits for the orchestrator", "it joins when the orchestrator answers",
+        lambda obs: MessageArgs(time=obs.age),
     ),
     DiagnosisRule(
         Diagnosis.NEVER_JOINED, Severity.BAD,

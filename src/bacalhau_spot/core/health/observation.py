@@ -75,7 +75,8 @@ class NodeObservation:
     """One node. `instance` None: only the orchestrator lists it. `boot` None: its console output was not requested or
     not available.
 
-    `member` None: the orchestrator does not list it, or did not answer (`api`).
+    `member` None: the orchestrator does not list it, or did not answer (`api`). `api_at`, `orchestrator_started_at`: the times
+    of its answer and of its start, by its own clock.
     """
 
     now: datetime
@@ -85,6 +86,8 @@ class NodeObservation:
     boot: BootProgress | None = None
     member: OrchestratorNode | None = None
     api: ApiAvailability = ApiAvailability.AVAILABLE
+    api_at: datetime | None = None
+    orchestrator_started_at: datetime | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     terminated_by: str = ""  # the command of this machine that terminated it, by the audit log
 
@@ -96,6 +99,21 @@ class NodeObservation:
     def since(self, moment: datetime) -> timedelta:
         """Never negative: the clocks of AWS, the node and this machine differ."""
         return max(timedelta(0), self.now - moment)
+
+    @property
+    def heartbeat_age(self) -> timedelta | None:
+        """Time since the node's last heartbeat, by the orchestrator's clock; None without one."""
+        return self._at_orchestrator(self.member.last_heartbeat_at if self.member else None)
+
+    @property
+    def orchestrator_age(self) -> timedelta | None:
+        """Time since the orchestrator's start, by its own clock."""
+        return self._at_orchestrator(self.orchestrator_started_at)
+
+    def _at_orchestrator(self, moment: datetime | None) -> timedelta | None:
+        if moment is None or self.api_at is None:
+            return None
+        return max(timedelta(0), self.api_at - moment)
 
     @property
     def alive(self) -> bool:

@@ -180,7 +180,8 @@ class CreateResult:
 class Listing:
     """The resources under the cluster's tag. `failed_regions`: regions that could not be scanned, with the reason.
 
-    `others`: everything but the instances, from the tag index.
+    `instances`: of nodes. `orchestrator`: the managed one, unless it has ended. `others`: everything but the instances, from
+    the tag index.
     """
 
     cluster: str
@@ -188,6 +189,7 @@ class Listing:
     regions_scanned: tuple[str, ...] = ()
     failed_regions: tuple[ApiFailure, ...] = ()
     others: tuple[Resource, ...] = ()
+    orchestrator: Instance | None = None
 
     @property
     def exit_code(self) -> ExitCode:

@@ -54,14 +54,16 @@ class LaunchFacts:
     @property
     def instances(self) -> tuple[Instance, ...]:
         """The nodes, without the orchestrator's instance."""
-        listed = self.inventory.instances if self.inventory else ()
-        return tuple(instance for instance in listed if not instance.is_orchestrator)
+        return self.inventory.instances if self.inventory else ()
 
     @property
     def orchestrator_instances(self) -> frozenset[str]:
         """Ids of the orchestrator's instances, terminated ones included."""
-        listed = self.inventory.instances if self.inventory else ()
-        return frozenset(instance.id for instance in listed if instance.is_orchestrator)
+        return (
+            frozenset(instance.id for instance in self.inventory.orchestrators)
+            if self.inventory
+            else frozenset()
+        )
 
     @property
     def orchestrator_plan(self) -> OrchestratorPlan | None:

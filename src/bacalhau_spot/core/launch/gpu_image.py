@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # Families with NVIDIA GPUs: g3, g4dn, g5g, g6e, gr6, p3dn, p5 …, but not g4ad, which has AMD GPUs.
 _NVIDIA: Final = re.compile(r"(?!g4ad\.)(?:gr?|p)[0-9][a-z0-9-]*\.")
+# EC2 user guide, "Instance type naming conventions": G and P are the families with GPUs.
+_ANY_GPU: Final = re.compile(r"(?:gr?|p)[0-9][a-z0-9-]*\.")
 
 _NAMED: Final = 5  # limits the length of the message
 
@@ -19,6 +21,11 @@ _NAMED: Final = 5  # limits the length of the message
 def gpu_types(types: Iterable[str]) -> tuple[str, ...]:
     """The instance types with NVIDIA GPUs."""
     return tuple(dict.fromkeys(name for name in types if _NVIDIA.match(name)))
+
+
+def has_gpu(instance_type: str) -> bool:
+    """Whether instances of the type have a GPU, of any make."""
+    return _ANY_GPU.match(instance_type) is not None
 
 
 def image_warning(spec: ClusterSpec, types: Mapping[str, Iterable[str]]) -> str | None:

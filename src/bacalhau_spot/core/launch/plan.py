@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.placement.demand import Demand
     from bacalhau_spot.core.placement.region_selection import RegionDecision
     from bacalhau_spot.core.pricing.estimate import Budget, Estimate
+    from bacalhau_spot.core.pricing.orchestrator_cost import OrchestratorCost
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Plan:
     orchestrator: OrchestratorPlan | None = (
         None  # the steps to a working managed orchestrator; None without one
     )
+    orchestrator_cost: OrchestratorCost | None = None
 
     @property
     def launch(self) -> int:
@@ -94,7 +96,7 @@ class Plan:
 
     @property
     def usd_per_hour(self) -> tuple[Decimal, Decimal] | None:
-        """The range from the cheapest to the dearest pools; None while a price is unknown."""
+        """Of the nodes' instances, from the cheapest to the dearest pools; None while a price is unknown."""
         low = high = Decimal(0)
         for region in self.regions:
             if region.launch == 0:
@@ -112,8 +114,20 @@ class Plan:
 
     @property
     def estimate(self) -> Estimate:
-        """The cost of all launches an hour."""
+        """The cost of all launches an hour, and of the new parts of a managed orchestrator."""
+        return sum_estimates(
+            [self.nodes_estimate, *([self.orchestrator_cost.added] if self.orchestrator_cost else [])]
+        )
+
+    @property
+    def nodes_estimate(self) -> Estimate:
+        """The cost of all launched nodes an hour."""
         return sum_estimates(region.estimate for region in self.regions if region.estimate is not None)
+
+    @property
+    def adds_cost(self) -> bool:
+        """Whether anything is launched, the orchestrator included."""
+        return bool(self.launch) or (self.orchestrator_cost is not None and self.orchestrator_cost.adds)
 
 
 def build_plan(

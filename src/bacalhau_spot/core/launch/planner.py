@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.launch.plan import Plan, build_plan
@@ -12,6 +13,7 @@ from bacalhau_spot.core.launch.pool_limits import max_per_pool, nodes_per_pool, 
 from bacalhau_spot.core.launch.refusals import Refusal, refusal
 from bacalhau_spot.core.placement.demand import node_demand
 from bacalhau_spot.core.pricing.estimate import Budget, current_cost
+from bacalhau_spot.core.pricing.orchestrator_cost import orchestrator_cost
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.launch.facts import LaunchFacts
@@ -27,14 +29,19 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
     if refused is not None:
         return refused
     spec, markets = facts.spec, facts.markets or {}
-    planned = build_plan(
-        spec,
-        node_demand(spec, facts.instances),
-        markets,
-        allow_removal=allow_removal,
-        warnings=plan_warnings(facts),
-        rates=facts.rates,
-        decisions=facts.decisions or (),
+    orchestrator = facts.orchestrator_plan
+    planned = replace(
+        build_plan(
+            spec,
+            node_demand(spec, facts.instances),
+            markets,
+            allow_removal=allow_removal,
+            warnings=plan_warnings(facts),
+            rates=facts.rates,
+            decisions=facts.decisions or (),
+        ),
+        orchestrator=orchestrator,
+        orchestrator_cost=orchestrator_cost(orchestrator, facts.rates) if orchestrator else None,
     )
     return replace(
         planned,
@@ -42,7 +49,6 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
         exposure=_exposure(facts, planned),
         archives=spec.bacalhau.sha256 if markets else (),
         budget=_budget(facts, planned),
-        orchestrator=facts.orchestrator_plan,
     )
 
 
@@ -54,20 +60,23 @@ def _exposure(facts: LaunchFacts, planned: Plan) -> PoolExposure:
 
 
 def _budget(facts: LaunchFacts, planned: Plan) -> Budget | None:
-    """None without a budget, or with nothing to launch."""
+    """None without a budget, or with nothing to launch. A managed orchestrator is part of the cluster's cost."""
     spec = facts.spec
-    if spec.budget_usd_per_hour is None or not planned.launch:
+    if spec.budget_usd_per_hour is None or not planned.adds_cost:
         return None
     removed = {instance.id for instance in planned.remove}
     total = planned.estimate.total
+    nodes_usd = current_cost(
+        [instance for instance in facts.instances if instance.alive and instance.id not in removed],
+        facts.pool_prices,
+        facts.rates,
+        root_volume_gib=spec.instance.root_volume_gib,
+        public_ip=spec.instance.public_ip,
+    )
+    orchestrator = planned.orchestrator_cost
+    orchestrator_usd = orchestrator.existing_usd if orchestrator else Decimal(0)
     return Budget(
         usd_per_hour=spec.budget_usd_per_hour,
-        existing_usd=current_cost(
-            [instance for instance in facts.instances if instance.alive and instance.id not in removed],
-            facts.pool_prices,
-            facts.rates,
-            root_volume_gib=spec.instance.root_volume_gib,
-            public_ip=spec.instance.public_ip,
-        ),
+        existing_usd=None if nodes_usd is None or orchestrator_usd is None else nodes_usd + orchestrator_usd,
         launch_usd=None if total is None else total.high,
     )

@@ -62,3 +62,16 @@ class OrchestratorNode:
     def instance_id(self) -> str:
         """The EC2 instance of the node, by its label; empty without one."""
         return self.labels.get(INSTANCE_LABEL, "")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeListing:
+    """The orchestrator's answer: its compute nodes, and its own version and start. None and empty: not in the answer.
+
+    All times are of the orchestrator's clock, `answered_at` too: this machine's clock may differ.
+    """
+
+    nodes: tuple[OrchestratorNode, ...] = ()
+    version: str = ""
+    started_at: datetime | None = None
+    answered_at: datetime | None = None

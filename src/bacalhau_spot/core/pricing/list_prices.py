@@ -29,6 +29,8 @@ _VOLUMES = {
     "sc1": Decimal("0.015"),
     "standard": Decimal("0.05"),
 }
+# Per hour, on demand: of the orchestrator's default type, because its cost is part of every plan's.
+_ON_DEMAND = {"t3.small": Decimal("0.0208")}
 _SNAPSHOT = Decimal("0.05")
 _EACH = {
     ResourceKind.ADDRESS: Decimal("0.005"),
@@ -47,6 +49,11 @@ Prices = dict[tuple[str, str, str], Decimal]
 def gib_usd_per_month(volume_type: str = "gp3") -> Decimal:
     """The price of a GiB of a volume; an unknown type counts as gp3."""
     return _VOLUMES.get(volume_type, _VOLUMES["gp3"])
+
+
+def on_demand_usd_per_hour(instance_type: str) -> Decimal | None:
+    """The list price of an on-demand instance; None for other types than the orchestrator's default."""
+    return _ON_DEMAND.get(instance_type)
 
 
 def usd_per_hour(

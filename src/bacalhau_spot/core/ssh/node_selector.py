@@ -3,6 +3,7 @@
 Rules:
 1. An exact match takes precedence over a prefix.
 2. No text selects all nodes; the caller decides whether one is enough.
+3. Only its id, the beginning of it, and the word `orchestrator` select the managed orchestrator.
 """
 
 from __future__ import annotations
@@ -14,24 +15,34 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.model import Instance
 
+# The word for the managed orchestrator's instance.
+ORCHESTRATOR = "orchestrator"
 # The beginning of every instance id: alone it selects nothing.
 _ID = "i-"
 
 
-def matching_nodes(text: str | None, instances: Iterable[Instance], *, prefix: str) -> tuple[Instance, ...]:
+def matching_nodes(
+    text: str | None, instances: Iterable[Instance], *, prefix: str, orchestrator: Instance | None = None
+) -> tuple[Instance, ...]:
     """The nodes that `text` selects, in the order of regions. `prefix`: the beginning of Bacalhau's node names."""
     ordered = sorted(instances, key=lambda instance: (instance.region, instance.zone, instance.id))
+    apart = [] if orchestrator is None else [orchestrator]
     if text is None:
         return tuple(ordered)
     word = text.strip()
-    readings: tuple[Callable[[Instance], bool], ...] = (
-        lambda instance: word in {instance.id, f"{prefix}{instance.id}"},
-        lambda instance: instance.zone == word,
-        lambda instance: instance.region == word,
-        lambda instance: bool(word) and word != _ID and _has_prefix(instance, word, prefix=prefix),
+    if word == ORCHESTRATOR:
+        return tuple(apart)
+    readings: tuple[tuple[Callable[[Instance], bool], list[Instance]], ...] = (
+        (lambda instance: word in {instance.id, f"{prefix}{instance.id}"}, [*ordered, *apart]),
+        (lambda instance: instance.zone == word, ordered),
+        (lambda instance: instance.region == word, ordered),
+        (
+            lambda instance: bool(word) and word != _ID and _has_prefix(instance, word, prefix=prefix),
+            [*ordered, *apart],
+        ),
     )
-    for meant in readings:
-        matches = tuple(instance for instance in ordered if meant(instance))
+    for meant, among in readings:
+        matches = tuple(instance for instance in among if meant(instance))
         if matches:
             return matches
     return ()

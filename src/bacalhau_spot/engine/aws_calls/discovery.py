@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
-from bacalhau_spot.core.inventory import AccountContext, ClusterInventory
+from bacalhau_spot.core.inventory import (
+    AccountContext,
+    ClusterInventory,
+    nodes_only,
+    orchestrators_only,
+)
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch.create_result import Listing
 from bacalhau_spot.core.model import Resource, State
+from bacalhau_spot.core.orchestrator.managed_state import newest_usable
 from bacalhau_spot.core.partitions import region_advice
 from bacalhau_spot.core.tags import account_scope, cluster_scope
 from bacalhau_spot.engine.aws_calls.caller import api_failure
@@ -74,10 +80,12 @@ async def cluster_inventory(calls: AwsCalls, naming: Naming, *, regions: Sequenc
     counts the instances in each region, and is repeated while another list names more.
     """
     answers, unseen = await in_all_regions(regions, partial(tagged_and_instances, calls, naming))
+    every = [instance for _, instances in answers.values() for instance in instances]
     return ClusterInventory(
         tagged={region: tagged for region, (tagged, _) in answers.items()},
-        instances=tuple(instance for _, instances in answers.values() for instance in instances),
+        instances=nodes_only(every),
         failed_regions=unseen,
+        orchestrators=orchestrators_only(every),
     )
 
 
@@ -89,9 +97,9 @@ async def instances_of(calls: AwsCalls, naming: Naming, *, regions: Sequence[str
         return await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
 
     answers, unseen = await in_all_regions(regions, ask)
+    every = [instance for instances in answers.values() for instance in instances]
     return ClusterInventory(
-        instances=tuple(instance for instances in answers.values() for instance in instances),
-        failed_regions=unseen,
+        instances=nodes_only(every), failed_regions=unseen, orchestrators=orchestrators_only(every)
     )
 
 
@@ -135,9 +143,11 @@ async def cluster_listing(
 
     answers, unseen = await in_all_regions(regions, scan)
     check_permitted(answers, unseen)
+    every = [instance for instances, _ in answers.values() for instance in instances]
     return Listing(
         cluster=cluster,
-        instances=tuple(instance for instances, _ in answers.values() for instance in instances),
+        instances=nodes_only(every),
+        orchestrator=newest_usable(every),
         others=tuple(
             Resource(kind=resource.kind, id=resource.id, region=region)
             for region, (_, tagged) in answers.items()

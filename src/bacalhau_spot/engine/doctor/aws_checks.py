@@ -14,6 +14,7 @@ from bacalhau_spot.core.doctor.account_checks import AccountCheck, Finding, Simu
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.iam.permissions import COMMANDS
 from bacalhau_spot.core.iam.policy import simulation_queries
+from bacalhau_spot.core.inventory import nodes_only
 from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.plan import unsuitable_images, unsuitable_images_hint
 from bacalhau_spot.core.launch.refusals import Refusal, refusal
@@ -371,7 +372,9 @@ async def _quotas(calls: AwsCalls, spec: ClusterSpec, name: str, market: Market)
         calls.read(name, partial(calls.cloud.instances, name, key=key, value=value)),
         headrooms(calls, name, infos),
     )
-    more = max(0, nodes_by_region(spec).get(name, 0) - sum(instance.alive for instance in instances))
+    more = max(
+        0, nodes_by_region(spec).get(name, 0) - sum(instance.alive for instance in nodes_only(instances))
+    )
     findings = [account_checks.spot_quota(name, nodes=more, types=infos, headrooms=room)]
     if all(region.vpc_id is None for region in spec.regions if region.name == name):
         count, ours = await calls.read(name, partial(calls.cloud.vpcs, name, key=key, value=value))

@@ -10,6 +10,8 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.health.boot_console import console_lines, parse_boot
 from bacalhau_spot.core.health.cluster_status import ClusterSnapshot, member_of, needs_console
 from bacalhau_spot.core.health.observation import ApiAvailability, spot_status
+from bacalhau_spot.core.inventory import nodes_only, orchestrators_only
+from bacalhau_spot.core.orchestrator.orchestrator_nodes import NodeListing
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.engine.aws_calls.caller import api_failure
 from bacalhau_spot.engine.aws_calls.discovery import check_permitted, in_all_regions
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.health.boot_console import BootProgress
     from bacalhau_spot.core.health.observation import SpotStatus, StatusChecks
     from bacalhau_spot.core.model import Instance, Naming
-    from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.orchestrator.port import Orchestrator
 
@@ -42,15 +43,22 @@ class _RegionData:
 @dataclass(frozen=True, slots=True)
 class _OrchestratorData:
     api: ApiAvailability = ApiAvailability.NOT_CONFIGURED
-    members: tuple[OrchestratorNode, ...] = ()
+    listing: NodeListing = field(default_factory=NodeListing)
     address: str = ""
     failure: ApiFailure | None = None
 
 
 async def cluster_snapshot(
-    calls: AwsCalls, naming: Naming, *, regions: Sequence[str], orchestrator: Orchestrator | None
+    calls: AwsCalls,
+    naming: Naming,
+    *,
+    regions: Sequence[str],
+    orchestrator: Orchestrator | None,
+    unreadable: ApiFailure | None = None,
 ) -> ClusterSnapshot:
     """The current state. Three calls per region with instances, one per other region, one per console that is needed.
+
+    `unreadable`: why AWS did not return the credentials of a managed orchestrator, which is then not asked.
 
     Failed reads are in the result. Raises CloudError only when the credentials are refused everywhere, or no region
     permits the call.
@@ -60,20 +68,22 @@ async def cluster_snapshot(
         return await _region(calls, naming, region)
 
     (seen, unseen), word = await asyncio.gather(
-        in_all_regions(regions, region_data), _orchestrator_data(orchestrator)
+        in_all_regions(regions, region_data), _orchestrator_data(orchestrator, unreadable)
     )
     check_permitted(seen, unseen)
-    instances = tuple(instance for region in seen.values() for instance in region.instances)
+    every = [instance for region in seen.values() for instance in region.instances]
+    instances = nodes_only(every)
     boots, mute = await _consoles(calls, instances, word)
     return ClusterSnapshot(
         taken_at=calls.clock.now(),
         instances=instances,
+        orchestrators=orchestrators_only(every),
         checks={
             instance_id: checks for region in seen.values() for instance_id, checks in region.checks.items()
         },
         spots=tuple(spot for region in seen.values() for spot in region.spots),
         boots=boots,
-        members=word.members,
+        listing=word.listing,
         api=word.api,
         address=word.address,
         api_failure=word.failure,
@@ -101,15 +111,18 @@ async def _region(calls: AwsCalls, naming: Naming, region: str) -> _RegionData:
     return _RegionData(instances, checks or {}, spots, tuple(filter(None, (first, second))))
 
 
-async def _orchestrator_data(orchestrator: Orchestrator | None) -> _OrchestratorData:
+async def _orchestrator_data(
+    orchestrator: Orchestrator | None, unreadable: ApiFailure | None
+) -> _OrchestratorData:
     if orchestrator is None:
-        return _OrchestratorData()
+        api = ApiAvailability.NOT_CONFIGURED if unreadable is None else ApiAvailability.UNAVAILABLE
+        return _OrchestratorData(api, failure=unreadable)
     try:
-        nodes = await orchestrator.nodes()
+        listing = await orchestrator.listing()
     except OrchestratorError as error:
         failure = ApiFailure(code=error.code, message=error.message, operation=error.address, region="")
         return _OrchestratorData(ApiAvailability.UNAVAILABLE, address=orchestrator.address, failure=failure)
-    return _OrchestratorData(ApiAvailability.AVAILABLE, nodes, orchestrator.address)
+    return _OrchestratorData(ApiAvailability.AVAILABLE, listing, orchestrator.address)
 
 
 async def _consoles(
@@ -128,7 +141,7 @@ async def _consoles(
     wanted = [
         instance
         for instance in instances
-        if needs_console(instance, api=orchestrator.api, node=member_of(instance, orchestrator.members))
+        if needs_console(instance, api=orchestrator.api, node=member_of(instance, orchestrator.listing.nodes))
     ]
     answers = await asyncio.gather(*(read(instance) for instance in wanted))
     problems = {(failure.region, failure.code): failure for _, _, failure in answers if failure is not None}

@@ -157,7 +157,7 @@ async def _networks(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -
 
 
 async def _prices(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
-    """List prices, archive sums, and with a budget the prices of the existing nodes."""
+    """List prices, the orchestrator's included, archive sums, and with a budget the prices of the existing nodes."""
     launching = facts.markets or {}
     offers = [offer for market in launching.values() for offer in market.offers]
     bacalhau = await with_sums(
@@ -166,8 +166,13 @@ async def _prices(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> 
     spec = replace(facts.spec, bacalhau=bacalhau)
     _check_user_data(spec, launching)  # the sums make the user data longer
     types = {offer.pool.type for offer in offers}
-    lists, failures = await rates(calls, regions=sorted(launching), types=sorted(types))
-    has_budget = spec.budget_usd_per_hour is not None and bool(launching)
+    home = facts.orchestrator_plan
+    priced = set(launching)
+    if home is not None and (launching or not home.empty):
+        priced.add(home.region)
+        types.add(home.instance_type)
+    lists, failures = await rates(calls, regions=sorted(priced), types=sorted(types))
+    has_budget = spec.budget_usd_per_hour is not None and bool(priced)
     return replace(
         facts,
         spec=spec,

@@ -18,6 +18,7 @@ from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.model import Network, State
 from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorStep, inbound_rules, orchestrator_plan
 from bacalhau_spot.core.orchestrator.managed_state import DataVolume, InboundGroup
+from bacalhau_spot.core.pricing.orchestrator_cost import ROOT_VOLUME_GIB
 from bacalhau_spot.core.tags import (
     orchestrator_name,
     orchestrator_parameter,
@@ -57,7 +58,6 @@ _ATTEMPTS: Final = 5
 # An upload of a job's result takes hours at most.
 _ABORT_UPLOADS_DAYS: Final = 7
 # Ubuntu's image has 8 GiB; Bacalhau and its logs need little more.
-_ROOT_GIB: Final = 10
 
 
 class OrchestratorBuilder:
@@ -398,7 +398,7 @@ class OrchestratorBuilder:
             profile=self._profile,
             user_data=render_orchestrator(self._spec, region=self.region, bucket=self._bucket),
             root_device=images[0].root_device,
-            root_volume_gib=max(_ROOT_GIB, images[0].volume_gib),
+            root_volume_gib=max(ROOT_VOLUME_GIB, images[0].volume_gib),
             tags=orchestrator_tags(self._naming, self._name),
             client_token="",
         )

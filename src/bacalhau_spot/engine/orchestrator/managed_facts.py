@@ -52,7 +52,7 @@ async def managed_state(calls: AwsCalls, facts: LaunchFacts) -> OrchestratorStat
     if spec.orchestrator.mode is not OrchestratorMode.MANAGED or inventory is None:
         return None
     region = home_region(
-        inventory.instances,
+        inventory.orchestrators,
         inventory.tagged,
         configured=spec.orchestrator.region,
         regions=[found.name for found in spec.regions],
@@ -61,7 +61,7 @@ async def managed_state(calls: AwsCalls, facts: LaunchFacts) -> OrchestratorStat
         return None
     if region not in facts.account.enabled_regions:
         return OrchestratorState(region)
-    instances = [found for found in inventory.instances if found.is_orchestrator and found.region == region]
+    instances = [found for found in inventory.orchestrators if found.region == region]
     return await state_in(calls, spec, region=region, instances=instances)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
 from bacalhau_spot.core.model import Arch
+from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorStep
 from bacalhau_spot.core.placement.region_selection import RegionReason
 from bacalhau_spot.ui.json_output.values import (
     Amount,
@@ -37,7 +38,7 @@ class SavingOutput(TypedDict):
 
 
 class EstimateOutput(TypedDict):
-    """The cost of the launches."""
+    """The cost of the launches; of a plan, the new parts of a managed orchestrator included."""
 
     instances: PriceRangeOutput | None
     """an hour, from the cheapest to the most expensive pools; null if unknown"""
@@ -110,13 +111,34 @@ class ExposureOutput(TypedDict):
     """the limit from `max_share_per_pool`; null: AWS decides"""
 
 
+class OrchestratorPlanOutput(TypedDict):
+    """A managed orchestrator after the plan."""
+
+    region: str
+    instance_type: str
+    steps: list[OrchestratorStep]
+    """the parts that are created or changed, in this order; empty if it works"""
+    instance_usd_per_hour: Amount | None
+    """US dollars, on demand; null if unknown"""
+    volumes_usd_per_hour: Amount
+    """US dollars, the root and the data volume"""
+    address_usd_per_hour: Amount
+    """US dollars, the Elastic IP address"""
+    total_usd_per_hour: Amount | None
+    """US dollars; null if unknown"""
+    added_usd_per_hour: Amount | None
+    """US dollars, the part that the plan adds, which `estimate` includes; null if unknown"""
+
+
 class PlanOutput(TypedDict):
     cluster: str
     wanted: Count
     present: Count
     launch: Count
     usd_per_hour: PriceRangeOutput | None
-    """for all launches; null if the price of a pool is unknown"""
+    """for the instances of all nodes to launch; null if the price of a pool is unknown"""
+    orchestrator: OrchestratorPlanOutput | None
+    """null without a managed orchestrator"""
     estimate: EstimateOutput
     budget: BudgetOutput | None
     """null without a budget or a launch"""
@@ -203,6 +225,9 @@ class OtherResourceOutput(TypedDict):
 class ListOutput(TypedDict):
     cluster: str
     instances: list[InstanceOutput]
+    """nodes"""
+    orchestrator: InstanceOutput | None
+    """the managed orchestrator; null without one"""
     others: list[OtherResourceOutput]
     """all other resources"""
     regions_scanned: list[str]
@@ -218,6 +243,7 @@ def plan_data(plan: Plan) -> PlanOutput:
         "present": plan.present,
         "launch": plan.launch,
         "usd_per_hour": None if price is None else {"low": str(price[0]), "high": str(price[1])},
+        "orchestrator": _orchestrator_plan(plan),
         "estimate": _estimate(plan.estimate),
         "budget": None if plan.budget is None else _budget(plan.budget),
         "regions": [_region_plan(region) for region in plan.regions],
@@ -228,6 +254,23 @@ def plan_data(plan: Plan) -> PlanOutput:
         else {"pools": exposure.pools, "at_most": exposure.max_nodes, "limit": exposure.limit},
         "surplus": [instance.id for instance in plan.surplus],
         "remove": [instance.id for instance in plan.remove],
+    }
+
+
+def _orchestrator_plan(plan: Plan) -> OrchestratorPlanOutput | None:
+    cost = plan.orchestrator_cost
+    if cost is None:
+        return None
+    added = cost.added.total
+    return {
+        "region": cost.region,
+        "instance_type": cost.instance_type,
+        "steps": list(plan.orchestrator.steps) if plan.orchestrator else [],
+        "instance_usd_per_hour": exact(cost.instance_usd),
+        "volumes_usd_per_hour": exact(cost.volumes_usd),
+        "address_usd_per_hour": exact(cost.address_usd),
+        "total_usd_per_hour": exact(cost.total_usd),
+        "added_usd_per_hour": None if added is None else exact(added.high),
     }
 
 
@@ -340,6 +383,7 @@ def listing_data(listing: Listing) -> ListOutput:
             instance_data(instance)
             for instance in sorted(listing.instances, key=lambda instance: (instance.region, instance.id))
         ],
+        "orchestrator": None if listing.orchestrator is None else instance_data(listing.orchestrator),
         "others": [
             {"region": resource.region, "kind": resource.kind, "id": resource.id}
             for resource in listing.others

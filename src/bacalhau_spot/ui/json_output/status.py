@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 from bacalhau_spot.core.health.boot_console import STEPS
 from bacalhau_spot.core.health.diagnosis import Diagnosis, Severity
 from bacalhau_spot.core.health.observation import ApiAvailability, StatusCheck
-from bacalhau_spot.core.model import State
+from bacalhau_spot.core.health.orchestrator_status import OrchestratorVerdict
+from bacalhau_spot.core.model import OrchestratorMode, State
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import Membership
-from bacalhau_spot.ui.diagnosis_text import diagnosis_text
+from bacalhau_spot.ui.diagnosis_text import diagnosis_text, orchestrator_text
 from bacalhau_spot.ui.json_output.values import (
     ConnectionTime,
     Count,
+    InstanceOutput,
     Keywords,
     PoolsOutput,
     ProblemOutput,
     Time,
+    instance_data,
     optional_time,
     pools_data,
     problem_data,
@@ -139,10 +142,23 @@ class NodeStatusOutput(TypedDict):
 
 
 class OrchestratorOutput(TypedDict):
+    mode: OrchestratorMode
     api: ApiAvailability
     address: str
     """empty without an API"""
+    version: str
+    """empty without an answer"""
+    started_at: Time | None
+    """the last start of Bacalhau, by the orchestrator's clock"""
+    instance: InstanceOutput | None
+    """of a managed orchestrator"""
+    verdict: OrchestratorVerdict | None
+    """see [Orchestrator](status.md#orchestrator); null without an orchestrator"""
+    severity: Severity | None
+    text: str
+    hint: str
     problem: ProblemOutput | None
+    """why the API did not answer, or why its credentials could not be read"""
 
 
 class StatusOutput(TypedDict):
@@ -172,7 +188,6 @@ class StatusOutput(TypedDict):
 
 def status_data(status: ClusterStatus) -> StatusOutput:
     snapshot = status.snapshot
-    failure = snapshot.api_failure
     return {
         "cluster": status.cluster,
         "taken_at": time_text(snapshot.taken_at),
@@ -186,14 +201,29 @@ def status_data(status: ClusterStatus) -> StatusOutput:
         "nodes": [_node(node) for node in status.nodes],
         "stale_nodes": [node.id for node in status.stale_nodes],
         "pools": pools_data(status.pools),
-        "orchestrator": {
-            "api": snapshot.api,
-            "address": snapshot.address,
-            "problem": None if failure is None else problem_data(failure),
-        },
+        "orchestrator": _orchestrator(status),
         "regions_scanned": list(snapshot.regions_scanned),
         "failed_regions": [problem_data(problem) for problem in snapshot.failed_regions],
         "partial_failures": [problem_data(problem) for problem in snapshot.partial_failures],
+    }
+
+
+def _orchestrator(status: ClusterStatus) -> OrchestratorOutput:
+    snapshot, orchestrator = status.snapshot, status.orchestrator
+    failure = snapshot.api_failure
+    instance = orchestrator.instance if orchestrator else None
+    return {
+        "mode": orchestrator.mode if orchestrator else OrchestratorMode.NONE,
+        "api": snapshot.api,
+        "address": snapshot.address,
+        "version": snapshot.listing.version,
+        "started_at": optional_time(snapshot.listing.started_at),
+        "instance": None if instance is None else instance_data(instance),
+        "verdict": orchestrator.verdict if orchestrator else None,
+        "severity": orchestrator.severity if orchestrator else None,
+        "text": orchestrator_text(orchestrator) if orchestrator else "",
+        "hint": orchestrator.hint if orchestrator else "",
+        "problem": None if failure is None else problem_data(failure),
     }
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _NARROW = ("region", "zone", "instance", "type", "state", "age", "address")
 _WIDE = (*_NARROW, "private", "lifecycle", "spot request", "image", "subnet")
+# Columns to drop in a narrow window, in this order.
+_SPARE = ("subnet", "image", "lifecycle", "spot request", "private", "age", "type", "state", "zone")
 _NOTHING = "-"
 
 
@@ -34,18 +36,34 @@ def listing_view(listing: Listing, *, wide: bool, now: datetime, configured: boo
             listing.instances, key=lambda instance: (instance.region, instance.zone, instance.id)
         )
         shown = TextTable(
-            _WIDE if wide else _NARROW,
+            _columns(wide=wide),
             [_row(instance, wide=wide, now=now) for instance in ordered],
             right=("age",),
-            spare=("subnet", "image", "lifecycle", "spot request", "private", "age", "type", "state", "zone"),
+            spare=_SPARE,
         )
         parts += [shown, Paragraph(_counts(listing), style="bold")]
-    else:
+    elif listing.orchestrator is None:
         where = plural(len(listing.regions_scanned), "region")
         parts.append(Paragraph(f"no instances of {listing.cluster} in {where}"))
+    else:
+        parts.append(Paragraph(f"no nodes of {listing.cluster}"))
+    parts.extend(_orchestrator(listing, wide=wide, now=now))
     parts.extend(_others(listing, configured=configured))
     parts.extend(failed_regions_text(listing.failed_regions))
     return Group(*parts)
+
+
+def _orchestrator(listing: Listing, *, wide: bool, now: datetime) -> list[RenderableType]:
+    """Its own table below that of the nodes, which do not include it."""
+    if listing.orchestrator is None:
+        return []
+    shown = TextTable(
+        tuple("orchestrator" if head == "instance" else head for head in _columns(wide=wide)),
+        [_row(listing.orchestrator, wide=wide, now=now)],
+        right=("age",),
+        spare=_SPARE,
+    )
+    return [Paragraph(""), shown]
 
 
 def _others(listing: Listing, *, configured: bool) -> list[RenderableType]:
@@ -53,16 +71,24 @@ def _others(listing: Listing, *, configured: bool) -> list[RenderableType]:
     command is shown.
     """
     if not listing.others:
-        empty = configured and not listing.instances and not listing.failed_regions
+        empty = configured and not _has_instances(listing) and not listing.failed_regions
         return [*next_commands(("bacalhau-spot create",))] if empty else []
     counts = Counter(resource.kind for resource in listing.others)
     kinds = ", ".join(count_of_kind(count, name) for name, count in sorted(counts.items()))
     regions = plural(len({resource.region for resource in listing.others}), "region")
-    where = "other resources" if listing.instances else "resources"
+    where = "other resources" if _has_instances(listing) else "resources"
     parts: list[RenderableType] = [Paragraph(f"{where} in {regions}: {kinds}", style="dim")]
-    if not listing.instances:
+    if not _has_instances(listing):
         parts.extend(next_commands(("bacalhau-spot destroy",), label="to remove everything: "))
     return parts
+
+
+def _has_instances(listing: Listing) -> bool:
+    return bool(listing.instances) or listing.orchestrator is not None
+
+
+def _columns(*, wide: bool) -> tuple[str, ...]:
+    return _WIDE if wide else _NARROW
 
 
 def _row(instance: Instance, *, wide: bool, now: datetime) -> list[str]:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.ui.formatting import IN_NO_SUM, error_label, first_few, percent, plural, usd, usd_range
+from bacalhau_spot.ui.formatting import (
+    IN_NO_SUM,
+    comma_list,
+    error_label,
+    first_few,
+    percent,
+    plural,
+    usd,
+    usd_range,
+)
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, next_commands
 
 if TYPE_CHECKING:
@@ -28,13 +37,38 @@ def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
         parts.append(Paragraph(f"account {identity.account_id} as {identity.arn}", style="dim"))
     parts.extend(Paragraph(warning, prefix="warning: ", prefix_style="yellow") for warning in plan.warnings)
     if plan.launch:
-        parts += [_regions(plan), *_totals(plan), *_exposure(plan), *_archives(plan)]
+        parts += [_regions(plan), *_orchestrator(plan), *_totals(plan), *_exposure(plan), *_archives(plan)]
+    elif plan.orchestrator is not None and not plan.orchestrator.empty:
+        parts += [*_orchestrator(plan), *(_totals(plan) if plan.adds_cost else [])]
     elif not plan.surplus:
         parts.append(Paragraph(_nothing(plan)))
     parts.extend(_surplus(plan))
     if plan.empty:
         parts.extend(next_commands(("bacalhau-spot list",)))
     return Group(*parts)
+
+
+def _orchestrator(plan: Plan) -> list[RenderableType]:
+    """`orchestrator: t3.small in us-east-1: $0.0291 an hour (instance $0.0208, volumes $0.0033, public address $0.005)`"""
+    cost, steps = plan.orchestrator_cost, plan.orchestrator
+    if cost is None or steps is None:
+        return []
+    total = _UNKNOWN_PRICE if cost.total_usd is None else f"{usd(cost.total_usd)} an hour"
+    parts = [
+        f"instance {_UNKNOWN_PRICE if cost.instance_usd is None else usd(cost.instance_usd)}",
+        f"volumes {usd(cost.volumes_usd)}",
+        f"public address {usd(cost.address_usd)}",
+    ]
+    state = "" if cost.adds else "; it exists already, and is not part of the sums below"
+    lines = [
+        Paragraph(
+            f"{cost.instance_type} in {cost.region}: {total} ({', '.join(parts)}){state}",
+            prefix="orchestrator: ",
+        )
+    ]
+    if not steps.empty and (not steps.launches or steps.replaces):
+        lines.append(Paragraph(comma_list(list(steps.steps)), prefix="to repair: "))
+    return [*lines]
 
 
 def _archives(plan: Plan) -> list[RenderableType]:
@@ -70,7 +104,7 @@ def _row(region: RegionPlan) -> tuple[str, ...]:
 
 def _sum(plan: Plan) -> tuple[str, ...]:
     counts = (str(plan.present), str(plan.wanted), str(plan.launch))
-    return ("total", *counts, "", "", "", *_money(plan.estimate))
+    return ("total", *counts, "", "", "", *_money(plan.nodes_estimate))
 
 
 def _price(region: RegionPlan) -> str:
@@ -97,14 +131,12 @@ def _saved(price_range: PriceRange | None) -> str:
 
 def _totals(plan: Plan) -> list[RenderableType]:
     estimate = plan.estimate
-    launch = f"launch {plural(plan.launch, 'instance')}"
+    launch = f"launch {_launches(plan)}"
     if estimate.total is None:
-        text = f"{launch}: the price is unknown: AWS lists no price for some pool"
+        text = f"{launch}: the price is unknown: {_unpriced(plan)}"
         return [Paragraph(text, style="bold"), *_budget(plan)]
     instances = (
-        ""
-        if estimate.instances is None
-        else f"instances {_span(estimate.instances)} at today's spot prices, "
+        "" if estimate.instances is None else f"instances {_span(estimate.instances)} {_pricing(plan)}, "
     )
     return [
         Paragraph(
@@ -113,10 +145,34 @@ def _totals(plan: Plan) -> list[RenderableType]:
         Paragraph(
             f"an hour: {instances}volumes {usd(estimate.volumes_usd)}, public addresses {usd(estimate.addresses_usd)}"
         ),
-        Paragraph(_on_demand(plan, estimate)),
+        *([Paragraph(_on_demand(plan, estimate))] if plan.launch else []),
         *_budget(plan),
         Paragraph(f"not included in totals and budget: {IN_NO_SUM}", style="dim"),
     ]
+
+
+def _launches(plan: Plan) -> str:
+    """`the orchestrator and 3 instances`"""
+    orchestrator = plan.orchestrator_cost is not None and plan.orchestrator_cost.adds
+    parts = ["the orchestrator"] if orchestrator else []
+    if plan.launch:
+        parts.append(plural(plan.launch, "instance"))
+    return " and ".join(parts)
+
+
+def _unpriced(plan: Plan) -> str:
+    cost = plan.orchestrator_cost
+    if cost is not None and cost.added.total is None:
+        return f"AWS's price list has no price for {cost.instance_type} in {cost.region}"
+    return "AWS lists no price for some pool"
+
+
+def _pricing(plan: Plan) -> str:
+    """The kinds of prices in the sum of the instances."""
+    adds = plan.orchestrator_cost is not None and plan.orchestrator_cost.adds
+    if not plan.launch:
+        return "on demand"
+    return "at today's spot prices, the orchestrator on demand" if adds else "at today's spot prices"
 
 
 def _on_demand(plan: Plan, estimate: Estimate) -> str:
@@ -130,7 +186,11 @@ def _on_demand(plan: Plan, estimate: Estimate) -> str:
 def _no_list(plan: Plan) -> str:
     if not plan.list_prices_missing:
         return ""
-    return f"AWS's price list could not be read ({error_label(plan.list_prices_missing)}); volumes are at list price"
+    return f"AWS's price list could not be read ({error_label(plan.list_prices_missing)}); {_at_list_price(plan)} at list price"
+
+
+def _at_list_price(plan: Plan) -> str:
+    return "volumes and the orchestrator are" if plan.orchestrator_cost is not None else "volumes are"
 
 
 def _budget(plan: Plan) -> list[RenderableType]:
@@ -150,9 +210,11 @@ def over_budget(plan: Plan) -> UserError:
         raise AssertionError("no budget, so nothing is over it")
     if budget.launch_usd is None or budget.existing_usd is None:
         return _no_telling(budget)
-    parts = [f"{plural(plan.launch, 'instance')} to launch: up to {usd(budget.launch_usd)} an hour"]
+    parts = [f"{_launches(plan)} to launch: up to {usd(budget.launch_usd)} an hour"]
     if budget.existing_usd:
-        parts.append(f"{plural(plan.present, 'instance')} there already: {usd(budget.existing_usd)} an hour")
+        exists = plan.orchestrator_cost is not None and bool(plan.orchestrator_cost.existing_usd)
+        there = " and ".join([plural(plan.present, "instance"), *(["the orchestrator"] if exists else [])])
+        parts.append(f"{there} there already: {usd(budget.existing_usd)} an hour")
     total = budget.launch_usd + budget.existing_usd
     return UserError(
         f"the cluster may exceed its budget of {usd(budget.usd_per_hour)} an hour; nothing was launched",

@@ -11,7 +11,9 @@ from rich.text import Text
 
 from bacalhau_spot.core.health.diagnosis import Severity
 from bacalhau_spot.core.health.observation import ApiAvailability, NodeObservation
-from bacalhau_spot.ui.diagnosis_text import diagnosis_text
+from bacalhau_spot.core.health.orchestrator_status import OrchestratorVerdict
+from bacalhau_spot.core.model import OrchestratorMode
+from bacalhau_spot.ui.diagnosis_text import diagnosis_text, orchestrator_text
 from bacalhau_spot.ui.formatting import age, comma_list, error_label, first_few, plural
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text
 from bacalhau_spot.ui.views.pools_view import pools_line
@@ -69,6 +71,7 @@ class StatusView:
             parts.append(_regions(status))
         parts.extend(self._nodes_at(level, status))
         parts.append(_sentence(status))
+        parts.extend(_orchestrator(status))
         parts.extend(pools_line(status.pools))
         parts.extend(_failures(status))
         if not self.wide and level < _NO_REMEDIES:
@@ -260,6 +263,8 @@ def _failures(status: ClusterStatus) -> list[RenderableType]:
         )
         for (operation, why), regions in sorted(gaps.items())
     ]
+    if status.orchestrator is not None and status.orchestrator.mode is OrchestratorMode.MANAGED:
+        return [*parts, *_join_status_source(status)]
     if snapshot.api is ApiAvailability.UNAVAILABLE:
         why = error_label(snapshot.api_failure.code) if snapshot.api_failure else "no answer"
         parts.append(
@@ -279,6 +284,33 @@ def _failures(status: ClusterStatus) -> list[RenderableType]:
     return parts
 
 
+def _join_status_source(status: ClusterStatus) -> list[RenderableType]:
+    """Without an answer of a managed orchestrator; its own line has the reason."""
+    if status.snapshot.api is ApiAvailability.AVAILABLE or not status.nodes:
+        return []
+    return [Paragraph("join status is read from the consoles, node load is not available", style="dim")]
+
+
+def _orchestrator(status: ClusterStatus) -> list[RenderableType]:
+    """`orchestrator: i-… t3.small in us-east-1a, 198.51.100.7, running, v1.9.3, API answers`; only problems of the user's own."""
+    orchestrator = status.orchestrator
+    if orchestrator is None or (
+        orchestrator.mode is OrchestratorMode.OWN
+        and orchestrator.verdict is not OrchestratorVerdict.RESTARTED
+    ):
+        return []
+    instance = orchestrator.instance
+    parts = (
+        [f"{instance.id} {instance.type} in {instance.zone}", instance.public_ip or "", str(instance.state)]
+        if instance is not None
+        else [orchestrator.address]
+    )
+    text = ", ".join(filter(None, (*parts, orchestrator.version, orchestrator_text(orchestrator))))
+    return [Paragraph(text, prefix="orchestrator: ", style=_STYLES.get(orchestrator.severity, ""))]
+
+
+_STYLES = {Severity.BAD: "bold yellow", Severity.WAITING: "yellow", Severity.UNKNOWN: "yellow"}
+
 # The data of each call.
 _GAPS = {
     "DescribeInstanceStatus": "status checks",
@@ -290,6 +322,9 @@ _GAPS = {
 def _to_do(status: ClusterStatus, *, ghosts: Sequence[NodeStatus]) -> list[RenderableType]:
     """One line a remedy, the first node that needs it named in it."""
     lines: list[RenderableType] = []
+    orchestrator = status.orchestrator
+    if orchestrator is not None and orchestrator.severity is Severity.BAD and orchestrator.hint:
+        lines.append(Paragraph(orchestrator.hint, prefix="orchestrator: "))
     for hint, nodes in _by_remedy(
         node for node in status.nodes if node.diagnosis.severity is Severity.BAD
     ).items():
