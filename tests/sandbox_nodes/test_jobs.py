@@ -265,7 +265,7 @@ def test_a_result_is_fetched_from_the_bucket(cluster: Orchestrator) -> None:
     assert [(item["Type"], item["Params"]["Managed"]) for item in items] == [("s3PreSigned", True)]
     url = items[0]["Params"]["PreSignedURL"]
     with urllib.request.urlopen(url, timeout=10) as reply:
-        archive = tarfile.open(fileobj=io.BytesIO(reply.read()))
+        archive = tarfile.open(fileobj=io.BytesIO(reply.read()))  # noqa: SIM115
     stdout = archive.extractfile("stdout")
     assert stdout is not None
     assert stdout.read() == b"hello\n"

@@ -253,7 +253,9 @@ async def counted_plan(cloud: Aws, sandbox: Any, spec: ClusterSpec) -> Counter[s
 # --- Interrupted, and at the same time
 
 # Before the call, or before its answer. The sample of the suite; `make long` takes all.
-ALL_KILLS = [(at, answered, lag_s) for at in range(1, 32) for answered in (False, True) for lag_s in (0.0, 10.0)]
+ALL_KILLS = [
+    (at, answered, lag_s) for at in range(1, 32) for answered in (False, True) for lag_s in (0.0, 10.0)
+]
 KILLS = sample(ALL_KILLS, every=5)
 
 

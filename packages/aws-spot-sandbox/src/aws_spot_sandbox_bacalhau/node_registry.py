@@ -48,7 +48,6 @@ class Node:
     disabled_publishers: frozenset[str]
     labels: Mapping[str, str]
     selector_names: selectors.Names
-    disabled_publishers: tuple[str, ...] = ()
 
 
 @dataclass
@@ -254,7 +253,6 @@ def _node(region: Region, machine: Machine) -> Node:
         disabled_publishers=about.disabled_publishers,
         labels={**about.labels, **own, **automatic},
         selector_names=selectors.names(region, machine),
-        disabled_publishers=tuple((about.config.get("Publishers") or {}).get("Disabled") or ()),
     )
 
 

@@ -12,7 +12,14 @@ from bacalhau_spot.cli.runtime.cleanup_command import CleanupCommand, CleanupPre
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.result import Result
-from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, NO_OPTIONS, Cluster, CommonOptions, DeleteResults, Yes
+from bacalhau_spot.cli.runtime.shared_options import (
+    AT_LEAST_ONE,
+    NO_OPTIONS,
+    Cluster,
+    CommonOptions,
+    DeleteResults,
+    Yes,
+)
 from bacalhau_spot.core.cleanup.orchestrator_loss import (
     OrchestratorLoss,
     is_of_orchestrator,
@@ -158,9 +165,7 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
     def _scope(self, account: AccountContext) -> CleanupScope:
         request = self._request
         if self._home is not None:
-            bucket = results_bucket(
-                self._naming, account_id=account.identity.account_id, region=self._home
-            )
+            bucket = results_bucket(self._naming, account_id=account.identity.account_id, region=self._home)
             candidate = TaggedId(kind=ResourceKind.BUCKET.value, id=f"arn:aws:s3:::{bucket}")
             request = replace(request, candidates=((self._home, candidate),))
         return CleanupScope(
@@ -193,9 +198,7 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
                 unseen=scan.failures,
                 silent=scan.partial_failures,
             ),
-            data=json_output.destroy_preview_data(
-                to_delete, scan.unsupported, loss=loss, buckets=buckets
-            ),
+            data=json_output.destroy_preview_data(to_delete, scan.unsupported, loss=loss, buckets=buckets),
             empty=not to_delete,
             options=DeletionOptions(
                 disable_protection=self._options.disable_protection,

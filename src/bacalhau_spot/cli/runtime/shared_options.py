@@ -63,4 +63,5 @@ NO_TABULAR_OPTIONS = TabularOptions()
 AT_LEAST_ONE = Parameter(validator=Number(gte=1))
 NOT_NEGATIVE = Parameter(validator=Number(gte=0))
 Yes = Annotated[bool, Parameter(name=["--yes", "-y"], negative="")]
+DeleteResults = Annotated[bool, Parameter(name="--delete-results", negative="")]
 Cluster = Annotated[str | None, Parameter(name="--cluster")]

@@ -277,7 +277,8 @@ async def delete_buckets(session: Session, region: str, resources: Sequence[Reso
 
 async def bucket_contents(session: Session, region: str, bucket: str) -> BucketContents:
     """Of the first ten pages. Delete markers are not objects."""
-    contents, marker = BucketContents(complete=False), {}
+    contents = BucketContents(complete=False)
+    marker: dict[str, str] = {}
     for _ in range(_PAGES):
         page = await session.call("s3", region, "list_object_versions", Bucket=bucket, **marker)
         versions = page.get("Versions", ())

@@ -47,9 +47,7 @@ async def results_buckets(
 
 async def _contents(calls: AwsCalls, bucket: Resource) -> BucketContents:
     try:
-        return await calls.read(
-            bucket.region, partial(calls.cloud.bucket_contents, bucket.region, bucket.id)
-        )
+        return await calls.read(bucket.region, partial(calls.cloud.bucket_contents, bucket.region, bucket.id))
     except CloudError as error:
         if error.code == _NO_BUCKET:
             return BucketContents()

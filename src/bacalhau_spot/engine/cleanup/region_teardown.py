@@ -77,9 +77,7 @@ class RegionTeardown:
         self._scheduler = DeletionScheduler(self.inventory, self._failures)
         self._dependencies = DependencyCheck(calls, name, self.inventory, self._failures)
         self.report = DeletionReport(self.inventory, self._failures)
-        self._results = JobResultsGuard(
-            calls, self.inventory, self._failures, delete=options.delete_results
-        )
+        self._results = JobResultsGuard(calls, self.inventory, self._failures, delete=options.delete_results)
         self._deleter = RegionDeleter(
             calls,
             name,
