@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cli.test_managed_life import SandboxClock
 from support.cli_runner import CliResult, CliRunner
 
 HOME = "us-west-1"  # it has two zones: few subnets
@@ -16,7 +17,13 @@ CREATE = ("create", "--yes", "--wait", "joined")
 def configure(program: CliRunner, orchestrator: str = "managed", more: str = "") -> None:
     path = program.configure(nodes=1, regions=f"[{HOME}]")
     nodes, _, _ = path.read_text().partition("bacalhau:")
+    nodes = nodes.replace("192.0.2.0/24", "52.94.76.1/32")  # the address of the sandbox's operator
     path.write_text(f"{nodes}orchestrator: {orchestrator}\n{more}")
+
+
+@pytest.fixture(autouse=True)
+def clock(program: CliRunner, sandbox: Any) -> None:
+    program.clock = SandboxClock(sandbox)
 
 
 @pytest.fixture
@@ -118,8 +125,11 @@ def test_results_stay_until_the_user_allows_their_deletion(sandbox: Any, cluster
 def test_another_clusters_command_names_it(sandbox: Any, cluster: CliRunner) -> None:
     put(sandbox)
     configure(cluster, "none", "cluster: {tag_value: guest}\n")
-    kept = lines(cluster("destroy", "--cluster", "bacalhau-aws-spot", "--yes"))
-    assert "bacalhau-spot destroy --cluster bacalhau-aws-spot --delete-results" in kept
+    line = ("destroy", "--cluster", "bacalhau-aws-spot")
+    data = cluster(*line, "--dry-run", "-o", "json").data
+    kept = lines(cluster(*line, "--yes"))
+    assert data["results"][0]["delete_command"] in kept
+    assert "to delete them: bacalhau-spot destroy --cluster bacalhau-aws-spot --delete-results" in kept
     assert buckets(sandbox) == [BUCKET]
 
 
@@ -146,8 +156,11 @@ def test_an_orchestrator_without_nodes_is_no_small_matter(sandbox: Any, program:
     assert "running node" not in lines(refused)
 
 
-def test_a_bucket_that_the_tag_index_omits_is_found(sandbox: Any, cluster: CliRunner) -> None:
+def test_a_bucket_that_the_tag_index_omits_is_found(sandbox: Any, program: CliRunner) -> None:
     """The tagging API lags for hours; the bucket's name follows from cluster, account and region."""
     sandbox.settings.hidden_in_tags = ["bucket"]
-    assert cluster("destroy", "--yes").code == 0
+    configure(program)
+    assert program(*CREATE).code == 0
+    assert buckets(sandbox) == [BUCKET]
+    assert program("destroy", "--yes").code == 0
     assert buckets(sandbox) == []
