@@ -63,3 +63,16 @@ def test_the_orchestrator_of_young_nodes_stays(sandbox: Any, program: CliRunner)
     assert deleted != [] and gone != set(), "the old node"
     assert not [key for key in gone if "orchestrator" in home[key]]
     assert program("list", "-o", "json").data["orchestrator"]["state"] == "running"
+
+
+def test_a_bucket_that_the_tag_index_omits_is_found_by_its_orchestrator(
+    sandbox: Any, program: CliRunner
+) -> None:
+    """Of any cluster: its name follows from the orchestrator's tag, the account and the region."""
+    sandbox.settings.hidden_in_tags = ["bucket"]
+    configure(program)
+    assert program(*CREATE).code == 0
+    configure(program, "none", "cluster: {tag_value: another}\n")
+    assert BUCKET in {row["id"] for row in program("nuke", "-n", "-o", "json").data["to_delete"]}
+    assert program("nuke", "--force").code == 0
+    assert buckets(sandbox) == []

@@ -84,10 +84,13 @@ def create_cluster(cloud: Aws, sandbox: Any, spec: ClusterSpec = SPEC) -> None:
         plan = planner.plan(facts)
         assert isinstance(plan, Plan), plan
         access = OrchestratorAccess(nats=_answers, api=lambda _: None)
-        ready = await ensure_orchestrator(calls, facts, plan, access)
-        result = await create.apply_plan(
-            calls, replace(facts, spec=ready.spec), plan, created_networks=ready.networks
-        )
+        if plan.orchestrator is None:
+            result = await create.apply_plan(calls, facts, plan)
+        else:
+            ready = await ensure_orchestrator(calls, facts, plan, access)
+            result = await create.apply_plan(
+                calls, replace(facts, spec=ready.spec), plan, created_networks=ready.networks
+            )
         assert result.exit_code is ExitCode.DONE, result
 
     asyncio.run(run())
