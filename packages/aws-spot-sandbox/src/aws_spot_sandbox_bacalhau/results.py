@@ -1,6 +1,6 @@
 """The results of jobs in the orchestrator's bucket, as Bacalhau's publisher `s3managed` stores them.
 
-Bacalhau 1.9, pkg/s3managed and pkg/publisher/s3: one archive per execution, with stdout, stderr and exitCode, at
+Bacalhau 1.9, pkg/s3managed and pkg/publisher/s3: one archive per execution, with stdout, stderr, exitCode and result paths, at
 <key>/<job>/<execution>.tar.gz; the reply to a request for results has a presigned URL for each.
 """
 
@@ -69,7 +69,7 @@ class Results:
     def listed(self, job: Job) -> list[dict[str, Any]]:
         urls = (
             self._presigned("GET", job, execution)
-            for execution in job.executions
+            for execution in job.present
             if execution.published.get("Type") == S3MANAGED
         )
         return [
@@ -114,3 +114,5 @@ def _files(execution: Execution) -> Iterator[tuple[str, bytes]]:
     yield "stdout", execution.output.encode()
     yield "stderr", b""
     yield "exitCode", b"0"
+    for path, content in execution.files.items():
+        yield path, content.encode()
