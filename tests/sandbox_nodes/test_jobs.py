@@ -287,7 +287,9 @@ def test_files_below_a_result_path_are_in_the_result(cluster: Orchestrator) -> N
     (item,) = cluster.ask(f"/orchestrator/jobs/{job_id}/results")[1]["Items"]
     with urllib.request.urlopen(item["Params"]["PreSignedURL"], timeout=10) as reply:
         archive = tarfile.open(fileobj=io.BytesIO(reply.read()))  # noqa: SIM115
-    files = {name: archive.extractfile(name) for name in archive.getnames()}
+    names = archive.getnames()
+    assert names.index("outputs") < names.index("outputs/a.txt")
+    files = {name: archive.extractfile(name) for name in names}
     contents = {name: file.read() for name, file in files.items() if file is not None}
     assert contents == {
         "stdout": b"shown\n", "stderr": b"", "exitCode": b"0", "outputs/a.txt": b"42\n43\n",

@@ -11,6 +11,7 @@ import io
 import tarfile
 import urllib.error
 import urllib.request
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from aws_spot_sandbox import instance_access
@@ -103,11 +104,21 @@ def _key(section: Mapping[str, Any], job: Job, execution: Execution) -> str:
 def _archive(execution: Execution) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name in _folders(execution):
+            member = tarfile.TarInfo(name)
+            member.type, member.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(member)
         for name, content in _files(execution):
             member = tarfile.TarInfo(name)
             member.size, member.mode = len(content), 0o644
             tar.addfile(member, io.BytesIO(content))
     return gzip.compress(packed.getvalue(), mtime=0)
+
+
+def _folders(execution: Execution) -> list[str]:
+    """The parents before the children: Bacalhau's client creates no parent by itself."""
+    parents = (str(parent) for path in execution.files for parent in PurePosixPath(path).parents)
+    return sorted({parent for parent in parents if parent != "."})
 
 
 def _files(execution: Execution) -> Iterator[tuple[str, bytes]]:
