@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -196,7 +195,8 @@ def _run(request: InstanceRequest) -> dict[str, Any]:
         "ImageId": request.image_id,
         "InstanceType": request.type,
         "IamInstanceProfile": {"Name": request.profile},
-        "UserData": base64.b64encode(request.user_data).decode(),
+        # botocore encodes it in this call, unlike in CreateLaunchTemplate.
+        "UserData": request.user_data,
         "NetworkInterfaces": [
             {
                 "DeviceIndex": 0,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import gzip
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -225,6 +227,31 @@ def test_a_first_create_takes_thirty_calls_more_however_many_nodes(cloud: Aws, s
     polls = operations.pop("describe_instances")
     assert polls <= 20, "one look every two seconds"
     assert operations.total() <= 30, operations
+
+
+def test_without_an_inbound_rule_for_this_machine_its_api_is_not_waited_for(cloud: Aws, sandbox: Any) -> None:
+    """`ssh_cidrs: caller`, and nobody knows the caller's address: no rule opens the API."""
+
+    def asked(_bacalhau: BacalhauSpec) -> None:
+        raise AssertionError("nobody can answer")
+
+    async def scenario() -> ClusterSpec:
+        calls = calls_of(cloud, sandbox)
+        facts, plan = await planned(calls, replace(SPEC, ssh_cidrs=("caller",)))
+        access = OrchestratorAccess(nats=FakeAccess().nats, api=asked)
+        return (await ensure_orchestrator(calls, facts, plan, access)).spec
+
+    assert asyncio.run(scenario()).bacalhau.token
+
+
+def test_its_machine_gets_its_user_data_in_one_encoding(cloud: Aws, sandbox: Any) -> None:
+    """botocore encodes it in RunInstances, not in CreateLaunchTemplate; cloud-init reads gzip."""
+    create_once(cloud, sandbox)
+    (instance,) = asyncio.run(existing(cloud)).instances
+    client = sandbox.client("ec2", instance.region)
+    reply = client.describe_instance_attribute(InstanceId=instance.id, Attribute="userData")
+    text = gzip.decompress(base64.b64decode(reply["UserData"]["Value"])).decode()
+    assert text.startswith("#cloud-config") and "/etc/bacalhau-spot/orchestrator.json" in text
 
 
 @contextlib.contextmanager

@@ -147,10 +147,14 @@ class _Launch:
             self._calls, facts, self._plan, wait=self._wait != "none", created_networks=ready.networks
         )
         api = self._api(self._context.api_of(ready.spec.bacalhau))
-        if self._wait in {"running", "none"} or api is None:
+        if self._wait in {"running", "none"} or api is None or self._is_shut():
             return result
         timeout_s = ready.spec.timeouts.join_s
         return await managed.wait_until_joined(self._calls, api, result, timeout_s=timeout_s)
+
+    def _is_shut(self) -> bool:
+        """Whether the security group of a managed orchestrator admits nobody to its API."""
+        return self._plan.orchestrator is not None and not self._facts.ssh_ranges
 
     def _api(self, bacalhau: BacalhauSpec) -> Orchestrator | None:
         return self._context.api_client(bacalhau)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,12 +22,15 @@ from bacalhau_spot.cli.runtime.shared_options import (
     Yes,
 )
 from bacalhau_spot.core.cleanup.orchestrator_loss import (
+    NO_LOSS,
     OrchestratorLoss,
     is_of_orchestrator,
     orchestrator_instances,
+    without_kept,
 )
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.model import OrchestratorMode, State, TaggedId
+from bacalhau_spot.core.partitions import partition_of
 from bacalhau_spot.core.tags import cluster_scope, results_bucket
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.cleanup.job_results import orchestrator_loss, results_buckets
@@ -91,6 +95,7 @@ def destroy(
     naming = context.naming(cluster)
     options = DestroyOptions(
         label=context.label(cluster),
+        named=cluster is not None,
         agreed=yes,
         disable_protection=disable_protection,
         delete_results=delete_results,
@@ -115,9 +120,13 @@ def destroy(
 
 @dataclass(frozen=True)
 class DestroyOptions:
-    """`label`: of the cluster's nodes in the orchestrator. `agreed`: the deletion is confirmed already."""
+    """`label`: of the cluster's nodes in the orchestrator. `named`: the cluster is not the configuration's.
+
+    `agreed`: the deletion is confirmed already.
+    """
 
     label: str
+    named: bool
     agreed: bool
     disable_protection: bool
     delete_results: bool
@@ -126,8 +135,11 @@ class DestroyOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DestroyPreview(CleanupPreview):
+    """`deletes_results`: job results are among the resources to delete."""
+
     account_id: str
     to_delete: tuple[Resource, ...]
+    deletes_results: bool
 
 
 class DestroyCommand(CleanupCommand[DestroyPreview]):
@@ -159,6 +171,11 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
         return f"destroying {self._cluster}"
 
     @property
+    def _delete_results_command(self) -> str:
+        named = f" --cluster {shlex.quote(self._cluster)}" if self._options.named else ""
+        return f"bacalhau-spot destroy{named} --delete-results"
+
+    @property
     def _audited_cluster(self) -> str:
         return self._cluster
 
@@ -166,7 +183,8 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
         request = self._request
         if self._home is not None:
             bucket = results_bucket(self._naming, account_id=account.identity.account_id, region=self._home)
-            candidate = TaggedId(kind=ResourceKind.BUCKET.value, id=f"arn:aws:s3:::{bucket}")
+            partition = partition_of(self._home).name
+            candidate = TaggedId(kind=ResourceKind.BUCKET.value, id=f"arn:{partition}:s3:::{bucket}")
             request = replace(request, candidates=((self._home, candidate),))
         return CleanupScope(
             account=account, regions=discovery.enabled_names(account.regions), request=request
@@ -182,23 +200,26 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
         buckets = self._runner.run_readonly(
             results_buckets(self._calls, scan.resources, delete_results=self._options.delete_results)
         )
-        kept = {bucket.resource.id for bucket in buckets if not bucket.deleted}
-        to_delete = tuple(
-            resource for resource in scan.resources if not resource.retained and resource.id not in kept
-        )
-        loss = self._loss(to_delete, regions=scope.regions)
+        deletable = (resource for resource in scan.resources if not resource.retained)
+        to_delete = without_kept(deletable, buckets)
+        loss = replace(self._loss(to_delete, regions=scope.regions), results=buckets)
         return DestroyPreview(
             view=views.deletion_preview_view(
                 to_delete,
                 loss=loss,
-                buckets=buckets,
+                delete_results=self._delete_results_command,
                 unknown=scan.unsupported,
                 identity=identity,
                 cluster=self._cluster,
                 unseen=scan.failures,
                 silent=scan.partial_failures,
             ),
-            data=json_output.destroy_preview_data(to_delete, scan.unsupported, loss=loss, buckets=buckets),
+            data=json_output.destroy_preview_data(
+                to_delete,
+                scan.unsupported,
+                loss=loss,
+                delete_results=self._delete_results_command,
+            ),
             empty=not to_delete,
             options=DeletionOptions(
                 disable_protection=self._options.disable_protection,
@@ -208,18 +229,19 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
             warnings=others,
             account_id=identity.account_id,
             to_delete=to_delete,
+            deletes_results=any(bucket.deleted and not bucket.contents.empty for bucket in buckets),
         )
 
     def _loss(self, to_delete: tuple[Resource, ...], *, regions: tuple[str, ...]) -> OrchestratorLoss:
         """The orchestrator's own list of nodes decides which clusters use it; without an answer, AWS's."""
-        if not orchestrator_instances(to_delete):
-            return OrchestratorLoss()
-        orchestrator = self._context.orchestrator_if_any(self._runner, cluster=self._cluster)
+        instances = orchestrator_instances(to_delete)
+        if not instances:
+            return NO_LOSS
         return self._runner.run_readonly(
             orchestrator_loss(
                 self._calls,
                 to_delete,
-                orchestrator,
+                self._context.managed_client(self._runner, self._naming, region=instances[0].region),
                 naming=self._naming,
                 label=self._options.label,
                 regions=regions,
@@ -227,14 +249,15 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
         )
 
     def _confirm(self, preview: DestroyPreview) -> None:
-        """If nodes are running, the user types the cluster's name."""
+        """If nodes are running, or work would be lost, the user types the cluster's name."""
         running = sum(map(_is_running_node, preview.to_delete))
         nodes = f" ({plural(running, 'running node')})" if running else ""
+        loses = bool(orchestrator_instances(preview.to_delete)) or preview.deletes_results
         question = (
             f"Delete {plural(len(preview.to_delete), 'resource')} of {self._cluster}{nodes} "
             f"in account {preview.account_id}?"
         )
-        if running:
+        if running or loses:
             self._context.confirm_typed(
                 question,
                 word=self._cluster,

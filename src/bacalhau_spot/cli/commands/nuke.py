@@ -13,7 +13,13 @@ from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.parsers import duration
 from bacalhau_spot.cli.runtime.result import Result
-from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, NO_OPTIONS, NOT_NEGATIVE, CommonOptions
+from bacalhau_spot.cli.runtime.shared_options import (
+    AT_LEAST_ONE,
+    NO_OPTIONS,
+    NOT_NEGATIVE,
+    CommonOptions,
+    DeleteResults,
+)
 from bacalhau_spot.cli.state import nuke_plan_file
 from bacalhau_spot.core.cleanup.exclusions import (
     creation_times,
@@ -23,12 +29,14 @@ from bacalhau_spot.core.cleanup.exclusions import (
     split_excluded,
 )
 from bacalhau_spot.core.cleanup.nuke_preview import NukePreview
+from bacalhau_spot.core.cleanup.orchestrator_loss import without_kept
 from bacalhau_spot.core.kinds import GLOBAL
 from bacalhau_spot.core.partitions import closest_region
 from bacalhau_spot.core.pricing.list_prices import usd_per_hour
 from bacalhau_spot.core.tags import account_scope, tags_for
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.cleanup import nuke as engine
+from bacalhau_spot.engine.cleanup.job_results import results_buckets
 from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
 from bacalhau_spot.engine.cleanup.scan_result import ScanRequest
 from bacalhau_spot.errors import ExitCode, UserError
@@ -67,6 +75,9 @@ class NukeOptions:
 
     adopt: Annotated[tuple[str, ...], Parameter(name="--adopt", negative="")] = ()
     """Delete this resource even though it does not carry the tag: it is tagged first."""
+
+    delete_results: DeleteResults = False
+    """Delete the job results in the orchestrators' buckets, and the buckets."""
 
     disable_protection: Annotated[bool, Parameter(name="--disable-protection", negative="")] = False
     """Disable the protection against deletion of the cluster's resources."""
@@ -136,6 +147,10 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
         return f"deleting all of {self._tagged.key}"
 
     @property
+    def _delete_results_command(self) -> str:
+        return "bacalhau-spot nuke --delete-results"
+
+    @property
     def _accepts_empty_scan(self) -> bool:
         return bool(self._choice.adopt)
 
@@ -166,9 +181,10 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
         to_adopt = self._runner.run_readonly(self._to_adopt(scope.regions))
         options = self._options(scope.account, scan)
         details = self._runner.run_readonly(self._details(scope, scan, options, to_adopt=to_adopt))
+        command = self._delete_results_command
         preview = NukeCommandPreview(
-            view=views.nuke_preview_view(details),
-            data=json_output.nuke_preview_data(details),
+            view=views.nuke_preview_view(details, delete_results=command),
+            data=json_output.nuke_preview_data(details, delete_results=command),
             empty=details.empty,
             failures=details.failed_regions,
             details=details,
@@ -204,7 +220,9 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
         *,
         to_adopt: Mapping[str, str],
     ) -> NukePreview:
-        to_delete, excluded = split_excluded(scan.resources, options.excluded)
+        included, excluded = split_excluded(scan.resources, options.excluded)
+        results = await results_buckets(self._calls, included, delete_results=options.delete_results)
+        to_delete = without_kept(included, results)
         foreign, hidden = await engine.foreign_resources(
             self._calls, to_delete, ours=scan.ids | set(self._choice.adopt)
         )
@@ -226,6 +244,7 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
             partial_failures=hidden,
             regions_skipped=_regions_skipped(scope.account, scope.regions),
             disable_protection=self._choice.disable_protection,
+            results=results,
         )
 
     def _options(self, account: AccountContext, scan: ScanResult) -> DeletionOptions:
@@ -241,7 +260,9 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
             now = self._context.runtime.clock.now()
             rules.append(min_age_rule(births, now=now, at_least=self._min_age))
         return DeletionOptions(
-            disable_protection=self._choice.disable_protection, excluded=first_match(rules)
+            disable_protection=self._choice.disable_protection,
+            delete_results=self._choice.delete_results,
+            excluded=first_match(rules),
         )
 
     def _confirm(self, preview: NukeCommandPreview) -> None:

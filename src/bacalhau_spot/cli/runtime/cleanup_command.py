@@ -112,6 +112,11 @@ class CleanupCommand(ABC, Generic[PreviewT]):
         """Of the progress display."""
 
     @property
+    @abstractmethod
+    def _delete_results_command(self) -> str:
+        """The command that deletes retained job results."""
+
+    @property
     def _audited_cluster(self) -> str:
         """The cluster's name for the audit log; empty for a command without a single cluster."""
         return ""
@@ -145,11 +150,14 @@ class CleanupCommand(ABC, Generic[PreviewT]):
     def _result(
         self, result: DeletionResult, pruned: PruneResult | None, *, warnings: tuple[str, ...]
     ) -> Result:
-        view = views.deletion_result_view(result, naming=self._naming, command=self.name)
+        command = self._delete_results_command
+        view = views.deletion_result_view(
+            result, naming=self._naming, command=self.name, delete_results=command
+        )
         return Result(
             self.name,
             view=views.with_prune_result(view, pruned),
-            data=json_output.deletion_data(result, pruned),
+            data=json_output.deletion_data(result, pruned, delete_results=command),
             exit_code=result.exit_code,
             errors=self._context.errors_of(
                 (*result.problems, *result.failed_regions), exit_code=result.exit_code

@@ -17,7 +17,7 @@ from bacalhau_spot.cli.runtime.runner import NullProgress, Runner, Screen
 from bacalhau_spot.cloud.advisor import ADVISOR_URL
 from bacalhau_spot.cloud.connection import AwsConnection
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.model import BacalhauSpec, Naming, Secret
+from bacalhau_spot.core.model import BacalhauSpec, Naming, OrchestratorMode, OrchestratorSpec, Secret
 from bacalhau_spot.core.partitions import COMMERCIAL, partition_of
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance.bacalhau_config import label_value
@@ -274,6 +274,19 @@ class CommandContext:
         if self.for_people:
             self.err.print(views.note("note", text), crop=False)
         return None
+
+    def managed_client(self, runner: Runner, naming: Naming, *, region: str) -> Orchestrator | None:
+        """The API of the managed orchestrator of the cluster with these names; None if its credentials cannot be read."""
+        from bacalhau_spot.engine.orchestrator.resolve import resolve_orchestrator  # noqa: PLC0415 - as for `_api`
+
+        managed = OrchestratorSpec(mode=OrchestratorMode.MANAGED, region=region)
+        spec = replace(self.spec(lenient=True), naming=naming, orchestrator=managed)
+        try:
+            resolved = runner.run_readonly(resolve_orchestrator(runner.calls, spec))
+        except (CloudError, UserError):
+            return None
+        self.learn(resolved)
+        return self.api_client(resolved.bacalhau)
 
     def _api(self, runner: Runner, *, operator: bool = False, cluster: str | None = None) -> BacalhauSpec:
         """The settings for the API. Those of a managed orchestrator are read from AWS."""

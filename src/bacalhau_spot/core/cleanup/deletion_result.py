@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.cleanup.orchestrator_loss import is_results_bucket
+from bacalhau_spot.core.cleanup.orchestrator_loss import ResultsBucket
 from bacalhau_spot.core.error_catalog.classifier import Category, classify, most_severe
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents
     from bacalhau_spot.core.model import Resource
     from bacalhau_spot.core.problem import ApiFailure
 
@@ -51,7 +52,7 @@ class DeletionOutcome:
     """One resource and its status.
 
     `problem`: of a failed deletion; `reason`: of a skipped one; `request_ids`: AWS's; `dependencies`: blocking
-    resources.
+    resources. `results`: the job results for which a bucket was skipped.
     """
 
     resource: Resource
@@ -60,6 +61,7 @@ class DeletionOutcome:
     reason: str = ""
     request_ids: tuple[str, ...] = ()
     dependencies: tuple[Dependency, ...] = ()
+    results: BucketContents | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +84,12 @@ class DeletionResult:
         return tuple(outcome for outcome in self.outcomes if outcome.status == DeletionStatus.DELETED)
 
     @property
-    def kept_results(self) -> tuple[DeletionOutcome, ...]:
+    def kept_results(self) -> tuple[ResultsBucket, ...]:
         """Buckets with job results that were retained."""
         return tuple(
-            outcome
+            ResultsBucket(outcome.resource, outcome.results, deleted=False)
             for outcome in self.outcomes
-            if outcome.status == DeletionStatus.SKIPPED and is_results_bucket(outcome.resource)
+            if outcome.results is not None
         )
 
     def deleted_ids(self, kind: str) -> frozenset[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.cleanup.orchestrator_loss import is_of_orchestrator
 from bacalhau_spot.core.kinds import GLOBAL
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ def creation_times(resources: Iterable[Resource], *, tag_key: str) -> Mapping[Re
     """The creation time of each resource, for the minimum age.
 
     Many kinds have none (VPC, subnet): they count as created with the newest resource of their cluster in their region,
-    which may need them. Global resources count as created with the newest resource of the cluster anywhere. A resource
-    without such a neighbour is absent: its age is unknown.
+    which may need them. Global resources, and a managed orchestrator's, count as created with the newest resource of the
+    cluster anywhere. A resource without such a neighbour is absent: its age is unknown.
     """
     every = tuple(resources)
     youngest: dict[tuple[str, str], datetime] = {}
@@ -36,10 +37,10 @@ def creation_times(resources: Iterable[Resource], *, tag_key: str) -> Mapping[Re
             youngest[group] = max(youngest.get(group, resource.created_at), resource.created_at)
     times: dict[ResourceKey, datetime] = {}
     for resource in every:
-        neighbour = youngest.get((resource.region, resource.tags.get(tag_key, "")))
-        moment = (
-            neighbour if resource.created_at is None or resource.region == GLOBAL else resource.created_at
-        )
+        needed_anywhere = resource.region == GLOBAL or is_of_orchestrator(resource)
+        place = GLOBAL if needed_anywhere else resource.region
+        neighbour = youngest.get((place, resource.tags.get(tag_key, "")))
+        moment = neighbour if resource.created_at is None or needed_anywhere else resource.created_at
         if moment is not None:
             times[resource_key(resource)] = moment
     return times

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from bacalhau_spot.core.cleanup.deletion_result import Dependency
+    from bacalhau_spot.core.cleanup.orchestrator_loss import ResultsBucket
     from bacalhau_spot.core.model import Identity, Resource
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.core.tags import Scope
@@ -24,7 +25,7 @@ class NukePreview:
     `denied`: deletions that AWS does not permit. `to_adopt`: id -> region. `regions_skipped`: regions that the options
     exclude; `regions_not_enabled`: regions that the account has not enabled; `failed_regions`: regions that could not
     be scanned. `foreign`: unmanaged resources in managed VPCs, by VPC; `partial_failures`: failed scans for them.
-    `disable_protection`: whether protection is lifted.
+    `disable_protection`: whether protection is lifted. `results`: buckets with job results, to delete or retained.
     """
 
     identity: Identity
@@ -44,6 +45,7 @@ class NukePreview:
     partial_failures: tuple[ApiFailure, ...] = ()
     usd_per_hour: Decimal | None = None
     disable_protection: bool = False
+    results: tuple[ResultsBucket, ...] = ()
 
     @property
     def empty(self) -> bool:

@@ -59,11 +59,17 @@ class OrchestratorLoss:
     """`instances`: orchestrators to be deleted. `users`: running nodes of other clusters, by cluster.
 
     `certain`: the orchestrator lists these nodes; otherwise AWS lists them, and their orchestrator is unknown.
+    `results`: the buckets with job results.
     """
 
     instances: tuple[Resource, ...] = ()
     users: Mapping[str, int] = field(default_factory=dict)
     certain: bool = False
+    results: tuple[ResultsBucket, ...] = ()
+
+
+# A deletion without an orchestrator.
+NO_LOSS = OrchestratorLoss()
 
 
 def is_of_orchestrator(resource: Resource) -> bool:
@@ -83,5 +89,13 @@ def is_results_bucket(resource: Resource) -> bool:
     return resource.kind == ResourceKind.BUCKET and is_of_orchestrator(resource)
 
 
+def without_kept(resources: Iterable[Resource], buckets: Iterable[ResultsBucket]) -> tuple[Resource, ...]:
+    """The resources that are deleted: all but the retained buckets."""
+    kept = {bucket.resource.id for bucket in buckets if not bucket.deleted}
+    return tuple(
+        resource for resource in resources if not (is_results_bucket(resource) and resource.id in kept)
+    )
+
+
 def results_kept_reason(contents: BucketContents) -> str:
-    return f"it contains job results ({contents.text}); --delete-results deletes them"
+    return f"it contains job results ({contents.text})"

@@ -46,9 +46,13 @@ class DeletionReport:
     def _outcome(self, key: LocalKey, resource: Resource) -> DeletionOutcome:
         if key in self._inventory.remaining:
             return self._remaining(key, resource)
-        if key in self._inventory.kept or (key in self._inventory.skipped and key not in self.requested):
+        kept = self._inventory.kept_results.get(key)
+        if kept is not None or (key in self._inventory.skipped and key not in self.requested):
             return DeletionOutcome(
-                resource=resource, status=DeletionStatus.SKIPPED, reason=self._inventory.skipped[key]
+                resource=resource,
+                status=DeletionStatus.SKIPPED,
+                reason=self._inventory.skipped[key],
+                results=kept,
             )
         status = DeletionStatus.DELETED if key in self._deleted else DeletionStatus.NOT_FOUND
         return DeletionOutcome(resource=resource, status=status, request_ids=self._request_ids.get(key, ()))

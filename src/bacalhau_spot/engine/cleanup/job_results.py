@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.cleanup.orchestrator_loss import (
+    NO_LOSS,
     BucketContents,
     OrchestratorLoss,
     ResultsBucket,
     is_results_bucket,
     orchestrator_instances,
-    results_kept_reason,
 )
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import CLUSTER_LABEL
@@ -36,13 +36,23 @@ _NO_BUCKET = "NoSuchBucket"
 async def results_buckets(
     calls: AwsCalls, resources: Iterable[Resource], *, delete_results: bool
 ) -> tuple[ResultsBucket, ...]:
-    """The buckets with job results among `resources`, and whether a deletion includes them. Raises CloudError."""
+    """The buckets with job results among `resources`, and whether a deletion includes them.
 
-    async def inspect(resource: Resource) -> ResultsBucket:
-        contents = await _contents(calls, resource)
+    A bucket that AWS refuses to list is omitted: its deletion fails for the same reason, and reports it. Raises CloudError
+    when the credentials are no longer valid.
+    """
+
+    async def inspect(resource: Resource) -> ResultsBucket | None:
+        try:
+            contents = await _contents(calls, resource)
+        except CloudError as error:
+            if classify(error.code).category is Category.CREDENTIALS:
+                raise
+            return None
         return ResultsBucket(resource, contents, deleted=delete_results or contents.empty)
 
-    return tuple(await gather_all(*(inspect(one) for one in resources if is_results_bucket(one))))
+    buckets = await gather_all(*(inspect(bucket) for bucket in resources if is_results_bucket(bucket)))
+    return tuple(bucket for bucket in buckets if bucket is not None)
 
 
 async def _contents(calls: AwsCalls, bucket: Resource) -> BucketContents:
@@ -63,10 +73,13 @@ async def orchestrator_loss(
     label: str,
     regions: Sequence[str],
 ) -> OrchestratorLoss:
-    """The orchestrators among `resources`, and the nodes of other clusters that may use them. `label`: of our nodes."""
+    """The orchestrators among `resources`, and the nodes of other clusters that may use them. `label`: of our nodes.
+
+    `orchestrator`: the API, if its credentials could be read. If it does not answer, AWS lists the other clusters.
+    """
     instances = orchestrator_instances(resources)
     if not instances:
-        return OrchestratorLoss()
+        return NO_LOSS
     if orchestrator is not None:
         try:
             nodes = await orchestrator.nodes()
@@ -113,5 +126,5 @@ class JobResultsGuard:
             return False
         if contents.empty or self._delete:
             return True
-        self._inventory.keep(resource, results_kept_reason(contents))
+        self._inventory.keep_results(resource, contents)
         return False

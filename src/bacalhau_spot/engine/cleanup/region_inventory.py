@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.cleanup.deletion_order import SPEC_BY_KIND, is_deleting
+from bacalhau_spot.core.cleanup.orchestrator_loss import results_kept_reason
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.model import TaggedId
 from bacalhau_spot.engine.cleanup.scan_result import RegionScan
@@ -13,6 +14,7 @@ from bacalhau_spot.engine.cleanup.scan_result import RegionScan
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+    from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents
     from bacalhau_spot.core.model import Resource
 
 LocalKey = tuple[str, str]  # kind, id
@@ -40,7 +42,9 @@ class RegionInventory:
         self.seen: dict[LocalKey, Resource] = {}
         self.remaining: dict[LocalKey, Resource] = {}
         self.skipped: dict[LocalKey, str] = {}
-        self.kept: dict[LocalKey, str] = {}  # found to be retained during the deletion
+        self.kept_results: dict[
+            LocalKey, BucketContents
+        ] = {}  # buckets that turned out to contain job results
         self.children: frozenset[str] = frozenset()
         self.last_scan = RegionScan()
         self._deleting_since_s: dict[LocalKey, float] = {}
@@ -87,7 +91,7 @@ class RegionInventory:
         appeared: list[Resource] = []
         for resource in resources:
             key = local_key(resource)
-            reason = resource.retained or self._excluded(resource) or self.kept.get(key, "")
+            reason = resource.retained or self._excluded(resource) or self._results_reason(key)
             if reason:
                 self.skipped[key] = reason
             else:
@@ -99,11 +103,16 @@ class RegionInventory:
                 self._deleting_since_s.setdefault(key, now_s)
         return to_delete, tuple(appeared)
 
-    def keep(self, resource: Resource, reason: str) -> None:
-        """Retain a resource that was to be deleted."""
-        key = local_key(resource)
-        self.kept[key] = self.skipped[key] = reason
+    def keep_results(self, bucket: Resource, contents: BucketContents) -> None:
+        """Retain a bucket that was to be deleted."""
+        key = local_key(bucket)
+        self.kept_results[key] = contents
+        self.skipped[key] = self._results_reason(key)
         self.remaining.pop(key, None)
+
+    def _results_reason(self, key: LocalKey) -> str:
+        contents = self.kept_results.get(key)
+        return results_kept_reason(contents) if contents is not None else ""
 
     def is_managed(self, resource_id: str) -> bool:
         """It was found by our tag, or a managed launcher lists it."""

@@ -62,18 +62,24 @@ async def ensure_orchestrator(
     if wait:
         instance = builder.state.instance
         await wait_until_ready(
-            calls, spec, access, region=builder.region, instance_id=instance.id if instance else ""
+            calls,
+            spec,
+            access if facts.ssh_ranges else replace(access, api=_unreachable),
+            region=builder.region,
+            instance_id=instance.id if instance else "",
         )
     return ReadyOrchestrator(spec, networks)
+
+
+def _unreachable(_bacalhau: BacalhauSpec) -> Orchestrator | None:
+    """Without inbound rules (`ssh_cidrs: none`, or an unknown own address) only the nodes' port can be checked."""
+    return None
 
 
 async def wait_until_ready(
     calls: AwsCalls, spec: ClusterSpec, access: OrchestratorAccess, *, region: str, instance_id: str
 ) -> None:
-    """Until the nodes' port accepts the token, and the API answers. Raises UserError after `timeouts.join_s`, Cancelled.
-
-    Without inbound rules (`ssh_cidrs: none`) the API is unreachable from here, and only the nodes' port counts.
-    """
+    """Until the nodes' port accepts the token, and the API answers. Raises UserError after `timeouts.join_s`, Cancelled."""
     deadline_s = calls.clock.monotonic_s() + spec.timeouts.join_s
     calls.emit(events.OrchestratorChanged(region=region, message="starting"))
     while (problem := await _problem(spec, access)) is not None:
@@ -88,7 +94,7 @@ async def _problem(spec: ClusterSpec, access: OrchestratorAccess) -> str | None:
     check = await access.nats(spec.bacalhau.orchestrators[0], spec.bacalhau)
     if check.status is not NatsStatus.ACCEPTED:
         return check.message
-    api = access.api(spec.bacalhau) if spec.ssh_cidrs else None
+    api = access.api(spec.bacalhau)
     if api is None:
         return None
     try:

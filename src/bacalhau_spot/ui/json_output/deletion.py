@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 from bacalhau_spot.core.cleanup.deletion_order import SPEC_BY_KIND, levels
 from bacalhau_spot.core.cleanup.deletion_result import DeletionStatus
 from bacalhau_spot.core.cleanup.nuke_preview import sort_resources
+from bacalhau_spot.core.cleanup.orchestrator_loss import NO_LOSS
 from bacalhau_spot.ui.json_output.prune import PruneResultOutput, prune_result_data
 from bacalhau_spot.ui.json_output.values import (
     Amount,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.cleanup.deletion_result import DeletionOutcome, DeletionResult, Dependency
     from bacalhau_spot.core.cleanup.nuke_preview import NukePreview
+    from bacalhau_spot.core.cleanup.orchestrator_loss import OrchestratorLoss, ResultsBucket
     from bacalhau_spot.core.model import Resource
     from bacalhau_spot.core.orchestrator.prune import PruneResult
 
@@ -88,8 +90,42 @@ class DeletionOutput(TypedDict):
     """regions that could not be scanned"""
     partial_failures: list[ProblemOutput]
     """failed queries of services that this cluster does not use"""
+    results: list[ResultsBucketOutput]
+    """buckets that were retained with their job results"""
     orchestrator: PruneResultOutput | None
-    """null if none is configured, or if there was nothing to delete"""
+    """null if none is configured, if there was nothing to delete, or if the orchestrator was deleted"""
+
+
+class OrchestratorUsersOutput(TypedDict):
+    cluster: str
+    nodes: Annotated[int, Keywords(minimum=1)]
+
+
+class OrchestratorLossOutput(TypedDict):
+    """The managed orchestrator that is deleted, and its users."""
+
+    instances: list[str]
+    """its instances, which are deleted after the nodes"""
+    users: list[OrchestratorUsersOutput]
+    """running nodes of other clusters"""
+    certain: bool
+    """true: the orchestrator lists these nodes. false: it does not answer, and AWS lists all other clusters"""
+
+
+class ResultsBucketOutput(TypedDict):
+    """A bucket with job results."""
+
+    bucket: str
+    region: str
+    objects: Annotated[int, Keywords(minimum=0)]
+    """with all versions"""
+    size_bytes: Annotated[int, Keywords(minimum=0)]
+    complete: bool
+    """false: there are more objects, which were not counted"""
+    deleted: bool
+    """false: the bucket is retained, because it contains results and `--delete-results` is missing"""
+    delete_command: str
+    """deletes the retained results; empty if they are deleted"""
 
 
 class DestroyPreviewOutput(TypedDict):
@@ -98,6 +134,9 @@ class DestroyPreviewOutput(TypedDict):
     to_delete: list[ResourceOutput]
     unsupported: list[ResourceOutput]
     """tagged resources of an unsupported kind"""
+    orchestrator: OrchestratorLossOutput | None
+    """null if no managed orchestrator is deleted"""
+    results: list[ResultsBucketOutput]
 
 
 class ResourceToDeleteOutput(ResourceOutput):
@@ -147,6 +186,7 @@ class NukePreviewOutput(TypedDict):
     """regions that could not be scanned"""
     usd_per_hour: Amount | None
     """US dollars that end with the resources; null if unknown"""
+    results: list[ResultsBucketOutput]
 
 
 class KindOutput(TypedDict):
@@ -199,8 +239,10 @@ def _outcome(outcome: DeletionOutcome) -> OutcomeOutput:
     }
 
 
-def deletion_data(result: DeletionResult, forgotten: PruneResult | None = None) -> DeletionOutput:
-    """`forgotten`: the nodes removed from the orchestrator; None without a query."""
+def deletion_data(
+    result: DeletionResult, forgotten: PruneResult | None = None, *, delete_results: str = ""
+) -> DeletionOutput:
+    """`forgotten`: the nodes removed from the orchestrator; None without a query. `delete_results`: the command for it."""
     return {
         "cluster": result.cluster,
         "interrupted": result.interrupted,
@@ -210,17 +252,53 @@ def deletion_data(result: DeletionResult, forgotten: PruneResult | None = None) 
         "regions_scanned": list(result.regions_scanned),
         "failed_regions": [problem_data(failure) for failure in result.failed_regions],
         "partial_failures": [problem_data(failure) for failure in result.partial_failures],
+        "results": results_data(result.kept_results, command=delete_results),
         "orchestrator": prune_result_data(forgotten),
     }
 
 
 def destroy_preview_data(
-    to_delete: Iterable[Resource], unsupported: Iterable[Resource]
+    to_delete: Iterable[Resource],
+    unsupported: Iterable[Resource],
+    *,
+    loss: OrchestratorLoss = NO_LOSS,
+    delete_results: str = "",
 ) -> DestroyPreviewOutput:
-    return {"to_delete": resources_data(to_delete), "unsupported": resources_data(unsupported)}
+    return {
+        "to_delete": resources_data(to_delete),
+        "unsupported": resources_data(unsupported),
+        "orchestrator": _loss(loss),
+        "results": results_data(loss.results, command=delete_results),
+    }
 
 
-def nuke_preview_data(preview: NukePreview) -> NukePreviewOutput:
+def _loss(loss: OrchestratorLoss) -> OrchestratorLossOutput | None:
+    if not loss.instances:
+        return None
+    return {
+        "instances": [resource.id for resource in loss.instances],
+        "users": [{"cluster": name, "nodes": count} for name, count in loss.users.items()],
+        "certain": loss.certain,
+    }
+
+
+def results_data(buckets: Iterable[ResultsBucket], *, command: str) -> list[ResultsBucketOutput]:
+    """`command`: deletes the retained results."""
+    return [
+        {
+            "bucket": bucket.resource.id,
+            "region": bucket.resource.region,
+            "objects": bucket.contents.objects,
+            "size_bytes": bucket.contents.size_bytes,
+            "complete": bucket.contents.complete,
+            "deleted": bucket.deleted,
+            "delete_command": "" if bucket.deleted else command,
+        }
+        for bucket in buckets
+    ]
+
+
+def nuke_preview_data(preview: NukePreview, *, delete_results: str = "") -> NukePreviewOutput:
     return {
         "account_id": preview.identity.account_id,
         "alias": preview.alias,
@@ -250,6 +328,7 @@ def nuke_preview_data(preview: NukePreview) -> NukePreviewOutput:
         "partial_failures": [problem_data(failure) for failure in preview.partial_failures],
         "failed_regions": [problem_data(failure) for failure in preview.failed_regions],
         "usd_per_hour": exact(preview.usd_per_hour),
+        "results": results_data(preview.results, command=delete_results),
     }
 
 

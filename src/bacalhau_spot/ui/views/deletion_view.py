@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 
 from bacalhau_spot.core.cleanup.deletion_result import AWS_SERVICE_OWNER, DeletionStatus, resources_by_region
+from bacalhau_spot.core.cleanup.orchestrator_loss import NO_LOSS
 from bacalhau_spot.ui.formatting import comma_list, count_of_kind, error_label, kind_label, plural
 from bacalhau_spot.ui.views.blocks import (
     Paragraph,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from bacalhau_spot.core.cleanup.deletion_result import DeletionOutcome, DeletionResult, Dependency
+    from bacalhau_spot.core.cleanup.orchestrator_loss import OrchestratorLoss, ResultsBucket
     from bacalhau_spot.core.model import Identity, Naming, Resource
     from bacalhau_spot.core.problem import ApiFailure
 
@@ -34,11 +36,17 @@ def deletion_preview_view(
     unknown: Sequence[Resource],
     identity: Identity,
     cluster: str,
+    loss: OrchestratorLoss = NO_LOSS,
+    delete_results: str = "",
     unseen: Sequence[ApiFailure] = (),
     silent: Sequence[ApiFailure] = (),
 ) -> Group:
-    """The resources by region and kind, and the regions that could not be scanned."""
+    """The orchestrator first, then the resources by region and kind, job results, and regions that could not be scanned.
+
+    `delete_results`: the command that deletes the job results too.
+    """
     parts: list[RenderableType] = [Paragraph(f"account {identity.account_id} as {identity.arn}", style="dim")]
+    parts += _loss_text(loss)
     if resources:
         shown = TextTable(
             ("region", "to delete"),
@@ -51,8 +59,41 @@ def deletion_preview_view(
     else:
         where = " in the scanned regions" if unseen else ""
         parts.append(Paragraph(f"nothing of {cluster} was found{where}"))
+    parts += results_text(loss.results, command=delete_results)
     parts.extend(_unknown(unknown))
     return Group(*parts, *failed_regions_text(unseen), *_partial_failures(silent))
+
+
+def _loss_text(loss: OrchestratorLoss) -> list[RenderableType]:
+    """The orchestrators to be deleted, and the other clusters that use them."""
+    lines: list[RenderableType] = [
+        Paragraph(
+            f"the orchestrator {resource.id} in {resource.region} is deleted after the nodes, with its jobs and its keys",
+            style="bold yellow",
+        )
+        for resource in loss.instances
+    ]
+    if loss.users:
+        users = ", ".join(f"{name} ({plural(count, 'node')})" for name, count in loss.users.items())
+        text = (
+            f"other clusters use it, and their nodes receive no more jobs: {users}"
+            if loss.certain
+            else f"it does not answer; other clusters may use it: {users}"
+        )
+        lines.append(Paragraph(text, style="bold yellow"))
+    return lines
+
+
+def results_text(buckets: Sequence[ResultsBucket], *, command: str) -> list[RenderableType]:
+    """The buckets with job results, and whether they are deleted. `command`: deletes the retained ones."""
+    lines: list[RenderableType] = []
+    for bucket in (bucket for bucket in buckets if not bucket.contents.empty):
+        name = f"bucket {bucket.resource.id} in {bucket.resource.region}"
+        fate = "job results are deleted" if bucket.deleted else "job results stay"
+        lines.append(Paragraph(f"{fate}: {bucket.contents.text} in {name}", style="bold yellow"))
+    if any(not bucket.deleted for bucket in buckets):
+        lines += next_commands((command,), label="to delete them: ")
+    return lines
 
 
 def _kinds(resources: Iterable[Resource]) -> str:
@@ -64,8 +105,13 @@ def _unknown(unknown: Sequence[Resource]) -> list[Paragraph]:
     return [Paragraph(unsupported_text(resource)) for resource in unknown]
 
 
-def deletion_result_view(result: DeletionResult, *, naming: Naming, command: str = "destroy") -> Group:
-    """Deleted resources by region and kind, remaining ones with reasons, and the result of the verifying scan."""
+def deletion_result_view(
+    result: DeletionResult, *, naming: Naming, command: str = "destroy", delete_results: str = ""
+) -> Group:
+    """Deleted resources by region and kind, remaining ones with reasons, and the result of the verifying scan.
+
+    `delete_results`: the command that deletes retained job results.
+    """
     parts: list[RenderableType] = []
     if result.outcomes:
         parts.append(_table(result))
@@ -73,6 +119,7 @@ def deletion_result_view(result: DeletionResult, *, naming: Naming, command: str
     parts.extend(_unknown(result.unsupported))
     parts.extend(failed_regions_text(result.failed_regions))
     parts.extend(_partial_failures(result.partial_failures))
+    parts.extend(results_text(result.kept_results, command=delete_results))
     parts.extend(_ending(result, naming, has_outcomes=bool(result.outcomes), command=command))
     return Group(*parts)
 
@@ -229,4 +276,6 @@ def _ending(
         return [Paragraph("the scan is incomplete", style="bold yellow")]
     if not has_outcomes:
         return [Paragraph(f"nothing to delete: nothing carries {tag} in {where}", style="bold green")]
-    return [Paragraph(f"verified: nothing with {tag} is left in {where}", style="bold green")]
+    kept = len(result.kept_results)
+    nothing = "nothing" if not kept else f"nothing but {plural(kept, 'bucket')} with job results"
+    return [Paragraph(f"verified: {nothing} with {tag} is left in {where}", style="bold green")]

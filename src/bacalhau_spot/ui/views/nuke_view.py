@@ -10,6 +10,7 @@ from rich.console import Group
 
 from bacalhau_spot.core.cleanup.deletion_order import SPEC_BY_KIND, levels
 from bacalhau_spot.core.cleanup.nuke_preview import sort_resources
+from bacalhau_spot.core.cleanup.orchestrator_loss import orchestrator_instances
 from bacalhau_spot.core.kinds import GLOBAL
 from bacalhau_spot.core.pricing.list_prices import HOURS_A_MONTH
 from bacalhau_spot.core.problem import regions_by_failure
@@ -24,6 +25,7 @@ from bacalhau_spot.ui.formatting import (
     usd,
 )
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text, unsupported_text
+from bacalhau_spot.ui.views.deletion_view import results_text
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -38,8 +40,11 @@ if TYPE_CHECKING:
 JUST_MADE = timedelta(minutes=2)
 
 
-def nuke_preview_view(preview: NukePreview) -> Group:
-    """Identity and scope, the list, retained resources, missing permissions, savings."""
+def nuke_preview_view(preview: NukePreview, *, delete_results: str = "") -> Group:
+    """Identity and scope, the list, retained resources, missing permissions, savings.
+
+    `delete_results`: the command that deletes job results too.
+    """
     parts: list[RenderableType] = [*_where(preview)]
     if preview.to_delete:
         parts.append(_list(preview))
@@ -49,6 +54,7 @@ def nuke_preview_view(preview: NukePreview) -> Group:
         Paragraph(f"{resource_id} in {region} is adopted: it is tagged, then deleted", style="yellow")
         for resource_id, region in sorted(preview.to_adopt.items())
     ]
+    parts += results_text(preview.results, command=delete_results)
     parts += _excluded(preview)
     parts += [Paragraph(unsupported_text(resource), style="yellow") for resource in preview.unsupported]
     parts += _foreign(preview)
@@ -141,6 +147,8 @@ def _remark(resource: Resource, preview: NukePreview) -> str:
         return f"{resource.protection}: {'will be lifted' if preview.disable_protection else 'add --disable-protection'}"
     if resource.region != GLOBAL and not preview.cluster_of(resource):
         return "untagged, launched by a managed resource"
+    if orchestrator_instances([resource]):
+        return "orchestrator: deleted after the nodes"
     return resource.state if resource.state in {"stopped", "stopping", "shutting-down", "deleting"} else ""
 
 
