@@ -89,9 +89,7 @@ def orchestrator_token(spec: ClusterSpec) -> Finding | None:
     """The finding about the token where it is not the user's to configure; None where it is."""
     mode = spec.orchestrator.mode
     if mode in {OrchestratorMode.MANAGED, OrchestratorMode.SHARED}:
-        return Finding(
-            AccountCheck.TOKEN, CheckStatus.PASS, "bacalhau-spot creates it with the managed orchestrator"
-        )
+        return Finding(AccountCheck.TOKEN, CheckStatus.PASS, "created with the managed orchestrator")
     if mode is OrchestratorMode.NONE:
         return Finding(AccountCheck.TOKEN, CheckStatus.PASS, "not needed without an orchestrator")
     if mode is OrchestratorMode.UNSET:
