@@ -32,6 +32,16 @@ class SandboxStoppedOutput(TypedDict):
     running: Literal[False]
 
 
+class SandboxOrchestratorOutput(TypedDict):
+    region: str
+    instance: str
+    address: str | None
+    state: str
+    waits_for: str | None
+    """for which its boot waits"""
+    notice: str | None
+
+
 class SandboxStatusOutput(TypedDict):
     running: Literal[True]
     pid: int
@@ -40,6 +50,8 @@ class SandboxStatusOutput(TypedDict):
     url: str
     orchestrator_url: str
     uptime_s: float
+    orchestrators: list[SandboxOrchestratorOutput]
+    """of the machines that run a managed one"""
     settings: SwitchesOutput
     instances: dict[str, dict[str, int]]
     """region → state → number"""
