@@ -55,3 +55,14 @@ def test_its_machine_boots_and_the_nodes_join_it(program: CliRunner, sandbox: An
     status = program("status", "-o", "json").data
     assert status["matches_spec"]
     assert [node["diagnosis"]["kind"] for node in status["nodes"]] == ["joined"] * 4
+
+
+def test_destroy_leaves_nothing_but_its_results(program: CliRunner, sandbox: Any) -> None:
+    """The orchestrator's address and ports are nobody's afterwards."""
+    made(program)
+    destroyed = program("destroy", "--yes", "-o", "json")
+    assert destroyed.code == 0, destroyed.stdout + destroyed.stderr
+    left = program("list", "-o", "json").data
+    assert (left["instances"], left["orchestrator"]) == ([], None)
+    assert {row["kind"] for row in left["others"]} <= {"bucket"}
+    assert sandbox.server.plugins.status()["orchestrators"] == []

@@ -245,7 +245,7 @@ def test_without_an_inbound_rule_for_this_machine_its_api_is_not_waited_for(clou
 
 
 def test_its_machine_gets_its_user_data_in_one_encoding(cloud: Aws, sandbox: Any) -> None:
-    """botocore encodes it in RunInstances, not in CreateLaunchTemplate; cloud-init reads gzip."""
+    """Botocore encodes it in RunInstances, not in CreateLaunchTemplate; cloud-init reads gzip."""
     create_once(cloud, sandbox)
     (instance,) = asyncio.run(existing(cloud)).instances
     client = sandbox.client("ec2", instance.region)
