@@ -29,7 +29,7 @@ def orchestrator_choice(spec: ClusterSpec) -> Finding | None:
         return None
     if mode is OrchestratorMode.SHARED:
         return _passed(f"the managed one of cluster {spec.orchestrator.cluster}")
-    if mode is OrchestratorMode.OWN and spec.bacalhau.orchestrators:
+    if mode is OrchestratorMode.OWN:
         return _passed(f"your own, at {', '.join(spec.bacalhau.orchestrators)}")
     return Finding(
         AccountCheck.ORCHESTRATOR,
