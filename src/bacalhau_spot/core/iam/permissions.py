@@ -366,6 +366,14 @@ _DELETE = (
         scopes=(ResourceScope.TAGGED,),
     ),
     *_rows("ssm", "DeleteParameters", commands=_TEARDOWN, scopes=(ResourceScope.TAGGED,)),
+    # The orchestrator's API: which clusters use it, and removing this cluster's nodes from another one's.
+    *_rows(
+        "ssm",
+        "GetParameter",
+        commands=("destroy",),
+        scopes=(ResourceScope.ORCHESTRATOR_PARAMETER,),
+        conditions=(Condition.ORCHESTRATOR,),
+    ),
     *_rows(
         "secretsmanager",
         "DeleteSecret RemoveRegionsFromReplication",
