@@ -262,6 +262,8 @@ STORY: tuple[events.Event, ...] = (
     events.ResourceFound("r", "vpc", "vpc-1"),
     events.Deleting("r", "vpc", "vpc-1", ("req-1",)),
     events.Deleted("r", "vpc", "vpc-1"),
+    events.OrchestratorChanged("r", "API answers", ready=True),
+    events.NodesJoined(1, 2),
     events.SmokeTestStarted("r", 2),
     events.NodeTested("r", "bacalhau-i-1", Outcome.RAN, "", 1.5),
     events.NodeTested("r", "bacalhau-i-2", Outcome.FAILED, "no such image"),

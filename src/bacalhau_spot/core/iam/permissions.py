@@ -152,6 +152,14 @@ _READ = (
     *_rows("pricing", "GetProducts", commands=("create", "cost", "offers", "doctor")),
     *_rows("ec2", "DescribeInstanceStatus", commands=("status",)),
     *_rows("ec2", "GetConsoleOutput", commands=("status", "console"), scopes=(ResourceScope.TAGGED,)),
+    # The first boot of a managed orchestrator
+    *_rows(
+        "ec2",
+        "GetConsoleOutput",
+        commands=("create",),
+        conditions=(Condition.ORCHESTRATOR,),
+        scopes=(ResourceScope.TAGGED,),
+    ),
     *_rows(
         "ec2", "DescribeSpotInstanceRequests", commands=("create", "list", "status", *_PRICED, *_TEARDOWN)
     ),
@@ -454,15 +462,11 @@ COMMANDS = tuple(
 def active_conditions(spec: ClusterSpec) -> frozenset[Condition]:
     """The conditions that hold for a configuration."""
     images = {spec.image, *(region.image for region in spec.regions if region.image)}
-    given = [region.vpc_id is not None for region in spec.regions]
-    managed = spec.orchestrator.mode is OrchestratorMode.MANAGED
-    # The orchestrator may be alone in its region, in a VPC of its own.
-    home = spec.orchestrator.region if managed else None
-    own_home = home is not None and spec.vpc_of(home) is None
+    vpcs = _vpcs(spec)
     holds = {
         Condition.ALWAYS: True,
-        Condition.OWN_VPC: not all(given) or not given or own_home,
-        Condition.EXISTING_VPC: any(given),
+        Condition.OWN_VPC: None in vpcs,
+        Condition.EXISTING_VPC: vpcs != {None},
         Condition.AUTO_REGIONS: spec.auto_regions is not None,
         Condition.REQUIREMENTS: spec.requirements is not None,
         Condition.IMAGE_PARAMETER: any(image == "auto" or image.startswith("ssm:") for image in images),
@@ -470,9 +474,18 @@ def active_conditions(spec: ClusterSpec) -> frozenset[Condition]:
         Condition.SSH: bool(spec.ssh_cidrs),
         Condition.SSM_SECRETS: spec.bacalhau.secrets is Secrets.SSM,
         Condition.ORCHESTRATOR: spec.orchestrator.in_account,
-        Condition.MANAGED: managed,
+        Condition.MANAGED: spec.orchestrator.mode is OrchestratorMode.MANAGED,
     }
     return frozenset(when for when, true in holds.items() if true)
+
+
+def _vpcs(spec: ClusterSpec) -> set[str | None]:
+    """The user's VPCs; None among them for regions without one. The orchestrator may be alone in its region."""
+    vpcs = {region.vpc_id for region in spec.regions} or {None}
+    home = spec.orchestrator.region
+    if spec.orchestrator.mode is OrchestratorMode.MANAGED and home is not None:
+        vpcs.add(spec.vpc_of(home))
+    return vpcs
 
 
 def required_permissions(spec: ClusterSpec, commands: tuple[str, ...]) -> tuple[Permission, ...]:

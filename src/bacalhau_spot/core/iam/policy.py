@@ -285,9 +285,6 @@ def _arns(scope: ResourceScope, target: PolicyTarget) -> Statement:
 
 def _resources(scope: ResourceScope, target: PolicyTarget) -> str | list[str]:
     spec, path = target.spec, iam_path(target.spec.naming)
-    roles = [role_name(spec.naming)]
-    if spec.orchestrator.mode is OrchestratorMode.MANAGED:
-        roles.append(orchestrator_role_name(spec.naming))
     own_bucket = results_bucket(spec.naming, account_id=target.account, region="*")
     given = sorted({region.vpc_id for region in spec.regions if region.vpc_id})
     table: dict[ResourceScope, str | list[str]] = {
@@ -307,12 +304,7 @@ def _resources(scope: ResourceScope, target: PolicyTarget) -> str | list[str]:
         ResourceScope.ORCHESTRATOR_PARAMETER: [
             target.arn("ssm", f"parameter{orchestrator_parameter(_orchestrator_naming(spec))}")
         ],
-        # Also by name only: a role that does not exist has no path.
-        ResourceScope.CLUSTER_ROLE: [
-            target.arn("iam", f"{kind}{where}", region="")
-            for kind in ("instance-profile", "role")
-            for where in (f"{path}*", *(f"/{role}" for role in roles))
-        ],
+        ResourceScope.CLUSTER_ROLE: _cluster_roles(target),
         ResourceScope.PASSED_ROLE: [target.arn("iam", f"role{path}*", region="")],
         ResourceScope.SERVICE_ROLES: [target.arn("iam", "role/aws-service-role/*", region="")],
         ResourceScope.BUCKETS: [
@@ -323,6 +315,20 @@ def _resources(scope: ResourceScope, target: PolicyTarget) -> str | list[str]:
         ResourceScope.RESULTS_BUCKET_TAGS: [f"arn:{target.partition}:s3:::{own_bucket}"],
     }
     return table.get(scope, "*")
+
+
+def _cluster_roles(target: PolicyTarget) -> list[str]:
+    """Also by name only: a role that does not exist has no path."""
+    spec = target.spec
+    names = [role_name(spec.naming)]
+    if spec.orchestrator.mode is OrchestratorMode.MANAGED:
+        names.append(orchestrator_role_name(spec.naming))
+    places = (f"{iam_path(spec.naming)}*", *(f"/{name}" for name in names))
+    return [
+        target.arn("iam", f"{kind}{place}", region="")
+        for kind in ("instance-profile", "role")
+        for place in places
+    ]
 
 
 def _orchestrator_naming(spec: ClusterSpec) -> Naming:

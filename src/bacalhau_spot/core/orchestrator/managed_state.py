@@ -151,12 +151,9 @@ def home_region(
     existing = newest_usable(instances)
     if existing is not None:
         return existing.region
-    with_address = sorted(
+    with_address = (
         region for region, found in tagged.items() if any(row.kind == ResourceKind.ADDRESS for row in found)
     )
-    if with_address:
-        return with_address[0]
-    ended = sorted({one.region for one in instances if one.is_orchestrator})
-    if ended:
-        return ended[0]
-    return configured or (regions[0] if regions else None)
+    ended = (one.region for one in instances if one.is_orchestrator)
+    chosen = (configured,) if configured else regions
+    return next(iter((*sorted(with_address), *sorted(ended), *chosen)), None)
