@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -102,23 +103,27 @@ async def orchestrator_loss(
     instances = orchestrator_instances(resources)
     if not instances:
         return NO_LOSS
-    if orchestrator is not None:
-        try:
-            nodes = await orchestrator.nodes()
-        except OrchestratorError:
-            pass  # AWS's list of the other clusters remains
-        else:
-            users: dict[str, int] = {}
-            for node in nodes:
-                name = node.labels.get(CLUSTER_LABEL, "")
-                if node.connected and name and name != label:
-                    users[name] = users.get(name, 0) + 1
-            return OrchestratorLoss(instances, dict(sorted(users.items())), certain=True)
+    users = await _listed_users(orchestrator, label=label) if orchestrator is not None else None
+    if users is not None:
+        return OrchestratorLoss(instances, users, certain=True)
+    return OrchestratorLoss(instances, await _possible_users(calls, naming, regions=regions), certain=False)
+
+
+async def _listed_users(orchestrator: Orchestrator, *, label: str) -> dict[str, int] | None:
+    """The connected nodes of other clusters, by cluster; None if the orchestrator does not answer."""
+    try:
+        nodes = await orchestrator.nodes()
+    except OrchestratorError:
+        return None
+    names = Counter(node.labels.get(CLUSTER_LABEL, "") for node in nodes if node.connected)
+    return {name: count for name, count in sorted(names.items()) if name not in {"", label}}
+
+
+async def _possible_users(calls: AwsCalls, naming: Naming, *, regions: Sequence[str]) -> dict[str, int]:
     others = await discovery.other_cluster_instances(calls, naming, regions=regions)
     own = {instance.tags.get(naming.tag_key) for instance in others if is_of_orchestrator(instance)}
     counts = discovery.count_by_cluster(others, naming)
-    users = {name: count for name, count in counts.items() if name not in own}
-    return OrchestratorLoss(instances, users, certain=False)
+    return {name: count for name, count in counts.items() if name not in own}
 
 
 class JobResultsGuard:
