@@ -148,8 +148,11 @@ def test_ctrl_c_leaves_no_job_behind(cluster: WorkingCluster, shell: dict[str, s
         ) as process:  # fmt: skip
             script = f"{ENV}; bacalhau job list --labels bacalhau-spot=smoke-test --limit 100 --output json"
             until(
-                "the jobs wait",
-                lambda: _states(run(script, shell, home)).get("Queued", 0) or process.poll() is not None,
+                "the jobs wait in the nodes' queues",
+                lambda: (
+                    _states(run(script, shell, home)).get("Running", 0) == len(cluster.nodes)
+                    or process.poll() is not None
+                ),
             )
             process.send_signal(signal.SIGINT)
             output, _ = process.communicate(timeout=60)

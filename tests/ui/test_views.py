@@ -452,6 +452,16 @@ def test_commands_are_printed_as_they_must_be_typed() -> None:
     assert text == "`uv run -s deploy_spot.py --help`"
 
 
+def test_the_summary_leads_from_joined_nodes_to_a_job() -> None:
+    """Without an orchestrator no job can run, and the next commands are others."""
+    joined = rendered(views.create_result_view(CreateResult("c", 3, 0, (succeeded("us-east-1"),), joined=3)))
+    assert "next: bacalhau-spot smoke-test" in joined
+    assert "to run a job: bacalhau-spot explain first-job" in joined
+    assert "bacalhau-spot explain jobs" in joined and "bacalhau-spot destroy" in joined
+    alone = rendered(views.create_result_view(CreateResult("c", 3, 0, (succeeded("us-east-1"),))))
+    assert "smoke-test" not in alone and "explain" not in alone
+
+
 @pytest.mark.parametrize("option", ["--config other.yaml", "-c other.yaml"])
 def test_commands_about_the_file_name_it(option: str) -> None:
     """C12: `configure` without it would change another file; the rest of the options it does not take."""

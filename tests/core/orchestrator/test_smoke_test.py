@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from bacalhau_spot.core.orchestrator.jobs import Execution, ExecutionState, Job, JobState
-from bacalhau_spot.core.orchestrator.orchestrator_nodes import Membership, OrchestratorNode
+from bacalhau_spot.core.orchestrator.orchestrator_nodes import Capacity, Membership, OrchestratorNode
 from bacalhau_spot.core.orchestrator.smoke_test import (
     Engine,
     NodeTest,
@@ -101,15 +102,26 @@ def test_a_run_after_a_failure_is_a_run() -> None:
 
 
 def test_when_the_time_is_over_the_queue_is_told_apart_from_the_work() -> None:
-    assert overdue(None, node=NAME, timeout_s=9) == NodeVerdict(
+    assert overdue(None, node=node(), timeout_s=9) == NodeVerdict(
         Outcome.NOT_STARTED, "did not start within 9 s"
     )
-    late = overdue(job(JobState.QUEUED, message=QUEUED), node=NAME, timeout_s=9)
+    late = overdue(job(JobState.QUEUED, message=QUEUED), node=node(), timeout_s=9)
     assert late.outcome is Outcome.NOT_STARTED and late.detail.endswith(
         "node busy with available capacity {CPU: 0.00}"
     )
-    working = overdue(job(JobState.RUNNING, execution(ExecutionState.ACTIVE)), node=NAME, timeout_s=9)
+    working = overdue(job(JobState.RUNNING, execution(ExecutionState.ACTIVE)), node=node(), timeout_s=9)
     assert working.outcome is Outcome.TIMED_OUT
+
+
+def test_a_job_in_a_busy_nodes_own_queue_has_not_started() -> None:
+    """Its state at the orchestrator is that of a running job."""
+    queued = job(JobState.RUNNING, execution(ExecutionState.ACTIVE))
+    busy = node(total=Capacity(cpu=Decimal("1.6")), free=Capacity(cpu=Decimal(0)))
+    assert overdue(queued, node=busy, timeout_s=9) == NodeVerdict(
+        Outcome.NOT_STARTED, "did not start within 9 s: the node is busy: 0 of 1.6 CPUs were free"
+    )
+    idle = node(total=Capacity(cpu=Decimal("1.6")), free=Capacity(cpu=Decimal("1.6")))
+    assert overdue(queued, node=idle, timeout_s=9).outcome is Outcome.TIMED_OUT
 
 
 def test_only_joined_nodes_of_the_cluster_are_tested() -> None:

@@ -289,6 +289,10 @@ _TERMINATE = (
     "`bacalhau-spot create` replaces it"
 )
 _REPLACE = "`bacalhau-spot create` replaces it"
+_JOBS = (
+    "its batch and service jobs run again on other nodes; one without a queue timeout fails if no node is free "
+    "(`bacalhau-spot explain jobs`)"
+)
 _READ = "`bacalhau-spot console {node}` shows its output"
 _CHECK = "`bacalhau-spot ssh {node} -- journalctl -u bacalhau -n 50` shows why"
 _RESTART = "`bacalhau-spot ssh {node} -- sudo systemctl restart bacalhau` connects it again"
@@ -314,7 +318,7 @@ RULES: tuple[DiagnosisRule, ...] = (
     ),
     DiagnosisRule(
         Diagnosis.INTERRUPTED, Severity.GONE, "terminated, with an interruption code on the spot request or the instance",
-        _interrupted, "interrupted by AWS{ago}{why}", _REPLACE, _interruption_args,
+        _interrupted, "interrupted by AWS{ago}{why}", f"{_REPLACE}; {_JOBS}", _interruption_args,
     ),
     DiagnosisRule(
         Diagnosis.LOST, Severity.GONE, "terminated, with a reason that begins with `Server.`",
@@ -338,7 +342,7 @@ RULES: tuple[DiagnosisRule, ...] = (
     DiagnosisRule(
         Diagnosis.NOTICED, Severity.BAD, "the spot request is marked for termination, or the node's console reports the notice",
         _interruption_noticed, "interruption notice: terminates in {left}",
-        "its jobs are rescheduled automatically; run `bacalhau-spot create` after it has terminated to replace it", _time_left,
+        f"{_JOBS}; after its end, {_REPLACE}", _time_left,
     ),
     DiagnosisRule(
         Diagnosis.STARTING, Severity.WAITING, "pending, for no longer than `fulfilment_s`",

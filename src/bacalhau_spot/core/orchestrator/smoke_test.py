@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -218,13 +219,25 @@ def _seconds(job: Job, execution: Execution) -> float | None:
     return max(0.0, (execution.changed_at - job.created_at).total_seconds())
 
 
-def overdue(job: Job | None, *, node: str, timeout_s: int) -> NodeVerdict:
-    """The conclusion when the time is over. `job`: its last known state."""
-    if job is not None and any(execution.state is ExecutionState.ACTIVE for execution in job.executions):
+def overdue(job: Job | None, *, node: OrchestratorNode, timeout_s: int) -> NodeVerdict:
+    """The conclusion when the time is over. `job`: its last known state.
+
+    A node also accepts jobs into its own queue, and the orchestrator has the same state for these as for running ones
+    (Bacalhau 1.9). The node's free resources at the start of the test tell them apart.
+    """
+    active = job is not None and any(execution.state is ExecutionState.ACTIVE for execution in job.executions)
+    if active and not _is_busy(node):
         return NodeVerdict(Outcome.TIMED_OUT, f"did not end within {timeout_s} s")
-    reason = waiting_reason(job, node=node) if job is not None else ""
+    reason = waiting_reason(job, node=node.id) if job is not None else ""
+    if active:
+        reason = f"the node is busy: {node.free.cpu} of {node.total.cpu} CPUs were free"
     late = f"did not start within {timeout_s} s"
     return NodeVerdict(Outcome.NOT_STARTED, f"{late}: {reason}" if reason else late)
+
+
+def _is_busy(node: OrchestratorNode) -> bool:
+    """False if the node's resources are unknown."""
+    return node.free.cpu < Decimal(_CPU) <= node.total.cpu
 
 
 def waiting_reason(job: Job, *, node: str) -> str:

@@ -135,7 +135,7 @@ class _SmokeTest:
             found = verdict(last, node=node.id)
             if found is not None:
                 return found, last.state.final
-        return overdue(last, node=node.id, timeout_s=self._options.timeout_s), False
+        return overdue(last, node=node, timeout_s=self._options.timeout_s), False
 
     async def _stop(self, job: str) -> None:
         try:

@@ -228,10 +228,7 @@ def _after(result: CreateResult) -> list[RenderableType]:
     """The next commands. After a failure: the created resources, how to continue, and how to undo."""
     if not (result.interrupted or result.missing or result.not_removed):
         private = any(instance.public_ip is None for region in result.regions for instance in region.running)
-        return [
-            *next_commands(("bacalhau-spot list", "bacalhau-spot destroy")),
-            *([Paragraph(PRIVATE)] if private else []),
-        ]
+        return [*_next_steps(result), *([Paragraph(PRIVATE)] if private else [])]
     made = ", ".join(count_of_kind(count, name) for name, count in result.resources_created)
     return [
         *([Paragraph(f"resources created: {made}")] if made else []),
@@ -241,6 +238,18 @@ def _after(result: CreateResult) -> list[RenderableType]:
             if _another_create(result)
             else next_commands(("bacalhau-spot destroy",), label="to remove everything: ")
         ),
+    ]
+
+
+def _next_steps(result: CreateResult) -> list[Paragraph]:
+    """The way to a job's output if nodes have joined an orchestrator."""
+    if not result.joined:
+        return next_commands(("bacalhau-spot list", "bacalhau-spot destroy"))
+    return [
+        *next_commands(("bacalhau-spot smoke-test",)),
+        *next_commands(("bacalhau-spot explain first-job",), label="to run a job: "),
+        *next_commands(("bacalhau-spot explain jobs",), label="for jobs that survive an interruption: "),
+        *next_commands(("bacalhau-spot destroy",), label="to remove everything: "),
     ]
 
 
