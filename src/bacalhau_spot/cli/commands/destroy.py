@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -95,7 +94,6 @@ def destroy(
     naming = context.naming(cluster)
     options = DestroyOptions(
         label=context.label(cluster),
-        named=cluster is not None,
         agreed=yes,
         disable_protection=disable_protection,
         delete_results=delete_results,
@@ -120,13 +118,9 @@ def destroy(
 
 @dataclass(frozen=True)
 class DestroyOptions:
-    """`label`: of the cluster's nodes in the orchestrator. `named`: the cluster is not the configuration's.
-
-    `agreed`: the deletion is confirmed already.
-    """
+    """`label`: of the cluster's nodes in the orchestrator. `agreed`: the deletion is confirmed already."""
 
     label: str
-    named: bool
     agreed: bool
     disable_protection: bool
     delete_results: bool
@@ -171,11 +165,6 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
         return f"destroying {self._cluster}"
 
     @property
-    def _delete_results_command(self) -> str:
-        named = f" --cluster {shlex.quote(self._cluster)}" if self._options.named else ""
-        return f"bacalhau-spot destroy{named} --delete-results"
-
-    @property
     def _audited_cluster(self) -> str:
         return self._cluster
 
@@ -218,7 +207,7 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
                 to_delete,
                 scan.unsupported,
                 loss=loss,
-                delete_results=self._delete_results_command,
+                delete_results=self._whole_delete_results_command,
             ),
             empty=not to_delete,
             options=DeletionOptions(

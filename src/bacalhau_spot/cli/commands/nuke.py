@@ -147,10 +147,6 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
         return f"deleting all of {self._tagged.key}"
 
     @property
-    def _delete_results_command(self) -> str:
-        return "bacalhau-spot nuke --delete-results"
-
-    @property
     def _accepts_empty_scan(self) -> bool:
         return bool(self._choice.adopt)
 
@@ -181,10 +177,9 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
         to_adopt = self._runner.run_readonly(self._to_adopt(scope.regions))
         options = self._options(scope.account, scan)
         details = self._runner.run_readonly(self._details(scope, scan, options, to_adopt=to_adopt))
-        command = self._delete_results_command
         preview = NukeCommandPreview(
-            view=views.nuke_preview_view(details, delete_results=command),
-            data=json_output.nuke_preview_data(details, delete_results=command),
+            view=views.nuke_preview_view(details, delete_results=self._delete_results_command),
+            data=json_output.nuke_preview_data(details, delete_results=self._whole_delete_results_command),
             empty=details.empty,
             failures=details.failed_regions,
             details=details,

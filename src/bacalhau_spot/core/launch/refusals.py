@@ -61,10 +61,11 @@ def no_orchestrator_chosen(spec: ClusterSpec) -> Refusal | None:
         "the configuration names no orchestrator: the nodes would run and cost money, and receive no jobs",
         details=(
             "run by bacalhau-spot:    `bacalhau-spot configure --set orchestrator=managed`",
+            "of another cluster:      `bacalhau-spot configure --set 'orchestrator={cluster: NAME}'`",
             "your own:                `bacalhau-spot configure --set 'bacalhau.orchestrators=[nats://HOST:4222]'`",
             "none, for this launch:   `bacalhau-spot create --without-orchestrator`",
         ),
-        hint="choose one of the three; HOST is the machine that runs `bacalhau serve --orchestrator`, by a name or address that "
+        hint="choose one of the four; HOST is the machine that runs `bacalhau serve --orchestrator`, by a name or address that "
         "instances can reach",
         docs="docs/configuration.md",
     )
@@ -215,8 +216,13 @@ def _no_shared_orchestrator(facts: LaunchFacts) -> Refusal | None:
     shared = facts.orchestrator
     if not isinstance(shared, SharedOrchestratorState) or shared.region is not None:
         return None
+    return no_shared_orchestrator(shared.cluster)
+
+
+def no_shared_orchestrator(cluster: str) -> Refusal:
+    """The cluster that `orchestrator: {cluster: NAME}` names has no orchestrator."""
     return Refusal(
-        f"cluster {shared.cluster} has no managed orchestrator in this account",
+        f"cluster {cluster} has no managed orchestrator in this account",
         hint="correct `orchestrator: {cluster: NAME}`, or create that cluster first, with `orchestrator: managed`",
         docs=_ORCHESTRATOR_DOCS,
     )
