@@ -92,11 +92,14 @@ def test_an_orchestrator_is_in_the_total_and_no_node() -> None:
         for usd in (Decimal("0.0208"), volumes, Decimal("0.005"))
     ]
     assert (part["instances"], part["running"], part["hours"]) == (1, 1, "24.0000")
-    for key in ("instances", "running", "hours"):
-        assert data["total"][key] == without["total"][key]
-    for key in ("usd", "current_usd_per_hour"):
-        whole, nodes = data["total"][key], without["total"][key]
-        assert Decimal(whole) - Decimal(nodes) == pytest.approx(Decimal(part[key]), abs=Decimal("0.00001"))
+    total, rest = data["total"], without["total"]
+    assert (total["instances"], total["running"], total["hours"]) == (5, 3, rest["hours"])
+    for whole, nodes, share in (
+        (total["usd"], rest["usd"], part["usd"]),
+        (total["current_usd_per_hour"], rest["current_usd_per_hour"], part["current_usd_per_hour"]),
+    ):
+        assert whole and nodes and share
+        assert Decimal(whole) - Decimal(nodes) == pytest.approx(Decimal(share), abs=Decimal("0.00001"))
     assert [row["id"] for row in data["instances"] if row["orchestrator"]] == ["i-000000000000000ab"]
     assert [row["id"] for row in data["volumes"] if row["orchestrator"]] == ["vol-2", "vol-3"]
     assert [row["id"] for row in data["addresses"]] == ["eipalloc-1"]

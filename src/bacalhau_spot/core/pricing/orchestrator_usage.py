@@ -14,10 +14,12 @@ from bacalhau_spot.core.pricing.cost import Usage
 from bacalhau_spot.core.pricing.orchestrator_cost import ROOT_VOLUME_GIB
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from bacalhau_spot.core.model import Instance, Resource
+
+_ENDED = frozenset({State.SHUTTING_DOWN, State.TERMINATED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +61,25 @@ def orchestrator_parts(
 ) -> OrchestratorParts:
     """The usages of the volumes and addresses that AWS lists."""
     machines = [instance for instance in instances if instance.is_orchestrator]
-    disks = tuple(
+    disks = [
         _volume_usage(volume, volume.created_at)
-        for volume in volumes
-        if is_orchestrators(volume) and volume.created_at is not None
-    )
-    begun = [(disk.region, disk.started_at) for disk in disks]
-    begun += [(machine.region, machine.launched_at) for machine in machines]
+        for volume in filter(is_orchestrators, volumes)
+        if volume.created_at is not None
+    ]
+    starts = [(disk.region, disk.started_at) for disk in disks]
+    starts += [(machine.region, machine.launched_at) for machine in machines]
     return OrchestratorParts(
-        volumes=disks,
+        volumes=tuple(disks),
         addresses=tuple(
-            _address_usage(
-                address, min((start for region, start in begun if region == address.region), default=now)
-            )
-            for address in addresses
-            if is_orchestrators(address)
+            _address_usage(address, _earliest(starts, address.region, now=now))
+            for address in filter(is_orchestrators, addresses)
         ),
-        present=frozenset(
-            machine.id for machine in machines if machine.state not in {State.SHUTTING_DOWN, State.TERMINATED}
-        ),
+        present=frozenset(machine.id for machine in machines if machine.state not in _ENDED),
     )
+
+
+def _earliest(starts: Iterable[tuple[str, datetime]], region: str, *, now: datetime) -> datetime:
+    return min((start for where, start in starts if where == region), default=now)
 
 
 def _volume_usage(volume: Resource, created_at: datetime) -> Usage:

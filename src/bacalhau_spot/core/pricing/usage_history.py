@@ -12,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -91,14 +92,15 @@ def usage_history(
     only_logged = [usage for usage in logged_by_id.values() if usage.id not in usages_by_id]
     usages_by_id |= {usage.id: _usage_of_log(usage) for usage in only_logged}
     parts = orchestrator_parts(inventory.instances, inventory.volumes, inventory.addresses, now=now)
-    volumes = [volume for volume in inventory.volumes if not is_orchestrators(volume)]
+    volumes = tuple(itertools.filterfalse(is_orchestrators, inventory.volumes))
     sizes = _gib_by_instance(volumes)
-    instances = [
-        parts.completed(usage, data_volume_gib=data_volume_gib)
-        if usage.orchestrator
-        else replace(usage, volume_gib=sizes.get(usage.id, root_volume_gib))
-        for usage, _ in usages_by_id.values()
-    ]
+
+    def completed(usage: Usage) -> Usage:
+        if usage.orchestrator:
+            return parts.completed(usage, data_volume_gib=data_volume_gib)
+        return replace(usage, volume_gib=sizes.get(usage.id, root_volume_gib))
+
+    instances = [completed(usage) for usage, _ in usages_by_id.values()]
     usages = (*instances, *_detached_volumes(volumes, usages_by_id), *parts.usages)
     return UsageHistory(
         usages=tuple(sorted(usages, key=lambda life: (life.region, life.started_at, life.id))),

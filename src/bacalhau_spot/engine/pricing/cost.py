@@ -16,7 +16,7 @@ from bacalhau_spot.engine.aws_calls.discovery import check_permitted, in_all_reg
 from bacalhau_spot.engine.pricing.prices import HISTORY_DAYS, history, rates
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from bacalhau_spot.core.model import Naming
@@ -60,18 +60,25 @@ async def cluster_usage(
     answers, unseen = await in_all_regions(regions, lambda region: _inventory(calls, naming, region))
     check_permitted(answers, unseen)
     window = Window(now=calls.clock.now().replace(microsecond=0), since=since)
-    seen = AwsInventory(
-        instances=tuple(instance for answer in answers.values() for instance in answer.instances),
-        requests=tuple(request for answer in answers.values() for request in answer.requests),
-        volumes=tuple(resource for answer in answers.values() for resource in answer.volumes),
-        addresses=tuple(resource for answer in answers.values() for resource in answer.addresses),
-    )
     lives = usage_history(
-        seen, logged, root_volume_gib=root_volume_gib, data_volume_gib=data_volume_gib, now=window.now
+        _merged(answers.values()),
+        logged,
+        root_volume_gib=root_volume_gib,
+        data_volume_gib=data_volume_gib,
+        now=window.now,
     )
     usages = tuple(usage for usage in lives.usages if since is None or usage.end(window.now) >= since)
     return ClusterUsage(
         naming.tag_value, window, lives, usages, tuple(answers), unseen, log_entries=bool(logged)
+    )
+
+
+def _merged(regions: Collection[AwsInventory]) -> AwsInventory:
+    return AwsInventory(
+        instances=tuple(instance for region in regions for instance in region.instances),
+        requests=tuple(request for region in regions for request in region.requests),
+        volumes=tuple(resource for region in regions for resource in region.volumes),
+        addresses=tuple(resource for region in regions for resource in region.addresses),
     )
 
 

@@ -171,25 +171,38 @@ def cost_data(report: CostReport) -> CostOutput:
         "now": time_text(report.window.now),
         "total": sum_data(report.total),
         "orchestrator": None if report.orchestrator is None else sum_data(report.orchestrator),
-        "regions": [{"region": name[0], **sum_data(each)} for name, each in report.by("region").items()],
-        "zones": [
-            {"region": name[0], "zone": name[1], **sum_data(each)} for name, each in report.by("zone").items()
-        ],
-        "types": [{"type": name[0], **sum_data(each)} for name, each in report.by("type").items()],
+        "regions": _regions(report),
+        "zones": _zones(report),
+        "types": _types(report),
         "instances": [_instance(charge) for charge in report.charges if charge.usage.type],
-        "volumes": [
-            _volume(charge) for charge in report.charges if not charge.usage.type and not charge.usage.address
-        ],
-        "addresses": [
-            _address(charge) for charge in report.charges if not charge.usage.type and charge.usage.address
-        ],
+        "volumes": [_volume(charge) for charge in _apart(report) if charge.usage.volume_gib],
+        "addresses": [_address(charge) for charge in _apart(report) if charge.usage.address],
         "unknown_end_ids": list(report.usages.unknown_end_ids),
         "assumed_volumes": report.usages.assumed_volumes,
         "log_only": report.usages.log_only,
         "regions_scanned": list(report.regions_scanned),
-        "failed_regions": [problem_data(failure) for failure in report.failed_regions],
-        "unpriced": [problem_data(failure) for failure in (*report.unpriced, *report.unlisted_prices)],
+        "failed_regions": [*map(problem_data, report.failed_regions)],
+        "unpriced": [*map(problem_data, report.unpriced), *map(problem_data, report.unlisted_prices)],
     }
+
+
+def _apart(report: CostReport) -> list[Charge]:
+    """The volumes and addresses that count apart from an instance."""
+    return [charge for charge in report.charges if not charge.usage.type]
+
+
+def _regions(report: CostReport) -> list[RegionCostOutput]:
+    return [{"region": name[0], **sum_data(total)} for name, total in report.by("region").items()]
+
+
+def _zones(report: CostReport) -> list[ZoneCostOutput]:
+    return [
+        {"region": name[0], "zone": name[1], **sum_data(total)} for name, total in report.by("zone").items()
+    ]
+
+
+def _types(report: CostReport) -> list[TypeCostOutput]:
+    return [{"type": name[0], **sum_data(total)} for name, total in report.by("type").items()]
 
 
 def sum_data(total: CostTotal) -> CostSumOutput:
