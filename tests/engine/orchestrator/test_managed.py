@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import gzip
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -43,8 +44,10 @@ from bacalhau_spot.engine.launch.facts_gathering import FactSources, gather_fact
 from bacalhau_spot.engine.orchestrator.managed import OrchestratorAccess, ensure_orchestrator
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.orchestrator.certificates import renewed
+from support.account_snapshot import account_snapshot
 from support.engine_clock import EngineClock
 from support.long_tests import sample
+from support.orchestrated_cluster import destroy_cluster
 
 SPEC = ClusterSpec(
     name="c",
@@ -114,6 +117,7 @@ async def apply(
 
 
 HOME = "us-west-1"
+REGIONS = tuple(region.name for region in SPEC.regions)
 KEY, VALUE = SPEC.naming.tag_key, SPEC.naming.tag_value
 
 
@@ -281,9 +285,12 @@ async def counted_plan(cloud: Aws, sandbox: Any, spec: ClusterSpec) -> Counter[s
 
 # Before the call, or before its answer. The sample of the suite; `make long` takes all.
 ALL_KILLS = [
-    (at, answered, lag_s) for at in range(1, 32) for answered in (False, True) for lag_s in (0.0, 10.0)
+    (at, answered, lag_s) for at in range(1, 41) for answered in (False, True) for lag_s in (0.0, 10.0)
 ]
-KILLS = sample(ALL_KILLS, every=5)
+KILLS = sample(ALL_KILLS, every=7)
+
+
+READS = ("describe_", "get_", "list_")
 
 
 class Killed(BaseException):
@@ -298,7 +305,7 @@ def fragile(cloud: Aws, *, at: int, answered: bool) -> Iterator[None]:
 
     async def dying(service: str, region: str | None, operation: str, **kwargs: Any) -> dict[str, Any]:
         nonlocal left
-        if operation.startswith(("describe_", "get_")):
+        if operation.startswith(READS):
             return await call(service, region, operation, **kwargs)
         left -= 1
         if left < 0 or (left == 0 and not answered):
@@ -334,6 +341,32 @@ def test_killed_at_every_change(cloud: Aws, sandbox: Any, at: int, answered: boo
     if stored is not None:
         assert OrchestratorCredentials.from_json(stored).token == there.credentials.token
     assert steps_now(cloud, sandbox) == ()
+
+
+# From an empty account; without repeating the creation.
+DESTROYED = sample(ALL_KILLS, every=17)
+
+
+@pytest.mark.parametrize(("at", "answered", "lag_s"), DESTROYED)
+def test_destroy_after_a_killed_create_leaves_nothing(
+    cloud: Aws, sandbox: Any, at: int, answered: bool, lag_s: float
+) -> None:
+    sandbox.world.settings.read_lag_s = lag_s
+    before = account_snapshot(sandbox.client, REGIONS)
+    with fragile(cloud, at=at, answered=answered), contextlib.suppress(Killed):
+        asyncio.run(created(calls_of(cloud, sandbox)))
+    result = destroy_cluster(cloud, sandbox, SPEC)
+    assert result.exit_code is ExitCode.DONE, result.outcomes
+    sandbox.clock.sleep(lag_s)
+    assert account_snapshot(sandbox.client, REGIONS) == before
+
+
+def test_the_kills_reach_every_change(cloud: Aws, sandbox: Any) -> None:
+    operations: Counter[str] = Counter()
+    with counted(cloud, operations):
+        create_once(cloud, sandbox)
+    changes = Counter({name: n for name, n in operations.items() if not name.startswith(READS)})
+    assert 25 <= changes.total() <= max(at for at, _, _ in ALL_KILLS), changes
 
 
 # How many changes a third create made before it was killed.
@@ -476,9 +509,46 @@ def test_without_an_answer_no_node_is_launched(cloud: Aws, sandbox: Any) -> None
     there = asyncio.run(existing(cloud))
     assert there.counts == ONE_OF_EACH and there.nodes == ()
     assert f"bacalhau-spot console {there.instances[0].id}" in error.value.hint
+    assert any(re.match(r"its console at \S+ UTC: answers", detail) for detail in error.value.details)
     create_once(cloud, sandbox)
     after = asyncio.run(existing(cloud))
     assert after.instances == there.instances and len(after.nodes) == 2
+
+
+CONSOLE = """\
+[    3.1] EXT4-fs (nvme1n1): mounted filesystem
+bacalhau-spot: 2026-01-31T12:00:00Z download: bacalhau 1.9.3
+bacalhau-spot: 2026-01-31T12:00:09Z failed: volume: /dev/sdf has another content
+[   11.0] systemd[1]: Started Daily apt download activities.
+"""
+
+
+def test_the_error_has_the_last_phase_of_the_console(cloud: Aws, sandbox: Any, monkeypatch: Any) -> None:
+    async def console(region: str, instance_id: str) -> str:
+        return CONSOLE
+
+    monkeypatch.setattr(cloud, "console", console)
+    with pytest.raises(UserError, match="no node was launched") as error:
+        asyncio.run(created(calls_of(cloud, sandbox), access=FakeAccess(ready_after=10_000)))
+    assert (
+        error.value.details[1] == "its console at 12:00:09 UTC: failed: volume: /dev/sdf has another content"
+    )
+
+
+def test_an_instance_that_ends_while_it_boots_is_not_waited_for(cloud: Aws, sandbox: Any) -> None:
+    class EndsAtTheThirdQuestion(FakeAccess):
+        async def nats(self, address: str, bacalhau: BacalhauSpec) -> NatsCheck:
+            answer = await super().nats(address, bacalhau)
+            if len(self.questions) == 3:
+                await cloud.terminate(HOME, [(await existing(cloud)).instances[0].id])
+            return answer
+
+    access = EndsAtTheThirdQuestion(ready_after=10_000)
+    with pytest.raises(UserError, match="and cannot answer; no node was launched") as error:
+        asyncio.run(created(calls_of(cloud, sandbox), access=access))
+    assert "`bacalhau-spot create` again" in error.value.hint
+    assert len(access.questions) < 12, "it ended after 15 seconds, and EC2 is asked every 30"
+    create_once(cloud, sandbox)
 
 
 def test_the_home_region_need_not_have_nodes(cloud: Aws, sandbox: Any) -> None:

@@ -152,6 +152,14 @@ _READ = (
     *_rows("pricing", "GetProducts", commands=("create", "cost", "offers", "doctor")),
     *_rows("ec2", "DescribeInstanceStatus", commands=("status",)),
     *_rows("ec2", "GetConsoleOutput", commands=("status", "console"), scopes=(ResourceScope.TAGGED,)),
+    # Where the orchestrator does not answer.
+    *_rows(
+        "ec2",
+        "GetConsoleOutput",
+        commands=("create",),
+        scopes=(ResourceScope.TAGGED,),
+        conditions=(Condition.MANAGED,),
+    ),
     *_rows(
         "ec2", "DescribeSpotInstanceRequests", commands=("create", "list", "status", *_PRICED, *_TEARDOWN)
     ),
