@@ -20,6 +20,7 @@ from aws_spot_sandbox.server import Sandbox
 from aws_spot_sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Settings, World
 from aws_spot_sandbox_bacalhau import orchestrator_boot
 from aws_spot_sandbox_bacalhau.instance_files import InstanceFiles
+from aws_spot_sandbox_bacalhau.plugin import BacalhauPlugin
 from bacalhau_spot.core.model import Naming
 from bacalhau_spot.core.tags import orchestrator_parameter
 from bacalhau_spot.instance.scripts import watchdog
@@ -38,6 +39,8 @@ ssh_cidrs: [52.94.76.1/32]
 interruption: {grace_s: 0}
 """
 TEXT = "from a real node"
+# The last line of a Bacalhau that does not connect again
+GIVEN_UP = "failed to cleanup existing components"
 # models.ExecutionStateType in Bacalhau's API
 RUNNING, COMPLETED = 5, 9
 
@@ -211,8 +214,12 @@ def test_nodes_whose_token_was_refused_heal_by_themselves(
 
     assert joined() == 3
     token = changed_token(sandbox_server.url, "another-token-of-some-length")
-    until("all are refused", lambda: joined() == 0, seconds=60)
+    (plugin,) = sandbox_server.plugins._plugins
+    assert isinstance(plugin, BacalhauPlugin)
+    logs = [node.services[0].log for node in plugin._real_nodes.values()]
+    assert len(logs) == 3
+    until("all give up", lambda: all(GIVEN_UP in log.read_text() for log in logs), seconds=60)
     changed_token(sandbox_server.url, token)
     until("all are back", lambda: joined() == 3, seconds=120)
-    phases = [on_aws("console", row["id"]).stdout for row in on_aws("list", "-o", "json").data["instances"]]
-    assert all(" restarting: " in text for text in phases)
+    consoles = [on_aws("console", row["id"]).stdout for row in on_aws("list", "-o", "json").data["instances"]]
+    assert all(" restarting: Bacalhau has not connected for " in text for text in consoles)

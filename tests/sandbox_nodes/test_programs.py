@@ -141,7 +141,9 @@ def test_try_restart_starts_another_and_stop_is_final(service: Service, files: I
     first = service.process
     for words in (("try-restart", BACALHAU), ("stop", BACALHAU)):
         with subprocess.Popen([str(files.root / "bin/systemctl"), *words]) as command:
-            until(lambda: service.follow() or command.poll() is not None)
+            while command.poll() is None:
+                service.follow()
+                time.sleep(0.02)
             assert command.returncode == 0
         service.follow()
         assert service.process is not first

@@ -202,20 +202,41 @@ def test_another_clusters_orchestrator_stays(cloud: Aws, sandbox: Any) -> None:
 
 MOST_CHANGES = 40
 # Before the n-th change: after those before it, whose answers count as lost.
-KILLS = sample(range(1, MOST_CHANGES + 1), every=8)
+KILLS = sample([(at, lag_s) for at in range(1, MOST_CHANGES + 1) for lag_s in (0.0, 4.0)], every=15)
 
 
-@pytest.mark.parametrize("at", KILLS)
-def test_a_killed_destroy_is_finished_by_the_next(cloud: Aws, sandbox: Any, at: int) -> None:
+@pytest.mark.parametrize(("at", "lag_s"), KILLS)
+def test_a_killed_destroy_is_finished_by_the_next(cloud: Aws, sandbox: Any, at: int, lag_s: float) -> None:
     before = snapshot(sandbox)
     create_cluster(cloud, sandbox)
     put(sandbox)
+    sandbox.clock.sleep(60)
+    sandbox.world.settings.read_lag_s = lag_s
     with killed(cloud, at=at):
         destroy_cluster(cloud, sandbox, delete_results=True)
     result = destroy_cluster(cloud, sandbox, delete_results=True)
     assert result.exit_code is ExitCode.DONE, [
         outcome for outcome in result.outcomes if outcome.status not in {"deleted", "already gone"}
     ]
+    sandbox.world.settings.read_lag_s = 0.0
+    assert snapshot(sandbox) == before
+
+
+CREATE_KILLS = sample([(at, lag_s) for at in range(1, 34) for lag_s in (0.0, 4.0)], every=13)
+
+
+@pytest.mark.parametrize(("at", "lag_s"), CREATE_KILLS)
+def test_destroy_leaves_nothing_of_a_killed_create(cloud: Aws, sandbox: Any, at: int, lag_s: float) -> None:
+    """Whatever exists carries the tag, or has a name that follows from it."""
+    before = snapshot(sandbox)
+    sandbox.world.settings.read_lag_s = lag_s
+    with killed(cloud, at=at):
+        create_cluster(cloud, sandbox)
+    result = destroy_cluster(cloud, sandbox)
+    assert result.exit_code is ExitCode.DONE, [
+        outcome for outcome in result.outcomes if outcome.status not in {"deleted", "already gone"}
+    ]
+    sandbox.world.settings.read_lag_s = 0.0
     assert snapshot(sandbox) == before
 
 
