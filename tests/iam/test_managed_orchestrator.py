@@ -65,6 +65,13 @@ def test_the_policy_has_exactly_the_calls_of_creation_and_repair(sandbox: Any, p
         result = under(sandbox, program, *CREATE)
         assert (result.code, refusals(sandbox)) == (0, []), (damage, result.stderr[-2000:])
         sandbox.clock.advance(HOURS_S)
+    silent = under(sandbox, program, "create", "--yes")
+    assert (silent.code, refusals(sandbox)) == (0, []), "a complete cluster needs nothing"
+    terminate(sandbox)
+    sandbox.clock.advance(HOURS_S)
+    silent = under(sandbox, program, "create", "--yes")
+    assert (silent.code, refusals(sandbox)) == (1, []), silent.stderr[-2000:]
+    assert "its console" in silent.stderr
     checked = {action for _, _, action in sandbox.world.evaluated}
     own = set(actions_of(policy(program, "create"))) - set(actions_of(without_orchestrator(program)))
     assert own - checked == set()
@@ -117,7 +124,7 @@ def test_without_any_one_action_create_names_it_and_what_exists(sandbox: Any, pr
     configured(program)
     sandbox.settings.quotas = {"vpcs": 1000, "internet_gateways": 1000, "elastic_ips": 1000}
     own = set(actions_of(policy(program, "create"))) - set(actions_of(without_orchestrator(program)))
-    never_first = {"ec2:RebootInstances", "ec2:StartInstances"}
+    never_first = {"ec2:GetConsoleOutput", "ec2:RebootInstances", "ec2:StartInstances"}
     for number, action in enumerate(sample(sorted(own - never_first - SPARED), every=4)):
         configured(program, f"cluster: {{tag_value: c{number}}}\n")
         sandbox.settings.policies = without(policy(program, "create"), action)

@@ -157,7 +157,7 @@ _READ = (
         "ec2",
         "GetConsoleOutput",
         commands=("create",),
-        conditions=(Condition.ORCHESTRATOR,),
+        conditions=(Condition.MANAGED,),
         scopes=(ResourceScope.TAGGED,),
     ),
     *_rows(

@@ -18,6 +18,7 @@ from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.model import Network
 from bacalhau_spot.core.tags import group_name, tags_for
 from bacalhau_spot.engine.aws_calls.caller import UNCERTAIN, gather_all
+from bacalhau_spot.engine.aws_calls.consistency import LAG_S
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -91,6 +92,10 @@ class NetworkBuilder:
 
     async def _retry_read(self, error: CloudError, look: int) -> None:
         wait_s = backoff_s(look, jitter=0.5)
+        if classify(error.code).category in UNCERTAIN:
+            wait_s = max(
+                wait_s, LAG_S
+            )  # an earlier read might omit the resource, and a second one would be created
         self._calls.emit(
             events.Retrying(
                 region=self._region, operation=error.operation, code=error.code, attempt=look, wait_s=wait_s

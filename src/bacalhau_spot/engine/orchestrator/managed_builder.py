@@ -69,6 +69,7 @@ class OrchestratorBuilder:
         self._rules = inbound_rules(facts.ssh_ranges)
         self._profile = ""
         self._is_first = False  # no other create has begun before: nothing exists
+        self._was_completed = False  # by another create, meanwhile
         self._ended: Collection[str] = state.ended
         market = (facts.markets or {}).get(state.region)
         self._zones: Sequence[str] = market.zones if market else ()
@@ -114,6 +115,9 @@ class OrchestratorBuilder:
         for step in self._plan().steps:
             self._calls.emit(events.OrchestratorChanged(region=self.region, message=step.value))
             await self._steps[step]()
+        if self._was_completed and self._spec.vpc_of(self.region) is None:
+            # The facts are older than the other create's network.
+            self.network = await self._tagged_network()
 
     def _plan(self) -> OrchestratorPlan:
         planned = orchestrator_plan(
@@ -134,6 +138,7 @@ class OrchestratorBuilder:
         claim = OrchestratorClaim(self._calls, self.region, self._naming)
         outcome = await claim.take(self._is_complete)
         self._is_first = outcome is Claim.FIRST
+        self._was_completed = outcome is Claim.COMPLETED
 
     async def _is_complete(self) -> bool:
         """Read the parts again; whether another create has created those that two could create twice."""
@@ -249,6 +254,9 @@ class OrchestratorBuilder:
         network = {ResourceKind.VPC, ResourceKind.SUBNET, ResourceKind.GATEWAY, ResourceKind.GROUP}
         if self._is_first and not any(row.kind in network for row in tagged):
             return Network()
+        return await self._tagged_network()
+
+    async def _tagged_network(self) -> Network:
         key, value = self._naming.tag_key, self._naming.tag_value
         return await self._calls.read(
             self.region, partial(self._calls.cloud.network, self.region, key=key, value=value)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 _POLL_S: Final = 5.0
-# Of the console. EC2 limits the rate of its calls.
+# Of the instance and its console. EC2 limits the rate of its calls.
 _LOOK_S: Final = 15.0
 # Both ports open within a second of each other; the rest of the time is for a changed rule.
 _API_S: Final = 60.0
@@ -44,7 +44,8 @@ async def wait_until_ready(
 ) -> None:
     """Until the nodes' port accepts the token, and the API answers if it can be connected to from here.
 
-    Raises UserError after `timeouts.join_s`, after a failure of the first boot, and if only the API does not answer; Cancelled.
+    Raises UserError after `timeouts.join_s`, if the instance ends, after a failure of its first boot, and if only the API
+    does not answer; CloudError, Cancelled.
     """
     start_s = calls.clock.monotonic_s()
     boot = _FirstBoot(calls, region, instance_id)
@@ -94,11 +95,15 @@ class _FirstBoot:
     _looked_s: float | None = field(default=None)
 
     async def failure(self) -> str:
-        """The reason of a failure since the first look; empty without one. The machine repeats a boot that failed."""
+        """The reason of a failure since the first look; empty without one. The machine repeats a boot that failed.
+
+        Raises UserError if the instance has ended.
+        """
         now_s = self.calls.clock.monotonic_s()
         if self._looked_s is not None and now_s - self._looked_s < _LOOK_S:
             return ""
         self._looked_s = now_s
+        await self._check_alive()
         try:
             text = await self.calls.read(
                 self.region, partial(self.calls.cloud.console, self.region, self.instance_id)
@@ -113,6 +118,21 @@ class _FirstBoot:
         if self._failures is None:
             self._failures = len(failures)
         return failures[-1].text if len(failures) > self._failures else ""
+
+    async def _check_alive(self) -> None:
+        listed = await self.calls.read(
+            self.region, partial(self.calls.cloud.instances_by_id, self.region, [self.instance_id])
+        )
+        instance = next(iter(listed), None)
+        if instance is None or instance.alive:
+            return
+        raise UserError(
+            f"the orchestrator's instance {self.instance_id} in {self.region} is {instance.state} and cannot answer; "
+            "no node was launched",
+            why=instance.termination_reason or "",
+            hint="run `bacalhau-spot create` again: it repairs the orchestrator, and keeps its data",
+            docs="docs/orchestrator.md",
+        )
 
     def latest(self) -> tuple[str, ...]:
         """The last line, for an error's details; none without lines."""
@@ -154,6 +174,7 @@ def _no_answer(spec: ClusterSpec, problems: tuple[str, ...], *, region: str, ins
         f"{spec.timeouts.join_s} seconds; no node was launched",
         details=problems,
         hint=f"`bacalhau-spot console {instance_id}` shows its first boot; `bacalhau-spot create` continues, "
+        "`bacalhau-spot create --wait none` continues without a connection from this machine, "
         "`bacalhau-spot destroy` removes everything",
         docs="docs/orchestrator.md",
     )
