@@ -71,7 +71,7 @@ def test_thirty_nodes_in_six_regions(sandbox: Any, newcomer: CliRunner) -> None:
     """
     user, option = newcomer, "--sandbox"
     user.configure(nodes=30, regions=SIX)
-    ghost, taken, noticed, refused, bare, stuck, broken, *rest = created(user, option)
+    ghost, taken, noticed, refused, bare, stuck, broken, *rest = created(user, option, "--wait", "running")
     sandbox.world.settings_of(NodeSettings).stuck = {refused: "token", stuck: "docker"}
     sandbox.world.settings_of(NodeSettings).without_docker, sandbox.settings.impaired = [bare], [broken]
     sandbox.clock.advance(60)
