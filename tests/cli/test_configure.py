@@ -101,6 +101,7 @@ def test_without_a_way_to_the_archive_the_file_is_written(
     assert (result.code, sums_in(empty)) == (0, {})
     assert "`bacalhau.sha256.x86_64` is not written" in result.stderr
     assert "no route to host" in result.stderr
+    assert "`create --sandbox` does not need it" in result.stderr
 
 
 def test_the_sandboxs_archive_is_in_no_file(empty: CliRunner) -> None:

@@ -419,7 +419,9 @@ def test_what_is_wrong_is_told(sandbox: Any, well: CliRunner, ports: tuple[int, 
         if finding["check"] == case.check and finding["status"] == case.mark
     ]
     assert [
-        finding for finding in findings if case.says in finding["message"] and case.fix in finding["hint"]
+        finding
+        for finding in findings
+        if case.says in finding["message"] and case.fix in "\n".join([finding["hint"], *finding["details"]])
     ], result.stdout
     if case.code is not None:
         assert result.code == case.code

@@ -85,6 +85,17 @@ class AwsCompute:
         )
         return str(reply["LaunchTemplate"]["LaunchTemplateId"])
 
+    async def claim_template(self, region: str, template_id: str, *, owner: str, client_token: str) -> None:
+        await self._session.call(
+            "ec2",
+            region,
+            "create_launch_template_version",
+            LaunchTemplateId=template_id,
+            ClientToken=client_token,
+            VersionDescription=owner,
+            LaunchTemplateData={"MetadataOptions": METADATA},
+        )
+
     async def create_template_version(
         self, region: str, template_id: str, *, content: TemplateContent, client_token: str
     ) -> int:
@@ -110,7 +121,12 @@ class AwsCompute:
         rows = required(reply, "LaunchTemplates", operation="describe_launch_templates", region=region)
         if not rows:
             return None
-        return FoundTemplate(str(rows[0]["LaunchTemplateId"]), answered_at(reply) - rows[0]["CreateTime"])
+        row = rows[0]
+        return FoundTemplate(
+            str(row["LaunchTemplateId"]),
+            answered_at(reply) - row["CreateTime"],
+            version=int(row["LatestVersionNumber"]),
+        )
 
     async def launch(self, region: str, request: FleetRequest) -> FleetResult:
         reply = await self._session.call("ec2", region, "create_fleet", **_fleet(request))

@@ -149,10 +149,11 @@ class FleetResult:
 
 @dataclass(frozen=True, slots=True)
 class FoundTemplate:
-    """An existing launch template. `age`: since its creation, by AWS's clock."""
+    """An existing launch template. `age`: since its creation, by AWS's clock; `version`: its latest one."""
 
     id: str
     age: timedelta
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +338,9 @@ class Compute(Protocol):
 
     async def template(self, region: str, name: str) -> FoundTemplate | None:
         """The template of this name, if it exists."""
+
+    async def claim_template(self, region: str, template_id: str, *, owner: str, client_token: str) -> None:
+        """Create a version without content. With the token of another owner's raises IdempotentParameterMismatch."""
 
     async def create_template_version(
         self, region: str, template_id: str, *, content: TemplateContent, client_token: str

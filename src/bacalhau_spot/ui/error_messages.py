@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.core.error_catalog.classifier import Category, ErrorInfo, classify, most_severe
 from bacalhau_spot.core.iam.permissions import action_of
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.ui.formatting import comma_list
+from bacalhau_spot.ui.formatting import comma_list, kind_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bacalhau_spot.core.launch.events import ResourceCreated
     from bacalhau_spot.core.problem import ApiFailure
 
 _DOCS = "docs/errors.md"
@@ -74,6 +75,25 @@ def error_from_failures(
         details=(*_variants(same, first), *_others(list(groups.values()))),
         exit_code=info.exit_code if exit_code is None else exit_code,
     )
+
+
+def interrupted_orchestrator() -> UserError:
+    """Ctrl-C while the orchestrator was created."""
+    return UserError("interrupted before the orchestrator was complete", exit_code=ExitCode.INTERRUPTED)
+
+
+def with_created(error: UserError, created: Sequence[ResourceCreated], *, removable: bool) -> UserError:
+    """The error that ended the creation of an orchestrator, with the resources that exist and how to go on.
+
+    `removable`: the cluster had nothing before, so `destroy` is the other choice.
+    """
+    resources = comma_list([f"{kind_label(made.kind)} {made.id}" for made in created])
+    state = f"created {resources}; " if created else ""
+    error.details = (*error.details, f"{state}no node was launched")
+    remove = "; `bacalhau-spot destroy` removes what was created" if removable and created else ""
+    again = f"run `bacalhau-spot create` again: it continues{remove}"
+    error.hint = f"{error.hint}; then {again}" if error.hint else again
+    return error
 
 
 def _verdict(failure: ApiFailure) -> ErrorInfo:

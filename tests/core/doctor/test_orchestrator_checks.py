@@ -24,6 +24,8 @@ from bacalhau_spot.core.model import (
     OrchestratorSpec,
     State,
 )
+from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan, OrchestratorStep
+from bacalhau_spot.core.orchestrator.managed_state import DataVolume, OrchestratorState
 
 ADDRESSES = ("nats://a:4222", "tls://b:4222")
 
@@ -109,6 +111,35 @@ def test_a_managed_one_is_named_with_its_place(
 ) -> None:
     finding = managed_orchestrator(spec(OrchestratorMode.MANAGED, region=region), instances)
     assert (finding.status, finding.message) == (CheckStatus.PASS, message)
+
+
+ENDS = datetime(2031, 1, 1, tzinfo=UTC)
+VOLUME = DataVolume("vol-1", "eu-west-1a", 20, "in-use", "i-1")
+
+
+def test_its_certificate_has_an_end_and_its_damages_a_repair() -> None:
+    managed, running = spec(OrchestratorMode.MANAGED), instance()
+    state = OrchestratorState("eu-west-1", volume=VOLUME, instance=running, certificate_ends=ENDS)
+    whole = managed_orchestrator(managed, (running,), state=state, planned=OrchestratorPlan("eu-west-1"))
+    assert whole.status is CheckStatus.PASS
+    assert whole.message.endswith("is running at 203.0.113.9; its certificate expires on 2031-01-01")
+    steps = (OrchestratorStep.RENEWAL, OrchestratorStep.RESTART)
+    damaged = managed_orchestrator(
+        managed, (running,), state=state, planned=OrchestratorPlan("eu-west-1", steps)
+    )
+    assert (damaged.status, damaged.message) == (CheckStatus.WARN, whole.message)
+    assert damaged.details == ("it needs: certificate renewal, restart of the instance",)
+    assert "`bacalhau-spot create` repairs it" in damaged.hint
+    lost = managed_orchestrator(
+        managed,
+        (instance(State.TERMINATED),),
+        state=replace(state, instance=None),
+        planned=OrchestratorPlan("eu-west-1", (OrchestratorStep.INSTANCE,)),
+    )
+    assert (lost.status, "no instance in eu-west-1; its data is on vol-1" in lost.message) == (
+        CheckStatus.WARN,
+        True,
+    )
 
 
 def test_a_place_that_is_not_known_yet() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import gzip
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ import pytest
 
 from bacalhau_spot.cloud import archive
 from bacalhau_spot.cloud.aws import Aws
+from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch import events, planner
 from bacalhau_spot.core.launch.create_result import CreateResult
 from bacalhau_spot.core.launch.facts import LaunchFacts
@@ -40,11 +42,14 @@ from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 from bacalhau_spot.engine.launch import create
 from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource
 from bacalhau_spot.engine.launch.facts_gathering import FactSources, gather_facts
-from bacalhau_spot.engine.orchestrator.managed import OrchestratorAccess, ensure_orchestrator
+from bacalhau_spot.engine.orchestrator.managed import ensure_orchestrator
+from bacalhau_spot.engine.orchestrator.readiness import OrchestratorAccess
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.orchestrator.certificates import renewed
+from support.account_snapshot import account_snapshot
 from support.engine_clock import EngineClock
 from support.long_tests import sample
+from support.orchestrated_cluster import destroy_cluster
 
 SPEC = ClusterSpec(
     name="c",
@@ -114,6 +119,7 @@ async def apply(
 
 
 HOME = "us-west-1"
+REGIONS = tuple(region.name for region in SPEC.regions)
 KEY, VALUE = SPEC.naming.tag_key, SPEC.naming.tag_value
 
 
@@ -281,9 +287,12 @@ async def counted_plan(cloud: Aws, sandbox: Any, spec: ClusterSpec) -> Counter[s
 
 # Before the call, or before its answer. The sample of the suite; `make long` takes all.
 ALL_KILLS = [
-    (at, answered, lag_s) for at in range(1, 32) for answered in (False, True) for lag_s in (0.0, 10.0)
+    (at, answered, lag_s) for at in range(1, 41) for answered in (False, True) for lag_s in (0.0, 10.0)
 ]
-KILLS = sample(ALL_KILLS, every=5)
+KILLS = sample(ALL_KILLS, every=7)
+
+
+READS = ("describe_", "get_", "list_")
 
 
 class Killed(BaseException):
@@ -298,7 +307,7 @@ def fragile(cloud: Aws, *, at: int, answered: bool) -> Iterator[None]:
 
     async def dying(service: str, region: str | None, operation: str, **kwargs: Any) -> dict[str, Any]:
         nonlocal left
-        if operation.startswith(("describe_", "get_")):
+        if operation.startswith(READS):
             return await call(service, region, operation, **kwargs)
         left -= 1
         if left < 0 or (left == 0 and not answered):
@@ -336,10 +345,87 @@ def test_killed_at_every_change(cloud: Aws, sandbox: Any, at: int, answered: boo
     assert steps_now(cloud, sandbox) == ()
 
 
-@pytest.mark.parametrize("lag_s", [0.0, 4.0])
-def test_two_creates_at_once_make_one_orchestrator(cloud: Aws, sandbox: Any, lag_s: float) -> None:
+# From an empty account; without repeating the creation.
+DESTROYED = sample(ALL_KILLS, every=17)
+
+
+@pytest.mark.parametrize(("at", "answered", "lag_s"), DESTROYED)
+def test_destroy_after_a_killed_create_leaves_nothing(
+    cloud: Aws, sandbox: Any, at: int, answered: bool, lag_s: float
+) -> None:
+    sandbox.world.settings.read_lag_s = lag_s
+    before = account_snapshot(sandbox.client, REGIONS)
+    with fragile(cloud, at=at, answered=answered), contextlib.suppress(Killed):
+        asyncio.run(created(calls_of(cloud, sandbox)))
+    result = destroy_cluster(cloud, sandbox, SPEC)
+    assert result.exit_code is ExitCode.DONE, result.outcomes
+    sandbox.clock.sleep(lag_s)
+    assert account_snapshot(sandbox.client, REGIONS) == before
+
+
+def test_the_kills_reach_every_change(cloud: Aws, sandbox: Any) -> None:
+    operations: Counter[str] = Counter()
+    with counted(cloud, operations):
+        create_once(cloud, sandbox)
+    changes = Counter({name: n for name, n in operations.items() if not name.startswith(READS)})
+    assert 25 <= changes.total() <= max(at for at, _, _ in ALL_KILLS), changes
+
+
+@contextlib.contextmanager
+def refused_once(cloud: Aws, code: str, *, answered: bool) -> Iterator[Counter[str]]:
+    """The first call of each operation that changes something fails: unmade, or made with a lost answer."""
+    session = cloud._session
+    call = session.call
+    refused: Counter[str] = Counter()
+
+    async def refusing(service: str, region: str | None, operation: str, **kwargs: Any) -> dict[str, Any]:
+        if operation.startswith(READS) or refused[operation]:
+            return await call(service, region, operation, **kwargs)
+        refused[operation] += 1
+        if answered:
+            await call(service, region, operation, **kwargs)
+        raise CloudError(code, "as AWS does", operation=operation, region=region or "")
+
+    session.call = refusing  # type: ignore[method-assign]  # the one way in and out
+    try:
+        yield refused
+    finally:
+        session.call = call  # type: ignore[method-assign]  # as before
+
+
+@pytest.mark.parametrize(
+    ("code", "answered"),
+    [("RequestLimitExceeded", False), ("EndpointConnectionError", False), ("ReadTimeoutError", True)],
+)
+@pytest.mark.parametrize("lag_s", [0.0, 10.0])
+def test_throttled_calls_and_lost_answers(
+    cloud: Aws, sandbox: Any, code: str, answered: bool, lag_s: float
+) -> None:
+    """Each is repeated; without a client token, the resource is looked up first."""
+    sandbox.world.settings.read_lag_s = lag_s
+    with refused_once(cloud, code, answered=answered) as refused:
+        create_once(cloud, sandbox)
+    assert {"allocate_address", "create_volume", "run_instances", "put_parameter", "create_bucket"} <= set(
+        refused
+    )
+    sandbox.clock.sleep(lag_s)
+    there = asyncio.run(existing(cloud))
+    assert there.counts == ONE_OF_EACH and len(there.nodes) == 2
+    assert steps_now(cloud, sandbox) == ()
+
+
+# How many changes a third create made before it was killed.
+ALL_LEFT = [(left, lag_s) for left in range(20) for lag_s in (0.0, 4.0)]
+LEFT = [*ALL_LEFT[:2], *sample(ALL_LEFT[2:], every=9)]
+
+
+@pytest.mark.parametrize(("left", "lag_s"), LEFT)
+def test_two_creates_at_once_make_one_orchestrator(cloud: Aws, sandbox: Any, left: int, lag_s: float) -> None:
     """The second one waits for the first, and both launch nodes with the same token."""
     sandbox.world.settings.read_lag_s = lag_s
+    if left:
+        with fragile(cloud, at=left, answered=True), contextlib.suppress(Killed):
+            asyncio.run(created(calls_of(cloud, sandbox, run="killed")))
 
     async def both() -> list[tuple[ClusterSpec, CreateResult]]:
         runs = [calls_of(cloud, sandbox, run=f"run-{number}") for number in range(2)]
@@ -350,8 +436,11 @@ def test_two_creates_at_once_make_one_orchestrator(cloud: Aws, sandbox: Any, lag
             )
         )
 
-    results = asyncio.run(both())
+    operations: Counter[str] = Counter()
+    with counted(cloud, operations):
+        results = asyncio.run(both())
     sandbox.clock.sleep(lag_s)
+    assert operations["allocate_address"] <= 1 and operations["run_instances"] <= 1, operations
     there = asyncio.run(existing(cloud))
     assert there.counts == ONE_OF_EACH and len(there.nodes) == 2
     assert {spec.bacalhau.token for spec, _ in results} == {there.credentials.token}
@@ -465,9 +554,44 @@ def test_without_an_answer_no_node_is_launched(cloud: Aws, sandbox: Any) -> None
     there = asyncio.run(existing(cloud))
     assert there.counts == ONE_OF_EACH and there.nodes == ()
     assert f"bacalhau-spot console {there.instances[0].id}" in error.value.hint
+    assert any(re.match(r"last line on its console: answers", detail) for detail in error.value.details)
     create_once(cloud, sandbox)
     after = asyncio.run(existing(cloud))
     assert after.instances == there.instances and len(after.nodes) == 2
+
+
+CONSOLE = """\
+[    3.1] EXT4-fs (nvme1n1): mounted filesystem
+bacalhau-spot: 2026-01-31T12:00:00Z download: bacalhau 1.9.3
+bacalhau-spot: 2026-01-31T12:00:09Z failed: volume: /dev/sdf has another content
+[   11.0] systemd[1]: Started Daily apt download activities.
+"""
+
+
+def test_the_error_has_the_last_phase_of_the_console(cloud: Aws, sandbox: Any, monkeypatch: Any) -> None:
+    async def console(region: str, instance_id: str) -> str:
+        return CONSOLE
+
+    monkeypatch.setattr(cloud, "console", console)
+    with pytest.raises(UserError, match="no node was launched") as error:
+        asyncio.run(created(calls_of(cloud, sandbox), access=FakeAccess(ready_after=10_000)))
+    assert error.value.details[1] == "last line on its console: failed: volume: /dev/sdf has another content"
+
+
+def test_an_instance_that_ends_while_it_boots_is_not_waited_for(cloud: Aws, sandbox: Any) -> None:
+    class EndsAtTheThirdQuestion(FakeAccess):
+        async def nats(self, address: str, bacalhau: BacalhauSpec) -> NatsCheck:
+            answer = await super().nats(address, bacalhau)
+            if len(self.questions) == 3:
+                await cloud.terminate(HOME, [(await existing(cloud)).instances[0].id])
+            return answer
+
+    access = EndsAtTheThirdQuestion(ready_after=10_000)
+    with pytest.raises(UserError, match="and cannot answer; no node was launched") as error:
+        asyncio.run(created(calls_of(cloud, sandbox), access=access))
+    assert "`bacalhau-spot create` again" in error.value.hint
+    assert len(access.questions) < 12, "it ended after 15 seconds, and EC2 is asked every 30"
+    create_once(cloud, sandbox)
 
 
 def test_the_home_region_need_not_have_nodes(cloud: Aws, sandbox: Any) -> None:

@@ -52,7 +52,7 @@ class Settings:
     no_spot: list[str] = field(default_factory=list)  # "zone/type" or "type": offered, but not as spot
     hidden_in_tags: list[str] = field(
         default_factory=list
-    )  # resource types that DescribeTags does not list yet
+    )  # resource types that DescribeTags and GetResources do not list yet
     blank_fleets: int = 0  # number of next fleets that return neither instances nor errors; counts down
     zones_without_subnets: list[str] = field(default_factory=list)  # offered, but without new subnets
     # Limits

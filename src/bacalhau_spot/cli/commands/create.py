@@ -14,16 +14,20 @@ from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.fact_sources import fact_sources
 from bacalhau_spot.cli.runtime.parsers import amount
+from bacalhau_spot.cli.runtime.reporting import unexpected
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
 from bacalhau_spot.cli.state.audit_log.writer import AuditLog
+from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.refusals import Refusal
 from bacalhau_spot.core.model import MIN_PRICE_USD, OrchestratorMode, OrchestratorSpec, TlsMode
+from bacalhau_spot.engine.aws_calls.caller import Cancelled
 from bacalhau_spot.engine.launch import create as engine
 from bacalhau_spot.engine.launch.facts_gathering import gather_facts, refusal_error
 from bacalhau_spot.engine.launch.quota_usage import QuotaUsage, quota_usage
 from bacalhau_spot.engine.orchestrator import managed
+from bacalhau_spot.engine.orchestrator.readiness import OrchestratorAccess
 from bacalhau_spot.orchestrator.nats_probe import probe_nats
 from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui.formatting import capitalized, comma_list, plural
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.plan import Plan
     from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec
+    from bacalhau_spot.errors import UserError
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 
@@ -136,21 +141,38 @@ class _Launch:
         self._wait = wait
 
     async def run(self) -> CreateResult:
-        """Raises CloudError, Cancelled, UserError if the orchestrator cannot be created; nodes are then not launched."""
-        access = managed.OrchestratorAccess(nats=probe_nats, api=self._api)
-        ready = await managed.ensure_orchestrator(
-            self._calls, self._facts, self._plan, access, wait=self._wait != "none"
-        )
+        """Raises UserError if the orchestrator cannot be created or does not answer; nodes are then not launched."""
+        ready = await self._ready_orchestrator()
         self._context.learn(ready.spec)
         facts = replace(self._facts, spec=ready.spec)
         result = await engine.apply_plan(
             self._calls, facts, self._plan, wait=self._wait != "none", created_networks=ready.networks
         )
         api = self._api(self._context.api_of(ready.spec.bacalhau))
-        if self._wait in {"running", "none"} or api is None or self._is_shut():
+        if not self._waits_for_joins or api is None or self._is_shut():
             return result
         timeout_s = ready.spec.timeouts.join_s
         return await managed.wait_until_joined(self._calls, api, result, timeout_s=timeout_s)
+
+    async def _ready_orchestrator(self) -> managed.ReadyOrchestrator:
+        access = OrchestratorAccess(nats=probe_nats, api=self._api if self._waits_for_joins else _not_asked)
+        try:
+            return await managed.ensure_orchestrator(
+                self._calls, self._facts, self._plan, access, wait=self._wait != "none"
+            )
+        except CloudError as error:
+            raise self._incomplete(unexpected(error, self._context.runtime)) from error
+        except Cancelled as error:
+            raise self._incomplete(views.interrupted_orchestrator()) from error
+
+    def _incomplete(self, error: UserError) -> UserError:
+        planned = self._plan.orchestrator
+        is_new = planned is not None and planned.launches and not planned.replaces
+        return views.with_created(error, self._calls.made, removable=is_new and not self._facts.instances)
+
+    @property
+    def _waits_for_joins(self) -> bool:
+        return self._wait not in {"running", "none"}
 
     def _is_shut(self) -> bool:
         """Whether the security group of a managed orchestrator admits nobody to its API."""
@@ -158,6 +180,10 @@ class _Launch:
 
     def _api(self, bacalhau: BacalhauSpec) -> Orchestrator | None:
         return self._context.api_client(bacalhau)
+
+
+def _not_asked(_bacalhau: BacalhauSpec) -> Orchestrator | None:
+    return None
 
 
 def _limited(spec: ClusterSpec, *, max_price: str | None, budget: str | None) -> ClusterSpec:

@@ -13,6 +13,7 @@ from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.aws_calls.consistency import LAG_S
 from bacalhau_spot.engine.cleanup.resource_scan import rescan_after_delay, scan_regions
 from bacalhau_spot.ui import json_output, views
+from bacalhau_spot.ui.terminal import with_invocation_flags
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -112,9 +113,14 @@ class CleanupCommand(ABC, Generic[PreviewT]):
         """Of the progress display."""
 
     @property
-    @abstractmethod
     def _delete_results_command(self) -> str:
-        """The command that deletes retained job results."""
+        """The command that deletes retained job results, for a view, which adds the options of this run."""
+        return f"bacalhau-spot {self.name} --delete-results"
+
+    @property
+    def _whole_delete_results_command(self) -> str:
+        """The same for programs: with the options of this run."""
+        return with_invocation_flags(self._context.err, self._delete_results_command)
 
     @property
     def _audited_cluster(self) -> str:
@@ -150,14 +156,16 @@ class CleanupCommand(ABC, Generic[PreviewT]):
     def _result(
         self, result: DeletionResult, pruned: PruneResult | None, *, warnings: tuple[str, ...]
     ) -> Result:
-        command = self._delete_results_command
         view = views.deletion_result_view(
-            result, naming=self._naming, command=self.name, delete_results=command
+            result,
+            naming=self._naming,
+            command=self.name,
+            delete_results=self._delete_results_command,
         )
         return Result(
             self.name,
             view=views.with_prune_result(view, pruned),
-            data=json_output.deletion_data(result, pruned, delete_results=command),
+            data=json_output.deletion_data(result, pruned, delete_results=self._whole_delete_results_command),
             exit_code=result.exit_code,
             errors=self._context.errors_of(
                 (*result.problems, *result.failed_regions), exit_code=result.exit_code

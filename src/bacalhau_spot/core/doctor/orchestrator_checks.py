@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus, Finding, not_checked
 from bacalhau_spot.core.launch.refusals import no_orchestrator_chosen
 from bacalhau_spot.core.model import OrchestratorMode
+from bacalhau_spot.core.orchestrator.managed_state import newest_usable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from bacalhau_spot.core.model import ClusterSpec, Instance
+    from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan
+    from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState
 
 
 def orchestrator_choice(spec: ClusterSpec) -> Finding | None:
@@ -36,20 +39,50 @@ def orchestrator_choice(spec: ClusterSpec) -> Finding | None:
     )
 
 
-def managed_orchestrator(spec: ClusterSpec, instances: Iterable[Instance] | None) -> Finding:
-    """Where the managed orchestrator is, or where `create` would launch it. `instances` None: AWS did not list them."""
+def managed_orchestrator(
+    spec: ClusterSpec,
+    instances: Sequence[Instance] | None,
+    *,
+    state: OrchestratorState | None = None,
+    planned: OrchestratorPlan | None = None,
+) -> Finding:
+    """Where the managed orchestrator is and until when its certificate is valid, or where `create` would launch it.
+
+    `instances` None: AWS did not list them. `state`, `planned`: all its parts, and the steps of `create`; None where a
+    configuration that `create` refuses left them unknown.
+    """
     if instances is None:
         return not_checked(
             AccountCheck.ORCHESTRATOR,
             why=f"managed, {_future_place(spec)}; the instances could not be listed",
             fix=f"see {AccountCheck.CREATE}",
         )
-    here = [instance for instance in instances if instance.is_orchestrator and instance.alive]
-    if not here:
-        return _passed(
-            f"managed: create launches a {spec.orchestrator.instance_type} on demand, {_future_place(spec)}"
-        )
-    return _passed("managed: " + ", ".join(_described(instance) for instance in here))
+    instance = newest_usable(instances)
+    if instance is not None:
+        return _repaired(f"managed: {_described(instance)}{_validity(state)}", planned)
+    if state is not None and state.volume is not None:
+        lost = f"managed: it has no instance in {state.region}; its data is on {state.volume.id}"
+        return _repaired(f"{lost}{_validity(state)}", planned)
+    return _passed(
+        f"managed: create launches a {spec.orchestrator.instance_type} on demand, {_future_place(spec)}"
+    )
+
+
+def _validity(state: OrchestratorState | None) -> str:
+    ends = state.certificate_ends if state else None
+    return f"; its certificate expires on {ends:%Y-%m-%d}" if ends else ""
+
+
+def _repaired(text: str, planned: OrchestratorPlan | None) -> Finding:
+    if planned is None or planned.empty:
+        return _passed(text)
+    return Finding(
+        AccountCheck.ORCHESTRATOR,
+        CheckStatus.WARN,
+        text,
+        "`bacalhau-spot create` repairs it, and keeps its data, token and keys",
+        (f"it needs: {', '.join(planned.steps)}",),
+    )
 
 
 def orchestrator_token(spec: ClusterSpec) -> Finding | None:

@@ -45,10 +45,12 @@ class ResourceScope(StrEnum):
     PUBLIC_PARAMETERS = "AWS's public parameters, and the one that `image` names"
     CLUSTER_PARAMETER = "the cluster's own path"
     ORCHESTRATOR_PARAMETER = "the parameter with the credentials of the orchestrator"
-    CLUSTER_ROLE = "the cluster's own role and profile, by path and name"
-    PASSED_ROLE = "the cluster's own role, to EC2 alone"
+    CLUSTER_ROLE = "the cluster's own roles and profiles, by path and name"
+    PASSED_ROLE = "the cluster's own roles, to EC2 alone"
     SERVICE_ROLES = "the roles that spot instances and fleets need once an account"
     BUCKETS = "buckets whose name begins with our prefix, and those of job results"
+    RESULTS_BUCKET = "the cluster's own bucket of job results"
+    RESULTS_BUCKET_TAGS = "tags of that bucket, with our tag among them"
 
 
 class Condition(StrEnum):
@@ -64,6 +66,7 @@ class Condition(StrEnum):
     SSH = "`ssh_cidrs` other than `none`"
     SSM_SECRETS = "`bacalhau.secrets: ssm`"
     ORCHESTRATOR = "`orchestrator: managed` or `{cluster: NAME}`"
+    MANAGED = "`orchestrator: managed`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,8 @@ _PRICED = ("cost", "prices")
 _EVERY = (*_INVENTORY, *_PRICED, "status", "offers", "ssh", "console", "prune", "doctor")
 # Commands for the orchestrator's API alone: without a managed one they call nothing on AWS.
 _CLIENT = ("env", "smoke-test")
+# Commands that read the credentials of a managed orchestrator, for its API or for the nodes.
+_CREDENTIALS = ("create", "status", "prune", "doctor", *_CLIENT)
 _NETWORK = (Condition.OWN_VPC,)
 _EXISTING = (Condition.EXISTING_VPC,)
 
@@ -115,10 +120,18 @@ _READ = (
     *_rows(
         "ssm",
         "GetParameter",
-        commands=_CLIENT,
+        commands=_CREDENTIALS,
         scopes=(ResourceScope.ORCHESTRATOR_PARAMETER,),
         conditions=(Condition.ORCHESTRATOR,),
     ),
+    *_rows(
+        "ec2",
+        "DescribeAddresses DescribeSecurityGroups DescribeVolumes",
+        commands=("create", "doctor"),
+        conditions=(Condition.MANAGED,),
+    ),
+    # Another cluster's orchestrator: whether its security group admits the nodes.
+    *_rows("ec2", "DescribeSecurityGroups", commands=("doctor",), conditions=(Condition.ORCHESTRATOR,)),
     *_rows("ec2", "DescribeTags", commands=(*_INVENTORY, *_PRICED, "doctor")),
     *_rows(
         "ec2", "DescribeFleets", commands=("create", "doctor")
@@ -139,6 +152,14 @@ _READ = (
     *_rows("pricing", "GetProducts", commands=("create", "cost", "offers", "doctor")),
     *_rows("ec2", "DescribeInstanceStatus", commands=("status",)),
     *_rows("ec2", "GetConsoleOutput", commands=("status", "console"), scopes=(ResourceScope.TAGGED,)),
+    # The first boot of a managed orchestrator
+    *_rows(
+        "ec2",
+        "GetConsoleOutput",
+        commands=("create",),
+        conditions=(Condition.MANAGED,),
+        scopes=(ResourceScope.TAGGED,),
+    ),
     *_rows(
         "ec2", "DescribeSpotInstanceRequests", commands=("create", "list", "status", *_PRICED, *_TEARDOWN)
     ),
@@ -159,10 +180,10 @@ _READ = (
     *_rows("ec2", "DescribeVpcs", commands=("create", "doctor", *_TEARDOWN)),
     *_rows("ec2", "DescribeImages", commands=("create", "doctor"), conditions=(Condition.IMAGE,)),
     *_rows("ec2", "DescribeImages", commands=_TEARDOWN),
-    *_rows("ec2", "DescribeVolumes", commands=(*_PRICED, *_TEARDOWN)),
+    *_rows("ec2", "DescribeVolumes DescribeAddresses", commands=(*_PRICED, *_TEARDOWN)),
     *_rows(
         "ec2",
-        "DescribeAddresses DescribeCapacityReservations DescribeDhcpOptions DescribeEgressOnlyInternetGateways "
+        "DescribeCapacityReservations DescribeDhcpOptions DescribeEgressOnlyInternetGateways "
         "DescribeFleets DescribeFlowLogs DescribeInstanceConnectEndpoints DescribeKeyPairs "
         "DescribeNatGateways DescribeNetworkAcls DescribeNetworkInterfaces DescribePlacementGroups "
         "DescribeSecurityGroupRules DescribeSnapshots DescribeSpotFleetRequests DescribeTransitGatewayVpcAttachments "
@@ -257,7 +278,21 @@ _CREATE = (
         "AuthorizeSecurityGroupIngress",
         commands=("create",),
         scopes=(ResourceScope.TAGGED,),
-        conditions=(Condition.SSH,),
+        conditions=(Condition.SSH, Condition.MANAGED),
+    ),
+    *_rows(
+        "ec2",
+        "AllocateAddress CreateVolume",
+        commands=("create",),
+        scopes=(ResourceScope.CREATED_WITH_TAG,),
+        conditions=(Condition.MANAGED,),
+    ),
+    *_rows(
+        "ec2",
+        "AssociateAddress AttachVolume RebootInstances StartInstances",
+        commands=("create",),
+        scopes=(ResourceScope.TAGGED,),
+        conditions=(Condition.MANAGED,),
     ),
     *_rows("ec2", "CreateLaunchTemplateVersion", commands=("create",), scopes=(ResourceScope.TAGGED,)),
     *_rows(
@@ -275,19 +310,40 @@ _CREATE = (
         conditions=(Condition.SSM_SECRETS,),
     ),
     *_rows(
+        "ssm",
+        "AddTagsToResource PutParameter",
+        commands=("create",),
+        scopes=(ResourceScope.ORCHESTRATOR_PARAMETER,),
+        conditions=(Condition.MANAGED,),
+    ),
+    *_rows(
+        "s3",
+        "CreateBucket PutBucketPublicAccessBlock PutLifecycleConfiguration",
+        commands=("create",),
+        scopes=(ResourceScope.RESULTS_BUCKET,),
+        conditions=(Condition.MANAGED,),
+    ),
+    *_rows(
+        "s3",
+        "TagResource",
+        commands=("create",),
+        scopes=(ResourceScope.RESULTS_BUCKET_TAGS,),
+        conditions=(Condition.MANAGED,),
+    ),
+    *_rows(
         "iam",
         "AddRoleToInstanceProfile CreateInstanceProfile CreateRole GetInstanceProfile GetRolePolicy PutRolePolicy "
         "TagInstanceProfile TagRole",
         commands=("create",),
         scopes=(ResourceScope.CLUSTER_ROLE,),
-        conditions=(Condition.SSM_SECRETS,),
+        conditions=(Condition.SSM_SECRETS, Condition.MANAGED),
     ),
     *_rows(
         "iam",
         "PassRole",
         commands=("create",),
         scopes=(ResourceScope.PASSED_ROLE,),
-        conditions=(Condition.SSM_SECRETS,),
+        conditions=(Condition.SSM_SECRETS, Condition.MANAGED),
     ),
     *_rows("iam", "CreateServiceLinkedRole", commands=("create",), scopes=(ResourceScope.SERVICE_ROLES,)),
 )
@@ -318,6 +374,14 @@ _DELETE = (
         scopes=(ResourceScope.TAGGED,),
     ),
     *_rows("ssm", "DeleteParameters", commands=_TEARDOWN, scopes=(ResourceScope.TAGGED,)),
+    # The orchestrator's API: which clusters use it, and removing this cluster's nodes from another one's.
+    *_rows(
+        "ssm",
+        "GetParameter",
+        commands=("destroy",),
+        scopes=(ResourceScope.ORCHESTRATOR_PARAMETER,),
+        conditions=(Condition.ORCHESTRATOR,),
+    ),
     *_rows(
         "secretsmanager",
         "DeleteSecret RemoveRegionsFromReplication",
@@ -358,20 +422,30 @@ _CREATES = (
     "CreateInternetGateway",
     "CreateSecurityGroup",
     "CreateLaunchTemplate",
+    "AllocateAddress",
+    "CreateVolume",
 )
 # The values of `ec2:CreateAction` for tags at creation: RunInstances creates the instances of a fleet.
 TAGGED_BY = (*_CREATES, "CreateFleet", "RunInstances")
 API_CALLS: dict[str, tuple[str, ...]] = {
-    "ec2:RunInstances": ("ec2:CreateFleet",),
-    "ec2:CreateTags": ("ec2:CreateTags", "ec2:CreateFleet", *(f"ec2:{name}" for name in _CREATES)),
+    "ec2:RunInstances": ("ec2:CreateFleet", "ec2:RunInstances"),
+    "ec2:CreateTags": (
+        "ec2:CreateTags",
+        "ec2:CreateFleet",
+        "ec2:RunInstances",
+        *(f"ec2:{name}" for name in _CREATES),
+    ),
     "iam:CreateServiceLinkedRole": ("ec2:CreateFleet",),
-    "iam:PassRole": ("iam:AddRoleToInstanceProfile", "ec2:CreateFleet"),
+    "iam:PassRole": ("iam:AddRoleToInstanceProfile", "ec2:CreateFleet", "ec2:RunInstances"),
     "iam:TagInstanceProfile": ("iam:CreateInstanceProfile",),
     "iam:TagRole": ("iam:CreateRole",),
     "s3:DeleteObject": ("s3:DeleteObjects",),
     "s3:DeleteObjectVersion": ("s3:DeleteObjects",),
     "s3:ListBucketMultipartUploads": ("s3:ListMultipartUploads",),
     "s3:ListBucketVersions": ("s3:ListObjectVersions",),
+    "s3:PutBucketPublicAccessBlock": ("s3:PutPublicAccessBlock",),
+    "s3:PutLifecycleConfiguration": ("s3:PutBucketLifecycleConfiguration",),
+    "s3:TagResource": ("s3:CreateBucket",),
     "ssm:AddTagsToResource": ("ssm:PutParameter",),
     "tag:GetResources": ("resourcegroupstaggingapi:GetResources",),
 }
@@ -388,20 +462,30 @@ COMMANDS = tuple(
 def active_conditions(spec: ClusterSpec) -> frozenset[Condition]:
     """The conditions that hold for a configuration."""
     images = {spec.image, *(region.image for region in spec.regions if region.image)}
-    given = [region.vpc_id is not None for region in spec.regions]
+    vpcs = _vpcs(spec)
     holds = {
         Condition.ALWAYS: True,
-        Condition.OWN_VPC: not all(given) or not given,
-        Condition.EXISTING_VPC: any(given),
+        Condition.OWN_VPC: None in vpcs,
+        Condition.EXISTING_VPC: vpcs != {None},
         Condition.AUTO_REGIONS: spec.auto_regions is not None,
         Condition.REQUIREMENTS: spec.requirements is not None,
         Condition.IMAGE_PARAMETER: any(image == "auto" or image.startswith("ssm:") for image in images),
         Condition.IMAGE: images != {"auto"},
         Condition.SSH: bool(spec.ssh_cidrs),
         Condition.SSM_SECRETS: spec.bacalhau.secrets is Secrets.SSM,
-        Condition.ORCHESTRATOR: spec.orchestrator.mode in {OrchestratorMode.MANAGED, OrchestratorMode.SHARED},
+        Condition.ORCHESTRATOR: spec.orchestrator.in_account,
+        Condition.MANAGED: spec.orchestrator.mode is OrchestratorMode.MANAGED,
     }
     return frozenset(when for when, true in holds.items() if true)
+
+
+def _vpcs(spec: ClusterSpec) -> set[str | None]:
+    """The user's VPCs; None among them for regions without one. The orchestrator may be alone in its region."""
+    vpcs = {region.vpc_id for region in spec.regions} or {None}
+    home = spec.orchestrator.region
+    if spec.orchestrator.mode is OrchestratorMode.MANAGED and home is not None:
+        vpcs.add(spec.vpc_of(home))
+    return vpcs
 
 
 def required_permissions(spec: ClusterSpec, commands: tuple[str, ...]) -> tuple[Permission, ...]:

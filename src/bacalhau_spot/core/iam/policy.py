@@ -13,11 +13,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.core.iam.permissions import TAGGED_BY, ResourceScope, required_permissions
+from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.core.tags import (
     CREATOR_KEY,
     RESULTS_PREFIX,
     iam_path,
     orchestrator_parameter,
+    orchestrator_role_name,
+    results_bucket,
     role_name,
 )
 
@@ -40,6 +43,7 @@ _CREATED = (
         ("ec2:CreateInternetGateway", "ec2:CreateLaunchTemplate", "ec2:CreateVpc"),
         ("internet-gateway", "launch-template", "vpc"),
     ),
+    (("ec2:AllocateAddress", "ec2:CreateVolume"), ("elastic-ip", "volume")),
     (("ec2:CreateSecurityGroup", "ec2:CreateSubnet"), ("security-group", "subnet")),
     (
         ("ec2:CreateFleet", "ec2:RunInstances"),
@@ -129,6 +133,8 @@ def simulation_queries(
 
 # The kinds that each action creates; a policy may forbid another kind with good reason.
 _CREATED_BY_ACTION = {
+    "ec2:AllocateAddress": "elastic-ip",
+    "ec2:CreateVolume": "volume",
     "ec2:CreateFleet": "fleet",
     "ec2:CreateInternetGateway": "internet-gateway",
     "ec2:CreateLaunchTemplate": "launch-template",
@@ -278,7 +284,8 @@ def _arns(scope: ResourceScope, target: PolicyTarget) -> Statement:
 
 
 def _resources(scope: ResourceScope, target: PolicyTarget) -> str | list[str]:
-    spec, path, role = target.spec, iam_path(target.spec.naming), role_name(target.spec.naming)
+    spec, path = target.spec, iam_path(target.spec.naming)
+    own_bucket = results_bucket(spec.naming, account_id=target.account, region="*")
     given = sorted({region.vpc_id for region in spec.regions if region.vpc_id})
     table: dict[ResourceScope, str | list[str]] = {
         ResourceScope.CREATED_WITH_TAG: [
@@ -297,20 +304,31 @@ def _resources(scope: ResourceScope, target: PolicyTarget) -> str | list[str]:
         ResourceScope.ORCHESTRATOR_PARAMETER: [
             target.arn("ssm", f"parameter{orchestrator_parameter(_orchestrator_naming(spec))}")
         ],
-        # Also by name only: a role that does not exist has no path.
-        ResourceScope.CLUSTER_ROLE: [
-            target.arn("iam", f"{kind}{where}", region="")
-            for kind in ("instance-profile", "role")
-            for where in (f"{path}*", f"/{role}")
-        ],
+        ResourceScope.CLUSTER_ROLE: _cluster_roles(target),
         ResourceScope.PASSED_ROLE: [target.arn("iam", f"role{path}*", region="")],
         ResourceScope.SERVICE_ROLES: [target.arn("iam", "role/aws-service-role/*", region="")],
         ResourceScope.BUCKETS: [
             f"arn:{target.partition}:s3:::{spec.naming.resource_prefix}*",
             f"arn:{target.partition}:s3:::{RESULTS_PREFIX}*-{target.account}-*",
         ],
+        ResourceScope.RESULTS_BUCKET: [f"arn:{target.partition}:s3:::{own_bucket}"],
+        ResourceScope.RESULTS_BUCKET_TAGS: [f"arn:{target.partition}:s3:::{own_bucket}"],
     }
     return table.get(scope, "*")
+
+
+def _cluster_roles(target: PolicyTarget) -> list[str]:
+    """Also by name only: a role that does not exist has no path."""
+    spec = target.spec
+    names = [role_name(spec.naming)]
+    if spec.orchestrator.mode is OrchestratorMode.MANAGED:
+        names.append(orchestrator_role_name(spec.naming))
+    places = (f"{iam_path(spec.naming)}*", *(f"/{name}" for name in names))
+    return [
+        target.arn("iam", f"{kind}{place}", region="")
+        for kind in ("instance-profile", "role")
+        for place in places
+    ]
 
 
 def _orchestrator_naming(spec: ClusterSpec) -> Naming:
@@ -333,6 +351,7 @@ def _conditions(scope: ResourceScope, target: PolicyTarget) -> Statement | None:
         ResourceScope.TAGGED: {"StringEquals": target.resource_tag},
         ResourceScope.TAGGING: {"StringEquals": {"ec2:CreateAction": list(TAGGED_BY), **target.request_tag}},
         ResourceScope.ADOPTING: {"StringEquals": target.request_tag},
+        ResourceScope.RESULTS_BUCKET_TAGS: {"StringEquals": target.request_tag},
         ResourceScope.YOUR_SUBNETS: {
             "ArnLike": {"ec2:Vpc": [target.arn("ec2", f"vpc/{vpc_id}", account="*") for vpc_id in given]}
         },

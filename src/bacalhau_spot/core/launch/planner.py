@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.launch.plan import Plan, build_plan
@@ -16,6 +15,8 @@ from bacalhau_spot.core.pricing.estimate import Budget, current_cost
 from bacalhau_spot.core.pricing.orchestrator_cost import orchestrator_cost
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.plan import PoolExposure
 
@@ -73,10 +74,16 @@ def _budget(facts: LaunchFacts, planned: Plan) -> Budget | None:
         root_volume_gib=spec.instance.root_volume_gib,
         public_ip=spec.instance.public_ip,
     )
-    orchestrator = planned.orchestrator_cost
-    orchestrator_usd = orchestrator.existing_usd if orchestrator else Decimal(0)
     return Budget(
         usd_per_hour=spec.budget_usd_per_hour,
-        existing_usd=None if nodes_usd is None or orchestrator_usd is None else nodes_usd + orchestrator_usd,
+        existing_usd=_with_orchestrator(nodes_usd, planned),
         launch_usd=None if total is None else total.high,
     )
+
+
+def _with_orchestrator(nodes_usd: Decimal | None, planned: Plan) -> Decimal | None:
+    """The cost of the existing nodes and of the orchestrator's existing parts; None if one of them is unknown."""
+    cost = planned.orchestrator_cost
+    if nodes_usd is None or cost is None:
+        return nodes_usd
+    return None if cost.existing_usd is None else nodes_usd + cost.existing_usd

@@ -216,8 +216,13 @@ def _no_shared_orchestrator(facts: LaunchFacts) -> Refusal | None:
     shared = facts.orchestrator
     if not isinstance(shared, SharedOrchestratorState) or shared.region is not None:
         return None
+    return no_shared_orchestrator(shared.cluster)
+
+
+def no_shared_orchestrator(cluster: str) -> Refusal:
+    """The cluster that `orchestrator: {cluster: NAME}` names has no orchestrator."""
     return Refusal(
-        f"cluster {shared.cluster} has no managed orchestrator in this account",
+        f"cluster {cluster} has no managed orchestrator in this account",
         hint="correct `orchestrator: {cluster: NAME}`, or create that cluster first, with `orchestrator: managed`",
         docs=_ORCHESTRATOR_DOCS,
     )

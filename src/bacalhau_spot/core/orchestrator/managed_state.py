@@ -10,6 +10,7 @@ from bacalhau_spot.core.model import Arch, State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from bacalhau_spot.core.model import Instance, TaggedId
     from bacalhau_spot.core.orchestrator.credentials import OrchestratorCredentials
@@ -82,8 +83,8 @@ class OrchestratorState:
     """A managed orchestrator in its home region.
 
     `instance`: the newest that is not terminated. `ended`: ids of terminated ones that AWS still lists. `addresses_used`:
-    Elastic IP addresses of the account in the region. `renewal_due`: the server certificate is in its last year. `site` None:
-    not gathered, because the instance exists.
+    Elastic IP addresses of the account in the region. `certificate_ends`: of the server certificate; None without one that
+    can be read. `renewal_due`: it is in its last year. `site` None: not gathered, because the instance exists.
     """
 
     region: str
@@ -92,6 +93,7 @@ class OrchestratorState:
     volume: DataVolume | None = None
     group: InboundGroup | None = None
     credentials: OrchestratorCredentials | None = None
+    certificate_ends: datetime | None = None
     renewal_due: bool = False
     instance: Instance | None = None
     ended: tuple[str, ...] = ()
@@ -149,12 +151,9 @@ def home_region(
     existing = newest_usable(instances)
     if existing is not None:
         return existing.region
-    with_address = sorted(
+    with_address = (
         region for region, found in tagged.items() if any(row.kind == ResourceKind.ADDRESS for row in found)
     )
-    if with_address:
-        return with_address[0]
-    ended = sorted({one.region for one in instances if one.is_orchestrator})
-    if ended:
-        return ended[0]
-    return configured or (regions[0] if regions else None)
+    ended = (one.region for one in instances if one.is_orchestrator)
+    chosen = (configured,) if configured else regions
+    return next(iter((*sorted(with_address), *sorted(ended), *chosen)), None)

@@ -19,6 +19,7 @@ from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.plan import unsuitable_images, unsuitable_images_hint
 from bacalhau_spot.core.launch.refusals import Refusal, refusal
 from bacalhau_spot.core.model import OrchestratorMode
+from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState
 from bacalhau_spot.core.partitions import partition_in
 from bacalhau_spot.core.placement.demand import nodes_by_region
 from bacalhau_spot.core.placement.region_selection import data_gaps
@@ -148,7 +149,12 @@ async def _managed(spec: ClusterSpec, facts: _SharedFacts) -> Sequence[Finding]:
         known = await facts.get()
     if known is None or known.inventory is None:
         return (orchestrator_checks.managed_orchestrator(spec, None),)
-    return (orchestrator_checks.managed_orchestrator(known.spec, known.inventory.instances),)
+    state = known.orchestrator if isinstance(known.orchestrator, OrchestratorState) else None
+    return (
+        orchestrator_checks.managed_orchestrator(
+            known.spec, known.inventory.orchestrators, state=state, planned=known.orchestrator_plan
+        ),
+    )
 
 
 async def _identity(calls: AwsCalls) -> tuple[Identity, str]:

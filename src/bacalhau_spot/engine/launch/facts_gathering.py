@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable
 
     from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec, Identity
+    from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan
     from bacalhau_spot.core.orchestrator.nats_check import NatsCheck
     from bacalhau_spot.core.pricing.list_prices import Prices
     from bacalhau_spot.engine.aws_calls.cache import Cache
@@ -165,12 +166,9 @@ async def _prices(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> 
     )
     spec = replace(facts.spec, bacalhau=bacalhau)
     _check_user_data(spec, launching)  # the sums make the user data longer
-    types = {offer.pool.type for offer in offers}
-    home = facts.orchestrator_plan
-    priced = set(launching)
-    if home is not None and (launching or not home.empty):
-        priced.add(home.region)
-        types.add(home.instance_type)
+    home = _priced_orchestrator(facts)
+    types = {offer.pool.type for offer in offers} | {planned.instance_type for planned in home}
+    priced = set(launching) | {planned.region for planned in home}
     lists, failures = await rates(calls, regions=sorted(priced), types=sorted(types))
     has_budget = spec.budget_usd_per_hour is not None and bool(priced)
     return replace(
@@ -180,6 +178,12 @@ async def _prices(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> 
         rates_failure=next(iter(failures), None),
         pool_prices=await _existing_prices(calls, facts) if has_budget else {},
     )
+
+
+def _priced_orchestrator(facts: LaunchFacts) -> tuple[OrchestratorPlan, ...]:
+    """The managed orchestrator, unless nothing is to be launched."""
+    home = facts.orchestrator_plan
+    return () if home is None or not (facts.markets or not home.empty) else (home,)
 
 
 async def _existing_prices(calls: AwsCalls, facts: LaunchFacts) -> Prices:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.backoff import backoff_s
@@ -18,12 +18,15 @@ from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.model import Network
 from bacalhau_spot.core.tags import group_name, tags_for
 from bacalhau_spot.engine.aws_calls.caller import UNCERTAIN, gather_all
+from bacalhau_spot.engine.aws_calls.consistency import LAG_S
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from bacalhau_spot.core.model import Naming
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+T = TypeVar("T")
 
 VPC_CIDR = "10.0.0.0/16"
 _SSH_PORT = 22
@@ -89,6 +92,10 @@ class NetworkBuilder:
 
     async def _retry_read(self, error: CloudError, look: int) -> None:
         wait_s = backoff_s(look, jitter=0.5)
+        if classify(error.code).category in UNCERTAIN:
+            wait_s = max(
+                wait_s, LAG_S
+            )  # an earlier read might omit the resource, and a second one would be created
         self._calls.emit(
             events.Retrying(
                 region=self._region, operation=error.operation, code=error.code, attempt=look, wait_s=wait_s
@@ -118,8 +125,8 @@ class NetworkBuilder:
                 partial(
                     self._calls.cloud.create_default_route,
                     self._region,
-                    _known(self.network.route_table_id),
-                    gateway_id=_known(self.network.gateway_id),
+                    known(self.network.route_table_id),
+                    gateway_id=known(self.network.gateway_id),
                 )
             )
             self.network = replace(self.network, has_default_route=True)
@@ -136,15 +143,15 @@ class NetworkBuilder:
                 partial(
                     self._calls.cloud.attach_gateway,
                     self._region,
-                    _known(self.network.gateway_id),
-                    vpc_id=_known(self.network.vpc_id),
+                    known(self.network.gateway_id),
+                    vpc_id=known(self.network.vpc_id),
                 )
             )
             self.network = replace(self.network, gateway_attached=True)
 
     async def _route_table(self) -> None:
         if self.network.route_table_id is None:
-            vpc_id = _known(self.network.vpc_id)
+            vpc_id = known(self.network.vpc_id)
             table_id = await self._calls.read(
                 self._region, lambda: self._calls.cloud.main_route_table(self._region, vpc_id)
             )
@@ -159,7 +166,7 @@ class NetworkBuilder:
                 partial(
                     self._calls.cloud.create_subnet,
                     self._region,
-                    vpc_id=_known(self.network.vpc_id),
+                    vpc_id=known(self.network.vpc_id),
                     zone=zone,
                     cidr=subnet_cidr(zone),
                     tags=self._tags(f"subnet-{zone}"),
@@ -179,7 +186,7 @@ class NetworkBuilder:
                 partial(
                     self._calls.cloud.create_group,
                     self._region,
-                    vpc_id=_known(self.network.vpc_id),
+                    vpc_id=known(self.network.vpc_id),
                     name=group_name(self._naming),
                     description="Bacalhau compute nodes: SSH from the operator, nothing else",
                     tags=self._tags("nodes"),
@@ -192,7 +199,7 @@ class NetworkBuilder:
                 partial(
                     self._calls.cloud.allow_tcp,
                     self._region,
-                    _known(self.network.group_id),
+                    known(self.network.group_id),
                     rules={_SSH_PORT: closed},
                 )
             )
@@ -231,7 +238,8 @@ def merge(known: Network, seen: Network) -> Network:
     )
 
 
-def _known(value: str | None) -> str:
+def known(value: T | None) -> T:
+    """The result of an earlier step. Raises AssertionError if that step did not run."""
     if value is None:
         raise AssertionError("a step ran before the one that it builds on")
     return value

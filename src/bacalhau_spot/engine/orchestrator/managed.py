@@ -8,33 +8,24 @@ from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState
-from bacalhau_spot.core.orchestrator.nats_check import NatsStatus
 from bacalhau_spot.engine.aws_calls.caller import Cancelled
 from bacalhau_spot.engine.orchestrator.managed_builder import OrchestratorBuilder
+from bacalhau_spot.engine.orchestrator.readiness import wait_until_ready
 from bacalhau_spot.engine.orchestrator.resolve import with_orchestrator
-from bacalhau_spot.errors import UserError
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from bacalhau_spot.core.launch.create_result import CreateResult
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.plan import Plan
     from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec, Network
-    from bacalhau_spot.core.orchestrator.nats_check import NatsCheck
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+    from bacalhau_spot.engine.orchestrator.readiness import OrchestratorAccess
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 _POLL_S: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class OrchestratorAccess:
-    """Connections to the orchestrator from this machine. `nats`: to the nodes' port, with their token; `api`: its HTTP API."""
-
-    nats: Callable[[str, BacalhauSpec], Awaitable[NatsCheck]]
-    api: Callable[[BacalhauSpec], Orchestrator | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +41,7 @@ async def ensure_orchestrator(
 ) -> ReadyOrchestrator:
     """Take the steps of the plan, and wait until nodes could join. Other clusters only get the specification.
 
-    Raises CloudError, Cancelled, and UserError if the orchestrator does not answer within `timeouts.join_s`.
+    Raises CloudError, Cancelled, and UserError if the orchestrator cannot be made, fails, or does not answer in time.
     """
     if plan.orchestrator is None or not isinstance(facts.orchestrator, OrchestratorState):
         return ReadyOrchestrator(facts.spec)
@@ -74,45 +65,6 @@ async def ensure_orchestrator(
 def _unreachable(_bacalhau: BacalhauSpec) -> Orchestrator | None:
     """Without inbound rules (`ssh_cidrs: none`, or an unknown own address) only the nodes' port can be checked."""
     return None
-
-
-async def wait_until_ready(
-    calls: AwsCalls, spec: ClusterSpec, access: OrchestratorAccess, *, region: str, instance_id: str
-) -> None:
-    """Until the nodes' port accepts the token, and the API answers. Raises UserError after `timeouts.join_s`, Cancelled."""
-    deadline_s = calls.clock.monotonic_s() + spec.timeouts.join_s
-    calls.emit(events.OrchestratorChanged(region=region, message="starting"))
-    while (problem := await _problem(spec, access)) is not None:
-        if calls.clock.monotonic_s() >= deadline_s:
-            raise _no_answer(spec, problem, region=region, instance_id=instance_id)
-        await calls.pause(_POLL_S)
-    calls.emit(events.OrchestratorChanged(region=region, message="accepts nodes", ready=True))
-
-
-async def _problem(spec: ClusterSpec, access: OrchestratorAccess) -> str | None:
-    """Why the orchestrator is not ready; None if it is."""
-    check = await access.nats(spec.bacalhau.orchestrators[0], spec.bacalhau)
-    if check.status is not NatsStatus.ACCEPTED:
-        return check.message
-    api = access.api(spec.bacalhau)
-    if api is None:
-        return None
-    try:
-        await api.nodes()
-    except OrchestratorError as error:
-        return f"{error.address}: {error.code}: {error.message}"
-    return None
-
-
-def _no_answer(spec: ClusterSpec, problem: str, *, region: str, instance_id: str) -> UserError:
-    return UserError(
-        f"the orchestrator's instance {instance_id} in {region} runs, but does not accept nodes after "
-        f"{spec.timeouts.join_s} seconds; no node was launched",
-        details=(problem,),
-        hint=f"`bacalhau-spot console {instance_id}` shows its first boot; `bacalhau-spot create` continues, "
-        "`bacalhau-spot destroy` removes everything",
-        docs="docs/orchestrator.md",
-    )
 
 
 async def wait_until_joined(

@@ -1,7 +1,7 @@
 """Creates the missing parts of a managed orchestrator, in the order of its plan. Repeating it continues where it stopped.
 
-A launch template of a fixed name comes first. Its name is unique in the region, so one of two concurrent creates is refused
-before it has created an address or a network, for which EC2 has no client tokens, and waits for the other one's.
+EC2 has no client tokens for addresses and networks, so only the create that owns the claim (orchestrator_claim.py) creates
+them. The others wait until it has launched the instance, and then take the same steps, which are safe to repeat.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.cloud.port import CloudError, InstanceRequest
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
@@ -28,9 +28,10 @@ from bacalhau_spot.core.tags import (
 from bacalhau_spot.engine.aws_calls.caller import UNCERTAIN
 from bacalhau_spot.engine.aws_calls.consistency import LAG_S
 from bacalhau_spot.engine.iam.instance_profile import create_unless_exists, ensure_profile
-from bacalhau_spot.engine.network.network_builder import NetworkBuilder
+from bacalhau_spot.engine.network.network_builder import NetworkBuilder, known
 from bacalhau_spot.engine.orchestrator.managed_facts import state_in
 from bacalhau_spot.engine.orchestrator.managed_instance import InstanceFollower
+from bacalhau_spot.engine.orchestrator.orchestrator_claim import Claim, OrchestratorClaim
 from bacalhau_spot.engine.orchestrator.orchestrator_role import orchestrator_profile
 from bacalhau_spot.engine.orchestrator.resolve import parsed_credentials
 from bacalhau_spot.engine.placement.market import AUTO, images_of
@@ -48,16 +49,10 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.orchestrator.managed_state import ElasticAddress, OrchestratorState
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
-T = TypeVar("T")
-
-# More than another create needs from the template to the instance.
-_OTHER_CREATE_S: Final = 60.0
 _LOOK_PAUSE_S: Final = 5.0
-_NAME_TAKEN: Final = "InvalidLaunchTemplateName.AlreadyExistsException"
 _ATTEMPTS: Final = 5
 # An upload of a job's result takes hours at most.
 _ABORT_UPLOADS_DAYS: Final = 7
-# Ubuntu's image has 8 GiB; Bacalhau and its logs need little more.
 
 
 class OrchestratorBuilder:
@@ -73,7 +68,8 @@ class OrchestratorBuilder:
         self._name = orchestrator_name(facts.spec.naming)
         self._rules = inbound_rules(facts.ssh_ranges)
         self._profile = ""
-        self._is_first = False  # this create has created the template: nothing can have been created before
+        self._is_first = False  # no other create has begun before: nothing exists
+        self._was_completed = False  # by another create, meanwhile
         self._ended: Collection[str] = state.ended
         market = (facts.markets or {}).get(state.region)
         self._zones: Sequence[str] = market.zones if market else ()
@@ -109,16 +105,19 @@ class OrchestratorBuilder:
 
     @property
     def credentials(self) -> OrchestratorCredentials:
-        return _known(self.state.credentials)
+        return known(self.state.credentials)
 
     async def complete(self) -> None:
         """Take every step of the plan."""
         self._calls.emit(events.OrchestratorChanged(region=self.region, message="preparing"))
-        if self.state.instance is None:
+        if not self._has_unique_parts():
             await self._claim()
         for step in self._plan().steps:
             self._calls.emit(events.OrchestratorChanged(region=self.region, message=step.value))
             await self._steps[step]()
+        if self._was_completed and self._spec.vpc_of(self.region) is None:
+            # The facts are older than the other create's network.
+            self.network = await self._tagged_network()
 
     def _plan(self) -> OrchestratorPlan:
         planned = orchestrator_plan(
@@ -127,53 +126,22 @@ class OrchestratorBuilder:
             ssh_ranges=self._facts.ssh_ranges,
             preferred_zones=self._zones,
         )
-        return _known(planned)
+        return known(planned)
+
+    def _has_unique_parts(self) -> bool:
+        """Whether only parts are missing that two creates cannot create twice."""
+        state = self.state
+        return state.instance is not None and state.address is not None and state.group is not None
 
     async def _claim(self) -> None:
-        """Create the template, or wait for the create that has created it."""
-        tags = orchestrator_tags(self._naming, self._name)
-        try:
-            template_id = await self._calls.write(
-                self.region,
-                partial(
-                    self._calls.cloud.create_template,
-                    self.region,
-                    name=self._name,
-                    client_token=self._calls.run_token(self.region, self._name),
-                    tags=tags,
-                ),
-            )
-        except CloudError as error:
-            if error.code != _NAME_TAKEN:
-                raise
-            await self._settle()
-        else:
-            self._is_first = True
-            self._created(ResourceKind.TEMPLATE, template_id)
+        """Raises UserError if other creates go on for minutes."""
+        claim = OrchestratorClaim(self._calls, self.region, self._naming)
+        outcome = await claim.take(self._is_complete)
+        self._is_first = outcome is Claim.FIRST
+        self._was_completed = outcome is Claim.COMPLETED
 
-    async def _settle(self) -> None:
-        """Read the state until it is complete; at most until the other create must have ended, and longer than reads lag."""
-        found = await self._calls.read(
-            self.region, partial(self._calls.cloud.template, self.region, self._name)
-        )
-        age_s = found.age.total_seconds() if found is not None else 0.0
-        deadline_s = self._calls.clock.monotonic_s() + max(LAG_S, _OTHER_CREATE_S - age_s)
-        attempt = 0
-        while not await self._is_settled() and self._calls.clock.monotonic_s() < deadline_s:
-            attempt += 1
-            self._calls.emit(
-                events.Retrying(
-                    region=self.region,
-                    operation="CreateLaunchTemplate",
-                    code=_NAME_TAKEN,
-                    attempt=attempt,
-                    wait_s=_LOOK_PAUSE_S,
-                )
-            )
-            await self._calls.pause(_LOOK_PAUSE_S)
-
-    async def _is_settled(self) -> bool:
-        """Whether only parts are missing that two creates cannot create twice."""
+    async def _is_complete(self) -> bool:
+        """Read the parts again; whether another create has created those that two could create twice."""
         key, value = self._naming.tag_key, self._naming.tag_value
         listed = await self._calls.read(
             self.region, partial(self._calls.cloud.instances, self.region, key=key, value=value)
@@ -182,7 +150,7 @@ class OrchestratorBuilder:
         seen = await state_in(self._calls, self._spec, region=self.region, instances=instances)
         self.state = replace(seen, site=seen.site or self.state.site)
         self._ended = {*self._ended, *seen.ended}
-        return seen.address is not None and seen.group is not None
+        return self._has_unique_parts()
 
     # --- The steps
 
@@ -227,7 +195,7 @@ class OrchestratorBuilder:
 
     async def _make_credentials(self) -> None:
         """Of two creates, the parameter of the first counts. Its certificate may be for another address."""
-        name, host = orchestrator_parameter(self._naming), _known(self.state.address).address
+        name, host = orchestrator_parameter(self._naming), known(self.state.address).address
         credentials = new_credentials(host, now=self._calls.clock.now())
         put = self._put(credentials.to_json(), replaces=False)
         if not await create_unless_exists(self._calls, self.region, ResourceKind.PARAMETER, name, put):
@@ -246,12 +214,12 @@ class OrchestratorBuilder:
             await self._calls.pause(_LOOK_PAUSE_S)
         raise UserError(
             f"AWS reports that the parameter {name} in {self.region} exists, and does not return it",
-            hint="run the same command again in a minute",
+            hint="run `bacalhau-spot create` again in a minute",
         )
 
     async def _renew(self) -> None:
         """A new server certificate; the token stays, because running nodes would not survive another one."""
-        host = _known(self.state.address).address
+        host = known(self.state.address).address
         credentials = renewed(self.credentials, host, now=self._calls.clock.now())
         await self._calls.write(self.region, self._put(credentials.to_json(), replaces=True))
         self.state = replace(self.state, credentials=credentials)
@@ -277,7 +245,7 @@ class OrchestratorBuilder:
             subnets = self.state.site.subnets if self.state.site else {}
             self.network = Network(vpc_id=vpc_id, subnets=subnets)
         if self.state.group is None:
-            await self._make_group(_known(self.network.vpc_id))
+            await self._make_group(known(self.network.vpc_id))
         await self._open_ports()
 
     async def _existing_network(self) -> Network:
@@ -286,6 +254,9 @@ class OrchestratorBuilder:
         network = {ResourceKind.VPC, ResourceKind.SUBNET, ResourceKind.GATEWAY, ResourceKind.GROUP}
         if self._is_first and not any(row.kind in network for row in tagged):
             return Network()
+        return await self._tagged_network()
+
+    async def _tagged_network(self) -> Network:
         key, value = self._naming.tag_key, self._naming.tag_value
         return await self._calls.read(
             self.region, partial(self._calls.cloud.network, self.region, key=key, value=value)
@@ -326,7 +297,7 @@ class OrchestratorBuilder:
 
     async def _open_ports(self) -> None:
         """One call for all missing rules; one for each if another create has added some of them."""
-        group = _known(self.state.group)
+        group = known(self.state.group)
         missing = group.missing(self._rules)
         if not missing:
             return
@@ -362,7 +333,7 @@ class OrchestratorBuilder:
         plan = self._plan()
         name = f"{self._name}-data"
         instance = self.state.instance
-        parts = (name, _known(self.state.address).id, plan.zone, str(plan.volume_gib), *sorted(self._ended))
+        parts = (name, known(self.state.address).id, plan.zone, str(plan.volume_gib), *sorted(self._ended))
         before = (instance.id,) if instance else ()
         token = hashlib.sha256("\x1f".join((*parts, *before)).encode()).hexdigest()
         volume_id = await self._calls.write(
@@ -382,7 +353,7 @@ class OrchestratorBuilder:
 
     async def _launch(self) -> None:
         plan = self._plan()
-        site = _known(self.state.site)
+        site = known(self.state.site)
         images = await images_of(self._calls, self.region, AUTO, [site.arch])
         if not images:
             raise UserError(
@@ -393,8 +364,8 @@ class OrchestratorBuilder:
         request = InstanceRequest(
             type=plan.instance_type,
             image_id=images[0].id,
-            subnet_id=_known(self.network).subnets[plan.zone],
-            group_id=_known(self.state.group).id,
+            subnet_id=known(self.network).subnets[plan.zone],
+            group_id=known(self.state.group).id,
             profile=self._profile,
             user_data=render_orchestrator(self._spec, region=self.region, bucket=self._bucket),
             root_device=images[0].root_device,
@@ -406,32 +377,26 @@ class OrchestratorBuilder:
         self.state = replace(self.state, instance=instance)
 
     async def _start(self) -> None:
-        await self._follower.start(_known(self.state.instance).id)
+        await self._follower.start(known(self.state.instance).id)
 
     async def _attach(self) -> None:
         instance_id = await self._running()
-        await self._follower.attach(_known(self.state.volume).id, instance_id=instance_id)
+        await self._follower.attach(known(self.state.volume).id, instance_id=instance_id)
 
     async def _associate(self) -> None:
         instance_id = await self._running()
-        await self._follower.associate(_known(self.state.address).id, instance_id=instance_id)
+        await self._follower.associate(known(self.state.address).id, instance_id=instance_id)
 
     async def _running(self) -> str:
         """The instance's id, once it runs."""
-        instance = _known(self.state.instance)
+        instance = known(self.state.instance)
         if instance.state is not State.RUNNING:
             instance = await self._follower.running(instance.id)
             self.state = replace(self.state, instance=instance)
         return instance.id
 
     async def _restart(self) -> None:
-        await self._follower.reboot(_known(self.state.instance).id)
+        await self._follower.reboot(known(self.state.instance).id)
 
     def _created(self, kind: ResourceKind, resource_id: str) -> None:
         self._calls.emit(events.ResourceCreated(region=self.region, kind=kind, id=resource_id))
-
-
-def _known(value: T | None) -> T:
-    if value is None:
-        raise AssertionError("a step ran before the one that it builds on")
-    return value

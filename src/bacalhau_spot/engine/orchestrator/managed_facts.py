@@ -34,10 +34,11 @@ from bacalhau_spot.engine.orchestrator.resolve import (
     with_orchestrator,
 )
 from bacalhau_spot.engine.placement.placement_scores import QUOTA_WAIT_S
-from bacalhau_spot.orchestrator.certificates import needs_renewal
+from bacalhau_spot.orchestrator.certificates import expires_at, needs_renewal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.model import ClusterSpec, Instance, Naming, TypeInfo
@@ -90,11 +91,19 @@ async def state_in(
         volume=_data_volume(volumes, instance),
         group=groups[0] if groups else None,
         credentials=credentials,
+        certificate_ends=_certificate_ends(credentials),
         renewal_due=credentials is not None and _renewal_due(calls, credentials),
         instance=instance,
         ended=tuple(sorted(found.id for found in instances if found != instance)),
         site=None if instance is not None else await _site(calls, spec, region=region),
     )
+
+
+def _certificate_ends(credentials: OrchestratorCredentials | None) -> datetime | None:
+    if credentials is not None:
+        with suppress(ValueError):
+            return expires_at(credentials)
+    return None
 
 
 def _renewal_due(calls: AwsCalls, credentials: OrchestratorCredentials) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.launch.refusals import no_shared_orchestrator
 from bacalhau_spot.core.model import OrchestratorMode, TlsMode
 from bacalhau_spot.core.orchestrator.credentials import OrchestratorCredentials
 from bacalhau_spot.core.tags import orchestrator_parameter
@@ -97,12 +98,8 @@ def missing_orchestrator(spec: ClusterSpec) -> UserError:
     """The error for a cluster without the orchestrator that its configuration names."""
     naming = orchestrator_naming(spec)
     if spec.orchestrator.mode is OrchestratorMode.SHARED:
-        return UserError(
-            f"cluster {naming.tag_value} has no managed orchestrator in this account",
-            hint="correct `orchestrator: {cluster: NAME}`, or create that cluster first, with `orchestrator: managed`",
-            docs="docs/orchestrator.md",
-            exit_code=ExitCode.USAGE,
-        )
+        refused = no_shared_orchestrator(naming.tag_value)
+        return UserError(refused.what, hint=refused.hint, docs=refused.docs, exit_code=refused.exit_code)
     return UserError(
         f"cluster {naming.tag_value} has no orchestrator yet",
         hint="`bacalhau-spot create` creates it before the nodes",

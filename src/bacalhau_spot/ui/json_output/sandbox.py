@@ -33,13 +33,17 @@ class SandboxStoppedOutput(TypedDict):
 
 
 class SandboxOrchestratorOutput(TypedDict):
+    """A managed orchestrator's machine."""
+
     region: str
     instance: str
     address: str | None
+    """null without an Elastic IP"""
     state: str
     waits_for: str | None
-    """for which its boot waits"""
+    """null if it waits for nothing"""
     notice: str | None
+    """why its address cannot be reached; null without a problem"""
 
 
 class SandboxStatusOutput(TypedDict):
@@ -51,7 +55,6 @@ class SandboxStatusOutput(TypedDict):
     orchestrator_url: str
     uptime_s: float
     orchestrators: list[SandboxOrchestratorOutput]
-    """of the machines that run a managed one"""
     settings: SwitchesOutput
     instances: dict[str, dict[str, int]]
     """region → state → number"""

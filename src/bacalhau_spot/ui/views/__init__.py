@@ -1,6 +1,6 @@
 """Values in, renderables out. Nothing here prints."""
 
-from bacalhau_spot.ui.error_messages import error_from_failures
+from bacalhau_spot.ui.error_messages import error_from_failures, interrupted_orchestrator, with_created
 from bacalhau_spot.ui.views.blocks import (
     config_view,
     json_text,
@@ -62,6 +62,7 @@ __all__ = [
     "failed_regions_view",
     "fan_out_view",
     "findings_view",
+    "interrupted_orchestrator",
     "json_text",
     "listing_view",
     "menu_view",
@@ -86,5 +87,6 @@ __all__ = [
     "status_view",
     "tree_view",
     "unreachable_view",
+    "with_created",
     "with_prune_result",
 ]

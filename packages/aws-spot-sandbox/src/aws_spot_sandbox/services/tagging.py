@@ -100,8 +100,15 @@ def _bucket_here(region: Region, arn: str) -> bool:
     return name in buckets and buckets[name].region_name == region.name
 
 
+def _type(arn: str) -> str:
+    """`parameter`, `role` …; a bucket's ARN has its name alone."""
+    service, name = arn.split(":")[2], arn.split(":", 5)[5]
+    return "bucket" if service == "s3" else name.replace("/", ":").split(":")[0]
+
+
 def _other_services(region: Region, moto: Handler) -> TagsByArn:
     shown: TagsByArn = {}
+    hidden = region.world.settings.hidden_in_tags
     token = ""
     while True:
         body = json.dumps({"ResourcesPerPage": _PAGE, **({"PaginationToken": token} if token else {})})
@@ -109,7 +116,11 @@ def _other_services(region: Region, moto: Handler) -> TagsByArn:
         for row in reply["ResourceTagMappingList"]:
             arn = row["ResourceARN"]
             service = arn.split(":")[2]
-            if service not in {"ec2", "events"} and (service != "s3" or _bucket_here(region, arn)):
+            if (
+                _type(arn) not in hidden
+                and service not in {"ec2", "events"}
+                and (service != "s3" or _bucket_here(region, arn))
+            ):
                 shown[arn] = {tag["Key"]: tag["Value"] for tag in row["Tags"]}
         token = reply.get("PaginationToken") or ""
         if not token:
