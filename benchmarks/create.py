@@ -39,7 +39,7 @@ nodes: {nodes}
 regions: [us-west-1, us-east-2, eu-west-1, ap-southeast-1]
 instance_types: [t3.medium, t3a.medium]
 ssh_cidrs: [192.0.2.0/24]
-bacalhau: {{orchestrators: ["nats://192.0.2.1:4222"]}}
+orchestrator: none
 """
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from support.cli_runner import CliRunner
+from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
+from support.cli_runner import CliResult, CliRunner
 from support.engine_clock import EngineClock
 
 CONFIG = """\
@@ -35,9 +36,13 @@ def clock(program: CliRunner, sandbox: Any) -> None:
     program.clock = SandboxClock(sandbox)
 
 
-def made(program: CliRunner, *options: str) -> dict[str, Any]:
-    (program.folder / "config.yaml").write_text(CONFIG)
-    created = program("create", "--yes", "-o", "json", *options)
+def create(program: CliRunner, *options: str, config: str = CONFIG) -> CliResult:
+    (program.folder / "config.yaml").write_text(config)
+    return program("create", "--yes", "-o", "json", *options)
+
+
+def made(program: CliRunner, *options: str, config: str = CONFIG) -> dict[str, Any]:
+    created = create(program, *options, config=config)
     assert created.code == 0, created.stdout + created.stderr
     return created.data
 
@@ -66,3 +71,58 @@ def test_destroy_leaves_nothing_but_its_results(program: CliRunner, sandbox: Any
     assert (left["instances"], left["orchestrator"]) == ([], None)
     assert {row["kind"] for row in left["others"]} <= {"bucket"}
     assert sandbox.server.plugins.status()["orchestrators"] == []
+
+
+def stop_at(sandbox: Any, phase: str) -> None:
+    sandbox.world.settings_of(NodeSettings).stuck_orchestrators = {"*": phase} if phase else {}
+
+
+def launched(sandbox: Any) -> int:
+    """Nodes, in the regions of the configuration."""
+    return sum(
+        instance.get("InstanceLifecycle") == "spot"
+        for region in ("us-east-1", "eu-west-1")
+        for reservation in sandbox.client("ec2", region).describe_instances()["Reservations"]
+        for instance in reservation["Instances"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("phase", "what", "reason"),
+    [
+        ("download", "the first boot of", "download: https://"),
+        ("credentials", "the first boot of", "credentials: the parameter "),
+        ("volume", "after 600 seconds", "last line on its console: volume: waiting for /dev/sdf"),
+        ("boot", "after 600 seconds", "connection refused"),
+    ],
+)
+def test_a_boot_that_fails_is_told_with_its_phase(
+    program: CliRunner, sandbox: Any, phase: str, what: str, reason: str
+) -> None:
+    """In its own time, at most `timeouts.join_s`; and create continues with the same machine afterwards."""
+    stop_at(sandbox, phase)
+    began = sandbox.clock.now()
+    failed = create(program)
+    assert sandbox.clock.now() - began < 700
+    assert failed.code == 1
+    (error,) = failed.envelope["errors"]
+    assert what in error["what"] and "no node was launched" in error["what"]
+    assert reason in " ".join((error["why"], *error["details"]))
+    assert "`bacalhau-spot console i-" in error["hint"]
+    assert launched(sandbox) == 0
+    stop_at(sandbox, "")
+    assert made(program)["receipt"]["joined"] == 4
+    assert len(sandbox.server.plugins.status()["orchestrators"]) == 1
+
+
+def test_an_api_that_only_others_may_connect_to_is_told_in_a_minute(program: CliRunner, sandbox: Any) -> None:
+    """The address that AWS sees is not in `ssh_cidrs`. `--wait running` launches without the API."""
+    elsewhere = CONFIG.replace("52.94.76.1/32", "192.0.2.0/24")
+    began = sandbox.clock.now()
+    failed = create(program, config=elsewhere)
+    assert sandbox.clock.now() - began < 120
+    (error,) = failed.envelope["errors"]
+    assert failed.code == 1 and "`ssh_cidrs` must contain" in error["hint"]
+    assert launched(sandbox) == 0
+    receipt = made(program, "--wait", "running", config=elsewhere)["receipt"]
+    assert (receipt["running"], receipt["joined"]) == (4, None)

@@ -30,6 +30,7 @@ def test_no_choice_is_refused_before_anything_is_created(
     said = " ".join(refused.stderr.split())
     for remedy in (
         "`bacalhau-spot configure --set orchestrator=managed`",
+        "`bacalhau-spot configure --set 'orchestrator={cluster: NAME}'`",
         "`bacalhau-spot configure --set 'bacalhau.orchestrators=[nats://HOST:4222]'`",
         "`bacalhau-spot create --without-orchestrator`",
     ):

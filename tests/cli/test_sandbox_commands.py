@@ -29,10 +29,12 @@ def test_a_newcomers_first_minutes(newcomer: CliRunner) -> None:
     created = newcomer("create", "--sandbox", "--yes")
     assert created.code == 0, created.stderr
     assert "sandbox: not AWS" in created.stderr
-    assert "12 of 12 nodes running" in created.stdout
+    assert "12 of 12 nodes running, 12 of 12 new ones joined" in created.stdout
     assert "bacalhau-spot list --sandbox" in created.stdout
 
-    listed = newcomer("list", "--sandbox", "-o", "json").data["instances"]
+    found = newcomer("list", "--sandbox", "-o", "json").data
+    assert found["orchestrator"]["public_ip"].startswith("127.")
+    listed = found["instances"]
     assert all(instance["public_ip"].startswith("127.") for instance in listed)
     assert newcomer("sandbox", "set", "latency_s=0", "terminate_s=0").code == 0
     taken = newcomer("sandbox", "interrupt", listed[0]["id"], "--notice-s", "0")
@@ -63,6 +65,16 @@ MASKS = {
     "instances": {},
     "calls": {},
     "refusals": {},
+    "orchestrators": [
+        {
+            "region": "us-east-1",
+            "instance": "i-1",
+            "address": "127.0.0.1",
+            "state": "answers",
+            "waits_for": None,
+            "notice": None,
+        }
+    ],
 }
 
 
@@ -89,7 +101,8 @@ def test_what_programs_are_told_has_its_published_form(
         assert masked_text(result.envelope, **MASKS) == recorded
     json_data(interrupted)
     status = json_data(looked)
-    assert sum(sum(each.values()) for each in status["instances"].values()) == 12
+    assert sum(sum(each.values()) for each in status["instances"].values()) == 13
+    assert [host["state"] for host in status["orchestrators"]] == ["answers"]
     assert newcomer("destroy", "--sandbox", "--yes").code == 0
     assert json_data(newcomer("sandbox", "stop", "-o", "json")) == {"stopped": True}
 

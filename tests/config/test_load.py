@@ -123,6 +123,7 @@ def test_the_defaults_are_twelve_nodes_in_four_regions() -> None:
     spec = defaults()
     assert (spec.nodes, len(spec.regions), len(spec.instance_types)) == (12, 4, 4)
     assert spec.name == spec.naming.tag_value == "bacalhau-aws-spot"
+    assert spec.orchestrator == OrchestratorSpec(OrchestratorMode.MANAGED)
 
 
 @pytest.mark.parametrize(

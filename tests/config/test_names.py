@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import replace
+from pathlib import Path
 
 import botocore.session
 import pytest
@@ -99,12 +100,13 @@ def test_accepted_names_and_tags_pass_the_patterns_of_every_call(naming: Naming)
     assert re.fullmatch(r"/(?!aws|ssm)[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){0,13}", parameter, re.IGNORECASE)
 
 
-def test_the_groups_description_is_one_that_ec2_takes() -> None:
-    """F15, its kind: beside the names, the one text that goes to EC2."""
-    source = (tags.__file__ or "").replace("core/tags.py", "engine/launch/network.py")
-    with open(source, encoding="utf-8") as file:  # noqa: PTH123 -- the engine's own source
-        (text,) = re.findall(r'description="([^"]*)"', file.read())
-    assert _GROUP_TEXT.fullmatch(text)
+def test_the_descriptions_are_ones_that_aws_takes() -> None:
+    """F15, its kind: in addition to the names, the texts that go to EC2 and IAM. Those of EC2 are the narrower ones."""
+    engine = Path(tags.__file__ or "").parents[1] / "engine"
+    source = "".join(path.read_text(encoding="utf-8") for path in engine.rglob("*.py"))
+    texts = re.findall(r'\bdescription="([^"]*)"', source)
+    assert len(texts) == 4
+    assert [text for text in texts if not _GROUP_TEXT.fullmatch(text)] == []
 
 
 @pytest.mark.parametrize(

@@ -275,3 +275,66 @@ def test_a_result_is_fetched_from_the_bucket(cluster: Orchestrator) -> None:
     cluster.sandbox.clock.advance(3601)
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(url, timeout=10)
+
+
+def test_files_below_a_result_path_are_in_the_result(cluster: Orchestrator) -> None:
+    """`echo` writes them by a redirection; other files are lost with the container, and stdout has the rest."""
+    script = "echo shown; echo 41 > /outputs/a.txt; echo 42 > /outputs/a.txt; echo 43 >> /outputs/a.txt; echo x > /tmp/b"
+    job = echo("sh", "-c", script)
+    job["Tasks"][0]["ResultPaths"] = [{"Name": "outputs", "Path": "/outputs"}]
+    job_id = cluster.submit(job)
+    cluster.sandbox.clock.advance(2)
+    (item,) = cluster.ask(f"/orchestrator/jobs/{job_id}/results")[1]["Items"]
+    with urllib.request.urlopen(item["Params"]["PreSignedURL"], timeout=10) as reply:
+        archive = tarfile.open(fileobj=io.BytesIO(reply.read()))  # noqa: SIM115
+    names = archive.getnames()
+    assert names.index("outputs") < names.index("outputs/a.txt")
+    files = {name: archive.extractfile(name) for name in names}
+    contents = {name: file.read() for name, file in files.items() if file is not None}
+    assert contents == {
+        "stdout": b"shown\n", "stderr": b"", "exitCode": b"0", "outputs/a.txt": b"42\n43\n",
+    }  # fmt: skip
+
+
+def test_the_history_is_followed_by_its_token_until_the_job_is_over(cluster: Orchestrator) -> None:
+    """Bacalhau's client ends when a page has no token."""
+    job_id = cluster.submit(echo("sleep", "30"))
+    path = f"/orchestrator/jobs/{job_id}/history?limit=2"
+    first = cluster.ask(path)[1]
+    rest = cluster.ask(f"{path}&next_token={first['NextToken']}")[1]
+    nothing = cluster.ask(f"{path}&next_token={rest['NextToken']}")[1]
+    assert [len(page["Items"]) for page in (first, rest, nothing)] == [2, 2, 0]
+    assert nothing["NextToken"]
+    cluster.sandbox.clock.advance(30)
+    last = cluster.ask(f"{path}&next_token={nothing['NextToken']}")[1]
+    assert [event["Event"]["Message"] for event in last["Items"]] == ["Completed successfully", "Completed"]
+    assert last["NextToken"] == ""
+    assert len(cluster.ask(f"/orchestrator/jobs/{job_id}/history?event_type=job")[1]["Items"]) == 3
+    assert cluster.ask(f"{path}&next_token=x")[0] == 400
+
+
+def test_a_job_runs_again_as_a_new_version(cluster: Orchestrator) -> None:
+    job_id = cluster.submit(echo("echo", "again"))
+    cluster.sandbox.clock.advance(2)
+    status, answer = cluster.ask(f"/orchestrator/jobs/{job_id}/rerun", method="PUT", body={})
+    assert (status, answer["JobID"], answer["JobVersion"]) == (200, job_id, 2)
+    assert cluster.job(job_id)["State"] == {"StateType": "Running"}
+    cluster.sandbox.clock.advance(2)
+    assert cluster.job(job_id)["Version"] == 2
+    assert [row["JobVersion"] for row in cluster.executions(job_id)] == [1, 2]
+    assert len(cluster.ask(f"/orchestrator/jobs/{job_id}/results")[1]["Items"]) == 1
+
+
+def test_a_job_that_waits_does_not_run_again(cluster: Orchestrator) -> None:
+    waits = echo("echo", Count=9)
+    waits["Tasks"][0]["Timeouts"] = {"QueueTimeout": 600}
+    job_id = cluster.submit(waits)
+    status, answer = cluster.ask(f"/orchestrator/jobs/{job_id}/rerun", method="PUT", body={})
+    assert (status, answer["Message"]) == (500, "cannot rerun job in state Queued")
+
+
+def test_jobs_are_listed_by_label(cluster: Orchestrator) -> None:
+    cluster.submit(echo("echo", name="one", Labels={"team": "a"}))
+    cluster.submit(echo("echo", name="two"))
+    listed = cluster.ask("/orchestrator/jobs?labels=team%3Da")[1]["Items"]
+    assert [job["Name"] for job in listed] == ["one"]

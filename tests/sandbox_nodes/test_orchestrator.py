@@ -314,9 +314,7 @@ def test_faults_are_ordered_for_it_by_its_name(sandbox: Any) -> None:
 
 
 def test_a_node_that_was_told_of_no_orchestrator(sandbox: Any) -> None:
-    """It cannot join, as on AWS; unless a newcomer's sandbox is to be pleasant."""
+    """It cannot join, as on AWS."""
     launch(sandbox, of=PLAIN)
     boot(sandbox)
     assert compute(sandbox) == []
-    sandbox.world.settings_of(NodeSettings).assume_orchestrator = True
-    assert summary(sandbox) == CONNECTED

@@ -32,7 +32,8 @@ from bacalhau_spot.engine.cleanup.scan_result import ScanRequest
 from bacalhau_spot.engine.launch import create
 from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource
 from bacalhau_spot.engine.launch.facts_gathering import FactSources, gather_facts
-from bacalhau_spot.engine.orchestrator.managed import OrchestratorAccess, ensure_orchestrator
+from bacalhau_spot.engine.orchestrator.managed import ensure_orchestrator
+from bacalhau_spot.engine.orchestrator.readiness import OrchestratorAccess
 from bacalhau_spot.errors import ExitCode
 from support.engine_clock import EngineClock
 

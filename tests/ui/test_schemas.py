@@ -164,7 +164,7 @@ RESULTS: dict[str, tuple[str, json_output.Data | None]] = {
     "a destroy with an orchestrator": ("destroy", json_output.deletion_data(TEARDOWN, FORGOTTEN)),
     "what would be destroyed": (
         "destroy",
-        {"to_delete": json_output.resources_data([VPC]), "unsupported": json_output.resources_data([VPC])},
+        json_output.destroy_preview_data([VPC], [VPC]),
     ),
     "a nuke": ("nuke", json_output.deletion_data(TEARDOWN)),
     "what would be nuked": ("nuke", json_output.nuke_preview_data(FOUND)),
@@ -239,6 +239,8 @@ STORY: tuple[events.Event, ...] = (
     events.ResourceFound("r", "vpc", "vpc-1"),
     events.Deleting("r", "vpc", "vpc-1", ("req-1",)),
     events.Deleted("r", "vpc", "vpc-1"),
+    events.OrchestratorChanged("r", "API answers", ready=True),
+    events.NodesJoined(1, 2),
     events.SmokeTestStarted("r", 2),
     events.NodeTested("r", "bacalhau-i-1", Outcome.RAN, "", 1.5),
     events.NodeTested("r", "bacalhau-i-2", Outcome.FAILED, "no such image"),

@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.model import ClusterSpec
 
-
-# Of a run without a file. A file states its own choice.
-DEFAULT_ORCHESTRATOR: Final = OrchestratorSpec(OrchestratorMode.OWN)
-
 # Fifty times the commented template's size.
 MAX_BYTES: Final = 1 << 18
 
@@ -161,6 +157,6 @@ def _sources(checked: ValidationResult, file: str) -> dict[str, str]:
 
 
 def defaults() -> ClusterSpec:
-    """The configuration of a run without a file."""
+    """The configuration of a run without a file: as that of `configure --defaults`, with a managed orchestrator."""
     spec = to_spec(schema.Config(), {}, naming=rules.naming(None), expand=str)
-    return replace(spec, orchestrator=DEFAULT_ORCHESTRATOR)
+    return replace(spec, orchestrator=OrchestratorSpec(OrchestratorMode.MANAGED))

@@ -24,7 +24,7 @@ _NAMED = {"node": "i-0123", "region": "eu-west-1", "member": "n-0123"}
 
 def commands_in(text: str) -> Iterator[str]:
     for text_part in (*_QUOTED.findall(text), *([text] if _BARE.fullmatch(text) else ())):
-        yield " ".join(text_part.split())
+        yield " ".join(text_part.partition(" | ")[0].split())  # behind it is another program
 
 
 def texts() -> Iterator[str]:
@@ -52,8 +52,13 @@ FILLED_IN = {
     "bacalhau-spot X--help": ("bacalhau-spot --help", "bacalhau-spot config show --help"),
     "bacalhau-spot iam-policy --part X > policy-X.json": ("bacalhau-spot iam-policy --part 2",),
 }
-# The title of the schema, and the first line of each run.
-NO_COMMANDS = {"bacalhau-spot configuration", "bacalhau-spot X \N{MIDDLE DOT} X"}
+# The title of the schema, the first line of each run, and the names of two certificates.
+NO_COMMANDS = {
+    "bacalhau-spot configuration",
+    "bacalhau-spot X \N{MIDDLE DOT} X",
+    "bacalhau-spot certificate authority",
+    "bacalhau-spot orchestrator",
+}
 
 
 def spoken() -> set[str]:

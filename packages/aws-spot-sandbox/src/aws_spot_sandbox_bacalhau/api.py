@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
 from aws_spot_sandbox.http_types import AwsError, Call, Reply
-from aws_spot_sandbox_bacalhau import job_api, serializers
+from aws_spot_sandbox_bacalhau import job_api, label_selector, serializers
 from aws_spot_sandbox_bacalhau.access import Refusal
 from aws_spot_sandbox_bacalhau.node_registry import APPROVED, REJECTED
 from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
@@ -29,11 +29,6 @@ if TYPE_CHECKING:
 SERVICE = "orchestrator"
 _JSON = "application/json; charset=UTF-8"
 _NODE = re.compile(r"/orchestrator/nodes/([^/]+)")
-_SELECTOR = re.compile(
-    r"\s*(?:(?P<key>[\w./-]+)\s*(?P<op>==|=|!=)\s*(?P<one>[\w.-]*)"
-    r"|(?P<in_key>[\w./-]+)\s+(?P<in_op>in|notin)\s*\((?P<many>[^)]*)\)"
-    r"|(?P<no>!?)\s*(?P<has>[\w./-]+))\s*(?:,|$)"
-)
 Query = dict[str, list[str]]
 Rows = list[dict[str, Any]]
 
@@ -104,7 +99,7 @@ class Orchestrator:
         for name, read in (("filter-approval", _approval), ("filter-status", _status)):
             wanted = query.get(name, [""])[0].upper()
             rows = [row for row in rows if wanted in ("", read(row))]
-        for key, test in _selector(",".join(query.get("labels", []))):
+        for key, test in label_selector.tests(",".join(query.get("labels", []))):
             rows = [row for row in rows if test(row["Info"]["Labels"].get(key))]
         order = query.get("order_by", [""])[0] or "id"
         if order not in _ORDERS:
@@ -214,31 +209,6 @@ def _limit(text: str) -> int:
             HTTPStatus.BAD_REQUEST, "InternalError", f'strconv.ParseUint: parsing "{text}"', "APIServer"
         )
     return int(text)
-
-
-def _selector(text: str) -> list[tuple[str, Callable[[str | None], bool]]]:
-    """A Kubernetes label selector: `a=b`, `a!=b`, `a in (b,c)`, `a notin (b)`, `a`, `!a`."""
-    tests: list[tuple[str, Callable[[str | None], bool]]] = []
-    at = 0
-    while at < len(text.rstrip()):
-        match = _SELECTOR.match(text, at)
-        if match is None or match.end() == at:
-            raise Refusal(
-                HTTPStatus.BAD_REQUEST, "InternalError", f"unable to parse requirement: {text}", "APIServer"
-            )
-        at = match.end()
-        tests.append(_requirement(match))
-    return tests
-
-
-def _requirement(match: re.Match[str]) -> tuple[str, Callable[[str | None], bool]]:
-    if match["has"]:
-        absent = bool(match["no"])
-        return match["has"], lambda value: (value is None) == absent
-    key = match["key"] or match["in_key"]
-    wanted = {match["one"]} if match["key"] else {part.strip() for part in match["many"].split(",")}
-    negative = (match["op"] or match["in_op"]) in {"!=", "notin"}
-    return key, lambda value: (value in wanted) != negative
 
 
 def _reply(status: int, answer: Any) -> Reply:

@@ -126,7 +126,7 @@ def _obstacle(course: _Course) -> str:
         return "parameter"
     if course.route.managed:
         return course.route.obstacle(machine, about)
-    if not about.orchestrators and not region.world.settings_of(NodeSettings).assume_orchestrator:
+    if not about.orchestrators:
         return "nowhere"
     wanted = region.world.settings_of(NodeSettings).orchestrator_token
     return "token" if wanted is not None and token(machine, about) != wanted else ""

@@ -5,6 +5,7 @@ Bacalhau 1.9, pkg/publicapi/endpoint/orchestrator/job.go; the replies are those 
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from http import HTTPStatus
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
 from aws_spot_sandbox.http_types import Reply
-from aws_spot_sandbox_bacalhau import job_spec, job_store, websocket
+from aws_spot_sandbox_bacalhau import job_spec, job_store, label_selector, websocket
 from aws_spot_sandbox_bacalhau.access import Refusal
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 PREFIX = "/orchestrator/jobs"
 _ONE = re.compile(rf"{PREFIX}/(?P<id>[^/]+)(?:/(?P<part>[a-z]+))?")
 _FOLLOWS_S, _LOOKS_EVERY_S = 3600.0, 0.25
+_HISTORY_PAGE = 100
 _STDOUT = 1  # models.ExecutionLogType
 
 
@@ -45,11 +47,11 @@ class JobApi:
         self._name = name
         self._publisher = publisher
         self._results = results
-        self._parts: Mapping[str, Callable[[Job], Any]] = {
-            "executions": self._executions,
-            "history": self._history,
-            "results": lambda job: _list(self._results(job)),
-            "versions": lambda job: _list([job_store.job_json(job)]),
+        self._parts: Mapping[str, Callable[[Job, Call], Any]] = {
+            "executions": lambda job, _: self._executions(job),
+            "history": _history,
+            "results": lambda job, _: _list(self._results(job)),
+            "versions": lambda job, _: _list([job_store.job_json(job)]),
         }
 
     def answer(self, call: Call) -> Any:
@@ -65,6 +67,8 @@ class JobApi:
         if part is None and method == "DELETE":
             reason = parse_qs(call.http.query).get("reason", [""])[0]
             return {"EvaluationID": self._store.stop(job, reason)}
+        if part == "rerun" and method == "PUT":
+            return self._rerun(job)
         if method != "GET":
             raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "InternalError", "Method Not Allowed", "APIServer")
         if part is None:
@@ -73,7 +77,7 @@ class JobApi:
             return self._logs(job, call)
         if part not in self._parts:
             raise no_route()
-        return self._parts[part](job)
+        return self._parts[part](job, call)
 
     def _all(self, call: Call) -> Any:
         if call.http.method in {"PUT", "POST"}:
@@ -83,6 +87,8 @@ class JobApi:
             query = parse_qs(call.http.query)
             limit = int(query.get("limit", ["0"])[0] or 0)
             rows = [job_store.job_json(job) for job in self._store.jobs.values()]
+            for key, test in label_selector.tests(",".join(query.get("labels", []))):
+                rows = [row for row in rows if test(row["Labels"].get(key))]
             if query.get("reverse", [""])[0] == "true":
                 rows.reverse()
             return _list(rows[:limit] if limit else rows)
@@ -113,6 +119,23 @@ class JobApi:
         job = self._store.submit(spec)
         return {"JobID": job.id, "EvaluationID": job.eval_id, "Warnings": None}
 
+    def _rerun(self, job: Job) -> dict[str, Any]:
+        if job.state in {job_store.PENDING, job_store.QUEUED}:
+            raise Refusal(
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                "",
+                f"cannot rerun job in state {job.state}",
+                "",
+                "try to use the job run command instead of the job rerun command",
+            )
+        evaluation = self._store.rerun(job)
+        return {
+            "JobID": job.id,
+            "JobVersion": job.version,
+            "EvaluationID": evaluation,
+            "Warnings": None,
+        }
+
     def _find(self, name: str) -> Job:
         self._store.advance()
         job = self._store.find(name)
@@ -131,9 +154,6 @@ class JobApi:
 
     def _executions(self, job: Job) -> dict[str, Any]:
         return _list([job_store.execution_json(job, one) for one in job.executions])
-
-    def _history(self, job: Job) -> dict[str, Any]:
-        return _list(job.history)
 
     def _logs(self, job: Job, call: Call) -> Reply:
         """A WebSocket with the output of each execution; `follow`: after the job has ended."""
@@ -161,6 +181,42 @@ class JobApi:
         while not job.over and self._world.now() < until:
             self._world.sleep(_LOOKS_EVERY_S)
             self._store.advance()
+
+
+def _history(job: Job, call: Call) -> dict[str, Any]:
+    """A page of the events. Until the job is over, each page has a token for the next: a client follows the job by it.
+
+    Source: BoltJobStore.getJobHistory; the token is PagingToken's.
+    """
+    query = {name: values[0] for name, values in parse_qs(call.http.query).items()}
+    token = query.get("next_token")
+    offset, limit = _page(token) if token else (0, 0)
+    limit = int(query.get("limit") or 0) or limit or _HISTORY_PAGE
+    kinds = {"job": ("JobLevel",), "execution": ("ExecutionLevel",)}.get(query.get("event_type", ""))
+    wanted = [
+        event
+        for event in job.history
+        if event["SeqNum"] >= offset
+        and (kinds is None or event["Type"] in kinds)
+        and event["JobVersion"] == job.version
+        and str(event.get("ExecutionID", "")).startswith(query.get("execution_id", ""))
+    ]
+    rows = wanted[:limit]
+    after = rows[-1]["SeqNum"] + 1 if rows else offset
+    if len(wanted) > limit or not job.over:
+        following = f":N:{limit}:{after}".encode()
+        return {"NextToken": base64.urlsafe_b64encode(following).decode().rstrip("="), "Items": rows}
+    return _list(rows)
+
+
+def _page(token: str) -> tuple[int, int]:
+    """The offset and the limit of a token."""
+    try:
+        decoded = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
+        _, _, limit, offset = decoded.split(":")
+        return int(offset), int(limit)
+    except ValueError as wrong:
+        raise _invalid(f"invalid next token: {token}") from wrong
 
 
 def no_route() -> Refusal:

@@ -147,24 +147,48 @@ def unsuitable(job: Mapping[str, Any], node: Candidate) -> str:
 
 @dataclass(frozen=True)
 class Outcome:
+    """`files`: the content by path in the container."""
+
     stdout: str
     runs_s: float
+    files: Mapping[str, str]
 
 
 def run(job: Mapping[str, Any], *, default_s: float) -> Outcome:
-    """The output of each `echo` and the time of each `sleep` in a Docker job's command. Other programs print nothing."""
+    """The output of each `echo`, also into a file, and the time of each `sleep` in a Docker job's command.
+
+    Other programs print nothing.
+    """
     parameters = (job["Tasks"][0].get("Engine") or {}).get("Params") or {}
     words = [
         str(word) for name in ("Entrypoint", "Parameters") if isinstance(parameters.get(name), list)
         for word in parameters[name]
     ]  # fmt: skip
-    stdout, slept = "", None
+    slept, files = None, {"": ""}
     for command in _commands(words):
         if command[0] == "echo":
-            stdout += _echo(command[1:])
+            _write(command[1:], files)
         if command[0] == "sleep" and len(command) > 1 and command[1].replace(".", "", 1).isdigit():
             slept = (slept or 0.0) + float(command[1])
-    return Outcome(stdout, default_s if slept is None else slept)
+    return Outcome(files.pop(""), default_s if slept is None else slept, files)
+
+
+def results(job: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, str]:
+    """The files below the job's result paths, by their path in the result."""
+    found: dict[str, str] = {}
+    for declared in job["Tasks"][0].get("ResultPaths") or ():
+        folder = str(declared.get("Path") or "").rstrip("/") + "/"
+        below = {path: text for path, text in files.items() if path.startswith(folder)}
+        found |= {f"{declared.get('Name')}/{path.removeprefix(folder)}": text for path, text in below.items()}
+    return found
+
+
+def _write(words: Sequence[str], files: dict[str, str]) -> None:
+    """`echo` with a redirection by `>` or `>>`. The empty path is stdout."""
+    at = next((number for number, word in enumerate(words) if word in {">", ">>"}), len(words))
+    path = words[at + 1] if at + 1 < len(words) else ""
+    before = "" if at < len(words) and words[at] == ">" else files.get(path, "")
+    files[path] = before + _echo(words[:at])
 
 
 def _echo(words: Sequence[str]) -> str:

@@ -30,6 +30,7 @@ TERMINAL = (DONE, BROKEN, STOPPED)
 _TRIES_PER_NODE = 2
 _DISAPPEARED = "Execution stop requested because node has disappeared"
 _STOPPED = "Execution stop requested because job has been stopped"
+_RERUN = "Execution stopped for job update"
 _JOB_FAILED = "Execution stopped due to job failure"
 _SOME_FAILED = "Job failed because one or more executions failed"
 
@@ -58,6 +59,8 @@ class Execution:
     next: str = ""
     published: dict[str, Any] = field(default_factory=lambda: {"Type": ""})
     output: str = ""
+    files: dict[str, str] = field(default_factory=dict)  # of the result, by path
+    version: int = 1  # of the job
 
     @property
     def live(self) -> bool:
@@ -76,6 +79,13 @@ class Job:
     modified: float = 0.0
     executions: list[Execution] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
+    version: int = 1
+    began: float = 0.0  # the present version
+
+    @property
+    def present(self) -> list[Execution]:
+        """The executions of the present version."""
+        return [one for one in self.executions if one.version == self.version]
 
     @property
     def type(self) -> str:
@@ -113,7 +123,7 @@ class JobStore:
     def submit(self, spec: dict[str, Any]) -> Job:
         with self._lock:
             now = self._world.now()
-            job = Job(f"j-{self._uuid()}", spec, now, self._uuid(), modified=now)
+            job = Job(f"j-{self._uuid()}", spec, now, self._uuid(), modified=now, began=now)
             spec["Name"] = spec["Name"] or job.id
             self.jobs[job.id] = job
             _record(job, now, "Submission", "Job submitted")
@@ -131,6 +141,19 @@ class JobStore:
             for execution in job.executions:
                 if execution.live:
                     _end(job, execution, now, CANCELLED, _STOPPED, topic="Scheduling")
+            return self._uuid()
+
+    def rerun(self, job: Job) -> str:
+        """A new version of a job that has started. Returns the id of the evaluation."""
+        with self._lock:
+            now = self._world.now()
+            for execution in job.executions:
+                if execution.live:
+                    _end(job, execution, now, CANCELLED, _RERUN, topic="Scheduling")
+            job.version, job.began = job.version + 1, now
+            _set(job, now, PENDING, recorded=True)
+            _record(job, now, "Submission", "Job rerun requested", Reason="job rerun")
+            self._advance(job, now)
             return self._uuid()
 
     def advance(self) -> None:
@@ -192,7 +215,8 @@ class JobStore:
             _end(job, execution, loss.at, FAILED, _DISAPPEARED, topic="Scheduling")
 
     def _complete(self, job: Job, execution: Execution) -> None:
-        execution.output = job_spec.run(job.spec, default_s=0).stdout
+        outcome = job_spec.run(job.spec, default_s=0)
+        execution.output, execution.files = outcome.stdout, job_spec.results(job.spec, outcome.files)
         try:
             execution.published = self._publish(job, execution)
         except PublishError as error:
@@ -201,10 +225,10 @@ class JobStore:
         _end(job, execution, execution.ends_at, COMPLETED, "Completed successfully")
 
     def _schedule(self, job: Job, now: float) -> None:
-        kept = [one for one in job.executions if one.live or one.state == COMPLETED]
+        kept = [one for one in job.present if one.live or one.state == COMPLETED]
         missing = int(job.spec["Count"]) - len(kept)
-        failed = [one for one in job.executions if one.state == FAILED]
-        at = max([job.created, *(one.again_at for one in failed)])
+        failed = [one for one in job.present if one.state == FAILED]
+        at = max([job.began, *(one.again_at for one in failed)])
         if missing > 0 and now >= at:
             self._place(job, missing, at, failed)
         elif missing == 0 and all(one.state == COMPLETED for one in kept):
@@ -228,7 +252,7 @@ class JobStore:
             self._start(job, name, started, before[number] if number < len(before) else None)
 
     def _not_enough(self, job: Job, text: str, now: float, **counts: int) -> None:
-        if now - job.created < job_spec.queue_timeout_s(job.spec):
+        if now - job.began < job_spec.queue_timeout_s(job.spec):
             if job.state != QUEUED:
                 _record(job, now, "Queueing", f"Job queued. {text}")
                 _set(job, now, QUEUED, f"Job queued. {text}", recorded=True)
@@ -247,17 +271,17 @@ class JobStore:
     def _schedule_everywhere(self, job: Job, now: float) -> None:
         nodes = self._candidates()
         reasons = {node.name: job_spec.unsuitable(job.spec, node) for node in nodes}
-        known = {execution.node for execution in job.executions}
+        known = {execution.node for execution in job.present}
         if not known or job.type == job_spec.DAEMON:
             for name, why in sorted(reasons.items()):
                 if not why and name not in known:
-                    self._start(job, name, now if known else job.created, None)
-        if not job.executions and job.type == job_spec.OPS:
+                    self._start(job, name, now if known else job.began, None)
+        if not job.present and job.type == job_spec.OPS:
             text = f"not matching nodes to run job out of {len(nodes)} available nodes.{_listed(reasons)}"
             self._fail(job, text, now, available=len(nodes))
-        elif job.type == job_spec.OPS and not any(one.live for one in job.executions):
-            last = max(one.ended_at or now for one in job.executions)
-            broken = any(one.state != COMPLETED for one in job.executions)
+        elif job.type == job_spec.OPS and not any(one.live for one in job.present):
+            last = max(one.ended_at or now for one in job.present)
+            broken = any(one.state != COMPLETED for one in job.present)
             _set(job, last, BROKEN if broken else DONE, _SOME_FAILED if broken else "")
 
     def _start(self, job: Job, node: str, at: float, previous: Execution | None) -> None:
@@ -273,6 +297,7 @@ class JobStore:
             state=NEW if everywhere else BATCH_RUNNING,
             message="" if everywhere else "Running",
             previous=previous.id if previous else "",
+            version=job.version,
         )
         if previous:
             previous.next = execution.id
@@ -297,7 +322,7 @@ def _short(node: str) -> str:
 
 
 def _tried(job: Job, node: str) -> str:
-    here = [execution for execution in job.executions if execution.node == node]
+    here = [execution for execution in job.present if execution.node == node]
     if any(one.live or one.state == COMPLETED for one in here):
         return "job already executing on this node"
     return "job already executed on this node" if len(here) >= _TRIES_PER_NODE else ""
@@ -339,7 +364,7 @@ def _record(
             "SeqNum": len(job.history) + 1,
             "Type": "ExecutionLevel" if execution else "JobLevel",
             "JobID": job.id,
-            "JobVersion": 1,
+            "JobVersion": job.version,
             **({"ExecutionID": execution.id} if execution else {}),
             "Event": {**event, **({"Details": details} if details else {})},
             "Time": moment,
@@ -360,7 +385,7 @@ def _job(job: Job, *, state: dict[str, Any], revision: int, modified: float) -> 
         "ID": job.id,
         **job.spec,
         "State": state,
-        "Version": 1,
+        "Version": job.version,
         "Revision": revision,
         "CreateTime": _nanoseconds(job.created),
         "ModifyTime": _nanoseconds(modified),
@@ -379,7 +404,7 @@ def execution_json(job: Job, one: Execution) -> dict[str, Any]:
         "NodeID": one.node,
         "JobID": job.id,
         "Job": _job(job, state={"StateType": PENDING}, revision=1, modified=job.created),
-        "JobVersion": 1,
+        "JobVersion": one.version,
         "AllocatedResources": {"Tasks": {}},
         "DesiredState": _state(one.desired, stopped if one.desired == _DESIRED_STOPPED else one.message),
         "ComputeState": _state(one.state, one.message),

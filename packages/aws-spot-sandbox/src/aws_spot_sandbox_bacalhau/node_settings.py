@@ -34,7 +34,6 @@ class NodeSettings:
     orchestrator_token: str | None = None  # the nodes' token must equal this; null: any
     orchestrator_api_key: str | None = None  # the API requires this key, or "user:password"; null: none
     orchestrator_read_only: bool = False  # the key allows reading only
-    assume_orchestrator: bool = False  # nodes without a configured orchestrator join this one
     manual_approval: bool = False  # new nodes are PENDING until approved
 
     def problem(self, name: str, value: object) -> str:

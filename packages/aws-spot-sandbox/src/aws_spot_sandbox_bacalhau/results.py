@@ -1,6 +1,6 @@
 """The results of jobs in the orchestrator's bucket, as Bacalhau's publisher `s3managed` stores them.
 
-Bacalhau 1.9, pkg/s3managed and pkg/publisher/s3: one archive per execution, with stdout, stderr and exitCode, at
+Bacalhau 1.9, pkg/s3managed and pkg/publisher/s3: one archive per execution, with stdout, stderr, exitCode and result paths, at
 <key>/<job>/<execution>.tar.gz; the reply to a request for results has a presigned URL for each.
 """
 
@@ -11,6 +11,7 @@ import io
 import tarfile
 import urllib.error
 import urllib.request
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from aws_spot_sandbox import instance_access
@@ -69,7 +70,7 @@ class Results:
     def listed(self, job: Job) -> list[dict[str, Any]]:
         urls = (
             self._presigned("GET", job, execution)
-            for execution in job.executions
+            for execution in job.present
             if execution.published.get("Type") == S3MANAGED
         )
         return [
@@ -103,6 +104,10 @@ def _key(section: Mapping[str, Any], job: Job, execution: Execution) -> str:
 def _archive(execution: Execution) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name in _folders(execution):
+            member = tarfile.TarInfo(name)
+            member.type, member.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(member)
         for name, content in _files(execution):
             member = tarfile.TarInfo(name)
             member.size, member.mode = len(content), 0o644
@@ -110,7 +115,15 @@ def _archive(execution: Execution) -> bytes:
     return gzip.compress(packed.getvalue(), mtime=0)
 
 
+def _folders(execution: Execution) -> list[str]:
+    """The parents before the children: Bacalhau's client creates no parent by itself."""
+    parents = (str(parent) for path in execution.files for parent in PurePosixPath(path).parents)
+    return sorted({parent for parent in parents if parent != "."})
+
+
 def _files(execution: Execution) -> Iterator[tuple[str, bytes]]:
     yield "stdout", execution.output.encode()
     yield "stderr", b""
     yield "exitCode", b"0"
+    for path, content in execution.files.items():
+        yield path, content.encode()

@@ -27,6 +27,7 @@ from bacalhau_spot.engine.launch import create as engine
 from bacalhau_spot.engine.launch.facts_gathering import gather_facts, refusal_error
 from bacalhau_spot.engine.launch.quota_usage import QuotaUsage, quota_usage
 from bacalhau_spot.engine.orchestrator import managed
+from bacalhau_spot.engine.orchestrator.readiness import OrchestratorAccess
 from bacalhau_spot.orchestrator.nats_probe import probe_nats
 from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui.formatting import capitalized, comma_list, plural
@@ -148,13 +149,13 @@ class _Launch:
             self._calls, facts, self._plan, wait=self._wait != "none", created_networks=ready.networks
         )
         api = self._api(self._context.api_of(ready.spec.bacalhau))
-        if self._wait in {"running", "none"} or api is None or self._is_shut():
+        if not self._waits_for_joins or api is None or self._is_shut():
             return result
         timeout_s = ready.spec.timeouts.join_s
         return await managed.wait_until_joined(self._calls, api, result, timeout_s=timeout_s)
 
     async def _ready_orchestrator(self) -> managed.ReadyOrchestrator:
-        access = managed.OrchestratorAccess(nats=probe_nats, api=self._api)
+        access = OrchestratorAccess(nats=probe_nats, api=self._api if self._waits_for_joins else _not_asked)
         try:
             return await managed.ensure_orchestrator(
                 self._calls, self._facts, self._plan, access, wait=self._wait != "none"
@@ -169,12 +170,20 @@ class _Launch:
         is_new = planned is not None and planned.launches and not planned.replaces
         return views.with_created(error, self._calls.made, removable=is_new and not self._facts.instances)
 
+    @property
+    def _waits_for_joins(self) -> bool:
+        return self._wait not in {"running", "none"}
+
     def _is_shut(self) -> bool:
         """Whether the security group of a managed orchestrator admits nobody to its API."""
         return self._plan.orchestrator is not None and not self._facts.ssh_ranges
 
     def _api(self, bacalhau: BacalhauSpec) -> Orchestrator | None:
         return self._context.api_client(bacalhau)
+
+
+def _not_asked(_bacalhau: BacalhauSpec) -> Orchestrator | None:
+    return None
 
 
 def _limited(spec: ClusterSpec, *, max_price: str | None, budget: str | None) -> ClusterSpec:

@@ -22,7 +22,7 @@ def start(
     """Start the sandbox unless it runs already. Any command with --sandbox does the same."""
     del common
     with sandbox_process() as process:
-        endpoint = process.ensure_running(state_dir=runtime.state_dir, assume_orchestrator=True)
+        endpoint = process.ensure_running(state_dir=runtime.state_dir)
     return Result(
         "sandbox start",
         view=views.sentence_text(

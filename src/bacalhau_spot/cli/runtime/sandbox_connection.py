@@ -48,7 +48,7 @@ def sandbox_process() -> Iterator[ModuleType]:
 def connect_sandbox(runtime: Runtime) -> AwsConnection:
     """The connection to the sandbox, which is started if it is not running."""
     with sandbox_process() as process:
-        endpoint = process.ensure_running(state_dir=runtime.state_dir, assume_orchestrator=True)
+        endpoint = process.ensure_running(state_dir=runtime.state_dir)
     return AwsConnection(
         endpoint_url=endpoint.url,
         access_key_id=endpoint.access_key_id,

@@ -87,7 +87,10 @@ def _fetched(
         try:
             summed = asyncio.run(with_sums(bacalhau, (arch,), source=source, memory=memory))
         except UserError as error:
-            warnings.append(f"`{_KEY}.{arch}` is not written: {error.what} ({error.why}); {error.hint}")
+            warnings.append(
+                f"`{_KEY}.{arch}` is not written: {error.what} ({error.why}); `create` fetches it before the launch, "
+                "and `create --sandbox` does not need it"
+            )
             continue
         sums.append((arch, dict(summed.sha256)[arch]))
     return tuple(sums), tuple(warnings)

@@ -29,7 +29,7 @@ def orchestrator_choice(spec: ClusterSpec) -> Finding | None:
         return None
     if mode is OrchestratorMode.SHARED:
         return _passed(f"the managed one of cluster {spec.orchestrator.cluster}")
-    if mode is OrchestratorMode.OWN and spec.bacalhau.orchestrators:
+    if mode is OrchestratorMode.OWN:
         return _passed(f"your own, at {', '.join(spec.bacalhau.orchestrators)}")
     return Finding(
         AccountCheck.ORCHESTRATOR,
@@ -89,9 +89,7 @@ def orchestrator_token(spec: ClusterSpec) -> Finding | None:
     """The finding about the token where it is not the user's to configure; None where it is."""
     mode = spec.orchestrator.mode
     if mode in {OrchestratorMode.MANAGED, OrchestratorMode.SHARED}:
-        return Finding(
-            AccountCheck.TOKEN, CheckStatus.PASS, "bacalhau-spot creates it with the managed orchestrator"
-        )
+        return Finding(AccountCheck.TOKEN, CheckStatus.PASS, "created with the managed orchestrator")
     if mode is OrchestratorMode.NONE:
         return Finding(AccountCheck.TOKEN, CheckStatus.PASS, "not needed without an orchestrator")
     if mode is OrchestratorMode.UNSET:

@@ -152,7 +152,7 @@ _READ = (
     *_rows("pricing", "GetProducts", commands=("create", "cost", "offers", "doctor")),
     *_rows("ec2", "DescribeInstanceStatus", commands=("status",)),
     *_rows("ec2", "GetConsoleOutput", commands=("status", "console"), scopes=(ResourceScope.TAGGED,)),
-    # Where the orchestrator does not answer.
+    # The first boot of a managed orchestrator.
     *_rows(
         "ec2",
         "GetConsoleOutput",

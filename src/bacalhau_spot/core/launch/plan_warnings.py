@@ -55,8 +55,6 @@ def _of_configuration(facts: LaunchFacts) -> Iterator[str]:
 def _of_orchestrator(spec: ClusterSpec) -> Iterator[str]:
     if spec.orchestrator.mode is OrchestratorMode.NONE:
         yield "without an orchestrator, as chosen: the nodes will run without joining a cluster"
-    elif spec.orchestrator.mode is OrchestratorMode.OWN and not spec.bacalhau.orchestrators:
-        yield "no orchestrator is configured (`bacalhau.orchestrators`): the nodes will run without joining a cluster"
 
 
 def _of_shared(facts: LaunchFacts) -> Iterator[str]:

@@ -61,10 +61,11 @@ def no_orchestrator_chosen(spec: ClusterSpec) -> Refusal | None:
         "the configuration names no orchestrator: the nodes would run and cost money, and receive no jobs",
         details=(
             "run by bacalhau-spot:    `bacalhau-spot configure --set orchestrator=managed`",
+            "of another cluster:      `bacalhau-spot configure --set 'orchestrator={cluster: NAME}'`",
             "your own:                `bacalhau-spot configure --set 'bacalhau.orchestrators=[nats://HOST:4222]'`",
             "none, for this launch:   `bacalhau-spot create --without-orchestrator`",
         ),
-        hint="choose one of the three; HOST is the machine that runs `bacalhau serve --orchestrator`, by a name or address that "
+        hint="choose one of the four; HOST is the machine that runs `bacalhau serve --orchestrator`, by a name or address that "
         "instances can reach",
         docs="docs/configuration.md",
     )

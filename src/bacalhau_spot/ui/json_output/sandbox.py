@@ -32,6 +32,20 @@ class SandboxStoppedOutput(TypedDict):
     running: Literal[False]
 
 
+class SandboxOrchestratorOutput(TypedDict):
+    """A managed orchestrator's machine."""
+
+    region: str
+    instance: str
+    address: str | None
+    """null without an Elastic IP"""
+    state: str
+    waits_for: str | None
+    """null if it waits for nothing"""
+    notice: str | None
+    """why its address cannot be reached; null without a problem"""
+
+
 class SandboxStatusOutput(TypedDict):
     running: Literal[True]
     pid: int
@@ -40,6 +54,7 @@ class SandboxStatusOutput(TypedDict):
     url: str
     orchestrator_url: str
     uptime_s: float
+    orchestrators: list[SandboxOrchestratorOutput]
     settings: SwitchesOutput
     instances: dict[str, dict[str, int]]
     """region → state → number"""
