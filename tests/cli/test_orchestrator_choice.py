@@ -38,14 +38,66 @@ def test_no_choice_is_refused_before_anything_is_created(
     assert sandbox.leftovers() == []
 
 
-def test_doctor_fails_in_the_same_words(program: CliRunner) -> None:
+def findings(program: CliRunner) -> dict[str, list[dict[str, Any]]]:
+    """By check, those of `doctor` that depend on the orchestrator."""
+    rows = program("doctor", "-o", "json").data["findings"]
+    return {
+        check: [row for row in rows if row["check"] == check] for check in ("orchestrator", "token", "create")
+    }
+
+
+def test_doctor_fails_in_the_same_words_and_once(program: CliRunner) -> None:
+    """The checks that need an orchestrator name the one that fails."""
     configured(program)
     (refused,) = program("create", "--dry-run", "-o", "json").envelope["errors"]
-    findings = program("doctor", "-o", "json").data["findings"]
-    failed = {row["check"]: row for row in findings if row["status"] == "FAIL"}
-    assert set(failed) == {"create", "orchestrator"}
-    for row in failed.values():
-        assert (row["message"], row["details"]) == (refused["what"], refused["details"])
+    found = findings(program)
+    (row,) = found["orchestrator"]
+    assert row["status"] == "FAIL"
+    assert (row["message"], row["details"]) == (refused["what"], refused["details"])
+    for check in ("token", "create"):
+        (row,) = found[check]
+        assert (row["status"], row["message"], row["hint"]) == (
+            "WARN",
+            "not checked: needs an orchestrator first",
+            "see orchestrator",
+        )
+    assert program("doctor").code == 1
+
+
+@pytest.mark.parametrize(
+    ("choice", "orchestrator", "token", "create"),
+    [
+        (
+            "managed",
+            ("PASS", "managed: create launches a t3.small on demand, in us-west-2"),
+            ("PASS", "created with the managed orchestrator"),
+            ("PASS", "would launch 2 instances now"),
+        ),
+        (
+            "{cluster: blue}",
+            ("FAIL", "cluster blue has no managed orchestrator in this account"),
+            ("WARN", "not checked: needs an orchestrator first"),
+            ("WARN", "not checked: needs an orchestrator first"),
+        ),
+        (
+            "none",
+            ("WARN", "none: nodes run without joining a cluster, and receive no jobs"),
+            ("PASS", "not needed without an orchestrator"),
+            ("PASS", "would launch 2 instances now"),
+        ),
+    ],
+)
+def test_each_choice_has_one_finding(
+    program: CliRunner,
+    choice: str,
+    orchestrator: tuple[str, str],
+    token: tuple[str, str],
+    create: tuple[str, str],
+) -> None:
+    configured(program, more=f"orchestrator: {choice}\n")
+    found = findings(program)
+    for check, wanted in (("orchestrator", orchestrator), ("token", token), ("create", create)):
+        assert [(row["status"], row["message"]) for row in found[check]] == [wanted]
 
 
 def test_each_remedy_is_one(sandbox: Any, program: CliRunner) -> None:
