@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.health.boot_console import console_lines
 from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.model import State
 from bacalhau_spot.core.orchestrator.nats_check import NatsStatus
 from bacalhau_spot.core.sanitize import without_sequences
 from bacalhau_spot.errors import UserError
@@ -18,17 +19,20 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from bacalhau_spot.core.health.boot_console import ConsoleLine
-    from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec
+    from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec, Instance
     from bacalhau_spot.core.orchestrator.nats_check import NatsCheck
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 _POLL_S: Final = 5.0
-# Of the instance and its console. EC2 limits the rate of its calls.
+# Of the console. EC2 limits the rate of its calls.
 _LOOK_S: Final = 15.0
 # Both ports open within a second of each other; the rest of the time is for a changed rule.
 _API_S: Final = 60.0
 _FAILED: Final = "failed"
+# Between two looks at the instance, which rarely ends.
+_CHECK_S: Final = 30.0
+_ENDED: Final = frozenset({State.SHUTTING_DOWN, State.TERMINATED, State.STOPPING, State.STOPPED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,8 @@ async def wait_until_ready(
 ) -> None:
     """Until the nodes' port accepts the token, and the API answers if it can be connected to from here.
 
-    Raises UserError after `timeouts.join_s`, if the instance ends, after a failure of its first boot, and if only the API
-    does not answer; CloudError, Cancelled.
+    Raises UserError after `timeouts.join_s`, after a failure of the first boot, if the instance ends, and if only the API does
+    not answer; CloudError, Cancelled.
     """
     start_s = calls.clock.monotonic_s()
     boot = _FirstBoot(calls, region, instance_id)
@@ -65,6 +69,7 @@ async def wait_until_ready(
             problem = check.message
             if failure := await boot.failure():
                 raise _failed(failure, problem, region=region, instance_id=instance_id)
+            await boot.check_alive()
         if now_s - start_s >= spec.timeouts.join_s:
             raise _no_answer(spec, (problem, *boot.latest()), region=region, instance_id=instance_id)
         await calls.pause(_POLL_S)
@@ -93,17 +98,14 @@ class _FirstBoot:
     _lines: tuple[ConsoleLine, ...] = ()
     _failures: int | None = None  # those on the console before this command
     _looked_s: float | None = field(default=None)
+    _checked_s: float | None = None  # the time of the last look at its state
 
     async def failure(self) -> str:
-        """The reason of a failure since the first look; empty without one. The machine repeats a boot that failed.
-
-        Raises UserError if the instance has ended.
-        """
+        """The reason of a failure since the first look; empty without one. The machine repeats a boot that failed."""
         now_s = self.calls.clock.monotonic_s()
         if self._looked_s is not None and now_s - self._looked_s < _LOOK_S:
             return ""
         self._looked_s = now_s
-        await self._check_alive()
         try:
             text = await self.calls.read(
                 self.region, partial(self.calls.cloud.console, self.region, self.instance_id)
@@ -119,20 +121,18 @@ class _FirstBoot:
             self._failures = len(failures)
         return failures[-1].text if len(failures) > self._failures else ""
 
-    async def _check_alive(self) -> None:
-        listed = await self.calls.read(
-            self.region, partial(self.calls.cloud.instances_by_id, self.region, [self.instance_id])
-        )
-        instance = next(iter(listed), None)
-        if instance is None or instance.alive:
+    async def check_alive(self) -> None:
+        """Raises UserError if the instance has ended or was stopped. The first look waits until AWS lists a start."""
+        now_s = self.calls.clock.monotonic_s()
+        if self._checked_s is None:
+            self._checked_s = now_s
+        if now_s - self._checked_s < _CHECK_S:
             return
-        raise UserError(
-            f"the orchestrator's instance {self.instance_id} in {self.region} is {instance.state} and cannot answer; "
-            "no node was launched",
-            why=instance.termination_reason or "",
-            hint="run `bacalhau-spot create` again: it repairs the orchestrator, and keeps its data",
-            docs="docs/orchestrator.md",
-        )
+        self._checked_s = now_s
+        look = partial(self.calls.cloud.instances_by_id, self.region, [self.instance_id])
+        for instance in await self.calls.read(self.region, look):
+            if instance.state in _ENDED:
+                raise _over(instance)
 
     def latest(self) -> tuple[str, ...]:
         """The last line, for an error's details; none without lines."""
@@ -153,6 +153,16 @@ def _failed(failure: str, problem: str, *, region: str, instance_id: str) -> Use
         details=(problem,),
         hint="the machine tries again by itself: after the cause is removed, `bacalhau-spot create` continues with it; "
         f"`bacalhau-spot console {instance_id}` shows its boot, `bacalhau-spot destroy` removes everything",
+        docs="docs/orchestrator.md",
+    )
+
+
+def _over(instance: Instance) -> UserError:
+    return UserError(
+        f"the orchestrator's instance {instance.id} in {instance.region} is {instance.state} and cannot answer; "
+        "no node was launched",
+        why=instance.termination_reason or "",
+        hint="run `bacalhau-spot create` again: it repairs the orchestrator, and keeps its data",
         docs="docs/orchestrator.md",
     )
 
