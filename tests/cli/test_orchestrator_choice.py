@@ -133,6 +133,26 @@ def test_without_an_orchestrator_nodes_get_neither_address_nor_token(
     assert address not in user_data
 
 
+@pytest.mark.parametrize("choice", ["own", "none"])
+def test_without_an_orchestrator_nothing_waits_for_joins(
+    sandbox: Any, program: CliRunner, choice: str
+) -> None:
+    """Although the configuration has the API of one, whose list the nodes will never enter."""
+    api = "  api: {host: 'http://127.0.0.1:9'}\n"
+    addresses = ADDRESS if choice == "own" else ""
+    options = ("--without-orchestrator",) if choice == "own" else ()
+    more = "" if choice == "own" else "orchestrator: none\n"
+    configured(program, bacalhau=f"bacalhau:\n{addresses}{api}", more=more)
+    refused = program("create", "--yes", "--wait", "joined", *options)
+    assert refused.code == 2
+    assert "--wait running" in refused.stderr
+    assert sandbox.leftovers() == []
+    done = program("create", "--yes", *options, "-o", "json")
+    assert done.code == 0
+    receipt = done.data["receipt"]
+    assert (receipt["running"], receipt["joined"]) == (2, None)
+
+
 def test_the_home_region_has_to_be_enabled(sandbox: Any, program: CliRunner) -> None:
     configured(program, more="orchestrator: {region: eu-south-9}\n")
     refused = program("create", "--yes")
