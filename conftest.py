@@ -70,6 +70,12 @@ def _nothing_abroad() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _stand_in_of_bacalhau(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sandbox runs Bacalhau itself for the tests that set the variable again."""
+    monkeypatch.delenv("BACALHAU_BIN", raising=False)
+
+
+@pytest.fixture(autouse=True)
 def _archive_of_bacalhau(monkeypatch: pytest.MonkeyPatch) -> None:
     """The default address of Bacalhau's archive is abroad: what would be fetched there has a sum of its own here."""
     real = archive.digest

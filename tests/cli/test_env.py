@@ -163,6 +163,16 @@ def test_on_a_terminal_the_use_is_explained(user: CliRunner, api: StandIn) -> No
     assert [path for _, path, _, _ in api.requests] == ["/api/v1/agent/version"]
 
 
+def test_the_clients_address_is_for_curl(user: CliRunner, api: StandIn) -> None:
+    """One line and no secret, on a terminal too; the same with `-o json`."""
+    address = user("env", "-o", "json").data["client"]["download_url"]
+    result = user("env", "--client-url")
+    assert (result.code, result.stdout, result.stderr) == (0, f"{address}\n", "")
+    code, stdout, stderr = on_a_terminal(user, "env", "--client-url", "--no-color")
+    assert (code, stdout) == (0, f"{address}\n") and "eval" not in stderr
+    assert user("env", "--client-url", "-o", "json").data["client"]["download_url"] == address
+
+
 def test_the_explanation_needs_no_answer(user: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     user.configure(nodes=1, more="  api: {host: 'http://127.0.0.1:9', key_env: ORCH}\n  version: v1.9.2\n")
     code, stdout, stderr = on_a_terminal(user, "env", "--no-color")

@@ -64,9 +64,10 @@ def run(script: str, shell: dict[str, str], home: Path, *, code: int = 0) -> str
 
 
 def command_lines(page: str) -> list[str]:
-    """The command lines of a page between its marks."""
+    """The command lines of a page between its marks, without the client's download."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    return [line for part in _TESTED.findall(text) for line in _LINE.findall(part)]
+    lines = [line for part in _TESTED.findall(text) for line in _LINE.findall(part)]
+    return [line for line in lines if not line.startswith("curl ")]
 
 
 def last_line(output: str) -> Any:

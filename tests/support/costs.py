@@ -74,6 +74,25 @@ def report(
     return replace(cost_report, **more)  # type: ignore[arg-type]
 
 
+_MANAGED = Usage(
+    "i-000000000000000ab",
+    *("us-east-1", "us-east-1a", "t3.small"),
+    NOON - timedelta(hours=24),
+    spot=False,
+    address=False,
+    orchestrator=True,
+)
+# An orchestrator of 24 hours: on demand, with 30 GiB and an address.
+WITH_ORCHESTRATOR = report(
+    usages=(
+        *LIVES,
+        _MANAGED,
+        replace(_MANAGED, id="vol-2", type="", volume_gib=10),
+        replace(_MANAGED, id="vol-3", type="", volume_gib=20),
+        replace(_MANAGED, id="eipalloc-1", zone="", type="", address=True),
+    )
+)
+WITH_ORCHESTRATOR = replace(WITH_ORCHESTRATOR, usages=replace(WITH_ORCHESTRATOR.usages, assumed_addresses=1))
 # Everything that can be missing is missing.
 BLIND = report(
     steps=PriceSteps({}),

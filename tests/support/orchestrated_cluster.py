@@ -27,6 +27,7 @@ from bacalhau_spot.core.tags import cluster_scope, results_bucket
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 from bacalhau_spot.engine.cleanup import resource_scan, teardown
+from bacalhau_spot.engine.cleanup.job_results import configured_home, results_candidates
 from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
 from bacalhau_spot.engine.cleanup.scan_result import ScanRequest
 from bacalhau_spot.engine.launch import create
@@ -85,10 +86,13 @@ def create_cluster(cloud: Aws, sandbox: Any, spec: ClusterSpec = SPEC) -> None:
         plan = planner.plan(facts)
         assert isinstance(plan, Plan), plan
         access = OrchestratorAccess(nats=_answers, api=lambda _: None)
-        ready = await ensure_orchestrator(calls, facts, plan, access)
-        result = await create.apply_plan(
-            calls, replace(facts, spec=ready.spec), plan, created_networks=ready.networks
-        )
+        if plan.orchestrator is None:
+            result = await create.apply_plan(calls, facts, plan)
+        else:
+            ready = await ensure_orchestrator(calls, facts, plan, access)
+            result = await create.apply_plan(
+                calls, replace(facts, spec=ready.spec), plan, created_networks=ready.networks
+            )
         assert result.exit_code is ExitCode.DONE, result
 
     asyncio.run(run())
@@ -102,7 +106,13 @@ def destroy_cluster(
     async def run() -> DeletionResult:
         calls = calls_of(cloud, sandbox)
         account = await discovery.load_account(calls)
-        search = ScanRequest(cluster_scope(spec.naming), with_children=frozenset(REGIONS))
+        account_id = account.identity.account_id
+        search = ScanRequest(
+            cluster_scope(spec.naming),
+            with_children=frozenset(REGIONS),
+            candidates=results_candidates(spec.naming, configured_home(spec), account_id=account_id),
+            account_id=account_id,
+        )
         scan = await resource_scan.scan_regions(
             calls, search, regions=discovery.enabled_names(account.regions)
         )

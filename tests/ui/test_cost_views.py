@@ -16,7 +16,7 @@ from bacalhau_spot.core.pricing.cost_report import CostReport
 from bacalhau_spot.core.pricing.estimate import Budget
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.ui import csv_output, json_output, views
-from support.costs import BLIND, EMPTY, NOT_LISTED, PRICELESS, USD_3, report
+from support.costs import BLIND, EMPTY, NOT_LISTED, PRICELESS, USD_3, WITH_ORCHESTRATOR, report
 from support.golden import golden, output_text
 from support.rendering import rendered
 from support.schemas import contract
@@ -42,6 +42,8 @@ VIEWS: dict[str, RenderableType] = {
     "by instance": views.cost_view(report(), by="instance"),
     "wide": views.cost_view(report(), by="region", wide=True),
     "blind": views.cost_view(BLIND, by="region"),
+    "with an orchestrator": views.cost_view(WITH_ORCHESTRATOR, by="region"),
+    "with an orchestrator, by instance": views.cost_view(WITH_ORCHESTRATOR, by="instance"),
     "nothing": views.cost_view(EMPTY, by="region"),
     "plan within its budget": views.plan_view(plan(budget=budget("0.1"))),
     "plan without a price list": views.plan_view(plan(NOT_LISTED, no_list="AccessDeniedException")),
@@ -59,21 +61,48 @@ def test_what_is_read(name: str, width: int, snapshot: SnapshotAssertion) -> Non
     assert rendered(VIEWS[name], width=width) == snapshot
 
 
-@pytest.mark.parametrize("shown", [report(), BLIND, EMPTY], ids=["whole", "blind", "empty"])
+@pytest.mark.parametrize(
+    "shown", [report(), BLIND, EMPTY, WITH_ORCHESTRATOR], ids=["whole", "blind", "empty", "orchestrator"]
+)
 def test_the_json_has_its_published_form(shown: CostReport, snapshot: SnapshotAssertion) -> None:
     data = json_output.cost_data(shown)
     assert output_text("cost", data) == golden(snapshot)
     contract("cost", data)
 
 
-def test_sums_of_the_json_are_those_of_its_parts() -> None:
+@pytest.mark.parametrize("shown", [report(), WITH_ORCHESTRATOR])
+def test_sums_of_the_json_are_those_of_its_parts(shown: CostReport) -> None:
     """To the last digit that is printed, whatever it is summed by."""
-    data = json_output.cost_data(report())
+    data = json_output.cost_data(shown)
     total = Decimal(data["total"]["usd"])
     for part in ("regions", "zones", "types"):
         assert abs(sum(Decimal(row["usd"]) for row in data[part]) - total) < Decimal("0.00001")
-    things = [*data["instances"], *data["volumes"]]
+    things = [*data["instances"], *data["volumes"], *data["addresses"]]
     assert abs(sum(Decimal(thing["usd"]) for thing in things) - total) < Decimal("0.00002")
+
+
+def test_an_orchestrator_is_in_the_total_and_no_node() -> None:
+    """On demand at its list price, although no price list was read for its type."""
+    data, without = json_output.cost_data(WITH_ORCHESTRATOR), json_output.cost_data(report())
+    part = data["orchestrator"]
+    assert part is not None and without["orchestrator"] is None
+    volumes = Decimal(30) * Decimal("0.08") / 730
+    assert [Decimal(part[name]) for name in ("instance_usd", "volume_usd", "address_usd")] == [
+        pytest.approx(24 * usd, abs=Decimal("0.00001"))
+        for usd in (Decimal("0.0208"), volumes, Decimal("0.005"))
+    ]
+    assert (part["instances"], part["running"], part["hours"]) == (1, 1, "24.0000")
+    total, rest = data["total"], without["total"]
+    assert (total["instances"], total["running"], total["hours"]) == (5, 3, rest["hours"])
+    for whole, nodes, share in (
+        (total["usd"], rest["usd"], part["usd"]),
+        (total["current_usd_per_hour"], rest["current_usd_per_hour"], part["current_usd_per_hour"]),
+    ):
+        assert whole and nodes and share
+        assert Decimal(whole) - Decimal(nodes) == pytest.approx(Decimal(share), abs=Decimal("0.00001"))
+    assert [row["id"] for row in data["instances"] if row["orchestrator"]] == ["i-000000000000000ab"]
+    assert [row["id"] for row in data["volumes"] if row["orchestrator"]] == ["vol-2", "vol-3"]
+    assert [row["id"] for row in data["addresses"]] == ["eipalloc-1"]
 
 
 def test_csv_is_a_row_for_each_thing_that_costs(snapshot: SnapshotAssertion) -> None:

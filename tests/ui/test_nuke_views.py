@@ -16,6 +16,7 @@ from bacalhau_spot.core.cleanup.deletion_result import (
     Dependency,
 )
 from bacalhau_spot.core.cleanup.nuke_preview import NukePreview
+from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents, ResultsBucket
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.model import Identity, Naming, Resource
 from bacalhau_spot.core.problem import ApiFailure
@@ -95,6 +96,22 @@ VIEWS: dict[str, RenderableType] = {
             partial_failures=(ApiFailure("UnauthorizedOperation", "", "DescribeNatGateways", "us-west-2"),),
             usd_per_hour=Decimal("1.52"),
         )
+    ),
+    "found, with an orchestrator and results": views.nuke_preview_view(
+        preview(
+            to_delete=(
+                resource(ResourceKind.INSTANCE, 1, minutes=90, tags={**OURS, "BacalhauRole": "orchestrator"}),
+            ),
+            results=(ResultsBucket(resource(ResourceKind.BUCKET, 1), BucketContents(7, 900), deleted=False),),
+            regions_skipped=("ap-south-1",),
+        ),
+        delete_results="bacalhau-spot nuke --delete-results",
+    ),
+    "found, only results": views.nuke_preview_view(
+        preview(
+            results=(ResultsBucket(resource(ResourceKind.BUCKET, 1), BucketContents(7, 900), deleted=False),),
+        ),
+        delete_results="bacalhau-spot nuke --delete-results",
     ),
     "found, nothing": views.nuke_preview_view(preview()),
     "found, nothing in the scanned regions": views.nuke_preview_view(

@@ -22,6 +22,7 @@ from bacalhau_spot.core.cleanup.deletion_result import (
     Dependency,
 )
 from bacalhau_spot.core.cleanup.nuke_preview import NukePreview
+from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents, OrchestratorLoss, ResultsBucket
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.create_result import CreateResult, Listing, PoolFailure, RegionResult
 from bacalhau_spot.core.launch.lifecycle import Phase
@@ -119,6 +120,14 @@ TEARDOWN = DeletionResult(
     regions_scanned=("us-east-1",),
     failed_regions=(PROBLEM,),
 )
+ORCHESTRATOR = Resource(kind="instance", id="i-9", region="us-east-1", tags={"BacalhauRole": "orchestrator"})
+BUCKET = Resource(kind="bucket", id="bacalhau-results-1", region="us-east-1")
+RESULTS_BUCKET = ResultsBucket(BUCKET, BucketContents(3, 4096), deleted=False)
+LOSS = OrchestratorLoss((ORCHESTRATOR,), {"guest": 2}, certain=True, results=(RESULTS_BUCKET,))
+DELETE_RESULTS = "bacalhau-spot destroy --delete-results"
+KEPT_RESULTS = DeletionResult(
+    "c", (DeletionOutcome(BUCKET, DeletionStatus.SKIPPED, reason="r", results=RESULTS_BUCKET.contents),)
+)
 FORGOTTEN = PruneResult("http://o:1234", removed=("n-1",), failed=(("n-2", PROBLEM),), not_removed=("n-3",))
 FOUND = NukePreview(
     identity=Identity("123456789012", "arn:aws:iam::123456789012:user/u"),
@@ -166,8 +175,22 @@ RESULTS: dict[str, tuple[str, json_output.Data | None]] = {
         "destroy",
         json_output.destroy_preview_data([VPC], [VPC]),
     ),
+    "what would be destroyed with an orchestrator": (
+        "destroy",
+        json_output.destroy_preview_data([VPC], [], loss=LOSS, delete_results=DELETE_RESULTS),
+    ),
+    "a destroy that keeps job results": (
+        "destroy",
+        json_output.deletion_data(KEPT_RESULTS, delete_results=DELETE_RESULTS),
+    ),
     "a nuke": ("nuke", json_output.deletion_data(TEARDOWN)),
     "what would be nuked": ("nuke", json_output.nuke_preview_data(FOUND)),
+    "what would be nuked with job results": (
+        "nuke",
+        json_output.nuke_preview_data(
+            replace(FOUND, results=(replace(RESULTS_BUCKET, deleted=True),)), delete_results=DELETE_RESULTS
+        ),
+    ),
     "how it is nuked": ("nuke", json_output.order_data()),
     "a failed list": ("list", None),
     "another command": ("sandbox status", {"running": False}),

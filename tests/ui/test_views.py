@@ -13,6 +13,7 @@ from rich.console import RenderableType
 from syrupy.assertion import SnapshotAssertion
 
 from bacalhau_spot.core.cleanup.deletion_result import DeletionOutcome, DeletionResult, DeletionStatus
+from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents, OrchestratorLoss, ResultsBucket
 from bacalhau_spot.core.launch.create_result import CreateResult, Listing, PoolFailure, RegionResult
 from bacalhau_spot.core.launch.plan import Plan, RegionPlan
 from bacalhau_spot.core.model import (
@@ -106,6 +107,13 @@ def succeeded(region: str, *, extra: int = 0) -> RegionResult:
 
 def resource(kind: str, number: int, region: str = "us-east-1") -> Resource:
     return Resource(kind=kind, id=f"{kind}-{number}", region=region)
+
+
+ITS_INSTANCE = replace(resource("instance", 9), tags={ROLE_KEY: ORCHESTRATOR_ROLE})
+
+
+def results_bucket(*, deleted: bool) -> ResultsBucket:
+    return ResultsBucket(resource("bucket", 1), BucketContents(1234, 5 * 1024**3), deleted=deleted)
 
 
 VIEWS: dict[str, RenderableType] = {
@@ -290,6 +298,34 @@ VIEWS: dict[str, RenderableType] = {
         identity=ME,
         cluster="c",
     ),
+    "destroy, preview, with an orchestrator": views.deletion_preview_view(
+        [resource("instance", 1), ITS_INSTANCE],
+        unknown=[],
+        identity=ME,
+        cluster="c",
+        loss=OrchestratorLoss(
+            (ITS_INSTANCE,), {"guest": 2, "other": 1}, certain=True, results=(results_bucket(deleted=False),)
+        ),
+        delete_results="bacalhau-spot destroy --delete-results",
+    ),
+    "destroy, preview, with its results": views.deletion_preview_view(
+        [ITS_INSTANCE, results_bucket(deleted=True).resource],
+        unknown=[],
+        identity=ME,
+        cluster="c",
+        loss=OrchestratorLoss(
+            (ITS_INSTANCE,), {"guest": 2}, certain=False, results=(results_bucket(deleted=True),)
+        ),
+        delete_results="bacalhau-spot destroy --delete-results",
+    ),
+    "destroy, preview, only results": views.deletion_preview_view(
+        [],
+        unknown=[],
+        identity=ME,
+        cluster="c",
+        loss=OrchestratorLoss(results=(results_bucket(deleted=False),)),
+        delete_results="bacalhau-spot destroy --delete-results",
+    ),
     "destroy, preview, blind": views.deletion_preview_view(
         [],
         unknown=[],
@@ -308,6 +344,23 @@ VIEWS: dict[str, RenderableType] = {
             regions_scanned=TWELVE,
         ),
         naming=NAMING,
+    ),
+    "destroyed, except for results": views.deletion_result_view(
+        DeletionResult(
+            "c",
+            (
+                DeletionOutcome(resource("vpc", 1), DeletionStatus.DELETED),
+                DeletionOutcome(
+                    results_bucket(deleted=False).resource,
+                    DeletionStatus.SKIPPED,
+                    reason="r",
+                    results=results_bucket(deleted=False).contents,
+                ),
+            ),
+            regions_scanned=TWELVE,
+        ),
+        naming=NAMING,
+        delete_results="bacalhau-spot destroy --delete-results",
     ),
     "destroyed, nothing": views.deletion_result_view(
         DeletionResult("c", regions_scanned=TWELVE), naming=NAMING

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from bacalhau_spot.core.model import ORCHESTRATOR_ROLE, ROLE_KEY
+from bacalhau_spot.core.partitions import partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -223,3 +224,8 @@ def results_bucket(naming: Naming, *, account_id: str, region: str) -> str:
     """The bucket for job results. Bucket names are global: at most 63 lower-case letters, digits and hyphens."""
     mark = slug(naming).rpartition("-")[2]
     return f"{RESULTS_PREFIX}{mark}-{account_id}-{region}"
+
+
+def bucket_arn(name: str, *, region: str) -> str:
+    """A bucket's ARN has neither region nor account, but the region's partition."""
+    return f"arn:{partition_of(region).name}:s3:::{name}"

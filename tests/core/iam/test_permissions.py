@@ -18,10 +18,18 @@ from bacalhau_spot.core.iam.permissions import (
     Condition,
     ResourceScope,
 )
-from bacalhau_spot.core.model import ClusterSpec, Naming, RegionSpec, Secrets
+from bacalhau_spot.core.model import (
+    ClusterSpec,
+    Naming,
+    OrchestratorMode,
+    OrchestratorSpec,
+    RegionSpec,
+    Secrets,
+)
 from support.calls_in_code import calls_in_code
 
-DEFAULTS = config.defaults()
+DEFAULTS = replace(config.defaults(), orchestrator=OrchestratorSpec())
+MANAGED = OrchestratorSpec(OrchestratorMode.MANAGED)
 # Calls that need no permission (STS API reference, GetCallerIdentity).
 UNRESTRICTED = frozenset({"sts:GetCallerIdentity"})
 
@@ -88,6 +96,9 @@ def test_the_policy_is_what_the_configuration_needs() -> None:
     assert not {"ec2:CreateVpc", "ec2:CreateRoute"} & allowed("create", regions=theirs)
     assert "ec2:DeleteVpc" not in allowed("create", "list")
     assert allowed("list") < allowed("create") < allowed(*COMMANDS)
+    assert "ssm:GetParameter" not in allowed("destroy")
+    assert allowed("destroy", orchestrator=MANAGED) - allowed("destroy") == {"ssm:GetParameter"}
+    assert "iam:PassRole" in allowed("create", orchestrator=MANAGED)
 
 
 def test_adopting_is_allowed_only_by_name() -> None:

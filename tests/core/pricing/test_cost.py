@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bacalhau_spot.core.model import PricePoint
+from bacalhau_spot.core.model import ORCHESTRATOR_ROLE, ROLE_KEY, PricePoint, Resource
 from bacalhau_spot.core.pricing.cost import (
     PriceSteps,
     Rates,
@@ -20,6 +20,7 @@ from bacalhau_spot.core.pricing.cost import (
     sum_charges,
     sum_charges_by,
 )
+from bacalhau_spot.core.pricing.list_prices import usd_per_hour
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 HERE = ("us-east-1", "us-east-1a", "t3.medium")
@@ -191,3 +192,18 @@ def test_longer_and_dearer_never_costs_less(
     assert now.usd <= longer.usd
     assert now.usd <= raised.usd
     assert now.seconds >= 60
+
+
+def test_what_nuke_shows_an_hour() -> None:
+    """A node at its pool's price, with a public address; an orchestrator on demand, whose address is listed apart."""
+    where = ("us-east-1", "us-east-1a")
+    node = Resource("instance", "i-1", where[0], type="t3.small", zone=where[1])
+    host = replace(node, id="i-2", tags={ROLE_KEY: ORCHESTRATOR_ROLE})
+    address = Resource("elastic-ip", "eipalloc-1", where[0])
+    spot = {(where[0], "t3.small", where[1]): Decimal("0.007")}
+    assert usd_per_hour([node], spot=spot) == Decimal("0.012")
+    assert usd_per_hour([host, address], spot=spot) == Decimal("0.0258")
+    assert usd_per_hour([node], spot={}) is None
+    large = {("us-east-1", "m7i.large", "us-east-1a"): Decimal("0.05")}
+    assert usd_per_hour([replace(host, type="m7i.large")], spot=large) == Decimal("0.05")
+    assert usd_per_hour([replace(host, type="m7i.large")], spot={}) is None

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from bacalhau_spot.core.model import Instance, Resource, SpotRequest, State
+from bacalhau_spot.core.model import (
+    ORCHESTRATOR_ROLE,
+    ROLE_KEY,
+    Instance,
+    Resource,
+    SpotRequest,
+    State,
+)
 from bacalhau_spot.core.pricing.usage_history import AwsInventory, LoggedInstance, usage_history
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -77,3 +84,83 @@ def test_volumes() -> None:
     assert history.assumed_volumes == 0
     without_volume = usage_history(AwsInventory((OVER,)), (), root_volume_gib=20, now=NOW)
     assert (without_volume.usages[0].volume_gib, without_volume.assumed_volumes) == (20, 1)
+
+
+MACHINE = Instance(
+    "i-o",
+    *("us-east-1", "us-east-1a", "t3.small"),
+    State.RUNNING,
+    ago(hours=2),
+    lifecycle="on-demand",
+    public_ip="127.0.0.9",
+    tags={ROLE_KEY: ORCHESTRATOR_ROLE},
+)
+ROOT = Resource(
+    *("volume", "vol-root", "us-east-1"),
+    tags=MACHINE.tags,
+    used_by=("i-o",),
+    size_gib=10,
+    created_at=ago(hours=2),
+    zone="us-east-1a",
+)
+DATA = replace(ROOT, id="vol-data", size_gib=20, created_at=ago(hours=9))
+ADDRESS = Resource("elastic-ip", "eipalloc-1", "us-east-1", tags=MACHINE.tags, used_by=("i-o",))
+
+
+def orchestrated(seen: AwsInventory, *sightings: LoggedInstance) -> dict[str, tuple[object, ...]]:
+    """Start, end, GiB and address of each usage of the orchestrator."""
+    history = usage_history(seen, sightings, root_volume_gib=50, data_volume_gib=20, now=NOW)
+    assert all(usage.orchestrator and not (usage.type and usage.spot) for usage in history.usages)
+    assert history.assumed_addresses == len(seen.addresses)
+    return {
+        usage.id: (usage.started_at, usage.ended_at, usage.volume_gib, usage.address)
+        for usage in history.usages
+    }
+
+
+PARTS = {
+    "vol-root": (ago(hours=2), None, 10, False),
+    "vol-data": (ago(hours=9), None, 20, False),
+    "eipalloc-1": (ago(hours=9), None, 0, True),
+}
+
+
+def test_the_parts_of_an_orchestrator_count_apart_from_its_instance() -> None:
+    """Volumes since their creation; the address since the first of them."""
+    seen = AwsInventory((MACHINE,), (), (ROOT, DATA), (ADDRESS,))
+    assert orchestrated(seen) == {"i-o": (ago(hours=2), None, 0, False), **PARTS}
+
+
+def test_a_stopped_orchestrator_pays_for_its_parts_only() -> None:
+    stopped = replace(MACHINE, state=State.STOPPED, terminated_at=ago(hours=1))
+    seen = AwsInventory((stopped,), (), (ROOT, DATA), (ADDRESS,))
+    assert orchestrated(seen) == {"i-o": (ago(hours=2), ago(hours=1), 0, False), **PARTS}
+
+
+def test_a_terminated_orchestrator_had_a_root_volume() -> None:
+    """Its data volume and address still exist, so they are not assumed."""
+    ended = replace(MACHINE, state=State.TERMINATED, terminated_at=ago(hours=1), public_ip=None)
+    seen = AwsInventory((ended,), (), (replace(DATA, used_by=()),), (replace(ADDRESS, used_by=()),))
+    rest = {name: PARTS[name] for name in ("vol-data", "eipalloc-1")}
+    assert orchestrated(seen) == {"i-o": (ago(hours=2), ago(hours=1), 10, False), **rest}
+    history = usage_history(seen, (), root_volume_gib=50, now=NOW)
+    assert history.assumed_volumes == 1
+
+
+def test_a_deleted_orchestrator_had_all_parts() -> None:
+    """AWS lists nothing else of it, or nothing at all: then the audit log has its instance."""
+    ended = replace(MACHINE, state=State.TERMINATED, terminated_at=ago(hours=1), public_ip=None)
+    assert orchestrated(AwsInventory((ended,))) == {"i-o": (ago(hours=2), ago(hours=1), 30, True)}
+    noted = replace(NOTED, id="i-o", type="t3.small", orchestrator=True)
+    assert orchestrated(AwsInventory(), noted) == {"i-o": (ago(hours=5), ago(hours=1), 30, True)}
+
+
+def test_an_address_without_any_other_part_counts_from_now() -> None:
+    assert orchestrated(AwsInventory(addresses=(ADDRESS,))) == {"eipalloc-1": (NOW, None, 0, True)}
+
+
+def test_a_public_address_of_an_orchestrator_without_an_elastic_one_counts_with_it() -> None:
+    assert orchestrated(AwsInventory((MACHINE,), (), (ROOT,))) == {
+        "i-o": (ago(hours=2), None, 0, True),
+        "vol-root": PARTS["vol-root"],
+    }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,9 +11,11 @@ import pytest
 from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.cleanup.deletion_result import DeletionStatus
-from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents
+from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents, OrchestratorLoss
 from bacalhau_spot.core.kinds import ResourceKind
-from bacalhau_spot.core.tags import orchestrator_role_name
+from bacalhau_spot.core.model import OrchestratorMode, OrchestratorSpec
+from bacalhau_spot.core.tags import cluster_scope, orchestrator_role_name
+from bacalhau_spot.engine.cleanup.job_results import orchestrator_loss
 from bacalhau_spot.errors import ExitCode
 from support.account_snapshot import account_snapshot
 from support.long_tests import sample
@@ -21,6 +25,7 @@ from support.orchestrated_cluster import (
     REGIONS,
     SPEC,
     Call,
+    calls_of,
     create_cluster,
     destroy_cluster,
     intercepted,
@@ -197,20 +202,41 @@ def test_another_clusters_orchestrator_stays(cloud: Aws, sandbox: Any) -> None:
 
 MOST_CHANGES = 40
 # Before the n-th change: after those before it, whose answers count as lost.
-KILLS = sample(range(1, MOST_CHANGES + 1), every=8)
+KILLS = sample([(at, lag_s) for at in range(1, MOST_CHANGES + 1) for lag_s in (0.0, 4.0)], every=15)
 
 
-@pytest.mark.parametrize("at", KILLS)
-def test_a_killed_destroy_is_finished_by_the_next(cloud: Aws, sandbox: Any, at: int) -> None:
+@pytest.mark.parametrize(("at", "lag_s"), KILLS)
+def test_a_killed_destroy_is_finished_by_the_next(cloud: Aws, sandbox: Any, at: int, lag_s: float) -> None:
     before = snapshot(sandbox)
     create_cluster(cloud, sandbox)
     put(sandbox)
+    sandbox.clock.sleep(60)
+    sandbox.world.settings.read_lag_s = lag_s
     with killed(cloud, at=at):
         destroy_cluster(cloud, sandbox, delete_results=True)
     result = destroy_cluster(cloud, sandbox, delete_results=True)
     assert result.exit_code is ExitCode.DONE, [
         outcome for outcome in result.outcomes if outcome.status not in {"deleted", "already gone"}
     ]
+    sandbox.world.settings.read_lag_s = 0.0
+    assert snapshot(sandbox) == before
+
+
+CREATE_KILLS = sample([(at, lag_s) for at in range(1, 34) for lag_s in (0.0, 4.0)], every=13)
+
+
+@pytest.mark.parametrize(("at", "lag_s"), CREATE_KILLS)
+def test_destroy_leaves_nothing_of_a_killed_create(cloud: Aws, sandbox: Any, at: int, lag_s: float) -> None:
+    """Whatever exists carries the tag, or has a name that follows from it."""
+    before = snapshot(sandbox)
+    sandbox.world.settings.read_lag_s = lag_s
+    with killed(cloud, at=at):
+        create_cluster(cloud, sandbox)
+    result = destroy_cluster(cloud, sandbox)
+    assert result.exit_code is ExitCode.DONE, [
+        outcome for outcome in result.outcomes if outcome.status not in {"deleted", "already gone"}
+    ]
+    sandbox.world.settings.read_lag_s = 0.0
     assert snapshot(sandbox) == before
 
 
@@ -229,3 +255,22 @@ def test_contents_in_words() -> None:
         BucketContents(10_000, 3 * 1024**3, complete=False).text
         == "more than 10000 objects, more than 3.0 GiB"
     )
+
+
+def test_a_cluster_with_an_orchestrator_of_its_own_uses_no_other(cloud: Aws, sandbox: Any) -> None:
+    """Without the orchestrator's answer, AWS's instances are all that is known."""
+    create_cluster(cloud, sandbox)
+    create_cluster(cloud, sandbox, of_cluster("independent"))
+    guest = of_cluster("guest")
+    create_cluster(cloud, sandbox, replace(guest, orchestrator=OrchestratorSpec(OrchestratorMode.OWN)))
+
+    async def loss() -> OrchestratorLoss:
+        calls = calls_of(cloud, sandbox)
+        ours = await cloud.find(HOME, ResourceKind.INSTANCE, cluster_scope(SPEC.naming))
+        return await orchestrator_loss(
+            calls, ours, None, naming=SPEC.naming, label=SPEC.name, regions=REGIONS
+        )
+
+    found = asyncio.run(loss())
+    assert [resource.id for resource in found.instances] == [orchestrator_of(sandbox)]
+    assert (found.users, found.certain) == ({"guest": 2}, False)

@@ -479,13 +479,16 @@ def test_replaced_twice_within_an_hour_it_is_no_launch_that_aws_remembers(cloud:
     assert after.counts == ONE_OF_EACH and after.instances[0].id not in seen
 
 
-def test_a_stopped_instance_is_started(cloud: Aws, sandbox: Any) -> None:
+@pytest.mark.parametrize("lag_s", [0.0, 10.0])
+def test_a_stopped_instance_is_started(cloud: Aws, sandbox: Any, lag_s: float) -> None:
+    """AWS may list it as stopped for some seconds after its start."""
     create_once(cloud, sandbox)
     instance = asyncio.run(existing(cloud)).instances[0]
     asyncio.run(cloud._session.call("ec2", HOME, "stop_instances", InstanceIds=[instance.id]))
     sandbox.clock.sleep(120)
+    sandbox.world.settings.read_lag_s = lag_s
     assert steps_now(cloud, sandbox) == (OrchestratorStep.START,)
-    create_once(cloud, sandbox)
+    create_once(cloud, sandbox, access=FakeAccess(ready_after=10))
     sandbox.clock.sleep(60)
     (now,) = asyncio.run(existing(cloud)).instances
     assert (now.id, now.state) == (instance.id, State.RUNNING)

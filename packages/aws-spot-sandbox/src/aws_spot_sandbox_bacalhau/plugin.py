@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import tarfile
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from aws_spot_sandbox.ec2.machine import RUNNING
 from aws_spot_sandbox.http_types import AwsError, Call, Reply
 from aws_spot_sandbox.middleware.faults import Faults
 from aws_spot_sandbox_bacalhau import api, boot, managed, orchestrator_boot, serializers
@@ -20,7 +23,10 @@ from aws_spot_sandbox_bacalhau.job_store import JobStore
 from aws_spot_sandbox_bacalhau.managed import Records
 from aws_spot_sandbox_bacalhau.node_registry import NodeRegistry
 from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
+from aws_spot_sandbox_bacalhau.programs import Programs
 from aws_spot_sandbox_bacalhau.pulse import Pulse
+from aws_spot_sandbox_bacalhau.real_node import RealNode
+from aws_spot_sandbox_bacalhau.real_orchestrator import RealOrchestrator
 from aws_spot_sandbox_bacalhau.results import Results
 from aws_spot_sandbox_bacalhau.stand_in import StandIn
 
@@ -41,6 +47,7 @@ if TYPE_CHECKING:
 CONSOLE_PREFIX = "bacalhau-spot:"
 _ORCHESTRATOR = "orchestrator"  # the path prefix of Bacalhau's API
 _ARCHIVE = "archive/"
+PROGRAM = "BACALHAU_BIN"  # the environment variable with the path of Bacalhau itself
 
 
 class BacalhauPlugin:
@@ -59,6 +66,10 @@ class BacalhauPlugin:
         self._ec2: Ec2 | None = None
         self._orchestrator: Handler | None = None
         self._pulse = Pulse(self._settle_all)
+        # A program cannot follow a clock that a test moves
+        self._program = os.environ.get(PROGRAM, "") if world.now is time.time else ""
+        self._programs: Programs | None = None
+        self._real_nodes: dict[str, RealNode] = {}  # by instance
 
     def attach(self, ec2: Ec2) -> None:
         self._ec2 = ec2
@@ -82,6 +93,9 @@ class BacalhauPlugin:
         host = self.directory.hosts.get(machine.id)
         if host is not None:
             host.end(orderly=machine.ended_in_order)
+        node = self._real_nodes.get(machine.id)
+        if node is not None and not node.ended:
+            node.end(orderly=machine.ended_in_order)
         for registry in self._registries():
             registry.ended(region, machine)
 
@@ -89,6 +103,8 @@ class BacalhauPlugin:
         for host in list(self.directory.hosts.values()):
             if host.region is region and not host.ended:
                 self._follow(host)
+        if self._program:
+            self._follow_nodes(region)
         for registry in self._registries():
             registry.look(region)
 
@@ -101,6 +117,8 @@ class BacalhauPlugin:
             lines = host.boot.lines
         else:
             lines = list(boot.timeline(region, machine, self.directory).lines)
+            if machine.id in self._real_nodes:
+                lines = list(self._real_nodes[machine.id].lines(iter(lines)))
         for line in lines:
             moment = f"{datetime.fromtimestamp(line.at, UTC):%Y-%m-%dT%H:%M:%SZ}"
             detail = f": {line.detail}" if line.detail else ""
@@ -128,8 +146,37 @@ class BacalhauPlugin:
 
     def close(self) -> None:
         self._pulse.stop()
+        for node in self._real_nodes.values():
+            if not node.ended:
+                node.end(orderly=False)
         for host in self.directory.hosts.values():
             host.end(orderly=True)
+        if self._programs is not None:
+            self._programs.close()
+
+    # --- Bacalhau itself
+
+    def _follow_nodes(self, region: Region) -> None:
+        """Start the nodes of managed orchestrators that are due, and follow their services."""
+        for machine in list(region.machines.values()):
+            node = self._real_nodes.get(machine.id)
+            if node is not None:
+                node.follow()
+            elif machine.state == RUNNING and self._starts(region, machine):
+                about = boot.node_configuration(machine)
+                if about is not None and self.directory.route(about).managed:
+                    node = RealNode(region, machine, about, self._program, self._files())
+                    self._real_nodes[machine.id] = node
+                    node.start()
+
+    def _starts(self, region: Region, machine: Machine) -> bool:
+        at = boot.starts_at(region, machine, self.directory)
+        return at is not None and at <= region.now()
+
+    def _files(self) -> Programs:
+        if self._programs is None:
+            self._programs = Programs()
+        return self._programs
 
     # --- Managed orchestrators
 
@@ -168,6 +215,9 @@ class BacalhauPlugin:
         return route.managed and route.address == records.address
 
     def _server(self, host: ManagedOrchestrator, records: Records) -> Server:
+        if self._program:
+            volume = orchestrator_boot.volume_of(host.machine, host.boot.about.device)
+            return RealOrchestrator(host.region, host.machine, self._program, self._files(), volume)
         jobs = JobApi(
             self._world,
             records.jobs,

@@ -66,10 +66,10 @@ class OrchestratorGiven:
 @lru_cache(maxsize=64)
 def read(user_data: str) -> Given | None:
     """None for user data that bacalhau-spot did not write: no node starts."""
-    files = _all_files(user_data)
+    written = files(user_data)
     try:
-        facts = json.loads(files[_FACTS])
-        config = yaml.safe_load(files.get(_CONFIG, "")) or {}
+        facts = json.loads(written[_FACTS])
+        config = yaml.safe_load(written.get(_CONFIG, "")) or {}
         labels, publishers = config.get("Labels") or {}, config.get("Publishers") or {}
     except (KeyError, ValueError, yaml.YAMLError, AttributeError):
         return None
@@ -82,12 +82,12 @@ def read(user_data: str) -> Given | None:
         download_url=str(facts.get("download_url", "")),
         sums={str(arch): str(text) for arch, text in (facts.get("sha256") or {}).items()},
         parameter=str(facts.get("token_parameter") or ""),
-        token=_variable(files.get(_TOKEN, "")),
+        token=_variable(written.get(_TOKEN, "")),
         # Bacalhau's configuration library makes label keys lower case
         labels={str(key).lower(): str(value) for key, value in labels.items()},
         disabled_publishers=frozenset(map(str, publishers.get("Disabled") or ())),
-        commands=bool(files.get(_COMMANDS, "").strip()),
-        ca_pem=files.get(_CA, ""),
+        commands=bool(written.get(_COMMANDS, "").strip()),
+        ca_pem=written.get(_CA, ""),
         config=config,
     )
 
@@ -95,9 +95,9 @@ def read(user_data: str) -> Given | None:
 @lru_cache(maxsize=16)
 def read_orchestrator(user_data: str) -> OrchestratorGiven | None:
     """None for the user data of any other machine."""
-    files = _all_files(user_data)
+    written = files(user_data)
     try:
-        facts = json.loads(files[_ORCHESTRATOR])
+        facts = json.loads(written[_ORCHESTRATOR])
         return OrchestratorGiven(
             parameter=str(facts["parameter"]),
             bucket=str(facts.get("bucket") or ""),
@@ -107,17 +107,18 @@ def read_orchestrator(user_data: str) -> OrchestratorGiven | None:
             sums={str(arch): str(text) for arch, text in (facts.get("sha256") or {}).items()},
             device=str(facts.get("device") or ""),
             answer_s=float(facts.get("answer_s") or 600),
-            config=yaml.safe_load(files.get(_CONFIG, "")) or {},
+            config=yaml.safe_load(written.get(_CONFIG, "")) or {},
         )
     except (KeyError, ValueError, TypeError, yaml.YAMLError, AttributeError):
         return None
 
 
-def _all_files(user_data: str) -> dict[str, str]:
-    files: dict[str, str] = {}
+def files(user_data: str) -> dict[str, str]:
+    """The files that cloud-init writes, by path."""
+    written: dict[str, str] = {}
     for config in _cloud_configs(_unpacked(user_data)):
-        files |= _files(config)
-    return files
+        written |= _files(config)
+    return written
 
 
 def _unpacked(user_data: str) -> bytes:

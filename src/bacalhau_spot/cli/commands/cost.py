@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bacalhau_spot.core.inventory import AccountContext
-    from bacalhau_spot.core.model import Naming
+    from bacalhau_spot.core.model import ClusterSpec, Naming
     from bacalhau_spot.core.pricing.cost_report import CostReport
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
@@ -39,7 +39,7 @@ def cost(
     """Show the cluster's cost so far and its current cost per hour.
 
     From AWS, and from this machine's audit log for instances that AWS no longer lists. Covers instances at their spot
-    prices by the second, volumes and public addresses, and compares them with on-demand prices.
+    prices by the second, volumes, public addresses and a managed orchestrator, and compares them with on-demand prices.
 
     Parameters
     ----------
@@ -54,9 +54,7 @@ def cost(
     start = moment(since, flag="--since", now=runtime.clock.now()) if since else None
     spec, naming = context.spec(lenient=True), context.naming(cluster)
     with context.runner() as runner:
-        look = _gather(
-            context, runner.calls, naming, since=start, root_volume_gib=spec.instance.root_volume_gib
-        )
+        look = _gather(context, runner.calls, naming, since=start, spec=spec)
         account, report = runner.run_readonly(look)
         others: tuple[str, ...] = ()
         if not any(charge.usage.ended_at is None for charge in report.charges):
@@ -81,7 +79,7 @@ def cost(
 
 
 async def _gather(
-    context: CommandContext, calls: AwsCalls, naming: Naming, *, since: datetime | None, root_volume_gib: int
+    context: CommandContext, calls: AwsCalls, naming: Naming, *, since: datetime | None, spec: ClusterSpec
 ) -> tuple[AccountContext, CostReport]:
     """The account and the cost report."""
     account = await discovery.load_account(calls)
@@ -90,7 +88,8 @@ async def _gather(
         naming,
         regions=discovery.enabled_names(account.regions),
         logged=known_usages.logged_usages(context, account.identity, cluster=naming.tag_value),
-        root_volume_gib=root_volume_gib,
+        root_volume_gib=spec.instance.root_volume_gib,
+        data_volume_gib=spec.orchestrator.volume_gib,
         since=since,
     )
     return account, await engine.cost_report(calls, usage)

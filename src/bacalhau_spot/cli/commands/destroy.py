@@ -28,11 +28,15 @@ from bacalhau_spot.core.cleanup.orchestrator_loss import (
     without_kept,
 )
 from bacalhau_spot.core.kinds import ResourceKind
-from bacalhau_spot.core.model import OrchestratorMode, State, TaggedId
-from bacalhau_spot.core.partitions import partition_of
-from bacalhau_spot.core.tags import cluster_scope, results_bucket
+from bacalhau_spot.core.model import OrchestratorMode, State
+from bacalhau_spot.core.tags import cluster_scope
 from bacalhau_spot.engine.aws_calls import discovery
-from bacalhau_spot.engine.cleanup.job_results import orchestrator_loss, results_buckets
+from bacalhau_spot.engine.cleanup.job_results import (
+    configured_home,
+    orchestrator_loss,
+    results_buckets,
+    results_candidates,
+)
 from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
 from bacalhau_spot.engine.cleanup.scan_result import ScanRequest
 from bacalhau_spot.engine.cleanup.teardown import delete_resources
@@ -111,7 +115,7 @@ def destroy(
             request=request,
             orchestrator=orchestrator,
             options=options,
-            home=_home_region(spec),
+            home=configured_home(spec),
         )
         return command.run(dry_run=dry_run)
 
@@ -169,12 +173,12 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
         return self._cluster
 
     def _scope(self, account: AccountContext) -> CleanupScope:
-        request = self._request
-        if self._home is not None:
-            bucket = results_bucket(self._naming, account_id=account.identity.account_id, region=self._home)
-            partition = partition_of(self._home).name
-            candidate = TaggedId(kind=ResourceKind.BUCKET.value, id=f"arn:{partition}:s3:::{bucket}")
-            request = replace(request, candidates=((self._home, candidate),))
+        account_id = account.identity.account_id
+        request = replace(
+            self._request,
+            candidates=results_candidates(self._naming, self._home, account_id=account_id),
+            account_id=account_id,
+        )
         return CleanupScope(
             account=account, regions=discovery.enabled_names(account.regions), request=request
         )
@@ -286,13 +290,6 @@ def _is_running_node(resource: Resource) -> bool:
         and resource.state not in _ENDING
         and not is_of_orchestrator(resource)
     )
-
-
-def _home_region(spec: ClusterSpec) -> str | None:
-    """The region in which `create` puts a managed orchestrator of this configuration; None without one."""
-    if spec.orchestrator.mode is not OrchestratorMode.MANAGED:
-        return None
-    return spec.orchestrator.region or next((region.name for region in spec.regions), None)
 
 
 def _request(spec: ClusterSpec, naming: Naming, *, named: bool) -> ScanRequest:

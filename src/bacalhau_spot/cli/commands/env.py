@@ -42,6 +42,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 def env(
     *,
     shell: Annotated[Shell | None, Parameter(name="--shell")] = None,
+    client_url: Annotated[bool, Parameter(name="--client-url", negative="")] = False,
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
@@ -55,6 +56,8 @@ def env(
     ----------
     shell
         The shell that reads the lines. Default: the shell in $SHELL, otherwise bash; bash also stands for sh and zsh.
+    client_url
+        Print only the address of the archive with Bacalhau's client, for this machine and in the orchestrator's version.
     """
     context = CommandContext("env", common, runtime)
     api = context.operator_api()
@@ -64,12 +67,12 @@ def env(
     _check_printable(values)
     # `eval` waits for no answer of the orchestrator.
     reading = not context.for_people or runtime.stdout.isatty()
-    version = _client_version(context, api) if reading else None
-    if reading:
+    version = _client_version(context, api) if reading or client_url else None
+    if reading and not client_url:
         context.print_status(views.env_help_view(chosen, version=version, download=_download(version)))
     return Result(
         "env",
-        view=views.raw(shell_lines(values, chosen)),
+        view=views.raw(_download(version) or "" if client_url else shell_lines(values, chosen)),
         data=json_output.env_data(values, orchestrator=url, version=version, download=_download(version)),
         unredacted=True,
     )

@@ -36,7 +36,7 @@ from bacalhau_spot.core.pricing.list_prices import usd_per_hour
 from bacalhau_spot.core.tags import account_scope, tags_for
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.cleanup import nuke as engine
-from bacalhau_spot.engine.cleanup.job_results import results_buckets
+from bacalhau_spot.engine.cleanup.job_results import configured_home, results_buckets, results_candidates
 from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
 from bacalhau_spot.engine.cleanup.scan_result import ScanRequest
 from bacalhau_spot.errors import ExitCode, UserError
@@ -118,7 +118,10 @@ def nuke(
     context = CommandContext("nuke", common, runtime)
     spec = context.spec(lenient=True)
     with context.runner(spec) as runner:
-        return NukeCommand(context, runner, choice, naming=spec.naming, force=force).run(dry_run=dry_run)
+        command = NukeCommand(
+            context, runner, choice, naming=spec.naming, home=configured_home(spec), force=force
+        )
+        return command.run(dry_run=dry_run)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,9 +137,18 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
     name = "nuke"
 
     def __init__(
-        self, context: CommandContext, runner: Runner, choice: NukeOptions, *, naming: Naming, force: bool
+        self,
+        context: CommandContext,
+        runner: Runner,
+        choice: NukeOptions,
+        *,
+        naming: Naming,
+        home: str | None,
+        force: bool,
     ) -> None:
+        """`home`: the region in which the configured cluster's bucket may be that the tag index does not list yet."""
         super().__init__(context, runner, naming=naming)
+        self._home = home
         self._choice = choice
         self._force = force
         self._min_age = duration(choice.min_age, flag="--min-age") if choice.min_age else None
@@ -154,9 +166,14 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
         regions = self._regions(account)
         # A region outside the scan may use a role or a profile.
         shared = not _regions_skipped(account, regions)
-        return CleanupScope(
-            account=account, regions=regions, request=ScanRequest(self._tagged, shared=shared)
+        account_id = account.identity.account_id
+        request = ScanRequest(
+            self._tagged,
+            shared=shared,
+            candidates=results_candidates(self._naming, self._home, account_id=account_id),
+            account_id=account_id,
         )
+        return CleanupScope(account=account, regions=regions, request=request)
 
     def _regions(self, account: AccountContext) -> tuple[str, ...]:
         enabled = discovery.enabled_names(account.regions)

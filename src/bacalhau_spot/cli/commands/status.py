@@ -120,7 +120,7 @@ class _StatusReader:
             self._call,
             self._here.identity,
             cluster=self.naming.tag_value,
-            ended=ended_usages(snapshot.instances, snapshot.spots),
+            ended=ended_usages((*snapshot.instances, *snapshot.orchestrators), snapshot.spots),
         )
         return judged(
             snapshot,

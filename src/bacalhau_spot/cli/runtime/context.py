@@ -343,7 +343,7 @@ class CommandContext:
         else:
             api = self._configured_api()
         if api.api_host is None:
-            raise no_api(self.command)
+            raise _no_orchestrator(self.command) if _is_alone(spec) else no_api(self.command)
         return api
 
     def addresses(self, bacalhau: BacalhauSpec) -> tuple[str, ...] | None:
@@ -365,6 +365,20 @@ class CommandContext:
     def runner(self, spec: ClusterSpec | None = None) -> Runner:
         api_s = spec.timeouts.api_s if spec else _LOOK_S
         return Runner(self.runtime, self.connection, api_s=api_s)
+
+
+def _is_alone(spec: ClusterSpec) -> bool:
+    return spec.orchestrator.mode is OrchestratorMode.NONE
+
+
+def _no_orchestrator(command: str) -> UserError:
+    return UserError(
+        f"{command} needs an orchestrator, and the configuration has `orchestrator: none`",
+        why="nodes keep the orchestrator that they were launched with",
+        hint="`bacalhau-spot destroy`, then `bacalhau-spot configure --set orchestrator=managed` and `bacalhau-spot create`",
+        docs="docs/orchestrator.md",
+        exit_code=ExitCode.USAGE,
+    )
 
 
 def no_api(command: str) -> UserError:

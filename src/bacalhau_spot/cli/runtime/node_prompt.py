@@ -61,17 +61,21 @@ def resolve_nodes(
         )
     instances = matching_nodes(word, among, prefix=naming.resource_prefix, orchestrator=orchestrator)
     if not instances:
-        raise UserError(
-            f"no {'scanned ' if unseen else ''}node matches {word}",
-            why="it may be an instance's id, its beginning, a node's name, a zone, a region, or `orchestrator`",
-            details=(
-                *(f"{instance.id}  {instance.zone}" for instance in matching_nodes(None, among, prefix="")),
-                *(f"{failure.region}: {failure.operation}: {failure.code}" for failure in unseen),
-            ),
-            hint="`bacalhau-spot list` shows them",
-            exit_code=ExitCode.INCOMPLETE if unseen else ExitCode.USAGE,
-        )
+        raise _no_match(word, among, unseen)
     return instances
+
+
+def _no_match(word: str | None, among: Sequence[Instance], unseen: Sequence[ApiFailure]) -> UserError:
+    return UserError(
+        f"no {'scanned ' if unseen else ''}node matches {word}",
+        why="it may be an instance's id, its beginning, a node's name, a zone, a region, or `orchestrator`",
+        details=(
+            *(f"{instance.id}  {instance.zone}" for instance in matching_nodes(None, among, prefix="")),
+            *(f"{failure.region}: {failure.operation}: {failure.code}" for failure in unseen),
+        ),
+        hint="`bacalhau-spot list` shows them",
+        exit_code=ExitCode.INCOMPLETE if unseen else ExitCode.USAGE,
+    )
 
 
 def pick_one(context: CommandContext, matches: Sequence[Instance], *, verb: str) -> Instance:

@@ -42,14 +42,16 @@ ROWS = {
         "unreachable",
         Category.NETWORK,
         "the orchestrator's API cannot be reached",
-        "check `bacalhau.api.host` (the port is 1234 unless given), that the orchestrator runs, and that this machine may reach "
-        "it: `curl {host}/api/v1/agent/alive`",
+        "`bacalhau-spot status` shows the machine of a managed orchestrator, and `bacalhau-spot create` repairs it; with another "
+        "one, check `bacalhau.api.host` (the port is 1234 unless given), that it runs, and that this machine may reach it: "
+        "`curl {host}/api/v1/agent/alive`",
     ),
     "OrchestratorTimeout": _api(
         "time-out",
         Category.NETWORK,
         "the orchestrator's API did not answer in time",
-        "run the same command again; if it lasts, look at the orchestrator's own log",
+        "run the same command again; if it lasts, your address may have changed: `bacalhau-spot create` opens port 1234 of a "
+        "managed orchestrator to the present `ssh_cidrs`; with another one, look at its own log",
     ),
     "OrchestratorTls": _api(
         "tls",

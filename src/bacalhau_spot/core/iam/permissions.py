@@ -180,10 +180,10 @@ _READ = (
     *_rows("ec2", "DescribeVpcs", commands=("create", "doctor", *_TEARDOWN)),
     *_rows("ec2", "DescribeImages", commands=("create", "doctor"), conditions=(Condition.IMAGE,)),
     *_rows("ec2", "DescribeImages", commands=_TEARDOWN),
-    *_rows("ec2", "DescribeVolumes", commands=(*_PRICED, *_TEARDOWN)),
+    *_rows("ec2", "DescribeVolumes DescribeAddresses", commands=(*_PRICED, *_TEARDOWN)),
     *_rows(
         "ec2",
-        "DescribeAddresses DescribeCapacityReservations DescribeDhcpOptions DescribeEgressOnlyInternetGateways "
+        "DescribeCapacityReservations DescribeDhcpOptions DescribeEgressOnlyInternetGateways "
         "DescribeFleets DescribeFlowLogs DescribeInstanceConnectEndpoints DescribeKeyPairs "
         "DescribeNatGateways DescribeNetworkAcls DescribeNetworkInterfaces DescribePlacementGroups "
         "DescribeSecurityGroupRules DescribeSnapshots DescribeSpotFleetRequests DescribeTransitGatewayVpcAttachments "

@@ -20,7 +20,12 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.pricing.list_prices import ADDRESS_USD_PER_HOUR, HOURS_A_MONTH, gib_usd_per_month
+from bacalhau_spot.core.pricing.list_prices import (
+    ADDRESS_USD_PER_HOUR,
+    HOURS_A_MONTH,
+    gib_usd_per_month,
+    on_demand_usd_per_hour,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -35,9 +40,9 @@ _HOUR_S = Decimal(3600)
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """One instance from its launch to its end, or one volume without an instance (`type` is empty).
+    """One instance from its launch to its end, or one volume or address without an instance (`type` is empty).
 
-    `ended_at` None: it runs. `interrupted`: by EC2. `volume_gib`: of all its volumes.
+    `ended_at` None: it runs. `interrupted`: by EC2. `volume_gib`: of all its volumes. `orchestrator`: of the managed one.
     """
 
     id: str
@@ -50,6 +55,7 @@ class Usage:
     interrupted: bool = False
     volume_gib: int = 0
     address: bool = True
+    orchestrator: bool = False
 
     def end(self, now: datetime) -> datetime:
         return now if self.ended_at is None else self.ended_at
@@ -119,7 +125,10 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class CostTotal:
-    """The sum of several charges. `on_demand_usd`: with the same volumes and addresses; None when a price is unknown."""
+    """The sum of several charges. `on_demand_usd`: with the same volumes and addresses; None when a price is unknown.
+
+    `instances`, `running` and `seconds`: of nodes, or in the orchestrator's own sum of its instances.
+    """
 
     instances: int
     running: int
@@ -221,12 +230,19 @@ def _current_rate(usage: Usage, price: Decimal | None, extras: Decimal) -> Decim
 
 
 def _on_demand(usage: Usage, rates: Rates) -> Decimal | None:
-    return rates.on_demand.get((usage.region, usage.type)) if usage.type else Decimal(0)
+    """Without AWS's price list, an orchestrator of the default type has its list price, as in a plan."""
+    if not usage.type:
+        return Decimal(0)
+    listed = rates.on_demand.get((usage.region, usage.type))
+    return on_demand_usd_per_hour(usage.type) if listed is None and usage.orchestrator else listed
 
 
-def sum_charges(charges: Iterable[Charge]) -> CostTotal:
+def sum_charges(charges: Iterable[Charge], *, orchestrator: bool = False) -> CostTotal:
+    """`orchestrator`: count its instances, and not the nodes."""
     all_charges = tuple(charges)
-    instances = [charge for charge in all_charges if charge.usage.type]
+    instances = [
+        charge for charge in all_charges if charge.usage.type and charge.usage.orchestrator is orchestrator
+    ]
     return CostTotal(
         instances=len(instances),
         running=sum(map(_is_running, instances)),

@@ -47,6 +47,12 @@ class CostReport:
     def total(self) -> CostTotal:
         return sum_charges(self.charges)
 
+    @property
+    def orchestrator(self) -> CostTotal | None:
+        """The part of a managed orchestrator in the total; None without one."""
+        charges = [charge for charge in self.charges if charge.usage.orchestrator]
+        return sum_charges(charges, orchestrator=True) if charges else None
+
     def by(self, grouping: str) -> dict[tuple[str, ...], CostTotal]:
         return sum_charges_by(self.charges, GROUPINGS[grouping])
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.core.model import ORCHESTRATOR_ROLE, ROLE_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -60,22 +61,29 @@ def usd_per_hour(
     resources: Iterable[Resource], *, spot: Mapping[tuple[str, str, str], Decimal]
 ) -> Decimal | None:
     """The hourly cost of these resources; None while an instance has no price. A kind without a price counts as zero."""
-    every = list(resources)
-    if any(
-        resource.kind == ResourceKind.INSTANCE and (resource.region, resource.type, resource.zone) not in spot
-        for resource in every
-    ):
-        return None
-    return sum((_one(resource, spot) for resource in every), Decimal(0))
+    prices = [_one(resource, spot) for resource in resources]
+    known = [price for price in prices if price is not None]
+    return sum(known, Decimal(0)) if len(known) == len(prices) else None
 
 
-def _one(resource: Resource, spot: Mapping[tuple[str, str, str], Decimal]) -> Decimal:
+def _one(resource: Resource, spot: Mapping[tuple[str, str, str], Decimal]) -> Decimal | None:
     kind = ResourceKind(resource.kind)
     if kind is ResourceKind.INSTANCE:
-        # The instance's public address is not part of the pool's price.
-        return spot[resource.region, resource.type, resource.zone] + _EACH[ResourceKind.ADDRESS]
+        return _instance(resource, spot)
     if kind is ResourceKind.VOLUME:
         return gib_usd_per_month(resource.type) * resource.size_gib / HOURS_A_MONTH
     if kind is ResourceKind.SNAPSHOT:
         return _SNAPSHOT * resource.size_gib / HOURS_A_MONTH
     return _EACH.get(kind, Decimal(0))
+
+
+def _instance(resource: Resource, spot: Mapping[tuple[str, str, str], Decimal]) -> Decimal | None:
+    """At the pool's price, which does not include the public address.
+
+    An orchestrator is on demand, and its Elastic IP address is a resource of its own. Without a list price of its type the
+    pool's price is a lower bound.
+    """
+    price = spot.get((resource.region, resource.type, resource.zone))
+    if resource.tags.get(ROLE_KEY) == ORCHESTRATOR_ROLE:
+        return on_demand_usd_per_hour(resource.type) or price
+    return None if price is None else price + _EACH[ResourceKind.ADDRESS]

@@ -6,14 +6,19 @@ Rules:
    DescribeInstances and DescribeSpotInstanceRequests). Older ones are in the audit log only.
 3. An instance without a recorded termination counts until it was last seen, and is reported.
 4. A deleted volume counts with the size in the configuration.
+5. Volumes and address of a managed orchestrator count apart from its instance, which they outlive
+   (core/pricing/orchestrator_usage.py).
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.model import OrchestratorSpec, State
 from bacalhau_spot.core.pricing.cost import Usage
+from bacalhau_spot.core.pricing.orchestrator_usage import is_orchestrators, orchestrator_parts
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
@@ -47,6 +52,7 @@ class LoggedInstance:
     seen_at: datetime
     ended_at: datetime | None = None
     interrupted: bool = False
+    orchestrator: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,39 +62,57 @@ class AwsInventory:
     instances: tuple[Instance, ...] = ()
     requests: tuple[SpotRequest, ...] = ()
     volumes: tuple[Resource, ...] = ()
+    addresses: tuple[Resource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class UsageHistory:
     """`unknown_end_ids`: instances without a known end. `assumed_volumes`: terminated instances with volumes of unknown
-    size.
+    size. `assumed_addresses`: addresses without a known allocation time.
     """
 
     usages: tuple[Usage, ...] = ()
     unknown_end_ids: tuple[str, ...] = ()
     assumed_volumes: int = 0
     log_only: int = 0  # usages that only the audit log has
+    assumed_addresses: int = 0
 
 
 def usage_history(
-    inventory: AwsInventory, logged: Iterable[LoggedInstance], *, root_volume_gib: int, now: datetime
+    inventory: AwsInventory,
+    logged: Iterable[LoggedInstance],
+    *,
+    root_volume_gib: int,
+    now: datetime,
+    data_volume_gib: int = OrchestratorSpec().volume_gib,
 ) -> UsageHistory:
-    """Every known usage, by region and id."""
+    """Every known usage, by region and id. `data_volume_gib`: of a deleted orchestrator."""
     logged_by_id = {usage.id: usage for usage in logged}
     usages_by_id = _listed_usages(inventory, logged_by_id, now=now)
     only_logged = [usage for usage in logged_by_id.values() if usage.id not in usages_by_id]
     usages_by_id |= {usage.id: _usage_of_log(usage) for usage in only_logged}
-    sizes = _gib_by_instance(inventory.volumes)
-    instances = [
-        replace(usage, volume_gib=sizes.get(usage.id, root_volume_gib)) for usage, _ in usages_by_id.values()
-    ]
-    usages = (*instances, *_detached_volumes(inventory.volumes, usages_by_id))
+    parts = orchestrator_parts(inventory.instances, inventory.volumes, inventory.addresses, now=now)
+    volumes = tuple(itertools.filterfalse(is_orchestrators, inventory.volumes))
+    sizes = _gib_by_instance(volumes)
+
+    def completed(usage: Usage) -> Usage:
+        if usage.orchestrator:
+            return parts.completed(usage, data_volume_gib=data_volume_gib)
+        return replace(usage, volume_gib=sizes.get(usage.id, root_volume_gib))
+
+    instances = [completed(usage) for usage, _ in usages_by_id.values()]
+    usages = (*instances, *_detached_volumes(volumes, usages_by_id), *parts.usages)
     return UsageHistory(
         usages=tuple(sorted(usages, key=lambda life: (life.region, life.started_at, life.id))),
         unknown_end_ids=tuple(sorted(usage.id for usage, known in usages_by_id.values() if not known)),
-        assumed_volumes=sum(usage.id not in sizes for usage in instances),
+        assumed_volumes=sum(_assumes_volumes(usage, sizes) for usage in instances),
         log_only=len(only_logged),
+        assumed_addresses=len(parts.addresses),
     )
+
+
+def _assumes_volumes(usage: Usage, sizes: Mapping[str, int]) -> bool:
+    return bool(usage.volume_gib) if usage.orchestrator else usage.id not in sizes
 
 
 def _listed_usages(
@@ -107,12 +131,13 @@ def _listed_usages(
 
 
 def ended_usages(instances: Iterable[Instance], spots: Iterable[SpotStatus] = ()) -> tuple[Usage, ...]:
-    """Terminated instances with an end time, from AWS or their spot requests."""
+    """Terminated instances with an end time, from AWS or their spot requests. A stopped orchestrator can start again."""
     usages: list[Usage] = []
     ended_at = {spot.instance_id: spot.updated_at for spot in spots if spot.code.startswith(_TERMINATED)}
     for instance in instances:
         ended = instance.terminated_at or ended_at.get(instance.id)
-        if not instance.alive and ended is not None:
+        stopped = instance.is_orchestrator and instance.state in {State.STOPPING, State.STOPPED}
+        if not (instance.alive or stopped) and ended is not None:
             usage, _ = _usage_of_instance(replace(instance, terminated_at=ended), None, None, now=ended)
             usages.append(usage)
     return tuple(usages)
@@ -135,6 +160,7 @@ def _usage_of_instance(
         interrupted=(instance.termination_reason or "").startswith(_INTERRUPTED_REASON)
         or _was_interrupted(request),
         address=over or instance.public_ip is not None,
+        orchestrator=instance.is_orchestrator,
     )
     return usage, not over or ended is not None
 
@@ -165,7 +191,9 @@ def _usage_of_log(logged: LoggedInstance) -> tuple[Usage, bool]:
         type=logged.type,
         started_at=logged.started_at,
         ended_at=logged.ended_at or logged.seen_at,
+        spot=not logged.orchestrator,
         interrupted=logged.interrupted,
+        orchestrator=logged.orchestrator,
     )
     return usage, logged.ended_at is not None
 

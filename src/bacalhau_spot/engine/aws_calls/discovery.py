@@ -26,7 +26,7 @@ from bacalhau_spot.engine.aws_calls.consistency import tagged_and_instances
 from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 
     from bacalhau_spot.core.model import Identity, Instance, Naming, Region, TaggedId
     from bacalhau_spot.core.problem import ApiFailure
@@ -105,19 +105,31 @@ async def instances_of(calls: AwsCalls, naming: Naming, *, regions: Sequence[str
 
 async def count_other_clusters(calls: AwsCalls, naming: Naming, *, regions: Sequence[str]) -> dict[str, int]:
     """The instances in each other cluster with our tag key and `CreatedBy` tag. Regions that refuse are omitted."""
+    return count_by_cluster(await other_cluster_instances(calls, naming, regions=regions), naming)
+
+
+def count_by_cluster(instances: Iterable[Resource], naming: Naming) -> dict[str, int]:
+    names = Counter(instance.tags.get(naming.tag_key, "") for instance in instances)
+    return dict(sorted(names.items()))
+
+
+async def other_cluster_instances(
+    calls: AwsCalls, naming: Naming, *, regions: Sequence[str]
+) -> tuple[Resource, ...]:
+    """The living instances of other clusters with our tag key and `CreatedBy` tag, orchestrators included."""
     scope = account_scope(naming)
 
     async def ask(region: str) -> Sequence[Resource]:
         return await calls.read(region, lambda: calls.cloud.find(region, ResourceKind.INSTANCE, scope))
 
     answers, _ = await in_all_regions(regions, ask)
-    names = (
-        instance.tags.get(naming.tag_key, "")
+    return tuple(
+        instance
         for instances in answers.values()
         for instance in instances
         if instance.state not in {State.SHUTTING_DOWN, State.TERMINATED}
+        and instance.tags.get(naming.tag_key, "") != naming.tag_value
     )
-    return {name: count for name, count in sorted(Counter(names).items()) if name != naming.tag_value}
 
 
 async def cluster_listing(

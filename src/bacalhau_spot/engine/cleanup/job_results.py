@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,15 @@ from bacalhau_spot.core.cleanup.orchestrator_loss import (
     BucketContents,
     OrchestratorLoss,
     ResultsBucket,
+    is_of_orchestrator,
     is_results_bucket,
     orchestrator_instances,
 )
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
+from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.core.model import OrchestratorMode, TaggedId
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import CLUSTER_LABEL
+from bacalhau_spot.core.tags import bucket_arn, results_bucket
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.aws_calls.caller import gather_all
 from bacalhau_spot.orchestrator.port import OrchestratorError
@@ -23,7 +28,7 @@ from bacalhau_spot.orchestrator.port import OrchestratorError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bacalhau_spot.core.model import Naming, Resource
+    from bacalhau_spot.core.model import ClusterSpec, Naming, Resource
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.engine.cleanup.deletion_failures import DeletionFailures
     from bacalhau_spot.engine.cleanup.region_inventory import RegionInventory
@@ -31,6 +36,23 @@ if TYPE_CHECKING:
 
 # S3's code for a bucket that was deleted in the meantime.
 _NO_BUCKET = "NoSuchBucket"
+
+
+def configured_home(spec: ClusterSpec) -> str | None:
+    """The region in which `create` puts a managed orchestrator of this configuration; None without one."""
+    if spec.orchestrator.mode is not OrchestratorMode.MANAGED:
+        return None
+    return spec.orchestrator.region or next((region.name for region in spec.regions), None)
+
+
+def results_candidates(
+    naming: Naming, home: str | None, *, account_id: str
+) -> tuple[tuple[str, TaggedId], ...]:
+    """The cluster's bucket in its home region, for a scan: it may exist although the tag index omits it."""
+    if home is None:
+        return ()
+    arn = bucket_arn(results_bucket(naming, account_id=account_id, region=home), region=home)
+    return ((home, TaggedId(kind=ResourceKind.BUCKET.value, id=arn)),)
 
 
 async def results_buckets(
@@ -75,26 +97,33 @@ async def orchestrator_loss(
 ) -> OrchestratorLoss:
     """The orchestrators among `resources`, and the nodes of other clusters that may use them. `label`: of our nodes.
 
-    `orchestrator`: the API, if its credentials could be read. If it does not answer, AWS lists the other clusters.
+    `orchestrator`: the API, if its credentials could be read. If it does not answer, AWS lists the other clusters;
+    those with an orchestrator of their own are left out.
     """
     instances = orchestrator_instances(resources)
     if not instances:
         return NO_LOSS
-    if orchestrator is not None:
-        try:
-            nodes = await orchestrator.nodes()
-        except OrchestratorError:
-            pass  # AWS's list of the other clusters remains
-        else:
-            users: dict[str, int] = {}
-            for node in nodes:
-                name = node.labels.get(CLUSTER_LABEL, "")
-                if node.connected and name and name != label:
-                    users[name] = users.get(name, 0) + 1
-            return OrchestratorLoss(instances, dict(sorted(users.items())), certain=True)
-    return OrchestratorLoss(
-        instances, await discovery.count_other_clusters(calls, naming, regions=regions), certain=False
-    )
+    users = await _listed_users(orchestrator, label=label) if orchestrator is not None else None
+    if users is not None:
+        return OrchestratorLoss(instances, users, certain=True)
+    return OrchestratorLoss(instances, await _possible_users(calls, naming, regions=regions), certain=False)
+
+
+async def _listed_users(orchestrator: Orchestrator, *, label: str) -> dict[str, int] | None:
+    """The connected nodes of other clusters, by cluster; None if the orchestrator does not answer."""
+    try:
+        nodes = await orchestrator.nodes()
+    except OrchestratorError:
+        return None
+    names = Counter(node.labels.get(CLUSTER_LABEL, "") for node in nodes if node.connected)
+    return {name: count for name, count in sorted(names.items()) if name not in {"", label}}
+
+
+async def _possible_users(calls: AwsCalls, naming: Naming, *, regions: Sequence[str]) -> dict[str, int]:
+    others = await discovery.other_cluster_instances(calls, naming, regions=regions)
+    own = {instance.tags.get(naming.tag_key) for instance in others if is_of_orchestrator(instance)}
+    counts = discovery.count_by_cluster(others, naming)
+    return {name: count for name, count in counts.items() if name not in own}
 
 
 class JobResultsGuard:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.cleanup.deletion_order import KIND_SPECS, SPEC_BY_KIND, is_known_kind, kinds_of
+from bacalhau_spot.core.cleanup.orchestrator_loss import is_of_orchestrator
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
-from bacalhau_spot.core.model import Resource
+from bacalhau_spot.core.model import Naming, Resource
+from bacalhau_spot.core.tags import bucket_arn, results_bucket
 from bacalhau_spot.engine.aws_calls.caller import api_failure, gather_all
 from bacalhau_spot.engine.cleanup.scan_result import TAG_INDEX, RegionScan
 
@@ -82,6 +84,7 @@ class RegionScanner:
             candidates, any_instance=not all(instance.is_gone for instance in instances)
         )
         resources = await self._list(kinds - {ResourceKind.INSTANCE}, failures, ids=_ids_by_kind(candidates))
+        resources += await self._unindexed_buckets((*resources, *instances), failures)
         named = _children(resources) | parents
         # A launcher's instances may lack the tag.
         if named - parents - {instance.id for instance in instances}:
@@ -148,6 +151,28 @@ class RegionScanner:
         if self._region == GLOBAL:
             return ()
         return await self._list_kind(ResourceKind.INSTANCE, sorted(children), failures)
+
+    async def _unindexed_buckets(
+        self, listed: Sequence[Resource], failures: _ScanFailures
+    ) -> tuple[Resource, ...]:
+        """The buckets of the orchestrators in this region that the tag index omits."""
+        if not self._request.account_id:
+            return ()
+        scope = self._request.scope
+        names = {
+            results_bucket(
+                Naming(tag_key=scope.key, tag_value=resource.tags[scope.key]),
+                account_id=self._request.account_id,
+                region=self._region,
+            )
+            for resource in listed
+            if is_of_orchestrator(resource) and scope.key in resource.tags and self._region != GLOBAL
+        }
+        names -= {resource.id for resource in listed if resource.kind == ResourceKind.BUCKET}
+        if not names:
+            return ()
+        arns = [bucket_arn(name, region=self._region) for name in sorted(names)]
+        return await self._list_kind(ResourceKind.BUCKET, arns, failures)
 
     async def _list(
         self,

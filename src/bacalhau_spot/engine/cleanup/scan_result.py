@@ -26,6 +26,7 @@ class ScanRequest:
     `required`: services without which the scan is incomplete. A refusal by another one is a partial failure, unless the
     tag index names a resource of that service. `shared`: include account-wide resources, which nodes in regions outside
     the scan may use. `candidates`: by region, resources that may exist although the lagging tag index omits them.
+    `account_id`: for the names of buckets with job results, which are derived for the same reason.
     """
 
     scope: Scope
@@ -33,6 +34,7 @@ class ScanRequest:
     required: frozenset[str] = ALL_SERVICES
     shared: bool = True
     candidates: tuple[tuple[str, TaggedId], ...] = ()
+    account_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from bacalhau_spot.engine.aws_calls.discovery import check_permitted, in_all_reg
 from bacalhau_spot.engine.pricing.prices import HISTORY_DAYS, history, rates
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from bacalhau_spot.core.model import Naming
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
-_OF_INTEREST = frozenset({ResourceKind.INSTANCE, ResourceKind.SPOT_REQUEST, ResourceKind.VOLUME})
+_OF_INTEREST = frozenset(
+    {ResourceKind.INSTANCE, ResourceKind.SPOT_REQUEST, ResourceKind.VOLUME, ResourceKind.ADDRESS}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +50,35 @@ async def cluster_usage(
     regions: Sequence[str],
     logged: Sequence[LoggedInstance] = (),
     root_volume_gib: int,
+    data_volume_gib: int,
     since: datetime | None = None,
 ) -> ClusterUsage:
-    """Scan all `regions`. Raises CloudError when the credentials are refused."""
+    """Scan all `regions`. `root_volume_gib` of nodes, `data_volume_gib` of an orchestrator: the sizes of deleted volumes.
+
+    Raises CloudError when the credentials are refused.
+    """
     answers, unseen = await in_all_regions(regions, lambda region: _inventory(calls, naming, region))
     check_permitted(answers, unseen)
     window = Window(now=calls.clock.now().replace(microsecond=0), since=since)
-    seen = AwsInventory(
-        instances=tuple(instance for answer in answers.values() for instance in answer.instances),
-        requests=tuple(request for answer in answers.values() for request in answer.requests),
-        volumes=tuple(resource for answer in answers.values() for resource in answer.volumes),
+    lives = usage_history(
+        _merged(answers.values()),
+        logged,
+        root_volume_gib=root_volume_gib,
+        data_volume_gib=data_volume_gib,
+        now=window.now,
     )
-    lives = usage_history(seen, logged, root_volume_gib=root_volume_gib, now=window.now)
     usages = tuple(usage for usage in lives.usages if since is None or usage.end(window.now) >= since)
     return ClusterUsage(
         naming.tag_value, window, lives, usages, tuple(answers), unseen, log_entries=bool(logged)
+    )
+
+
+def _merged(regions: Collection[AwsInventory]) -> AwsInventory:
+    return AwsInventory(
+        instances=tuple(instance for region in regions for instance in region.instances),
+        requests=tuple(request for region in regions for request in region.requests),
+        volumes=tuple(resource for region in regions for resource in region.volumes),
+        addresses=tuple(resource for region in regions for resource in region.addresses),
     )
 
 
@@ -92,17 +108,21 @@ async def cost_report(calls: AwsCalls, usage: ClusterUsage) -> CostReport:
 
 
 async def _inventory(calls: AwsCalls, naming: Naming, region: str) -> AwsInventory:
-    """One call in a region without the cluster's resources, four in the others."""
+    """One call in a region without the cluster's resources, four in the others, and one more for an Elastic IP address."""
     key, value, scope = naming.tag_key, naming.tag_value, cluster_scope(naming)
     tagged = await calls.read(region, lambda: calls.cloud.tagged(region, scope))
     if not any(resource.kind in _OF_INTEREST for resource in tagged):
         return AwsInventory()
-    instances, requests, volumes = await asyncio.gather(
+    addressed = any(resource.kind == ResourceKind.ADDRESS for resource in tagged)
+    instances, requests, volumes, addresses = await asyncio.gather(
         calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value)),
         calls.read(region, lambda: calls.cloud.spot_requests(region, key=key, value=value)),
         calls.read(region, lambda: calls.cloud.find(region, ResourceKind.VOLUME, scope)),
+        calls.read(region, lambda: calls.cloud.find(region, ResourceKind.ADDRESS, scope))
+        if addressed
+        else asyncio.sleep(0, ()),
     )
-    return AwsInventory(instances=instances, requests=requests, volumes=volumes)
+    return AwsInventory(instances, requests, volumes, addresses)
 
 
 def _pools(usages: Sequence[Usage]) -> dict[str, list[tuple[str, str]]]:

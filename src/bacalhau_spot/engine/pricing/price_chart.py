@@ -45,6 +45,7 @@ async def price_chart(
         regions=[name for name in enabled if not regions or name in regions],
         logged=logged,
         root_volume_gib=spec.instance.root_volume_gib,
+        data_volume_gib=spec.orchestrator.volume_gib,
         since=since,
     )
     usages = [usage for usage in found.market_data if usage.type and usage.spot]

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 class CostSumOutput(TypedDict):
     instances: Count
-    """instances that existed in the period"""
+    """nodes that existed in the period; in `orchestrator`: its instances"""
     running: Count
-    """instances that run now"""
+    """those that run now"""
     hours: Amount
-    """paid hours of instances"""
+    """their paid hours"""
     instance_usd: Amount
     """US dollars"""
     volume_usd: Amount
@@ -58,7 +58,7 @@ class _Zone(_Region):
 
 class _Type(TypedDict):
     type: str
-    """empty for volumes without an instance"""
+    """empty for volumes and addresses that count apart from an instance"""
 
 
 class RegionCostOutput(_Region, CostSumOutput):
@@ -79,6 +79,8 @@ class InstanceCostOutput(TypedDict):
     zone: str
     type: str
     spot: bool
+    orchestrator: bool
+    """of the managed orchestrator"""
     started_at: Time
     ended_at: Time | None
     """null while it exists"""
@@ -107,6 +109,8 @@ class VolumeCostOutput(TypedDict):
     id: str
     region: str
     zone: str
+    orchestrator: bool
+    """of the managed orchestrator"""
     started_at: Time
     volume_gib: Count
     hours: Amount
@@ -114,6 +118,19 @@ class VolumeCostOutput(TypedDict):
     """US dollars"""
     current_usd_per_hour: Amount | None
     """US dollars; null if unknown"""
+
+
+class AddressCostOutput(TypedDict):
+    id: str
+    """the allocation"""
+    region: str
+    started_at: Time
+    """AWS returns no allocation time: that of the orchestrator's first volume"""
+    hours: Amount
+    usd: Amount
+    """US dollars"""
+    current_usd_per_hour: Amount | None
+    """US dollars"""
 
 
 class CostOutput(TypedDict):
@@ -124,12 +141,16 @@ class CostOutput(TypedDict):
     """null: since the beginning"""
     now: Time
     total: CostSumOutput
+    orchestrator: CostSumOutput | None
+    """the part of a managed orchestrator in the total; null without one"""
     regions: list[RegionCostOutput]
     zones: list[ZoneCostOutput]
     types: list[TypeCostOutput]
     instances: list[InstanceCostOutput]
     volumes: list[VolumeCostOutput]
-    """volumes that are not attached to an instance of the cluster"""
+    """volumes that are not attached to an instance of the cluster, and all volumes of a managed orchestrator"""
+    addresses: list[AddressCostOutput]
+    """Elastic IP addresses of a managed orchestrator"""
     unknown_end_ids: list[str]
     """ids of instances without a recorded end; they count until AWS last listed them"""
     assumed_volumes: Count
@@ -149,20 +170,39 @@ def cost_data(report: CostReport) -> CostOutput:
         "since": optional_time(report.window.since),
         "now": time_text(report.window.now),
         "total": sum_data(report.total),
-        "regions": [{"region": name[0], **sum_data(each)} for name, each in report.by("region").items()],
-        "zones": [
-            {"region": name[0], "zone": name[1], **sum_data(each)} for name, each in report.by("zone").items()
-        ],
-        "types": [{"type": name[0], **sum_data(each)} for name, each in report.by("type").items()],
+        "orchestrator": None if report.orchestrator is None else sum_data(report.orchestrator),
+        "regions": _regions(report),
+        "zones": _zones(report),
+        "types": _types(report),
         "instances": [_instance(charge) for charge in report.charges if charge.usage.type],
-        "volumes": [_volume(charge) for charge in report.charges if not charge.usage.type],
+        "volumes": [_volume(charge) for charge in _apart(report) if charge.usage.volume_gib],
+        "addresses": [_address(charge) for charge in _apart(report) if charge.usage.address],
         "unknown_end_ids": list(report.usages.unknown_end_ids),
         "assumed_volumes": report.usages.assumed_volumes,
         "log_only": report.usages.log_only,
         "regions_scanned": list(report.regions_scanned),
-        "failed_regions": [problem_data(failure) for failure in report.failed_regions],
-        "unpriced": [problem_data(failure) for failure in (*report.unpriced, *report.unlisted_prices)],
+        "failed_regions": [*map(problem_data, report.failed_regions)],
+        "unpriced": [*map(problem_data, report.unpriced), *map(problem_data, report.unlisted_prices)],
     }
+
+
+def _apart(report: CostReport) -> list[Charge]:
+    """The volumes and addresses that count apart from an instance."""
+    return [charge for charge in report.charges if not charge.usage.type]
+
+
+def _regions(report: CostReport) -> list[RegionCostOutput]:
+    return [{"region": name[0], **sum_data(total)} for name, total in report.by("region").items()]
+
+
+def _zones(report: CostReport) -> list[ZoneCostOutput]:
+    return [
+        {"region": name[0], "zone": name[1], **sum_data(total)} for name, total in report.by("zone").items()
+    ]
+
+
+def _types(report: CostReport) -> list[TypeCostOutput]:
+    return [{"type": name[0], **sum_data(total)} for name, total in report.by("type").items()]
 
 
 def sum_data(total: CostTotal) -> CostSumOutput:
@@ -189,6 +229,7 @@ def _instance(charge: Charge) -> InstanceCostOutput:
         "zone": usage.zone,
         "type": usage.type,
         "spot": usage.spot,
+        "orchestrator": usage.orchestrator,
         "started_at": time_text(usage.started_at),
         "ended_at": optional_time(usage.ended_at),
         "interrupted": usage.interrupted,
@@ -210,8 +251,20 @@ def _volume(charge: Charge) -> VolumeCostOutput:
         "id": charge.usage.id,
         "region": charge.usage.region,
         "zone": charge.usage.zone,
+        "orchestrator": charge.usage.orchestrator,
         "started_at": time_text(charge.usage.started_at),
         "volume_gib": charge.usage.volume_gib,
+        "hours": hours(charge.seconds),
+        "usd": exact(charge.usd),
+        "current_usd_per_hour": exact(charge.current_usd_per_hour),
+    }
+
+
+def _address(charge: Charge) -> AddressCostOutput:
+    return {
+        "id": charge.usage.id,
+        "region": charge.usage.region,
+        "started_at": time_text(charge.usage.started_at),
         "hours": hours(charge.seconds),
         "usd": exact(charge.usd),
         "current_usd_per_hour": exact(charge.current_usd_per_hour),

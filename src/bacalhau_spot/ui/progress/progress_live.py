@@ -81,14 +81,16 @@ def progress_rows(progress: Progress, *, width: int, height: int) -> Table:
         style = "green" if progress.orchestrator_ready else ""
         table.add_row("orchestrator", "", *([Text(progress.orchestrator, style=style)] if wide else []))
     for name in shown:
-        region = progress.regions[name]
-        cells = [Text(name), Text(_count(region) if wide or not region.failed else f"! {_count(region)}")]
-        if wide:
-            cells.append(Text(_doing(region), style=_style(region)))
-        table.add_row(*cells)
+        table.add_row(*_cells(name, progress.regions[name], wide=wide))
     if len(shown) < len(names):
         table.add_row(Text(f"… and {len(names) - len(shown)} more", style="dim"))
     return table
+
+
+def _cells(name: str, region: RegionProgress, *, wide: bool) -> list[Text]:
+    if wide:
+        return [Text(name), Text(_count(region)), Text(_doing(region), style=_style(region))]
+    return [Text(name), Text(f"! {_count(region)}" if region.failed else _count(region))]
 
 
 def _most_telling(regions: Mapping[str, RegionProgress], room: int) -> list[str]:

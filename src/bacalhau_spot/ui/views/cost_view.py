@@ -80,10 +80,10 @@ def _table(report: CostReport, by: str) -> TextTable:
 
 
 def _labels(name: tuple[str, ...]) -> tuple[str, ...]:
-    """A zone without its region's name; a volume without an instance has no type."""
+    """A zone without its region's name; volumes and addresses that count apart have no type, addresses no zone."""
     region = name[0]
     return tuple(
-        (label.removeprefix(region) if number == 1 else label) or "(volume)"
+        (label.removeprefix(region) or "-") if number == 1 else label or "(no instance)"
         for number, label in enumerate(name)
     )
 
@@ -123,7 +123,18 @@ def _total(report: CostReport) -> list[RenderableType]:
     else:
         now = f"now {usd(rate)} an hour, {usd(rate * HOURS_A_MONTH)} a month" if rate else "now $0 an hour"
     lines.append(Paragraph(now))
+    if report.orchestrator is not None:
+        lines.append(Paragraph(_orchestrator(report.orchestrator), prefix="orchestrator: "))
     return lines
+
+
+def _orchestrator(part: CostTotal) -> str:
+    """`$0.6984 of it, now $0.0291 an hour (instance $0.4992, volumes $0.0792, address $0.1200)`"""
+    least = "at least " if part.unpriced_s else ""
+    shares = (
+        f"instance {usd(part.instance_usd)}, volumes {usd(part.volume_usd)}, address {usd(part.address_usd)}"
+    )
+    return f"{least}{usd(part.usd)} of it, now {_known(part.current_usd_per_hour)} an hour ({shares})"
 
 
 def assumptions(report: CostReport) -> list[str]:
@@ -141,6 +152,10 @@ def assumptions(report: CostReport) -> list[str]:
     if history.assumed_volumes:
         noun = plural(history.assumed_volumes, "instance")
         lines.append(f"the deleted volumes of {noun}: counted at the size in the configuration")
+    if history.assumed_addresses:
+        lines.append(
+            "the orchestrator's address: counted since its first volume; AWS returns no allocation time"
+        )
     return lines
 
 

@@ -56,7 +56,7 @@ def deletion_preview_view(
             ],
         )
         parts += [Paragraph(f"resources of cluster {cluster}:", style="bold"), shown]
-    else:
+    elif not loss.results:
         where = " in the scanned regions" if unseen else ""
         parts.append(Paragraph(f"nothing of {cluster} was found{where}"))
     parts += results_text(loss.results, command=delete_results)

@@ -48,12 +48,13 @@ def nuke_preview_view(preview: NukePreview, *, delete_results: str = "") -> Grou
     parts: list[RenderableType] = [*_where(preview)]
     if preview.to_delete:
         parts.append(_list(preview))
-    elif not preview.to_adopt:
+    elif not preview.to_adopt and not preview.results:
         parts.append(Paragraph(_nothing(preview)))
     parts += [
         Paragraph(f"{resource_id} in {region} is adopted: it is tagged, then deleted", style="yellow")
         for resource_id, region in sorted(preview.to_adopt.items())
     ]
+    parts += _orchestrators(preview)
     parts += results_text(preview.results, command=delete_results)
     parts += _excluded(preview)
     parts += [Paragraph(unsupported_text(resource), style="yellow") for resource in preview.unsupported]
@@ -150,6 +151,19 @@ def _remark(resource: Resource, preview: NukePreview) -> str:
     if orchestrator_instances([resource]):
         return "orchestrator: deleted after the nodes"
     return resource.state if resource.state in {"stopped", "stopping", "shutting-down", "deleting"} else ""
+
+
+def _orchestrators(preview: NukePreview) -> list[RenderableType]:
+    """Nodes in regions outside the scan may need an orchestrator that is deleted."""
+    if not preview.regions_skipped:
+        return []
+    return [
+        Paragraph(
+            f"nodes in {comma_list(preview.regions_skipped)} that use the orchestrator {resource.id} receive no more jobs",
+            style="bold yellow",
+        )
+        for resource in orchestrator_instances(preview.to_delete)
+    ]
 
 
 def _excluded(preview: NukePreview) -> list[RenderableType]:

@@ -321,10 +321,7 @@ _GAPS = {
 
 def _to_do(status: ClusterStatus, *, ghosts: Sequence[NodeStatus]) -> list[RenderableType]:
     """One line a remedy, the first node that needs it named in it."""
-    lines: list[RenderableType] = []
-    orchestrator = status.orchestrator
-    if orchestrator is not None and orchestrator.severity is Severity.BAD and orchestrator.hint:
-        lines.append(Paragraph(orchestrator.hint, prefix="orchestrator: "))
+    lines = _orchestrator_remedy(status)
     for hint, nodes in _by_remedy(
         node for node in status.nodes if node.diagnosis.severity is Severity.BAD
     ).items():
@@ -338,6 +335,13 @@ def _to_do(status: ClusterStatus, *, ghosts: Sequence[NodeStatus]) -> list[Rende
     if ghosts:
         lines.append(Paragraph("`bacalhau-spot prune` removes them from the orchestrator", prefix="gone: "))
     return lines
+
+
+def _orchestrator_remedy(status: ClusterStatus) -> list[RenderableType]:
+    orchestrator = status.orchestrator
+    if orchestrator is None or orchestrator.severity is not Severity.BAD or not orchestrator.hint:
+        return []
+    return [Paragraph(orchestrator.hint, prefix="orchestrator: ")]
 
 
 def _by_remedy(nodes: Iterable[NodeStatus]) -> dict[str, list[NodeStatus]]:

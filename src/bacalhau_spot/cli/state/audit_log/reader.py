@@ -181,6 +181,7 @@ def _logged_instance(
         seen_at=seen,
         ended_at=ended,
         interrupted=taken_back,
+        orchestrator=row.get("orchestrator") is True,
     )
 
 
@@ -193,4 +194,5 @@ def _joined(before: LoggedInstance | None, logged: LoggedInstance) -> LoggedInst
         started_at=min(before.started_at, logged.started_at),
         ended_at=before.ended_at or logged.ended_at,
         interrupted=before.interrupted or logged.interrupted,
+        orchestrator=before.orchestrator or logged.orchestrator,
     )

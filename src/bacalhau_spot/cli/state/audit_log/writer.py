@@ -89,6 +89,7 @@ class AuditLog:
                 started_at=time_text(usage.started_at),
                 ended_at=None if usage.ended_at is None else time_text(usage.ended_at),
                 interrupted=usage.interrupted,
+                orchestrator=usage.orchestrator,
             )
 
     def log_deletion(self, result: DeletionResult) -> None:
