@@ -32,6 +32,7 @@ from bacalhau_spot.core.error_catalog.classifier import (
     classify,
 )
 from bacalhau_spot.core.health.diagnosis import RULES as HEALTH
+from bacalhau_spot.core.health.orchestrator_status import ORCHESTRATOR_RULES
 from bacalhau_spot.core.iam.permissions import PERMISSIONS, Permission
 from bacalhau_spot.core.launch.lifecycle import TRANSITIONS
 from bacalhau_spot.errors import ExitCode
@@ -173,6 +174,16 @@ def verdicts() -> str:
     return "\n".join(["| | verdict | | when | what to do |", "|---|---|---|---|---|", *rows])
 
 
+def orchestrator_verdicts() -> str:
+    shown = {"why": ": …", "ago": " … ago", "span": " for …", "count": "… nodes", "cluster": "CLUSTER"}
+    names = {"node": "INSTANCE", "region": "REGION", "cluster": "CLUSTER"}
+    rows = [
+        f"| {number} | {row.template.format(**shown)} | {row.severity} | {row.description} | {row.hint.format(**names) or '-'} |"
+        for number, row in enumerate(ORCHESTRATOR_RULES, start=1)
+    ]
+    return "\n".join(["| | verdict | | when | what to do |", "|---|---|---|---|---|", *rows])
+
+
 def constraints() -> str:
     """The versions of requirements.lock, in the form of pyproject.toml."""
     pins = re.findall(
@@ -192,7 +203,7 @@ SECTIONS = {
         "events": output_models.event_reference,
     },
     "docs/permissions.md": {"permissions": permissions},
-    "docs/status.md": {"verdicts": verdicts},
+    "docs/status.md": {"verdicts": verdicts, "orchestrator verdicts": orchestrator_verdicts},
     "pyproject.toml": {"pins": constraints},
 }
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import base64
+import os
+import re
 import signal
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -24,7 +28,7 @@ PUBLIC_KEY = f"ssh-ed25519 {base64.b64encode(RAW).decode()} me@here\n"
 PROMPTS = (
     "Orchestrator: managed, own, cluster or none [managed]:",
     "Number of nodes [12]:",
-    "Regions: names, or auto for the cheapest [us-east-1, us-west-2, eu-west-1, ap-southeast-1]:",
+    "Regions: names, or auto and the number of the cheapest [auto 3]:",
     "Instance types: names, or requirements for vCPUs and memory [t3.medium, t3a.medium, c6a.large, m6a.large]:",
     "Public SSH key, or none (port 22 then stays closed) [none]:",
     "Maximum cost of the cluster in US dollars an hour, or none [none]:",
@@ -92,7 +96,7 @@ def test_seven_times_enter_is_the_usual_cluster(newcomer: CliRunner) -> None:
     assert asked(result, NAMES) == []
     spec, usual = spec_of(newcomer), config.defaults()
     assert spec.orchestrator == OrchestratorSpec(OrchestratorMode.MANAGED)
-    assert (spec.nodes, spec.regions, spec.instance_types) == (12, usual.regions, usual.instance_types)
+    assert (spec.nodes, spec.auto_regions, spec.instance_types) == (12, 3, usual.instance_types)
     assert (spec.public_key, spec.ssh_cidrs, spec.budget_usd_per_hour) == (None, (), None)
     assert spec.naming == usual.naming
 
@@ -154,7 +158,7 @@ def test_another_clusters_orchestrator_and_none(newcomer: CliRunner) -> None:
 
 @pytest.mark.parametrize(
     ("answers", "count"),
-    [(("auto 2",), 2), (("auto", ""), 3), (("auto", "many", "5"), 5), (("auto 0", "auto 1"), 1)],
+    [(("",), 3), (("auto 2",), 2), (("auto", ""), 3), (("auto", "many", "5"), 5), (("auto 0", "auto 1"), 1)],
 )
 def test_regions_by_number(newcomer: CliRunner, answers: tuple[str, ...], count: int) -> None:
     assert answered(newcomer, "", "", *answers, *[""] * 4).code == 0
@@ -283,6 +287,55 @@ def test_no_price_without_questions(newcomer: CliRunner) -> None:
         assert "create --dry-run" in result.stdout
 
 
+def test_the_whole_walk_on_a_terminal(seated: CliRunner) -> None:
+    """From the first question to the price, in a narrow window, with mistakes on the way; each answer after its prompt."""
+    seated.environ["COLUMNS"] = "30"
+    add_key(seated, "id_ed25519")
+    seat = Seat(seated, "configure", "--sandbox")
+    for prompt, *typed in (
+        ("none [managed]:", "manged", "managed"),
+        ("Number of nodes", "\x1b[A4", "4"),
+        ("Regions", "us-east-1a", "us-east-1, us-west-2"),
+        ("Instance types", "t3.medium t3a.medium"),
+        ("Public SSH key", "no-such-key", ""),
+        ("Maximum cost", "little", "2"),
+        ("Names and tags", "maybe", "y"),
+        ("Filter tag's key", "aws:key", ""),
+        ("Cluster tag value", "blue"),
+        ("Creator", ""),
+        ("Prefix of all names", "sg-", "b-"),
+        ("Name of the VPCs", ""),
+    ):
+        for times, text in enumerate(typed, 1):
+            seat.until(prompt, times=times)
+            seat.type(f"{text}\n")
+    assert seat.end() == 0, seat.shown
+    spec = spec_of(seated)
+    assert spec.orchestrator.mode is OrchestratorMode.MANAGED
+    assert (spec.nodes, [region.name for region in spec.regions]) == (4, ["us-east-1", "us-west-2"])
+    assert spec.instance_types == ("t3.medium", "t3a.medium")
+    assert (spec.public_key, spec.budget_usd_per_hour) == (PUBLIC_KEY.strip(), Decimal(2))
+    assert (spec.naming.tag_value, spec.naming.resource_prefix) == ("blue", "b-")
+    shown = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", seat.shown).split())
+    assert "launch the orchestrator and 4 instances: $" in shown
+    assert "`bacalhau-spot create --sandbox` launches this plan" in shown
+
+
+def test_the_same_without_questions(seated: CliRunner) -> None:
+    """The keys of the page, set by a script, are the same configuration."""
+    answers = ("managed", "4", "auto 2", "t3.medium t3a.medium", "none", "2", "y", "", "blue", "", "b-", "")
+    assert answered(seated, *answers).code == 0
+    asked_for = spec_of(seated)
+    values = (
+        *("orchestrator=managed", "nodes=4", "regions={auto: {count: 2}}", "ssh_cidrs=none"),
+        *("instance_types=[t3.medium, t3a.medium]", "budget_usd_per_hour=2"),
+        *("cluster.tag_value=blue", "cluster.resource_prefix=b-"),
+    )
+    options = [word for value in values for word in ("--set", value)]
+    assert seated("configure", "--overwrite", *options).code == 0
+    assert spec_of(seated) == asked_for
+
+
 def test_answers_typed_ahead_count(seated: CliRunner) -> None:
     """Pasted as a block, before the first question is shown, into a narrow window."""
     seated.environ["COLUMNS"] = "30"
@@ -306,6 +359,38 @@ def test_after_a_problem_the_rest_of_a_block_is_discarded(seated: CliRunner) -> 
     seat.type("\n\n\n\n\n\n")
     assert seat.end() == 0
     assert spec_of(seated).nodes == 12
+
+
+def test_the_end_of_input_leaves_no_file(seated: CliRunner) -> None:
+    """Ctrl-D; also after bytes that are no text, where the locale is strict about them: a wrong answer like any other."""
+    seated.environ["PYTHONIOENCODING"] = "utf-8:strict"
+    seat = Seat(seated, "configure")
+    seat.until("none [managed]:")
+    seat.type("man\udcff\n")
+    seat.until("none [managed]:", times=2)
+    seat.type("\x04")
+    assert seat.end() == 3
+    assert "nothing was changed" in seat.shown
+    assert "Traceback" not in seat.shown
+    assert "internal error" not in seat.shown
+    assert not (seated.folder / "config.yaml").exists()
+
+
+def test_a_pipe_is_nobody(seated: CliRunner) -> None:
+    """Answers through a pipe are none: the flags are named, and no file is written."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bacalhau_spot", "configure"],
+        cwd=seated.folder,
+        env={**os.environ, **seated.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        input="\n" * 7,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 3
+    assert "--defaults" in done.stderr
+    assert not (seated.folder / "config.yaml").exists()
 
 
 def test_an_interrupt_leaves_no_file(seated: CliRunner) -> None:

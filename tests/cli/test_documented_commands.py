@@ -1,7 +1,7 @@
 """Every command line of the README and of docs/first-job.md, in one shell and in its order, in a sandbox.
 
-The client is Bacalhau's where BACALHAU_BIN names it, otherwise a stand-in. tests/cli/test_real_jobs.py runs the lines about jobs
-with real nodes and containers.
+The client is Bacalhau's where BACALHAU_BIN names it, otherwise a stand-in. Where containers can run, too, the sandbox runs
+Bacalhau's orchestrator and nodes. tests/cli/test_real_jobs.py runs the lines about jobs with an orchestrator of the user's own.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from support import client_stand_in
+from support.busybox_image import served_image, without_containers
 from support.real_bacalhau import PROGRAM
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,6 +61,8 @@ exec cat {archive}
 """
 _PIP = '#!/bin/bash\n[ "$*" = "install -q uv" ]\n'
 _CLIENT = '#!/bin/bash\nexec {python} {script} "$@"\n'
+_IMAGE = "busybox:1.37"
+_REAL = bool(PROGRAM) and not without_containers()
 # The sandbox's own times: no test waits for them.
 _FAST = "boot_s=0.5 pending_s=0 latency_s=0 checks_s=0 terminate_s=0"
 
@@ -120,6 +124,8 @@ def shell(tmp_path: Path, log: Path) -> Iterator[dict[str, str]]:
         "BACALHAU_UPDATECONFIG_INTERVAL": "0s",  # no network
         "BACALHAU_DISABLEANALYTICS": "true",
     }
+    if _REAL:
+        environ |= {name: os.environ[name] for name in ("BACALHAU_BIN", "DOCKER_HOST") if name in os.environ}
     run(tmp_path, environ, f"{spot} sandbox start; {spot} sandbox set {_FAST}")
     log.unlink()
     yield environ
@@ -137,7 +143,7 @@ def run(home: Path, environ: dict[str, str], script: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=600,
     )
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-4000:]
     return result.stdout
@@ -148,7 +154,11 @@ def test_the_pages_lead_from_nothing_to_a_result(tmp_path: Path, shell: dict[str
     lines = [*command_lines("docs/first-job.md"), "mkdir readme", "cd readme", *command_lines("README.md")]
     script = [line for line in once(lines) if not line.startswith(_ELSEWHERE)]
     ends = [line for line in script if _ENDINGS.search(line)]
-    shown = run(tmp_path, shell, "\n".join([*(line for line in script if line not in ends), *ends]))
+    text = "\n".join([*(line for line in script if line not in ends), *ends])
+    with served_image() if _REAL else nullcontext(_IMAGE) as image:  # no registry on the internet
+        if _REAL:
+            text = re.sub(r"\bsmoke-test\b", f"smoke-test --image {image}", text)
+        shown = run(tmp_path, shell, text.replace(_IMAGE, image))
     folder = tmp_path / "folder"
     for place in (folder, folder / "readme"):
         assert (place / "job-hello" / "outputs" / "answer.txt").read_text() == "42\n"

@@ -18,6 +18,7 @@ from bacalhau_spot import __version__
 from bacalhau_spot.cli import run
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.runner import Runner
 from bacalhau_spot.core.model import Secret
 from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
 from support.cli_runner import CliResult, CliRunner, Terminal
@@ -33,7 +34,7 @@ SIX = "[us-east-1, us-east-2, us-west-1, us-west-2, eu-west-1, ap-southeast-1]"
 def user(sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     """Somebody whose orchestrator is the sandbox's, which shares its address, and no configuration could name that."""
 
-    def orchestrator(_: CommandContext) -> HttpOrchestrator:
+    def orchestrator(_context: CommandContext, _runner: Runner, **_options: str) -> HttpOrchestrator:
         key = sandbox.world.settings_of(NodeSettings).orchestrator_api_key
         login = Login(Secret(f"{key}-of-long-ago") if key else None)
         return HttpOrchestrator(f"{sandbox.url}/_sandbox/orchestrator", login=login)
@@ -70,7 +71,7 @@ def test_thirty_nodes_in_six_regions(sandbox: Any, newcomer: CliRunner) -> None:
     """
     user, option = newcomer, "--sandbox"
     user.configure(nodes=30, regions=SIX)
-    ghost, taken, noticed, refused, bare, stuck, broken, *rest = created(user, option)
+    ghost, taken, noticed, refused, bare, stuck, broken, *rest = created(user, option, "--wait", "running")
     sandbox.world.settings_of(NodeSettings).stuck = {refused: "token", stuck: "docker"}
     sandbox.world.settings_of(NodeSettings).without_docker, sandbox.settings.impaired = [bare], [broken]
     sandbox.clock.advance(60)

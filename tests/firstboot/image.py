@@ -23,6 +23,7 @@ PACKAGES = (
         "openssh-server",
         "linux-image-cloud-amd64",
         "ca-certificates",
+        "e2fsprogs",
     ),
     *("iproute2", "sudo", "ifupdown", "isc-dhcp-client", "cloud-init", "busybox-static"),
 )

@@ -52,10 +52,17 @@ class Machine:
         link.symlink_to(root / f"sys/block/{system}/{system}p1")
 
     def disk(
-        self, name: str, *, attached_as: str = "", model: str = "", partitions: tuple[str, ...] = ()
+        self,
+        name: str,
+        *,
+        attached_as: str = "",
+        model: str = "",
+        partitions: tuple[str, ...] = (),
+        removable: bool = False,
     ) -> None:
         folder = self.root / "sys/block" / name
         (folder / "device").mkdir(parents=True)
+        (folder / "removable").write_text(f"{removable:d}\n")
         for partition in partitions:
             (folder / partition).mkdir()
             (folder / partition / "partition").write_text("1\n")
@@ -96,6 +103,8 @@ def test_instance_storage_and_disks_with_partitions_are_never_taken(tmp_path: Pa
 
 def test_elsewhere_the_only_other_disk_is_taken_and_none_of_two(tmp_path: Path) -> None:
     machine = Machine(tmp_path, system="vda")
+    machine.disk("sr0", removable=True)
+    assert machine.find() == ""
     machine.disk("vdb")
     assert machine.find() == "/dev/vdb"
     machine.disk("vdc")

@@ -46,7 +46,7 @@ class Seat:
         self._process.send_signal(number)
 
     def type(self, keys: str) -> None:
-        os.write(self.terminal, keys.encode())
+        os.write(self.terminal, keys.encode(errors="surrogateescape"))
 
     def end(self) -> int:
         self.until("\0 never shown")

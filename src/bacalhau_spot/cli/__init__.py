@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def main() -> NoReturn:
     """The console script."""
     # A stream that was closed before the start is None.
-    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - open until the program ends
+    sys.stdin = safe_streams.wrap_input(sys.stdin)
     out = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     err = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     sys.stdout, sys.stderr = (filtered(safe_streams.wrap(stream)) for stream in (out, err))

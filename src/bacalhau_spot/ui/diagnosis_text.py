@@ -19,6 +19,7 @@ def orchestrator_text(status: OrchestratorStatus) -> str:
         ago=f" {time} ago" if time else "",
         span=f" for {time}" if time else "",
         count=plural(status.observation.reconnecting, "node"),
+        cluster=status.observation.cluster,
     )
 
 

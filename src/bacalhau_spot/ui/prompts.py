@@ -10,6 +10,7 @@ from getpass import getpass
 from typing import TYPE_CHECKING, TextIO, cast
 
 from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui.views.blocks import Paragraph
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,7 +119,7 @@ def ask_text(
         if problem is None:
             return answer
         typed_ahead = False
-        console.print(f"  {problem}")
+        console.print(Paragraph(f"  {problem}"))
 
 
 def ask_number(question: str, *, at_most: int, console: Console, stdin: TextIO) -> int:

@@ -103,6 +103,18 @@ CASES: dict[str, tuple[OrchestratorObservation, OrchestratorVerdict, Severity, s
         Severity.UNKNOWN,
         "its credentials could not be read: not allowed",
     ),
+    "shared, without one": (
+        seen(OrchestratorMode.SHARED, cluster="hub", api=ApiAvailability.NOT_CONFIGURED),
+        OrchestratorVerdict.NOT_SHARED,
+        Severity.BAD,
+        "cluster hub has no orchestrator",
+    ),
+    "shared, silent": (
+        seen(OrchestratorMode.SHARED, cluster="hub", **AWAY),
+        OrchestratorVerdict.NO_ANSWER,
+        Severity.BAD,
+        "API does not answer: not reachable",
+    ),
     "booting": (
         seen(instance=NEW, **AWAY),
         OrchestratorVerdict.BOOTING,
@@ -166,8 +178,10 @@ def test_every_problem_of_a_managed_one_has_a_remedy_and_of_the_users_own_none()
     for observation, _, severity, _ in CASES.values():
         status = judged(observation)
         if severity is Severity.BAD:
-            assert bool(status.hint) is observation.managed
-            assert status.broken is observation.managed
+            assert bool(status.hint) is (observation.mode is not OrchestratorMode.OWN)
+            missing = status.verdict is OrchestratorVerdict.NOT_SHARED
+            assert status.broken is (observation.managed or missing)
+    assert "--cluster hub" in judged(CASES["shared, silent"][0]).hint
     assert "--region us-east-1 --instance-ids i-" in judged(CASES["impaired"][0]).hint
 
 

@@ -500,6 +500,9 @@ def test_another_address_gets_a_certificate_with_the_same_authority_and_token(
     create_once(cloud, sandbox)
     before = asyncio.run(existing(cloud))
     asyncio.run(release(cloud, before.addresses[0]))
+    _, plan = asyncio.run(planned(calls_of(cloud, sandbox)))
+    (warning,) = [text for text in plan.warnings if "terminate them" in text]
+    assert f"{before.addresses[0].address} is gone, and 4 running nodes connect to it" in warning
     assert steps_now(cloud, sandbox) == (
         OrchestratorStep.ADDRESS,
         OrchestratorStep.RENEWAL,
@@ -515,6 +518,26 @@ def test_another_address_gets_a_certificate_with_the_same_authority_and_token(
     assert after.credentials.host == after.addresses[0].address
     assert after.credentials.token == before.credentials.token
     assert after.credentials.ca_pem == before.credentials.ca_pem
+
+
+def test_a_lost_volume_is_replaced_and_the_token_stays(cloud: Aws, sandbox: Any) -> None:
+    create_once(cloud, sandbox)
+    before = asyncio.run(existing(cloud))
+    ec2 = sandbox.client("ec2", HOME)
+    ec2.detach_volume(VolumeId=before.volumes[0].id)
+    sandbox.clock.sleep(60)
+    ec2.delete_volume(VolumeId=before.volumes[0].id)
+    sandbox.clock.sleep(60)
+    assert steps_now(cloud, sandbox) == (
+        OrchestratorStep.VOLUME,
+        OrchestratorStep.ATTACH,
+        OrchestratorStep.RESTART,
+    )
+    create_once(cloud, sandbox)
+    after = asyncio.run(existing(cloud))
+    assert after.counts == ONE_OF_EACH and after.volumes[0].id != before.volumes[0].id
+    assert after.instances[0].id == before.instances[0].id and after.value == before.value
+    assert steps_now(cloud, sandbox) == ()
 
 
 async def release(cloud: Aws, address: ElasticAddress) -> None:

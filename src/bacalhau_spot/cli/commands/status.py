@@ -18,8 +18,10 @@ from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, Cluster, CommonOptions
 from bacalhau_spot.cli.state.audit_log import known_usages
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.health.cluster_status import ClusterStatus
+from bacalhau_spot.core.health.cluster_status import ClusterSnapshot, ClusterStatus
 from bacalhau_spot.core.health.cluster_status import cluster_status as judged
+from bacalhau_spot.core.health.observation import ApiAvailability
+from bacalhau_spot.core.orchestrator.managed_state import newest_usable
 from bacalhau_spot.core.pricing.usage_history import ended_usages
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.health import cluster_snapshot as looking
@@ -28,11 +30,12 @@ from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui.progress import status_watch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from bacalhau_spot.cli.runtime.runner import Runner
     from bacalhau_spot.core.inventory import AccountContext
     from bacalhau_spot.core.model import ClusterSpec, Naming
+    from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 # A shorter interval shows nothing new, and uses calls that other programs in the account need.
@@ -83,7 +86,7 @@ def status(
 
 
 class _StatusReader:
-    """A repeatable check: the identity and the regions are read only once."""
+    """A repeatable check: the identity and the regions are read only once, the orchestrator's address until its API answers."""
 
     def __init__(self, context: CommandContext, *, cluster: str | None, regions: tuple[str, ...]) -> None:
         self._call = context
@@ -95,6 +98,8 @@ class _StatusReader:
         self._only = regions
         self._cluster = cluster
         self._orchestrator: Orchestrator | None = None
+        self._unreadable: ApiFailure | None = None
+        self._answers = False
         self._here: AccountContext | None = None
 
     def other_clusters(self, runner: Runner) -> tuple[str, ...]:
@@ -108,13 +113,14 @@ class _StatusReader:
         """Raises CloudError, and UserError for a region that the account does not have."""
         if self._here is None:
             self._here = runner.run_readonly(discovery.load_account(runner.calls))
-            self._orchestrator = self._call.orchestrator_if_any(runner, cluster=self._cluster)
-        reachable = discovery.requested_regions(self._here.regions, self._only)
-        snapshot = runner.run_readonly(
-            looking.cluster_snapshot(
-                runner.calls, self.naming, regions=reachable, orchestrator=self._orchestrator
-            )
-        )
+        if not self._answers:
+            found = self._call.orchestrator_or_failure(runner, cluster=self._cluster)
+            self._orchestrator, self._unreadable = found
+        regions = discovery.requested_regions(self._here.regions, self._only)
+        snapshot = self._snapshot(runner, regions)
+        if not self._answers and self._finds_managed(runner, snapshot):
+            snapshot = self._snapshot(runner, regions)
+        self._answers = snapshot.api is ApiAvailability.AVAILABLE
         # A failure to write the log does not prevent the check.
         known_usages.log_terminations(
             self._call,
@@ -131,6 +137,25 @@ class _StatusReader:
             only=self._only,
             terminated_by=known_usages.terminated_by(self._call, self._here.identity),
         )
+
+    def _snapshot(self, runner: Runner, regions: Sequence[str]) -> ClusterSnapshot:
+        return runner.run_readonly(
+            looking.cluster_snapshot(
+                runner.calls,
+                self.naming,
+                regions=regions,
+                orchestrator=self._orchestrator,
+                unreadable=self._unreadable,
+            )
+        )
+
+    def _finds_managed(self, runner: Runner, snapshot: ClusterSnapshot) -> bool:
+        """Whether the cluster has a managed orchestrator that the configuration does not name; from then on it is asked."""
+        instance = newest_usable(snapshot.orchestrators)
+        if instance is None or self._call.spec(lenient=True).orchestrator.in_account:
+            return False
+        self._orchestrator = self._call.managed_client(runner, self.naming, region=instance.region)
+        return True
 
 
 def _result(context: CommandContext, found: ClusterStatus, *, warnings: tuple[str, ...] = ()) -> Result:

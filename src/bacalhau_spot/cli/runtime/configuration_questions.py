@@ -33,11 +33,11 @@ _NONE: Final = "none"
 _AUTO: Final = "auto"
 _CLUSTER: Final = "cluster"
 _REQUIREMENTS: Final = "requirements"
-_AUTO_REGIONS: Final = "3"
+_REGION_COUNT: Final = "3"
 
 
 def ask_configuration(context: CommandContext, path: Path) -> Answers:
-    """The values for a new configuration at `path`; a default is left out, except the orchestrator's.
+    """The values for a new configuration at `path`. A default that a file without the key has, too, is left out.
 
     Raises UserError (exit code 3) without a terminal, at the end of input and on Ctrl-C.
     """
@@ -130,14 +130,15 @@ class _Interview:
         self._take("Number of nodes", default=default, parse=_unless(default, lambda text: {"nodes": text}))
 
     def regions(self) -> None:
-        default = ", ".join(region.name for region in self._defaults.regions)
         answer = self._ask(
-            "Regions: names, or auto for the cheapest", default=default, parse=_unless(default, _regions)
+            "Regions: names, or auto and the number of the cheapest",
+            default=f"{_AUTO} {_REGION_COUNT}",
+            parse=_regions,
         )
         if answer == _AUTO:
-            self._take("Number of regions", default=_AUTO_REGIONS, parse=_auto_regions)
+            self._take("Number of regions", default=_REGION_COUNT, parse=_auto_regions)
         else:
-            self.answers |= _unless(default, _regions)(answer)
+            self.answers |= _regions(answer)
 
     def instance_types(self) -> None:
         default = ", ".join(self._defaults.instance_types)

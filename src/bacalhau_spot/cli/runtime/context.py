@@ -19,6 +19,7 @@ from bacalhau_spot.cloud.connection import AwsConnection
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.model import BacalhauSpec, Naming, OrchestratorMode, OrchestratorSpec, Secret
 from bacalhau_spot.core.partitions import COMMERCIAL, partition_of
+from bacalhau_spot.engine.aws_calls.caller import api_failure
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance.bacalhau_config import label_value
 from bacalhau_spot.ui import prompts, terminal, views
@@ -274,6 +275,18 @@ class CommandContext:
         if self.for_people:
             self.err.print(views.note("note", text), crop=False)
         return None
+
+    def orchestrator_or_failure(
+        self, runner: Runner, *, cluster: str | None = None
+    ) -> tuple[Orchestrator | None, ApiFailure | None]:
+        """As `orchestrator`: None for one that is not found, and AWS's refusal to return its credentials."""
+        try:
+            return self.orchestrator(runner, cluster=cluster), None
+        except UserError:
+            return None, None
+        except CloudError as error:
+            failure = api_failure(error)
+            return None, replace(failure, region=failure.region or self._home_region())
 
     def managed_client(self, runner: Runner, naming: Naming, *, region: str) -> Orchestrator | None:
         """The API of the managed orchestrator of the cluster with these names; None if its credentials cannot be read."""

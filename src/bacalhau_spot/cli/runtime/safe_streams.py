@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 if TYPE_CHECKING:
@@ -62,6 +63,15 @@ def wrap(stream: TextIO | None) -> TextIO:
     if stream is None:
         stream = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - open until the program ends
     return cast("TextIO", SafeStream(stream))
+
+
+def wrap_input(stream: TextIO | None) -> TextIO:
+    """Bytes that are no text become the replacement character: an answer to be refused, in place of an exception."""
+    if stream is None:
+        return open(os.devnull, encoding="utf-8")  # noqa: PTH123 - open until the program ends
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="replace")
+    return stream
 
 
 def write_error(stream: TextIO) -> str:

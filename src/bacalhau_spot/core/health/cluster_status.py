@@ -18,7 +18,7 @@ from bacalhau_spot.core.error_catalog.classifier import Category, classify, most
 from bacalhau_spot.core.health.diagnosis import Diagnosis, NodeDiagnosis, Severity, diagnose
 from bacalhau_spot.core.health.observation import ApiAvailability, NodeObservation, StatusChecks
 from bacalhau_spot.core.health.orchestrator_status import OrchestratorObservation, orchestrator_status
-from bacalhau_spot.core.model import OrchestratorMode
+from bacalhau_spot.core.model import OrchestratorMode, OrchestratorSpec
 from bacalhau_spot.core.orchestrator.managed_state import newest_usable
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import Capacity, NodeListing
 from bacalhau_spot.core.orchestrator.prune import is_cluster_node, region_of
@@ -293,12 +293,12 @@ def cluster_status(
     ordered = tuple(
         sorted(nodes, key=lambda node: (node.region, node.diagnosis.severity is gone, node.zone, node.id))
     )
-    mode = spec.orchestrator.mode if spec is not None else OrchestratorMode.OWN
+    configured = spec.orchestrator if spec is not None else OrchestratorSpec(OrchestratorMode.OWN)
     status = ClusterStatus(
         cluster,
         snapshot,
         ordered,
-        orchestrator=_orchestrator(snapshot, ordered, mode=mode, timeouts=timeouts, partial=bool(only)),
+        orchestrator=_orchestrator(snapshot, ordered, configured, timeouts=timeouts, partial=bool(only)),
     )
     if spec is None:
         return status
@@ -319,20 +319,21 @@ def cluster_status(
 def _orchestrator(
     snapshot: ClusterSnapshot,
     nodes: Sequence[NodeStatus],
+    configured: OrchestratorSpec,
     *,
-    mode: OrchestratorMode,
     timeouts: Timeouts,
     partial: bool,
 ) -> OrchestratorStatus | None:
     """A cluster with an orchestrator's instance has a managed one, whatever the configuration says now."""
     instance = newest_usable(snapshot.orchestrators)
-    mode = OrchestratorMode.MANAGED if instance is not None else mode
+    mode = OrchestratorMode.MANAGED if instance is not None else configured.mode
     if mode is OrchestratorMode.NONE:
         return None
     away = [node for node in nodes if node.diagnosis.diagnosis is Diagnosis.RECONNECTING]
     observed = OrchestratorObservation(
         now=snapshot.taken_at,
         mode=mode,
+        cluster=configured.cluster or "",
         instance=instance,
         checks=(snapshot.checks or {}).get(instance.id, _NOT_CHECKED) if instance else _NOT_CHECKED,
         partial=partial or bool(snapshot.failed_regions),

@@ -36,6 +36,7 @@ class OrchestratorVerdict(StrEnum):
     STARTING = "starting"
     IMPAIRED = "impaired"
     NO_CREDENTIALS = "no-credentials"
+    NOT_SHARED = "not-shared"
     CREDENTIALS_UNREADABLE = "credentials-unreadable"
     BOOTING = "booting"
     REFUSED = "refused"
@@ -47,12 +48,14 @@ class OrchestratorVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OrchestratorObservation:
-    """`instance`: of a managed orchestrator; `partial`: not all regions were scanned for it. `failure`: why the API did not
-    answer. `reconnecting`: the number of nodes that have not returned since its restart `restarted_for` ago.
+    """`cluster`: the one that has a shared orchestrator. `instance`: of a managed one; `partial`: not all regions were scanned
+    for it. `failure`: why the API did not answer. `reconnecting`: the number of nodes that have not returned since its
+    restart `restarted_for` ago.
     """
 
     now: datetime
     mode: OrchestratorMode
+    cluster: str = ""
     instance: Instance | None = None
     checks: StatusChecks = field(default_factory=StatusChecks)
     partial: bool = False
@@ -91,7 +94,7 @@ class OrchestratorObservation:
 @dataclass(frozen=True, slots=True)
 class OrchestratorRule:
     """One rule. `description`: its condition in words. `template` may have {why} with a colon before it, {span} and {ago} as in
-    `DiagnosisRule`, and {count}; `hint` may have {node} and {region}.
+    `DiagnosisRule`, {count} and {cluster}; `hint` may have {node}, {region} and {cluster}. `shared_hint`: for a shared one.
     """
 
     verdict: OrchestratorVerdict
@@ -101,6 +104,7 @@ class OrchestratorRule:
     template: str
     hint: str = ""
     time: Callable[[OrchestratorObservation], timedelta | None] = lambda _: None
+    shared_hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +130,13 @@ class OrchestratorStatus:
 
     @property
     def broken(self) -> bool:
-        """A managed one that `create` has to repair, or that is not ready yet."""
-        return self.observation.managed and self.severity in {Severity.BAD, Severity.WAITING}
+        """A managed one that has to be repaired or is not ready yet, or a shared one that does not exist."""
+        ours = self.observation.managed or self.verdict is OrchestratorVerdict.NOT_SHARED
+        return ours and self.severity in {Severity.BAD, Severity.WAITING}
 
 
 _REPAIR = "`bacalhau-spot create` repairs it"
+_REBOOT = "`aws ec2 reboot-instances --region {region} --instance-ids {node}`"
 
 ORCHESTRATOR_RULES: tuple[OrchestratorRule, ...] = (
     OrchestratorRule(
@@ -154,13 +160,17 @@ ORCHESTRATOR_RULES: tuple[OrchestratorRule, ...] = (
         OrchestratorVerdict.IMPAIRED, Severity.BAD, "an EC2 status check of its instance is impaired",
         lambda obs: bool(obs.checks.impaired), "status check impaired{why}",
         (
-            "EC2 recovers it from a failed system check; after a failed instance check, "
-            "`aws ec2 reboot-instances --region {region} --instance-ids {node}`"
+            f"EC2 recovers it from a failed system check; after a failed instance check, {_REBOOT}"
         ),
     ),
     OrchestratorRule(
         OrchestratorVerdict.NO_CREDENTIALS, Severity.BAD, "managed, without a parameter with its credentials",
         lambda obs: obs.managed and obs.api is ApiAvailability.NOT_CONFIGURED, "its credentials do not exist", _REPAIR,
+    ),
+    OrchestratorRule(
+        OrchestratorVerdict.NOT_SHARED, Severity.BAD, "shared, and the other cluster has none",
+        lambda obs: obs.mode is OrchestratorMode.SHARED and obs.api is ApiAvailability.NOT_CONFIGURED,
+        "cluster {cluster} has no orchestrator", "`bacalhau-spot create` with the configuration of {cluster} creates it",
     ),
     OrchestratorRule(
         OrchestratorVerdict.CREDENTIALS_UNREADABLE, Severity.UNKNOWN, "AWS refused to return the parameter with its credentials",
@@ -180,12 +190,17 @@ ORCHESTRATOR_RULES: tuple[OrchestratorRule, ...] = (
     ),
     OrchestratorRule(
         OrchestratorVerdict.REFUSED, Severity.BAD, "managed, and its API refuses the key of bacalhau-spot",
-        lambda obs: obs.managed and obs.refused, "API refuses the key", _REPAIR,
+        lambda obs: obs.managed and obs.refused, "API refuses the key",
+        f"it reads its keys when it starts: {_REBOOT}",
     ),
     OrchestratorRule(
         OrchestratorVerdict.NO_ANSWER, Severity.BAD, "its API does not answer",
         lambda obs: obs.api is ApiAvailability.UNAVAILABLE, "API does not answer{why}",
-        f"{_REPAIR}; `bacalhau-spot console orchestrator` shows its output",
+        (
+            "`bacalhau-spot create` admits the address of this machine (`ssh_cidrs`), repairs its other parts, and waits for it; "
+            f"`bacalhau-spot console orchestrator` shows its output; {_REBOOT} restarts it"
+        ),
+        shared_hint="`bacalhau-spot status --cluster {cluster}` shows its state",
     ),
     OrchestratorRule(
         OrchestratorVerdict.RESTARTED, Severity.WAITING,
@@ -206,20 +221,26 @@ ORCHESTRATOR_RULES: tuple[OrchestratorRule, ...] = (
 def orchestrator_status(
     obs: OrchestratorObservation, *, address: str, listing: NodeListing
 ) -> OrchestratorStatus:
-    """The one verdict on the orchestrator. Only a managed one has a hint for a silent API: the user runs any other."""
+    """The one verdict on the orchestrator."""
     row = next(row for row in ORCHESTRATOR_RULES if row.when(obs))
-    mine = obs.managed or row.verdict is not OrchestratorVerdict.NO_ANSWER
     return OrchestratorStatus(
         observation=obs,
         verdict=row.verdict,
         severity=row.severity,
         template=row.template,
-        hint=row.hint.format(
-            node=obs.instance.id if obs.instance else "", region=obs.instance.region if obs.instance else ""
-        )
-        if mine
-        else "",
+        hint=_hint(row, obs.mode).format(
+            node=obs.instance.id if obs.instance else "",
+            region=obs.instance.region if obs.instance else "",
+            cluster=obs.cluster,
+        ),
         address=address,
         version=listing.version,
         time=row.time(obs),
     )
+
+
+def _hint(row: OrchestratorRule, mode: OrchestratorMode) -> str:
+    """For a silent API only that of an orchestrator in the account: the user runs any other."""
+    if row.verdict is not OrchestratorVerdict.NO_ANSWER or mode is OrchestratorMode.MANAGED:
+        return row.hint
+    return row.shared_hint if mode is OrchestratorMode.SHARED else ""

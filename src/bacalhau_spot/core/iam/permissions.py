@@ -152,13 +152,13 @@ _READ = (
     *_rows("pricing", "GetProducts", commands=("create", "cost", "offers", "doctor")),
     *_rows("ec2", "DescribeInstanceStatus", commands=("status",)),
     *_rows("ec2", "GetConsoleOutput", commands=("status", "console"), scopes=(ResourceScope.TAGGED,)),
-    # The first boot of a managed orchestrator.
+    # The first boot of a managed orchestrator
     *_rows(
         "ec2",
         "GetConsoleOutput",
         commands=("create",),
-        scopes=(ResourceScope.TAGGED,),
         conditions=(Condition.MANAGED,),
+        scopes=(ResourceScope.TAGGED,),
     ),
     *_rows(
         "ec2", "DescribeSpotInstanceRequests", commands=("create", "list", "status", *_PRICED, *_TEARDOWN)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 _POLL_S: Final = 5.0
-# Of the instance and its console. EC2 limits the rate of its calls.
+# Of the console. EC2 limits the rate of its calls.
 _LOOK_S: Final = 15.0
 # Both ports open within a second of each other; the rest of the time is for a changed rule.
 _API_S: Final = 60.0

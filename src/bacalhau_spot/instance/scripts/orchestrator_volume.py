@@ -80,13 +80,23 @@ def find_disk(
 
 
 def _disks(root: str) -> list[str]:
-    """Whole disks without partitions, except the system's."""
+    """Whole disks without partitions, except the system's and CD-ROM drives."""
     system = _system_disk(root)
     return sorted(
         block.name
         for block in Path(root, "sys/block").iterdir()
-        if (block / "device").exists() and block.name != system and not list(block.glob(f"{block.name}*"))
+        if (block / "device").exists()
+        and block.name != system
+        and not _removable(block)
+        and not list(block.glob(f"{block.name}*"))
     )
+
+
+def _removable(block: Path) -> bool:
+    try:
+        return (block / "removable").read_text().strip() == "1"
+    except OSError:
+        return False
 
 
 def _system_disk(root: str) -> str:

@@ -348,6 +348,7 @@ def check_stop(region: Region, args: Args) -> None:
 def stopped(region: Region, args: Args) -> None:
     """An automatic address is released; an Elastic IP stays (EC2 User Guide, "Public IPv4 addresses")."""
     for instance in find(region, args.get("InstanceIds") or ()):
+        machine.explain(instance, machine.USER_SHUTDOWN, by_user=True, moment=region.now())
         for eni in _interfaces(instance):
             if eni.public_ip and interfaces.elastic_ip(region, eni) is None:
                 eni.public_ip = None

@@ -143,6 +143,7 @@ def start_again(region: Region, machine: Machine) -> None:
     """A stopped instance."""
     machine.set_state(PENDING)
     machine.launched_at = region.now()
+    machine.forget_reason()
     for eni in machine.moto.nics.values():
         if not eni.public_ip and getattr(eni, "auto_assigned", False):
             eni.public_ip = region.addresses.next()

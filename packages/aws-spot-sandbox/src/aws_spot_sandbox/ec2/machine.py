@@ -59,6 +59,11 @@ class Machine:
         self.moto._state.code = code  # noqa: SLF001 - as above; moto has no other way to set shutting-down
         self.moto._state.name = STATES[code]  # noqa: SLF001 - as above
 
+    def forget_reason(self) -> None:
+        """A started instance has none."""
+        self.moto._reason = ""  # noqa: SLF001 - moto returns it as StateTransitionReason
+        self.moto.state_reason.code = self.moto.state_reason.message = ""
+
     @property
     def ended_in_order(self) -> bool:
         """Whether its operating system is shut down, which AWS does not guarantee after an interruption."""
@@ -76,13 +81,14 @@ def shut_down(region: Region, machine: Machine, *, code: str, by_user: bool) -> 
         return
     machine.set_state(SHUTTING_DOWN)
     machine.ending_at = region.now()
-    _explain(machine, code, by_user=by_user, moment=region.now())
+    explain(machine, code, by_user=by_user, moment=region.now())
     for listener in region.on_end:
         listener(region, machine)
     region.later(region.world.settings.terminate_s, lambda: _finish(region, machine))
 
 
-def _explain(machine: Machine, code: str, *, by_user: bool, moment: float) -> None:
+def explain(machine: Machine, code: str, *, by_user: bool, moment: float) -> None:
+    """The reason and the time of its last change of state, as EC2 returns them."""
     when = f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} GMT"
     who = "User initiated" if by_user else "Service initiated"
     texts = {USER_SHUTDOWN: "User initiated shutdown", SPOT_SHUTDOWN: "Spot instance termination"}

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -133,14 +134,20 @@ def test_a_stopped_instance_keeps_its_elastic_ip_and_loses_an_automatic_address(
     address = ec2.allocate_address(Domain="vpc")
     ec2.associate_address(AllocationId=address["AllocationId"], InstanceId=kept)
     before = instances(ec2, InstanceIds=[plain])[0]["PublicIpAddress"]
+    sandbox.clock.advance(3600)
+    stopped_at = datetime.fromtimestamp(int(sandbox.clock.now()), UTC)
     ec2.stop_instances(InstanceIds=[plain, kept])
     sandbox.clock.advance(5)
+    stopped = instances(ec2, InstanceIds=[kept])[0]
+    assert stopped["StateTransitionReason"] == f"User initiated ({stopped_at:%Y-%m-%d %H:%M:%S} GMT)"
+    assert stopped["StateReason"]["Code"] == "Client.UserInitiatedShutdown"
     assert "PublicIpAddress" not in instances(ec2, InstanceIds=[plain])[0]
     assert instances(ec2, InstanceIds=[kept])[0]["PublicIpAddress"] == address["PublicIp"]
     ec2.start_instances(InstanceIds=[plain, kept])
     sandbox.clock.advance(5)
     rows = {row["InstanceId"]: row for row in instances(ec2)}
     assert {row["State"]["Name"] for row in rows.values()} == {"running"}
+    assert {(row["StateTransitionReason"], "StateReason" in row) for row in rows.values()} == {("", False)}
     assert rows[kept]["PublicIpAddress"] == address["PublicIp"]
     assert rows[plain]["PublicIpAddress"] != before
     assert rows[plain]["PublicIpAddress"].startswith("127.")
