@@ -479,13 +479,16 @@ def test_replaced_twice_within_an_hour_it_is_no_launch_that_aws_remembers(cloud:
     assert after.counts == ONE_OF_EACH and after.instances[0].id not in seen
 
 
-def test_a_stopped_instance_is_started(cloud: Aws, sandbox: Any) -> None:
+@pytest.mark.parametrize("lag_s", [0.0, 10.0])
+def test_a_stopped_instance_is_started(cloud: Aws, sandbox: Any, lag_s: float) -> None:
+    """AWS may list it as stopped for some seconds after its start."""
     create_once(cloud, sandbox)
     instance = asyncio.run(existing(cloud)).instances[0]
     asyncio.run(cloud._session.call("ec2", HOME, "stop_instances", InstanceIds=[instance.id]))
     sandbox.clock.sleep(120)
+    sandbox.world.settings.read_lag_s = lag_s
     assert steps_now(cloud, sandbox) == (OrchestratorStep.START,)
-    create_once(cloud, sandbox)
+    create_once(cloud, sandbox, access=FakeAccess(ready_after=10))
     sandbox.clock.sleep(60)
     (now,) = asyncio.run(existing(cloud)).instances
     assert (now.id, now.state) == (instance.id, State.RUNNING)
@@ -497,6 +500,9 @@ def test_another_address_gets_a_certificate_with_the_same_authority_and_token(
     create_once(cloud, sandbox)
     before = asyncio.run(existing(cloud))
     asyncio.run(release(cloud, before.addresses[0]))
+    _, plan = asyncio.run(planned(calls_of(cloud, sandbox)))
+    (warning,) = [text for text in plan.warnings if "terminate them" in text]
+    assert f"{before.addresses[0].address} is gone, and 4 running nodes connect to it" in warning
     assert steps_now(cloud, sandbox) == (
         OrchestratorStep.ADDRESS,
         OrchestratorStep.RENEWAL,
@@ -512,6 +518,26 @@ def test_another_address_gets_a_certificate_with_the_same_authority_and_token(
     assert after.credentials.host == after.addresses[0].address
     assert after.credentials.token == before.credentials.token
     assert after.credentials.ca_pem == before.credentials.ca_pem
+
+
+def test_a_lost_volume_is_replaced_and_the_token_stays(cloud: Aws, sandbox: Any) -> None:
+    create_once(cloud, sandbox)
+    before = asyncio.run(existing(cloud))
+    ec2 = sandbox.client("ec2", HOME)
+    ec2.detach_volume(VolumeId=before.volumes[0].id)
+    sandbox.clock.sleep(60)
+    ec2.delete_volume(VolumeId=before.volumes[0].id)
+    sandbox.clock.sleep(60)
+    assert steps_now(cloud, sandbox) == (
+        OrchestratorStep.VOLUME,
+        OrchestratorStep.ATTACH,
+        OrchestratorStep.RESTART,
+    )
+    create_once(cloud, sandbox)
+    after = asyncio.run(existing(cloud))
+    assert after.counts == ONE_OF_EACH and after.volumes[0].id != before.volumes[0].id
+    assert after.instances[0].id == before.instances[0].id and after.value == before.value
+    assert steps_now(cloud, sandbox) == ()
 
 
 async def release(cloud: Aws, address: ElasticAddress) -> None:

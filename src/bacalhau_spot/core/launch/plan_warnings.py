@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from bacalhau_spot.core.launch.gpu_image import image_warning
 from bacalhau_spot.core.launch.pool_limits import nodes_per_pool, share_warnings
 from bacalhau_spot.core.model import CALLER, OrchestratorMode
-from bacalhau_spot.core.orchestrator.managed_state import SharedOrchestratorState
+from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState, SharedOrchestratorState
 from bacalhau_spot.core.orchestrator.nats_check import NatsStatus
 from bacalhau_spot.core.placement.region_selection import data_gaps
 
@@ -47,6 +47,7 @@ def _of_configuration(facts: LaunchFacts) -> Iterator[str]:
         yield "cannot determine your public address, so SSH stays closed; set `ssh_cidrs` to open it"
     yield from (check.message for check in facts.nats_checks if check.status is not NatsStatus.ACCEPTED)
     yield from _of_shared(facts)
+    yield from _of_lost_address(facts)
     yield from _of_orchestrator(spec)
     types = {
         name: [offer.pool.type for offer in market.offers] for name, market in (facts.markets or {}).items()
@@ -59,6 +60,20 @@ def _of_configuration(facts: LaunchFacts) -> Iterator[str]:
 def _of_orchestrator(spec: ClusterSpec) -> Iterator[str]:
     if spec.orchestrator.mode is OrchestratorMode.NONE:
         yield WITHOUT_ORCHESTRATOR
+
+
+def _of_lost_address(facts: LaunchFacts) -> Iterator[str]:
+    """Nodes have the address in their configuration. It is gone if somebody released it."""
+    state = facts.orchestrator
+    if not isinstance(state, OrchestratorState) or state.credentials is None:
+        return
+    nodes = sum(instance.alive for instance in facts.instances)
+    present = state.address.address if state.address else ""
+    if nodes and present != state.credentials.host:
+        yield (
+            f"the orchestrator's address {state.credentials.host} is gone, and {nodes} running nodes connect to it: they will "
+            "not join the new one; terminate them, and `bacalhau-spot create` launches others"
+        )
 
 
 def _of_shared(facts: LaunchFacts) -> Iterator[str]:

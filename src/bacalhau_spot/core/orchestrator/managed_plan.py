@@ -39,7 +39,7 @@ class OrchestratorStep(StrEnum):
     START = "start of the instance"
     ATTACH = "volume attachment"
     ASSOCIATE = "address association"
-    RESTART = "restart of the instance"  # it reads its certificate at every start
+    RESTART = "restart of the instance"  # at every start it reads its certificate and mounts its volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def _instance_steps(state: OrchestratorState) -> Iterator[OrchestratorStep]:
     if not state.associated:
         yield OrchestratorStep.ASSOCIATE
     running = state.instance is not None and state.instance.alive
-    if running and (state.credentials is None or _renews(state)):
+    if running and (state.credentials is None or state.volume is None or _renews(state)):
         yield OrchestratorStep.RESTART
 
 
