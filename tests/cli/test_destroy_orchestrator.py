@@ -96,6 +96,7 @@ def test_results_stay_until_the_user_allows_their_deletion(sandbox: Any, cluster
     said = f"job results stay: 1 object, 2.0 KiB in bucket {BUCKET} in {HOME}"
     assert said in lines(shown)
     assert "to delete them: bacalhau-spot destroy --delete-results" in lines(shown)
+    assert lines(shown).count("job results") == 1, "the tag index and its name lead to the same bucket"
     kept = cluster("destroy", "--yes")
     assert kept.code == 0
     assert said in lines(kept)

@@ -228,4 +228,4 @@ def results_bucket(naming: Naming, *, account_id: str, region: str) -> str:
 
 def bucket_arn(name: str, *, region: str) -> str:
     """A bucket's ARN has neither region nor account, but the region's partition."""
-    return f"arn:{partition_of(region).name}:s3:::{name}"
+    return f"arn:{partition_of(region).id}:s3:::{name}"
