@@ -48,6 +48,10 @@ def of_the_docs() -> Iterator[str]:
 
 # What is filled in, where X is not a word like any other.
 FILLED_IN = {
+    "bacalhau-spot X --delete-results": (
+        "bacalhau-spot destroy --delete-results",
+        "bacalhau-spot nuke --delete-results",
+    ),
     "bacalhau-spot X": ("bacalhau-spot create", "bacalhau-spot nuke"),
     "bacalhau-spot X X": ("bacalhau-spot ssh i-0123", "bacalhau-spot console i-0123"),
     "bacalhau-spot X--help": ("bacalhau-spot --help", "bacalhau-spot config show --help"),
