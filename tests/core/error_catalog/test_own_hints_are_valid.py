@@ -19,7 +19,7 @@ from core.error_catalog.test_aws_hints_are_valid import SOURCE, texts_of_the_cod
 # In backquotes up to their end; without, to the end of a text that begins so.
 _QUOTED = re.compile(r"`(bacalhau-spot [^`]*)`")
 _BARE = re.compile(r"bacalhau-spot [^`;,]*")
-_NAMED = {"node": "i-0123", "region": "eu-west-1", "member": "n-0123"}
+_NAMED = {"node": "i-0123", "region": "eu-west-1", "member": "n-0123", "cluster": "hub"}
 
 
 def commands_in(text: str) -> Iterator[str]:
@@ -32,7 +32,8 @@ def texts() -> Iterator[str]:
     for info in {*CATALOG.values(), *(rule.info for rule in (*FAMILIES, *MESSAGE_RULES)), classify("")}:
         yield info.hint_for("eu-west-1", profile="work", action="ec2:CreateVpc", host="http://there:1234")
     yield from (row.hint.format(**_NAMED) for row in diagnosis.RULES)
-    yield from (row.hint.format(**_NAMED) for row in orchestrator_status.ORCHESTRATOR_RULES)
+    for rule in orchestrator_status.ORCHESTRATOR_RULES:
+        yield from (hint.format(**_NAMED) for hint in (rule.hint, rule.shared_hint))
     yield from (failure.hint for failure in (*termination_reasons.JOIN_FAILURES, *termination_reasons.FAILED))
 
 
@@ -47,6 +48,10 @@ def of_the_docs() -> Iterator[str]:
 
 # What is filled in, where X is not a word like any other.
 FILLED_IN = {
+    "bacalhau-spot X --delete-results": (
+        "bacalhau-spot destroy --delete-results",
+        "bacalhau-spot nuke --delete-results",
+    ),
     "bacalhau-spot X": ("bacalhau-spot create", "bacalhau-spot nuke"),
     "bacalhau-spot X X": ("bacalhau-spot ssh i-0123", "bacalhau-spot console i-0123"),
     "bacalhau-spot X--help": ("bacalhau-spot --help", "bacalhau-spot config show --help"),
