@@ -38,14 +38,66 @@ def test_no_choice_is_refused_before_anything_is_created(
     assert sandbox.leftovers() == []
 
 
-def test_doctor_fails_in_the_same_words(program: CliRunner) -> None:
+def findings(program: CliRunner) -> dict[str, list[dict[str, Any]]]:
+    """By check, those of `doctor` that depend on the orchestrator."""
+    rows = program("doctor", "-o", "json").data["findings"]
+    return {
+        check: [row for row in rows if row["check"] == check] for check in ("orchestrator", "token", "create")
+    }
+
+
+def test_doctor_fails_in_the_same_words_and_once(program: CliRunner) -> None:
+    """The checks that need an orchestrator name the one that fails."""
     configured(program)
     (refused,) = program("create", "--dry-run", "-o", "json").envelope["errors"]
-    findings = program("doctor", "-o", "json").data["findings"]
-    failed = {row["check"]: row for row in findings if row["status"] == "FAIL"}
-    assert set(failed) == {"create", "orchestrator"}
-    for row in failed.values():
-        assert (row["message"], row["details"]) == (refused["what"], refused["details"])
+    found = findings(program)
+    (row,) = found["orchestrator"]
+    assert row["status"] == "FAIL"
+    assert (row["message"], row["details"]) == (refused["what"], refused["details"])
+    for check in ("token", "create"):
+        (row,) = found[check]
+        assert (row["status"], row["message"], row["hint"]) == (
+            "WARN",
+            "not checked: needs an orchestrator first",
+            "see orchestrator",
+        )
+    assert program("doctor").code == 1
+
+
+@pytest.mark.parametrize(
+    ("choice", "orchestrator", "token", "create"),
+    [
+        (
+            "managed",
+            ("PASS", "managed: create launches a t3.small on demand, in us-west-2"),
+            ("PASS", "created with the managed orchestrator"),
+            ("PASS", "would launch 2 instances now"),
+        ),
+        (
+            "{cluster: blue}",
+            ("FAIL", "cluster blue has no managed orchestrator in this account"),
+            ("WARN", "not checked: needs an orchestrator first"),
+            ("WARN", "not checked: needs an orchestrator first"),
+        ),
+        (
+            "none",
+            ("WARN", "none: nodes run without joining a cluster, and receive no jobs"),
+            ("PASS", "not needed without an orchestrator"),
+            ("PASS", "would launch 2 instances now"),
+        ),
+    ],
+)
+def test_each_choice_has_one_finding(
+    program: CliRunner,
+    choice: str,
+    orchestrator: tuple[str, str],
+    token: tuple[str, str],
+    create: tuple[str, str],
+) -> None:
+    configured(program, more=f"orchestrator: {choice}\n")
+    found = findings(program)
+    for check, wanted in (("orchestrator", orchestrator), ("token", token), ("create", create)):
+        assert [(row["status"], row["message"]) for row in found[check]] == [wanted]
 
 
 def test_each_remedy_is_one(sandbox: Any, program: CliRunner) -> None:
@@ -79,6 +131,26 @@ def test_without_an_orchestrator_nodes_get_neither_address_nor_token(
     user_data = gzip.decompress(base64.b64decode(versions[0]["LaunchTemplateData"]["UserData"])).decode()
     assert TOKEN not in user_data
     assert address not in user_data
+
+
+@pytest.mark.parametrize("choice", ["own", "none"])
+def test_without_an_orchestrator_nothing_waits_for_joins(
+    sandbox: Any, program: CliRunner, choice: str
+) -> None:
+    """Although the configuration has the API of one, whose list the nodes will never enter."""
+    api = "  api: {host: 'http://127.0.0.1:9'}\n"
+    addresses = ADDRESS if choice == "own" else ""
+    options = ("--without-orchestrator",) if choice == "own" else ()
+    more = "" if choice == "own" else "orchestrator: none\n"
+    configured(program, bacalhau=f"bacalhau:\n{addresses}{api}", more=more)
+    refused = program("create", "--yes", "--wait", "joined", *options)
+    assert refused.code == 2
+    assert "--wait running" in refused.stderr
+    assert sandbox.leftovers() == []
+    done = program("create", "--yes", *options, "-o", "json")
+    assert done.code == 0
+    receipt = done.data["receipt"]
+    assert (receipt["running"], receipt["joined"]) == (2, None)
 
 
 def test_the_home_region_has_to_be_enabled(sandbox: Any, program: CliRunner) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,17 +18,19 @@ import pytest
 
 from bacalhau_spot.core.model import Secret, TlsMode
 from bacalhau_spot.core.orchestrator.nats_check import NatsStatus
+from bacalhau_spot.instance import orchestrator_config
 from bacalhau_spot.instance.orchestrator_config import ORCHESTRATOR_KEYS
 from bacalhau_spot.instance.scripts import orchestrator_answers
 from bacalhau_spot.orchestrator.certificates import new_credentials, renewed
 from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
 from bacalhau_spot.orchestrator.nats_probe import probe_nats
-from support.real_bacalhau import PROGRAM, WITHOUT, until
+from support.real_bacalhau import PROGRAM, WITHOUT, listening, until
 from support.real_node import compute
 from support.real_orchestrator import BUCKET, HOST, ManagedOrchestrator, managed_orchestrator
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason=WITHOUT)
 
+PAGE = Path(orchestrator_config.__file__).parents[3] / "docs" / "orchestrator.md"
 CREDENTIALS = new_credentials(HOST)
 NAMES = {f"bacalhau-i-{number:017d}" for number in range(3)}
 # The smallest program that Bacalhau takes: exports _start, which returns, and has its name section.
@@ -100,6 +103,16 @@ def test_the_keys_that_we_know_are_bacalhaus_own(tmp_path: Path) -> None:
         },
     ).stdout
     assert set(ORCHESTRATOR_KEYS) <= {entry["Key"] for entry in json.loads(listed)}
+
+
+def test_it_listens_on_the_ports_of_the_page_and_no_other(tmp_path: Path) -> None:
+    """Ports and address are other ones here; sshd's port is the image's."""
+    section = PAGE.read_text("utf-8").partition("## Ports\n")[2].partition("\n## ")[0]
+    documented = set(re.findall(r"^\| (\d+) \|", section, re.MULTILINE))
+    with managed_orchestrator(tmp_path, CREDENTIALS) as here:
+        ports = {str(here.nats): "4222", str(here.api): "1234"}
+        found = {(ports.get(port, port), address) for port, address in listening(here.pid)}
+    assert found == {(port, HOST) for port in documented - {"22"}}
 
 
 def test_each_key_may_do_what_it_is_for_and_nats_wants_the_token(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from bacalhau_spot.instance.scripts import containers, join_check, notice_file, 
 from bacalhau_spot.instance.scripts.bacalhau_cli import BacalhauCli
 from support import image_registry
 from support.clock import FakeClock
-from support.real_bacalhau import PROGRAM, WITHOUT, Orchestrator, ask, orchestrator, until
+from support.real_bacalhau import PROGRAM, WITHOUT, Orchestrator, ask, listening, orchestrator, until
 from support.real_node import Compute, compute
 from support.wasm_jobs import sleeping, wasm_job
 
@@ -44,13 +44,6 @@ def documented() -> set[tuple[str, str]]:
     section = PAGE.read_text("utf-8").partition("## Ports\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (\S+) \| ([^|]+) \| ([^|]+) \|$", section, re.MULTILINE)
     return {(port, address.strip()) for port, address, service in rows if "Bacalhau" in service}
-
-
-def listening(pid: int) -> set[tuple[str, str]]:
-    """Port and address of each socket of a process, as `ss` shows it."""
-    shown = subprocess.run(["ss", "-Hltnp"], check=True, capture_output=True, text=True).stdout
-    local = (line.split()[3] for line in shown.splitlines() if f"pid={pid}," in line)
-    return {(port, address) for address, _, port in (each.rpartition(":") for each in local)}
 
 
 def test_a_node_listens_on_the_ports_of_the_page_and_no_other(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Source: systemd.service(5), Restart and RestartSec; EC2 User Guide, "Use IMDS"; 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import socket
@@ -149,7 +150,27 @@ def test_try_restart_starts_another_and_stop_is_final(service: Service, files: I
         assert service.process is not first
     assert service.process is None
     assert service.starts == 2
-    assert not (files.root / SERVICES / f"{BACALHAU}.pid").exists()
+    assert [path.name for path in (files.root / SERVICES).glob(f"{BACALHAU}.[pb]*")] == []
+
+
+def test_a_stop_waits_for_exec_stop_post(service: Service, files: InstanceFiles, tmp_path: Path) -> None:
+    """The removal of containers: the watcher of EC2's notice removes the rest after it, not at the same time."""
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\nsleep 0.3\necho "$@" >> {tmp_path}/asked\n')
+    docker.chmod(0o700)
+    here = dataclasses.replace(files, docker=str(docker))
+    here._programs()
+    service.files = here
+    systemctl(files, "enable", "--now", BACALHAU)
+    service.follow()
+    with subprocess.Popen([str(files.root / "bin/systemctl"), "stop", BACALHAU]) as command:
+        while command.poll() is None:
+            service.follow()
+            time.sleep(0.02)
+    assert (
+        "network prune --force --filter label=bacalhau-executor=bacalhau-n"
+        in (tmp_path / "asked").read_text()
+    )
 
 
 def test_nothing_survives_the_sandbox(tmp_path: Path) -> None:

@@ -150,3 +150,10 @@ def orchestrator(
             "the orchestrator answers", lambda: listens(here.api) if api_tls else ask(here.api, "agent/alive")
         )
         yield here
+
+
+def listening(pid: int) -> set[tuple[str, str]]:
+    """Port and address of each socket of a process, as `ss` shows it."""
+    shown = subprocess.run(["ss", "-Hltnp"], check=True, capture_output=True, text=True).stdout
+    local = (line.split()[3] for line in shown.splitlines() if f"pid={pid}," in line)
+    return {(port, address) for address, _, port in (each.rpartition(":") for each in local)}

@@ -25,7 +25,7 @@ _OWN = re.compile(
 )
 _METADATA, _AGENT = "http://169.254.169.254", "http://127.0.0.1:1234"
 _CONTAINERS = "label=bacalhau-executor"
-# systemd's part: `units.py` follows the files. A process file belongs to a running service.
+# systemd's part: `units.py` follows the files. A running service has a process file; a busy one may run its ExecStopPost.
 _SYSTEMCTL = """#!/bin/sh
 cd {services} || exit 1
 command="$1"
@@ -45,7 +45,12 @@ show)
     cat "$unit.pid" 2>/dev/null || echo 0;;
 stop)
     touch "$unit.stopped"
-    if pid=$(cat "$unit.pid" 2>/dev/null); then kill -TERM "$pid"; wait_for_end "$unit" "$pid"; fi;;
+    if pid=$(cat "$unit.pid" 2>/dev/null); then
+        kill -TERM "$pid"
+        wait_for_end "$unit" "$pid"
+        tries=0
+        while [ -e "$unit.busy" ] && [ $tries -lt 300 ]; do sleep 0.1; tries=$((tries + 1)); done
+    fi;;
 try-restart)
     if pid=$(cat "$unit.pid" 2>/dev/null); then
         touch "$unit.again"; kill -TERM "$pid"; wait_for_end "$unit" "$pid"

@@ -46,6 +46,8 @@ class Service:
             self.programs.ended(self._cleaning)
             self._cleaning = None
         busy = self.process is not None or self._cleaning is not None
+        if not busy:
+            self._file("busy").unlink(missing_ok=True)
         if not busy and self._file("wanted").exists() and not self._file("stopped").exists():
             self._start()
 
@@ -59,6 +61,7 @@ class Service:
             [*command, *self.arguments], folder=Path(self.unit.folder), log=self.log, env=variables
         )
         self.starts += 1
+        self._file("busy").touch()
         self._file("pid").write_text(str(self.process.pid))
 
     def _has_ended(self, process: subprocess.Popen[bytes]) -> None:

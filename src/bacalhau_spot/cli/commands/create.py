@@ -28,6 +28,7 @@ from bacalhau_spot.engine.launch.facts_gathering import gather_facts, refusal_er
 from bacalhau_spot.engine.launch.quota_usage import QuotaUsage, quota_usage
 from bacalhau_spot.engine.orchestrator import managed
 from bacalhau_spot.engine.orchestrator.readiness import OrchestratorAccess
+from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.orchestrator.nats_probe import probe_nats
 from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui.formatting import capitalized, comma_list, plural
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.plan import Plan
     from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec
-    from bacalhau_spot.errors import UserError
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 
@@ -84,6 +84,7 @@ def create(  # noqa: PLR0913 -- one parameter for each option
         write_first(context)
     spec = _limited(context.spec(), max_price=max_price, budget=budget)
     spec = _without_orchestrator(spec, chosen=without_orchestrator)
+    _check_wait(spec, wait)
     with context.runner(spec) as runner:
         facts = runner.run_readonly(gather_facts(runner.calls, spec, fact_sources(context)))
         identity = facts.account.identity
@@ -172,7 +173,8 @@ class _Launch:
 
     @property
     def _waits_for_joins(self) -> bool:
-        return self._wait not in {"running", "none"}
+        without = self._facts.spec.orchestrator.mode is OrchestratorMode.NONE
+        return self._wait not in {"running", "none"} and not without
 
     def _is_shut(self) -> bool:
         """Whether the security group of a managed orchestrator admits nobody to its API."""
@@ -214,6 +216,16 @@ def _without_orchestrator(spec: ClusterSpec, *, chosen: bool) -> ClusterSpec:
         api_ca_pem=None,
     )
     return replace(spec, orchestrator=OrchestratorSpec(OrchestratorMode.NONE), bacalhau=bacalhau)
+
+
+def _check_wait(spec: ClusterSpec, wait: str | None) -> None:
+    """Raises UserError (exit code 2) for a wait that cannot end."""
+    if wait == "joined" and spec.orchestrator.mode is OrchestratorMode.NONE:
+        raise UserError(
+            "--wait joined needs an orchestrator, and this cluster has none",
+            hint="use --wait running",
+            exit_code=ExitCode.USAGE,
+        )
 
 
 def _danger(plan: Plan) -> Impact:

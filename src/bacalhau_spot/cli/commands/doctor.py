@@ -20,11 +20,11 @@ from bacalhau_spot.core.doctor.account_checks import (
     doctor_exit_code,
     failure_finding,
 )
-from bacalhau_spot.core.doctor.local_checks import orchestrator_not_created
 from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.engine.aws_calls.caller import api_failure
 from bacalhau_spot.engine.doctor import checks as engine
-from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.engine.orchestrator.resolve import missing_orchestrator
+from bacalhau_spot.errors import UserError
 from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui.formatting import plural
 
@@ -77,21 +77,16 @@ def doctor(
 def _joining(
     context: CommandContext, runner: Runner, spec: ClusterSpec | None
 ) -> tuple[BacalhauSpec | None, Finding | None]:
-    """The nodes' settings for joining, or why there is no orchestrator to join."""
+    """The nodes' settings for joining, or why there is no orchestrator to join. Neither if `create` creates it."""
     if spec is None:
         return None, None
     try:
         return context.joining(runner), None
     except UserError as error:
-        managed = spec.orchestrator.mode is OrchestratorMode.MANAGED
-        finding = orchestrator_not_created(
-            f"{error.what}: `create` creates it"
-            if managed and error.exit_code is ExitCode.FAILED
-            else error.what,
-            hint=error.hint,
-            created_by_create=managed and error.exit_code is ExitCode.FAILED,
-        )
-        return None, finding
+        is_managed = spec.orchestrator.mode is OrchestratorMode.MANAGED
+        if is_managed and error.what == missing_orchestrator(spec).what:
+            return None, None
+        return None, Finding(AccountCheck.ORCHESTRATOR, CheckStatus.FAIL, error.what, error.hint)
     except CloudError as error:
         finding = failure_finding(
             AccountCheck.ORCHESTRATOR, api_failure(error), blind="its credentials cannot be read", needed=True

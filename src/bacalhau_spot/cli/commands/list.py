@@ -34,7 +34,9 @@ def list_(
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """List the cluster's instances in all regions, as AWS reports them now. A managed orchestrator is listed apart.
+    """List the cluster's instances in all regions, as AWS reports them now.
+
+    A managed orchestrator is listed apart.
 
     Parameters
     ----------

@@ -182,12 +182,6 @@ def orchestrator_address(check: NatsCheck) -> Finding:
     return Finding(AccountCheck.ORCHESTRATOR, status, message, check.hint)
 
 
-def orchestrator_not_created(message: str, *, hint: str, created_by_create: bool) -> Finding:
-    """There is no orchestrator to join yet; `create` creates a managed one."""
-    status = CheckStatus.PASS if created_by_create else CheckStatus.FAIL
-    return Finding(AccountCheck.ORCHESTRATOR, status, message, "" if created_by_create else hint)
-
-
 def orchestrator_api(where: str | None, *, version: str = "", failure: ApiFailure | None = None) -> Finding:
     if where is None:
         return Finding(

@@ -93,10 +93,13 @@ def orchestrator_token(spec: ClusterSpec) -> Finding | None:
     if mode is OrchestratorMode.NONE:
         return Finding(AccountCheck.TOKEN, CheckStatus.PASS, "not needed without an orchestrator")
     if mode is OrchestratorMode.UNSET:
-        return not_checked(
-            AccountCheck.TOKEN, why="needs an orchestrator first", fix=f"see {AccountCheck.ORCHESTRATOR}"
-        )
+        return waits_for_orchestrator(AccountCheck.TOKEN)
     return None
+
+
+def waits_for_orchestrator(check: AccountCheck) -> Finding:
+    """Of a check that needs an orchestrator, which the configuration does not name, or which does not exist."""
+    return not_checked(check, why="needs an orchestrator first", fix=f"see {AccountCheck.ORCHESTRATOR}")
 
 
 def _passed(text: str) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.core.launch.gpu_image import image_warning
 from bacalhau_spot.core.launch.pool_limits import nodes_per_pool, share_warnings
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.model import ClusterSpec, Market
+
+WITHOUT_ORCHESTRATOR: Final = (
+    "without an orchestrator, as chosen: the nodes will run without joining a cluster"
+)
 
 
 def plan_warnings(facts: LaunchFacts) -> tuple[str, ...]:
@@ -55,7 +59,7 @@ def _of_configuration(facts: LaunchFacts) -> Iterator[str]:
 
 def _of_orchestrator(spec: ClusterSpec) -> Iterator[str]:
     if spec.orchestrator.mode is OrchestratorMode.NONE:
-        yield "without an orchestrator, as chosen: the nodes will run without joining a cluster"
+        yield WITHOUT_ORCHESTRATOR
 
 
 def _of_lost_address(facts: LaunchFacts) -> Iterator[str]:

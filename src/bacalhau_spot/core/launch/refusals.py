@@ -219,6 +219,11 @@ def _no_shared_orchestrator(facts: LaunchFacts) -> Refusal | None:
     return no_shared_orchestrator(shared.cluster)
 
 
+def orchestrator_missing(facts: LaunchFacts) -> Refusal | None:
+    """A configuration without the choice of an orchestrator, or one that chooses another cluster's, which has none."""
+    return _no_orchestrator_chosen(facts) or _no_shared_orchestrator(facts)
+
+
 def no_shared_orchestrator(cluster: str) -> Refusal:
     """The cluster that `orchestrator: {cluster: NAME}` names has no orchestrator."""
     return Refusal(

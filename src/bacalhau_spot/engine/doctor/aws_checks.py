@@ -17,7 +17,8 @@ from bacalhau_spot.core.iam.policy import simulation_queries
 from bacalhau_spot.core.inventory import nodes_only
 from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.plan import unsuitable_images, unsuitable_images_hint
-from bacalhau_spot.core.launch.refusals import Refusal, refusal
+from bacalhau_spot.core.launch.plan_warnings import WITHOUT_ORCHESTRATOR
+from bacalhau_spot.core.launch.refusals import Refusal, orchestrator_missing, refusal
 from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState
 from bacalhau_spot.core.partitions import partition_in
@@ -182,8 +183,11 @@ async def _plan_findings(
     facts: _SharedFacts, over_budget: Callable[[Plan], UserError]
 ) -> tuple[Finding, ...]:
     try:
-        planned = planner.plan(await facts.get())
+        known = await facts.get()
+        planned = planner.plan(known)
         if isinstance(planned, Refusal):
+            if planned == orchestrator_missing(known):
+                return (orchestrator_checks.waits_for_orchestrator(AccountCheck.CREATE),)
             raise refusal_error(planned)
     except UserError as error:
         return (account_checks.create_refused(error),)
@@ -191,7 +195,8 @@ async def _plan_findings(
         return (account_checks.create_refused(over_budget(planned)),)
     return (
         account_checks.create_planned(planned.launch),
-        *map(account_checks.create_warns, planned.warnings),
+        # The check of the orchestrator has the one about none.
+        *(account_checks.create_warns(text) for text in planned.warnings if text != WITHOUT_ORCHESTRATOR),
     )
 
 

@@ -43,7 +43,8 @@ _CONFIGURE_FIRST = "correct the configuration first, then run `bacalhau-spot doc
 class DoctorInput:
     """The subject of the checks. `spec` None: the configuration is invalid, and checks that need it are skipped.
 
-    `bacalhau`: the settings of the nodes for joining; None: there is no orchestrator to join, and `missing` is the finding.
+    `bacalhau`: the settings of the nodes for joining; None: there is no orchestrator to join yet, and `missing` is the
+    finding, unless `create` creates it.
     `addresses`: the orchestrator addresses of the nodes, to be tested from this machine. None: the nodes use others
     than the configured ones (sandbox), so none is tested.
     """
@@ -75,7 +76,7 @@ async def run_checks(inputs: DoctorInput) -> tuple[Finding, ...]:
     if spec is not None:
         parts += [
             run_check(calls, AccountCheck.SSH_KEYS, _ssh_keys(spec)),
-            run_check(calls, AccountCheck.ORCHESTRATOR, _choice(spec)),
+            run_check(calls, AccountCheck.ORCHESTRATOR, _choice(spec, inputs.missing)),
             *(run_check(calls, check, part) for check, part in _orchestrator_checks(inputs, spec)),
         ]
     findings = [*await run_checks_together(*parts)]
@@ -98,8 +99,8 @@ async def _ssh_keys(spec: ClusterSpec) -> Sequence[Finding]:
     return (local_checks.ssh_keys(public=spec.public_key, private=private, open_to=bool(spec.ssh_cidrs)),)
 
 
-async def _choice(spec: ClusterSpec) -> Sequence[Finding]:
-    finding = orchestrator_checks.orchestrator_choice(spec)
+async def _choice(spec: ClusterSpec, missing: Finding | None) -> Sequence[Finding]:
+    finding = missing or orchestrator_checks.orchestrator_choice(spec)
     return (finding,) if finding else ()
 
 
@@ -107,7 +108,7 @@ def _orchestrator_checks(
     inputs: DoctorInput, spec: ClusterSpec
 ) -> list[tuple[AccountCheck, Coroutine[object, object, Sequence[Finding]]]]:
     if inputs.bacalhau is None:
-        return [(AccountCheck.ORCHESTRATOR, _missing(inputs.missing))]
+        return [(AccountCheck.TOKEN, _token(spec, spec.bacalhau, exists=inputs.missing is None))]
     return [
         (AccountCheck.TOKEN, _token(spec, inputs.bacalhau)),
         *((AccountCheck.ORCHESTRATOR, part) for part in _api(inputs, spec)),
@@ -115,11 +116,9 @@ def _orchestrator_checks(
     ]
 
 
-async def _missing(finding: Finding | None) -> Sequence[Finding]:
-    return () if finding is None else (finding,)
-
-
-async def _token(spec: ClusterSpec, bacalhau: BacalhauSpec) -> Sequence[Finding]:
+async def _token(spec: ClusterSpec, bacalhau: BacalhauSpec, *, exists: bool = True) -> Sequence[Finding]:
+    if not exists:
+        return (orchestrator_checks.waits_for_orchestrator(AccountCheck.TOKEN),)
     return (orchestrator_checks.orchestrator_token(spec) or local_checks.token(bacalhau.token),)
 
 
@@ -133,7 +132,9 @@ def _addresses(
 
 
 def _api(inputs: DoctorInput, spec: ClusterSpec) -> list[Coroutine[object, object, Sequence[Finding]]]:
-    """Only one's own orchestrator has an API that is to be configured."""
+    """Only one's own orchestrator has an API that is to be configured. Without an orchestrator, none is asked."""
+    if spec.orchestrator.mode in {OrchestratorMode.UNSET, OrchestratorMode.NONE}:
+        return []
     if inputs.orchestrator is not None:
         return [_answers(inputs.orchestrator)]
     return [_no_api()] if spec.orchestrator.mode is OrchestratorMode.OWN else []
