@@ -61,7 +61,9 @@ def test_no_document_is_larger_than_a_managed_policy_may_be(commands: tuple[str,
     long = Naming(tag_key="k" * 127, tag_value="v" * 256, creator="c" * 256, resource_prefix="p" * 32)
     wide = Naming(tag_key="щ" * 127, tag_value="щ" * 256, creator="щ" * 256)
     for naming in (Naming(), long, wide):
-        documents = policy.documents(spec(naming=naming), commands=commands, account="1" * 12)
+        documents = policy.documents(
+            spec(naming=naming, orchestrator=MANAGED), commands=commands, account="1" * 12
+        )
         for document in documents:
             assert len("".join(json.dumps(document, indent=2).split())) <= policy.characters(document) <= 6144
         assert sum(len(document["Statement"]) for document in documents) == len(
@@ -72,6 +74,7 @@ def test_no_document_is_larger_than_a_managed_policy_may_be(commands: tuple[str,
 def test_no_action_has_a_wildcard_and_what_changes_something_is_bound() -> None:
     """Only what looks is allowed on everything without a condition."""
     everything = spec(
+        orchestrator=MANAGED,
         bacalhau=replace(DEFAULTS.bacalhau, secrets=Secrets.SSM),
         regions=(RegionSpec("us-east-1", vpc_id="vpc-1"), RegionSpec("us-west-2")),
     )
@@ -95,6 +98,8 @@ def test_the_policy_is_what_the_configuration_needs() -> None:
     theirs = (RegionSpec("us-east-1", vpc_id="vpc-1"),)
     assert not {"ec2:CreateVpc", "ec2:CreateRoute"} & allowed("create", regions=theirs)
     assert "ec2:DeleteVpc" not in allowed("create", "list")
+    assert not {"ec2:AllocateAddress", "s3:CreateBucket", "ec2:StartInstances"} & allowed("create")
+    assert {"ec2:AllocateAddress", "s3:CreateBucket"} < allowed("create", orchestrator=MANAGED)
     assert allowed("list") < allowed("create") < allowed(*COMMANDS)
     assert "ssm:GetParameter" not in allowed("destroy")
     assert allowed("destroy", orchestrator=MANAGED) - allowed("destroy") == {"ssm:GetParameter"}
@@ -168,6 +173,7 @@ def test_a_vpc_that_another_account_shares_can_be_used() -> None:
 def test_what_is_asked_of_the_simulator_is_what_aws_takes() -> None:
     """A question is about one concrete thing or about `*`, never a pattern; and the printed policy answers it with yes."""
     everything = spec(
+        orchestrator=MANAGED,
         bacalhau=replace(DEFAULTS.bacalhau, secrets=Secrets.SSM),
         regions=(GIVEN, RegionSpec("us-west-2")),
         image="ssm:/own/image",
