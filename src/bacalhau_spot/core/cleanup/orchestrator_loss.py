@@ -37,6 +37,8 @@ class BucketContents:
 
 
 def _size(size_bytes: int) -> str:
+    if size_bytes == 1:
+        return "1 byte"
     amount, unit = float(size_bytes), _UNITS[0]
     for unit in _UNITS:
         if amount < _STEP or unit == _UNITS[-1]:
