@@ -19,7 +19,7 @@ from core.error_catalog.test_aws_hints_are_valid import SOURCE, texts_of_the_cod
 # In backquotes up to their end; without, to the end of a text that begins so.
 _QUOTED = re.compile(r"`(bacalhau-spot [^`]*)`")
 _BARE = re.compile(r"bacalhau-spot [^`;,]*")
-_NAMED = {"node": "i-0123", "region": "eu-west-1", "member": "n-0123"}
+_NAMED = {"node": "i-0123", "region": "eu-west-1", "member": "n-0123", "cluster": "hub"}
 
 
 def commands_in(text: str) -> Iterator[str]:
