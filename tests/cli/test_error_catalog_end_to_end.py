@@ -30,6 +30,7 @@ from bacalhau_spot.core.error_catalog.classifier import (
 )
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.ui.pages import topic_of
+from cli.test_destroy_orchestrator import HOME, configure
 from cloud.test_error_golden import exceptions, instance_of
 from support.certificates import self_signed
 from support.cli_runner import CliResult, CliRunner
@@ -51,6 +52,7 @@ ELSEWHERE = {
         "cli/test_error_catalog_end_to_end.py",
         "test_what_a_region_shows_does_not_go_with_the_configuration",
     ),
+    "OrchestratorJobRejected": ("orchestrator/test_jobs.py", "test_a_rejected_job_says_why"),
     "Protected": ("cli/test_error_catalog_end_to_end.py", "test_a_protected_instance"),
     "HeldByAnother": ("cli/test_error_catalog_end_to_end.py", "test_a_launcher_that_stays"),
     "LauncherLives": ("cli/test_error_catalog_end_to_end.py", "test_a_launcher_that_stays"),
@@ -283,6 +285,29 @@ MAKING = {
     "aws-trouble": Making("InternalError", "CreateVpc"),
     "lag": Making("InvalidVpcID.NotFound", "CreateSubnet"),
 }  # fmt: skip
+
+
+# Refusals of an orchestrator's own parts.
+MAKING_ORCHESTRATOR = {
+    "bucket-name": Making("BucketAlreadyExists", "s3:CreateBucket", 2),
+    "on-demand-quota": Making("VcpuLimitExceeded", "RunInstances"),
+}
+
+
+@pytest.mark.parametrize("name", MAKING_ORCHESTRATOR)
+def test_a_refusal_while_making_the_orchestrator(sandbox: Any, program: CliRunner, name: str) -> None:
+    """No node is launched, and the error lists the parts that exist."""
+    row = MAKING_ORCHESTRATOR[name]
+    configure(program)
+    path = program.folder / "config.yaml"
+    path.write_text(path.read_text().replace(HOME, "us-east-1"))
+    sandbox.world.settings.faults = [{"match": row.at, "code": row.code, "message": "These are AWS's words"}]
+    result = program("create", "--yes")
+    assert_reported(
+        result, classify(row.code), row.code, message="These are AWS's words", exit_code=row.exit_code
+    )
+    assert "CreateFleet" not in {action for _, action, _ in sandbox.world.calls}
+    assert "created" in result.stderr
 
 
 # Each by itself; the others at once, a region each.
@@ -536,7 +561,8 @@ def test_every_row_has_a_scenario() -> None:
         "address-quota",
         "key-pair",
     }
-    assert making - others <= set(MAKING)
-    assert {name: classify(row.code).name for name, row in MAKING.items()} == {name: name for name in MAKING}
+    rows = {**MAKING, **MAKING_ORCHESTRATOR}
+    assert making - others <= set(rows)
+    assert {name: classify(row.code).name for name, row in rows.items()} == {name: name for name in rows}
     for file, name in ELSEWHERE.values():
         assert f"def {name}(" in (TESTS / file).read_text()

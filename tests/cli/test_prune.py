@@ -43,7 +43,7 @@ def user(program: CliRunner, stand_in_server: StandIn) -> CliRunner:
 
 def created(user: CliRunner) -> dict[str, str]:
     """Instance id -> region."""
-    result = user("create", "--yes", "-o", "json")
+    result = user("create", "--yes", "--wait", "running", "-o", "json")
     assert result.code == 0, result.stdout
     return {
         instance["id"]: instance["region"]

@@ -30,7 +30,7 @@ def test_a_newcomers_first_minutes(newcomer: CliRunner) -> None:
     assert created.code == 0, created.stderr
     assert "sandbox: not AWS" in created.stderr
     assert "12 of 12 nodes running, 12 of 12 new ones joined" in created.stdout
-    assert "bacalhau-spot list --sandbox" in created.stdout
+    assert "bacalhau-spot smoke-test --sandbox" in created.stdout
 
     found = newcomer("list", "--sandbox", "-o", "json").data
     assert found["orchestrator"]["public_ip"].startswith("127.")

@@ -83,7 +83,7 @@ def test_the_policy_suffices(sandbox: Any, user: CliRunner) -> None:
         ["cost"],
         ["prices"],
         ["nuke", "--force", "--disable-protection", "--regions", f"us-west-2,{REGION}"],
-        ["create", "--yes"],
+        ["create", "--yes", "--wait", "running"],
         ["destroy", "--yes"],
     )
     assert {line[0] for line in lines} == set(COMMANDS) - {

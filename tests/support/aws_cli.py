@@ -26,6 +26,8 @@ ITS_OWN = frozenset(
         "sso login",
     }
 )
+# Its own commands over S3, with their options.
+_OVER_S3 = {"rb": {"--force"}}
 # Parameters that every command takes.
 _GLOBAL = ("--region", "--profile", "--output", "--query")
 # How the AWS CLI reads what is no text.
@@ -75,6 +77,10 @@ def parse(command: str) -> Command | None:
     wide = {flag: given.pop(flag) for flag in (*_GLOBAL, *_SHORTER.get(plain[-1], ())) if flag in given}
     if " ".join(plain) in ITS_OWN:
         assert not given, command
+        return None
+    if plain[0] == "s3":
+        assert set(given) <= _OVER_S3[plain[1]], command
+        assert plain[2].startswith("s3://"), command
         return None
     service, operation = plain
     model = botocore.session.get_session().get_service_model(service)

@@ -250,7 +250,7 @@ def test_the_kills_reach_every_change(cloud: Aws, sandbox: Any) -> None:
 
 
 def test_contents_in_words() -> None:
-    assert BucketContents(1, 1).text == "1 object, 1 bytes"
+    assert BucketContents(1, 1).text == "1 object, 1 byte"
     assert (
         BucketContents(10_000, 3 * 1024**3, complete=False).text
         == "more than 10000 objects, more than 3.0 GiB"
