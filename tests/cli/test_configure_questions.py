@@ -397,7 +397,7 @@ def test_an_interrupt_leaves_no_file(seated: CliRunner) -> None:
     seat = Seat(seated, "configure")
     seat.until("Orchestrator: managed")
     seat.type("\n\n")
-    seat.until("Regions")
+    seat.until("[auto 3]:")
     seat.signal(signal.SIGINT)
     assert seat.end() == 3
     assert "nothing was changed" in seat.shown
