@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bacalhau_spot.cloud.cleanup.handler import FindRequest, Handler, Row, deletion, is_gone_error
 from bacalhau_spot.cloud.ec2_params import tags_of
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents, is_results_bucket
+from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.model import Resource
 from bacalhau_spot.core.tags import IAM_ROOT
@@ -261,15 +261,14 @@ async def _bucket(request: FindRequest, arn: str) -> Resource | None:
 
 
 async def delete_buckets(session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
-    """Delete markers and unfinished uploads are deleted first (S3 API reference, DeleteBucket), and all versions.
+    """Delete markers and unfinished uploads are deleted first (S3 API reference, DeleteBucket).
 
-    Of a bucket with job results no version is deleted: S3 refuses to delete it while it contains one.
+    No version is deleted here: S3 refuses to delete a bucket while it contains one, so that no object is lost that came
+    after the count.
     """
     replies: list[dict[str, Any]] = []
     for resource in resources:
-        replies += await delete_versions(
-            session, region, resource.id, only_markers=is_results_bucket(resource)
-        )
+        replies += await delete_versions(session, region, resource.id, only_markers=True)
         replies += await _abort_uploads(session, region, resource.id)
         replies.append(await session.call("s3", region, "delete_bucket", Bucket=resource.id))
     return deletion(*replies)
