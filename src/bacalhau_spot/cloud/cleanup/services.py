@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.cloud.cleanup.handler import FindRequest, Handler, Row, deletion, is_gone_error
+from bacalhau_spot.cloud.cleanup.handler import DENIED, FindRequest, Handler, Row, deletion, is_gone_error
 from bacalhau_spot.cloud.ec2_params import tags_of
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents
@@ -255,9 +255,25 @@ async def _unprotect_log_group(session: Session, region: str, resource: Resource
 
 async def _bucket(request: FindRequest, arn: str) -> Resource | None:
     name = _name(arn)
-    reply = await request.session.call("s3", request.region, "get_bucket_tagging", Bucket=name)
+    try:
+        reply = await request.session.call("s3", request.region, "get_bucket_tagging", Bucket=name)
+    except CloudError as error:
+        if error.code not in DENIED or await _may_be_ours(request, name):
+            raise
+        return None
     tags = tags_of({"Tags": reply.get("TagSet", ())})
     return Resource(kind=ResourceKind.BUCKET.value, id=name, region=request.region, tags=tags)
+
+
+async def _may_be_ours(request: FindRequest, name: str) -> bool:
+    """False if AWS's list of the account's buckets lacks it: the name is global, and another account may have it."""
+    try:
+        reply = await request.session.all_pages("s3", request.region, "list_buckets", Prefix=name)
+    except CloudError as error:
+        if error.code not in DENIED:
+            raise
+        return True
+    return any(row["Name"] == name for row in reply.get("Buckets", ()))
 
 
 async def delete_buckets(session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
