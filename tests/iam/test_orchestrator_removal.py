@@ -58,6 +58,30 @@ def test_the_policy_suffices(sandbox: Any, program: CliRunner, command: str, con
     assert (reads_credentials in allowed) == (reads_credentials in checked(sandbox)) == (command == "destroy")
 
 
+def test_another_accounts_bucket_of_that_name_is_no_hindrance(sandbox: Any, program: CliRunner) -> None:
+    """AWS refuses to show its tags, and does not list it among the account's buckets: both calls are allowed."""
+    configure(program)
+    sandbox.settings.taken_buckets = [BUCKET]
+    sandbox.settings.policies = policy(program, "destroy")
+    sandbox.world.evaluated.clear()
+    destroyed = program("destroy", "--yes")
+    assert destroyed.code == 0, lines(destroyed)
+    assert "not scanned" not in lines(destroyed)
+    assert checked(sandbox) >= {"s3:GetBucketTagging", "s3:ListAllMyBuckets"}
+
+
+@pytest.mark.parametrize("denied", [("s3:GetBucketTagging",), ("s3:GetBucketTagging", "s3:ListAllMyBuckets")])
+def test_an_own_bucket_with_unreadable_tags_is_a_failure(
+    sandbox: Any, program: CliRunner, denied: tuple[str, ...]
+) -> None:
+    configure(program)
+    s3 = sandbox.client("s3", HOME)
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": HOME})
+    sandbox.settings.policies = without(policy(program, "destroy"), *denied)
+    refused = program("destroy", "--yes")
+    assert (refused.code, "s3:GetBucketTagging" in lines(refused)) == (5, True), lines(refused)
+
+
 def test_without_its_credentials_destroy_shows_other_clusters(sandbox: Any, program: CliRunner) -> None:
     configure(program)
     assert program(*CREATE).code == 0

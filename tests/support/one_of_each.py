@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -311,8 +310,7 @@ class ResourceFixture:
         s3.create_bucket(Bucket=bucket, **where)
         s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": self.list})
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-        for _ in range(2):
-            s3.put_object(Bucket=bucket, Key="results/1", Body=io.BytesIO(b"1"))
+        # A delete marker: a bucket with objects stays, unless the user allows its deletion
         s3.delete_object(Bucket=bucket, Key="results/1")
         s3.create_multipart_upload(Bucket=bucket, Key="unfinished")
         self.note(ResourceKind.BUCKET, bucket)

@@ -118,6 +118,24 @@ def test_results_stay_with_their_tags(cloud: Aws, sandbox: Any) -> None:
     assert not {operation for _, _, operation, _ in calls} & {"delete_objects", "delete_bucket"}
 
 
+def test_results_stay_in_a_bucket_without_the_role_tag(cloud: Aws, sandbox: Any) -> None:
+    """PutBucketTagging replaces all tags. Those of the cluster are enough for a deletion, but not without permission."""
+    create_cluster(cloud, sandbox)
+    put(sandbox)
+    s3 = sandbox.client("s3", HOME)
+    tags = s3.get_bucket_tagging(Bucket=BUCKET)["TagSet"]
+    rest = [tag for tag in tags if tag["Key"] != "BacalhauRole"]
+    assert len(rest) == len(tags) - 1
+    s3.put_bucket_tagging(Bucket=BUCKET, Tagging={"TagSet": rest})
+    result = destroy_cluster(cloud, sandbox)
+    assert result.exit_code is ExitCode.DONE
+    assert [bucket.contents.objects for bucket in result.kept_results] == [1]
+    assert s3.get_object(Bucket=BUCKET, Key="jobs/one")["Body"].read() == b"result"
+    assert [
+        outcome.resource.id for outcome in destroy_cluster(cloud, sandbox, delete_results=True).deleted
+    ] == [BUCKET]
+
+
 def test_a_later_destroy_deletes_the_results(cloud: Aws, sandbox: Any) -> None:
     """The tags of the retained bucket are enough; all versions, delete markers and unfinished uploads go with it."""
     before = snapshot(sandbox)

@@ -7,10 +7,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.cloud.cleanup.handler import FindRequest, Handler, Row, deletion, is_gone_error
+from bacalhau_spot.cloud.cleanup.handler import DENIED, FindRequest, Handler, Row, deletion, is_gone_error
 from bacalhau_spot.cloud.ec2_params import tags_of
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents, is_results_bucket
+from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.model import Resource
 from bacalhau_spot.core.tags import IAM_ROOT
@@ -255,21 +255,36 @@ async def _unprotect_log_group(session: Session, region: str, resource: Resource
 
 async def _bucket(request: FindRequest, arn: str) -> Resource | None:
     name = _name(arn)
-    reply = await request.session.call("s3", request.region, "get_bucket_tagging", Bucket=name)
+    try:
+        reply = await request.session.call("s3", request.region, "get_bucket_tagging", Bucket=name)
+    except CloudError as error:
+        if error.code not in DENIED or await _may_be_ours(request, name):
+            raise
+        return None
     tags = tags_of({"Tags": reply.get("TagSet", ())})
     return Resource(kind=ResourceKind.BUCKET.value, id=name, region=request.region, tags=tags)
 
 
-async def delete_buckets(session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
-    """Delete markers and unfinished uploads are deleted first (S3 API reference, DeleteBucket), and all versions.
+async def _may_be_ours(request: FindRequest, name: str) -> bool:
+    """False if AWS's list of the account's buckets lacks it: the name is global, and another account may have it."""
+    try:
+        reply = await request.session.all_pages("s3", request.region, "list_buckets", Prefix=name)
+    except CloudError as error:
+        if error.code not in DENIED:
+            raise
+        return True
+    return any(row["Name"] == name for row in reply.get("Buckets", ()))
 
-    Of a bucket with job results no version is deleted: S3 refuses to delete it while it contains one.
+
+async def delete_buckets(session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
+    """Delete markers and unfinished uploads are deleted first (S3 API reference, DeleteBucket).
+
+    No version is deleted here: S3 refuses to delete a bucket while it contains one, so that no object is lost that came
+    after the count.
     """
     replies: list[dict[str, Any]] = []
     for resource in resources:
-        replies += await delete_versions(
-            session, region, resource.id, only_markers=is_results_bucket(resource)
-        )
+        replies += await delete_versions(session, region, resource.id, only_markers=True)
         replies += await _abort_uploads(session, region, resource.id)
         replies.append(await session.call("s3", region, "delete_bucket", Bucket=resource.id))
     return deletion(*replies)

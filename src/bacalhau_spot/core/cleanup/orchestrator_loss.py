@@ -88,7 +88,8 @@ def orchestrator_instances(resources: Iterable[Resource]) -> tuple[Resource, ...
 
 
 def is_results_bucket(resource: Resource) -> bool:
-    return resource.kind == ResourceKind.BUCKET and is_of_orchestrator(resource)
+    """Every bucket: its tags can be changed, so no tag proves that its objects are no job results."""
+    return resource.kind == ResourceKind.BUCKET
 
 
 def without_kept(resources: Iterable[Resource], buckets: Iterable[ResultsBucket]) -> tuple[Resource, ...]:

@@ -201,7 +201,8 @@ _READ = (
     *_rows("sqs", "GetQueueUrl ListQueueTags", commands=_TEARDOWN),
     *_rows("sns", "ListTagsForResource", commands=_TEARDOWN),
     *_rows("logs", "DescribeLogGroups ListTagsForResource", commands=_TEARDOWN),
-    *_rows("s3", "GetBucketTagging", commands=_TEARDOWN),
+    # The list is read only if the tags of a bucket cannot be: whether it is another account's.
+    *_rows("s3", "GetBucketTagging ListAllMyBuckets", commands=_TEARDOWN),
     *_rows(
         "iam",
         "GetInstanceProfile GetPolicy ListAttachedRolePolicies ListEntitiesForPolicy ListInstanceProfiles "
@@ -441,6 +442,7 @@ API_CALLS: dict[str, tuple[str, ...]] = {
     "iam:TagRole": ("iam:CreateRole",),
     "s3:DeleteObject": ("s3:DeleteObjects",),
     "s3:DeleteObjectVersion": ("s3:DeleteObjects",),
+    "s3:ListAllMyBuckets": ("s3:ListBuckets",),
     "s3:ListBucketMultipartUploads": ("s3:ListMultipartUploads",),
     "s3:ListBucketVersions": ("s3:ListObjectVersions",),
     "s3:PutBucketPublicAccessBlock": ("s3:PutPublicAccessBlock",),
