@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from support.cli_runner import CliRunner
 
 AUTO = "regions: {auto: {count: 2}}"
@@ -36,3 +38,34 @@ def test_the_price_of_a_removed_node_does_not_stop_a_launch(sandbox: Any, progra
     assert kept.code == 2 and "cannot check the budget" in kept.stderr, "its price is unknown, and it stays"
     moved = program("create", "--yes", "--allow-removal")
     assert moved.code == 0, moved.stderr
+
+
+def failed(program: CliRunner, orchestrator: str, regions: str) -> tuple[int, list[str], dict[str, str]]:
+    """The exit code of `doctor`, the checks that fail, and the messages of those that were not made."""
+    path = program.configure(nodes=1, regions=regions)
+    nodes, _, _ = path.read_text().partition("bacalhau:")
+    path.write_text(f"{nodes}orchestrator: {orchestrator}\n")
+    result = program("doctor", "-o", "json")
+    rows = result.data["findings"]
+    skipped = {row["check"]: row["message"] for row in rows if row["message"].startswith("not checked")}
+    return result.code, [row["check"] for row in rows if row["status"] == "FAIL"], skipped
+
+
+@pytest.mark.parametrize("orchestrator", ["managed", "{cluster: blue}"])
+def test_a_mistyped_region_fails_one_check(sandbox: Any, program: CliRunner, orchestrator: str) -> None:
+    """AWS answers calls in it as if the credentials were wrong; nothing but the name is."""
+    code, failures, skipped = failed(program, orchestrator, "[us-esat-1]")
+    assert (code, failures) == (1, ["regions"])
+    for check in ("permissions", "offers", "quotas", "create", "orchestrator"):
+        assert skipped[check] == "not checked: needs the regions first"
+    _, failures, skipped = failed(program, orchestrator, "[us-west-2, us-esat-1]")
+    assert failures == ["regions"]
+    assert not skipped.keys() & {"permissions", "offers", "quotas"}, "they cover the other region"
+
+
+@pytest.mark.parametrize("orchestrator", ["managed", "{cluster: blue}"])
+def test_refused_credentials_fail_one_check(sandbox: Any, program: CliRunner, orchestrator: str) -> None:
+    sandbox.settings.credentials_expire_after_calls = 0
+    code, failures, skipped = failed(program, orchestrator, "[us-west-2]")
+    assert (code, failures) == (4, ["credentials"])
+    assert skipped["orchestrator"] == "not checked: needs the credentials first"

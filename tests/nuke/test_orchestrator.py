@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -42,6 +43,15 @@ def test_it_is_marked_in_the_list_and_its_results_stay(sandbox: Any, program: Cl
     assert buckets(sandbox) == [BUCKET]
     assert program("nuke", "--force", "--delete-results").code == 0
     assert account_snapshot(sandbox.client, [HOME]) == before
+
+
+def test_it_saves_the_cost_of_the_cluster(sandbox: Any, program: CliRunner) -> None:
+    """`nuke` and `cost` read the same price list."""
+    configure(program)
+    assert program(*CREATE).code == 0
+    saved = program("nuke", "--dry-run", "-o", "json").data["usd_per_hour"]
+    now = program("cost", "-o", "json").data["total"]["current_usd_per_hour"]
+    assert round(Decimal(saved), 6) == round(Decimal(now), 6) > 0
 
 
 def test_the_orchestrator_of_young_nodes_stays(sandbox: Any, program: CliRunner) -> None:

@@ -545,7 +545,8 @@ def test_an_errors_exit_code_follows_its_worst_fault() -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "text"), [("0.01311", "$0.0131"), ("1.525", "$1.53"), ("0", "$0.0000"), ("999", "$999.00")]
+    ("amount", "text"),
+    [("0.01311", "$0.0131"), ("1.525", "$1.53"), ("0", "$0"), ("0.00001", "$0.0000"), ("999", "$999.00")],
 )
 def test_money(amount: str, text: str) -> None:
     """Fractions of a cent below a dollar, cents above."""

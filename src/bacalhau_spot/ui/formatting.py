@@ -52,7 +52,9 @@ _FAULTS = {
 
 
 def usd(amount: Decimal) -> str:
-    """`$0.0131`, `$1.52`: four digits below a dollar, cents above."""
+    """`$0.0131`, `$1.52`, `$0`: four digits below a dollar, cents above; none of nothing."""
+    if not amount:
+        return "$0"
     step = Decimal("0.01") if amount >= _CENTS_FROM else Decimal("0.0001")
     return f"${amount.quantize(step, rounding=ROUND_HALF_UP)}"
 

@@ -201,9 +201,21 @@ def test_what_nuke_shows_an_hour() -> None:
     host = replace(node, id="i-2", tags={ROLE_KEY: ORCHESTRATOR_ROLE})
     address = Resource("elastic-ip", "eipalloc-1", where[0])
     spot = {(where[0], "t3.small", where[1]): Decimal("0.007")}
-    assert usd_per_hour([node], spot=spot) == Decimal("0.012")
-    assert usd_per_hour([host, address], spot=spot) == Decimal("0.0258")
-    assert usd_per_hour([node], spot={}) is None
+    assert usd_per_hour([node], spot=spot, rates=Rates()) == Decimal("0.012")
+    assert usd_per_hour([host, address], spot=spot, rates=Rates()) == Decimal("0.0258")
+    assert usd_per_hour([node], spot={}, rates=Rates()) is None
     large = {("us-east-1", "m7i.large", "us-east-1a"): Decimal("0.05")}
-    assert usd_per_hour([replace(host, type="m7i.large")], spot=large) == Decimal("0.05")
-    assert usd_per_hour([replace(host, type="m7i.large")], spot={}) is None
+    assert usd_per_hour([replace(host, type="m7i.large")], spot=large, rates=Rates()) == Decimal("0.05")
+    assert usd_per_hour([replace(host, type="m7i.large")], spot={}, rates=Rates()) is None
+
+
+def test_nuke_uses_the_price_list_of_the_region() -> None:
+    """As `cost` and the plan do; it lists gp3 alone, so another type of volume keeps its price."""
+    host = Resource("instance", "i-1", "sa-east-1", type="t3.small", tags={ROLE_KEY: ORCHESTRATOR_ROLE})
+    volume = Resource("volume", "vol-1", "sa-east-1", type="gp3", size_gib=730)
+    listed = Rates(
+        on_demand={("sa-east-1", "t3.small"): Decimal("0.0336")}, gib_month={"sa-east-1": Decimal("0.15")}
+    )
+    assert usd_per_hour([host], spot={}, rates=listed) == Decimal("0.0336")
+    assert usd_per_hour([volume], spot={}, rates=listed) == Decimal("0.15")
+    assert usd_per_hour([replace(volume, type="io1")], spot={}, rates=listed) == Decimal("0.125")

@@ -19,10 +19,14 @@ from bacalhau_spot.core.doctor.account_checks import (
     Finding,
     doctor_exit_code,
     failure_finding,
+    waits_for_credentials,
+    waits_for_regions,
 )
+from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.engine.aws_calls.caller import api_failure
 from bacalhau_spot.engine.doctor import checks as engine
+from bacalhau_spot.engine.doctor.aws_checks import regions_usable
 from bacalhau_spot.engine.orchestrator.resolve import missing_orchestrator
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.ui import json_output, views
@@ -77,21 +81,40 @@ def doctor(
 def _joining(
     context: CommandContext, runner: Runner, spec: ClusterSpec | None
 ) -> tuple[BacalhauSpec | None, Finding | None]:
-    """The nodes' settings for joining, or why there is no orchestrator to join. Neither if `create` creates it."""
+    """The nodes' settings for joining, or why there is no orchestrator to join.
+
+    Neither if `create` creates it, or if the account's checks report why a managed one cannot be looked up.
+    """
     if spec is None:
         return None, None
+    is_managed = spec.orchestrator.mode is OrchestratorMode.MANAGED
     try:
+        if _in_unusable_region(runner, spec):
+            return None, None if is_managed else waits_for_regions(AccountCheck.ORCHESTRATOR)
         return context.joining(runner), None
     except UserError as error:
-        is_managed = spec.orchestrator.mode is OrchestratorMode.MANAGED
         if is_managed and error.what == missing_orchestrator(spec).what:
             return None, None
         return None, Finding(AccountCheck.ORCHESTRATOR, CheckStatus.FAIL, error.what, error.hint)
     except CloudError as error:
+        if classify(error.code, error.message).category is Category.CREDENTIALS:
+            return None, None if is_managed else waits_for_credentials(AccountCheck.ORCHESTRATOR)
         finding = failure_finding(
             AccountCheck.ORCHESTRATOR, api_failure(error), blind="its credentials cannot be read", needed=True
         )
         return None, finding
+
+
+def _in_unusable_region(runner: Runner, spec: ClusterSpec) -> bool:
+    """Whether the account's orchestrator is looked for in regions that AWS refuses. Raises CloudError of the credentials."""
+    if not spec.orchestrator.in_account:
+        return False
+    try:
+        return not runner.run_readonly(regions_usable(runner.calls, spec))
+    except CloudError as error:
+        if classify(error.code, error.message).category is Category.CREDENTIALS:
+            raise
+        return False  # the regions cannot be listed, and may have the orchestrator all the same
 
 
 def _configuration(context: CommandContext) -> tuple[ClusterSpec | None, Finding]:

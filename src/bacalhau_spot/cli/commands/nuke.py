@@ -247,7 +247,11 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
             excluded=excluded,
             unsupported=scan.unsupported,
             denied=await engine.preflight(self._calls, to_delete),
-            usd_per_hour=usd_per_hour(to_delete, spot=await engine.prices_of(self._calls, to_delete)),
+            usd_per_hour=usd_per_hour(
+                to_delete,
+                spot=await engine.prices_of(self._calls, to_delete),
+                rates=await engine.rates_of(self._calls, to_delete),
+            ),
             to_adopt=to_adopt,
             regions_scanned=tuple(name for name in scan.by_region if name != GLOBAL),
             regions_not_enabled=tuple(region.name for region in scope.account.regions if not region.enabled),

@@ -159,6 +159,15 @@ def not_checked(check: AccountCheck, *, why: str, fix: str) -> Finding:
     return Finding(check, CheckStatus.WARN, f"not checked: {why}", fix)
 
 
+def waits_for_credentials(check: AccountCheck) -> Finding:
+    return not_checked(check, why="needs the credentials first", fix=f"see {AccountCheck.CREDENTIALS}")
+
+
+def waits_for_regions(check: AccountCheck) -> Finding:
+    """Of a check in regions that do not exist or are not enabled."""
+    return not_checked(check, why="needs the regions first", fix=f"see {AccountCheck.REGIONS}")
+
+
 # --- The account
 
 _ORIGINS = {

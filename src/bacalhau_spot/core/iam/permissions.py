@@ -149,7 +149,7 @@ _READ = (
     ),
     *_rows("ec2", "GetSpotPlacementScores", commands=("offers",)),
     *_rows("servicequotas", "GetServiceQuota", commands=("create", "offers", "doctor")),
-    *_rows("pricing", "GetProducts", commands=("create", "cost", "offers", "doctor")),
+    *_rows("pricing", "GetProducts", commands=("create", "cost", "offers", "doctor", "nuke")),
     *_rows("ec2", "DescribeInstanceStatus", commands=("status",)),
     *_rows("ec2", "GetConsoleOutput", commands=("status", "console"), scopes=(ResourceScope.TAGGED,)),
     # The first boot of a managed orchestrator

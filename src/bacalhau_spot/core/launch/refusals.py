@@ -75,7 +75,7 @@ def _no_orchestrator_chosen(facts: LaunchFacts) -> Refusal | None:
     return no_orchestrator_chosen(facts.spec)
 
 
-def _unusable_regions(facts: LaunchFacts) -> Refusal | None:
+def unusable_configured_regions(facts: LaunchFacts) -> Refusal | None:
     """Configured regions that do not exist or are not enabled, all at once."""
     orchestrator = facts.spec.orchestrator
     home = [orchestrator.region] if orchestrator.region else []
@@ -341,7 +341,7 @@ def _lost_credentials(facts: LaunchFacts) -> Refusal | None:
 _ORCHESTRATOR_DOCS = "docs/orchestrator.md"
 _CHECKS: tuple[Callable[[LaunchFacts], Refusal | None], ...] = (
     _no_orchestrator_chosen,
-    _unusable_regions,
+    unusable_configured_regions,
     _unscanned_regions,
     _no_region,
     _unusable_home_region,

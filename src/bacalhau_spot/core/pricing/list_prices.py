@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from bacalhau_spot.core.model import Resource
+    from bacalhau_spot.core.pricing.cost import Rates
 
 HOURS_A_MONTH = Decimal(730)  # AWS's own figure in its price lists
 
+# The type of volume in a region's price list (`cloud.port.Prices.volume_prices`), and of the program's own volumes.
+_LISTED_VOLUME = "gp3"
 # Per GiB and month.
 _VOLUMES = {
     "gp3": Decimal("0.08"),
@@ -58,26 +61,34 @@ def on_demand_usd_per_hour(instance_type: str) -> Decimal | None:
 
 
 def usd_per_hour(
-    resources: Iterable[Resource], *, spot: Mapping[tuple[str, str, str], Decimal]
+    resources: Iterable[Resource], *, spot: Mapping[tuple[str, str, str], Decimal], rates: Rates
 ) -> Decimal | None:
     """The hourly cost of these resources; None while an instance has no price. A kind without a price counts as zero."""
-    prices = [_one(resource, spot) for resource in resources]
+    prices = [_one(resource, spot, rates) for resource in resources]
     known = [price for price in prices if price is not None]
     return sum(known, Decimal(0)) if len(known) == len(prices) else None
 
 
-def _one(resource: Resource, spot: Mapping[tuple[str, str, str], Decimal]) -> Decimal | None:
+def _one(resource: Resource, spot: Mapping[tuple[str, str, str], Decimal], rates: Rates) -> Decimal | None:
     kind = ResourceKind(resource.kind)
     if kind is ResourceKind.INSTANCE:
-        return _instance(resource, spot)
+        return _instance(resource, spot, rates)
     if kind is ResourceKind.VOLUME:
-        return gib_usd_per_month(resource.type) * resource.size_gib / HOURS_A_MONTH
+        return _gib_month(resource, rates) * resource.size_gib / HOURS_A_MONTH
     if kind is ResourceKind.SNAPSHOT:
         return _SNAPSHOT * resource.size_gib / HOURS_A_MONTH
     return _EACH.get(kind, Decimal(0))
 
 
-def _instance(resource: Resource, spot: Mapping[tuple[str, str, str], Decimal]) -> Decimal | None:
+def _gib_month(volume: Resource, rates: Rates) -> Decimal:
+    """The region's own price where its list has the type; the list is of gp3."""
+    own = rates.gib_month.get(volume.region) if volume.type == _LISTED_VOLUME else None
+    return gib_usd_per_month(volume.type) if own is None else own
+
+
+def _instance(
+    resource: Resource, spot: Mapping[tuple[str, str, str], Decimal], rates: Rates
+) -> Decimal | None:
     """At the pool's price, which does not include the public address.
 
     An orchestrator is on demand, and its Elastic IP address is a resource of its own. Without a list price of its type the
@@ -85,5 +96,6 @@ def _instance(resource: Resource, spot: Mapping[tuple[str, str, str], Decimal]) 
     """
     price = spot.get((resource.region, resource.type, resource.zone))
     if resource.tags.get(ROLE_KEY) == ORCHESTRATOR_ROLE:
-        return on_demand_usd_per_hour(resource.type) or price
+        listed = rates.on_demand.get((resource.region, resource.type))
+        return listed or on_demand_usd_per_hour(resource.type) or price
     return None if price is None else price + _EACH[ResourceKind.ADDRESS]

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.cleanup.deletion_result import DeletionResult
+from bacalhau_spot.core.cleanup.orchestrator_loss import orchestrator_instances
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.engine.aws_calls.caller import api_failure, gather_all
 from bacalhau_spot.engine.cleanup.resource_scan import scan_regions
 from bacalhau_spot.engine.cleanup.teardown import delete_resources
-from bacalhau_spot.engine.pricing.prices import pool_prices
+from bacalhau_spot.engine.pricing.prices import pool_prices, rates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from bacalhau_spot.core.cleanup.deletion_result import Dependency
     from bacalhau_spot.core.model import Resource
+    from bacalhau_spot.core.pricing.cost import Rates
     from bacalhau_spot.core.pricing.list_prices import Prices
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
@@ -119,6 +121,15 @@ async def prices_of(calls: AwsCalls, resources: Sequence[Resource]) -> Prices:
 
     parts = await gather_all(*(ask(region, names) for region, names in types.items()))
     return {key: usd for part in parts for key, usd in part.items()}
+
+
+async def rates_of(calls: AwsCalls, resources: Sequence[Resource]) -> Rates:
+    """The on-demand prices of the orchestrators, and the prices of volumes in their regions. A refusal leaves prices out."""
+    hosts = orchestrator_instances(resources)
+    regions = {resource.region for resource in resources if resource.kind == ResourceKind.VOLUME}
+    regions |= {host.region for host in hosts}
+    listed, _ = await rates(calls, regions=sorted(regions), types=sorted({host.type for host in hosts}))
+    return listed
 
 
 async def account_alias(calls: AwsCalls) -> str:

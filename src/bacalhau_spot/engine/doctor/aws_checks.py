@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,16 @@ from bacalhau_spot.core.doctor.account_checks import AccountCheck, Finding, Simu
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.iam.permissions import COMMANDS
 from bacalhau_spot.core.iam.policy import simulation_queries
-from bacalhau_spot.core.inventory import nodes_only
+from bacalhau_spot.core.inventory import nodes_only, unusable_regions
 from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.plan import unsuitable_images, unsuitable_images_hint
 from bacalhau_spot.core.launch.plan_warnings import WITHOUT_ORCHESTRATOR
-from bacalhau_spot.core.launch.refusals import Refusal, orchestrator_missing, refusal
+from bacalhau_spot.core.launch.refusals import (
+    Refusal,
+    orchestrator_missing,
+    refusal,
+    unusable_configured_regions,
+)
 from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState
 from bacalhau_spot.core.partitions import partition_in
@@ -65,6 +71,8 @@ _AWS = (
     AccountCheck.CREATE,
     AccountCheck.OTHER_CLUSTERS,
 )
+# Those whose calls go to each region of the configuration.
+_IN_REGIONS = (AccountCheck.PERMISSIONS, AccountCheck.MARKET, AccountCheck.QUOTAS)
 
 
 class _SharedFacts:
@@ -110,10 +118,7 @@ async def account_findings(
     blind = "AWS did not confirm the identity"
     known, why = await try_fetch(calls, AccountCheck.CREDENTIALS, who, blind=blind, needed=True)
     if known is None:
-        waiting = (
-            account_checks.not_checked(check, why="needs the credentials first", fix="see credentials")
-            for check in (*_AWS, *_managed_check(spec))
-        )
+        waiting = (account_checks.waits_for_credentials(check) for check in (*_AWS, *_managed_check(spec)))
         return (*why, *waiting)
     identity, origin = known
     account = (
@@ -148,6 +153,8 @@ async def _managed(spec: ClusterSpec, facts: _SharedFacts) -> Sequence[Finding]:
     known: LaunchFacts | None = None
     with suppress(CloudError, UserError):
         known = await facts.get()
+    if known is not None and _misnames_regions(known):
+        return (account_checks.waits_for_regions(AccountCheck.ORCHESTRATOR),)
     if known is None or known.inventory is None:
         return (orchestrator_checks.managed_orchestrator(spec, None),)
     state = known.orchestrator if isinstance(known.orchestrator, OrchestratorState) else None
@@ -188,6 +195,8 @@ async def _plan_findings(
         if isinstance(planned, Refusal):
             if planned == orchestrator_missing(known):
                 return (orchestrator_checks.waits_for_orchestrator(AccountCheck.CREATE),)
+            if _misnames_regions(known) and planned == unusable_configured_regions(known):
+                return (account_checks.waits_for_regions(AccountCheck.CREATE),)
             raise refusal_error(planned)
     except UserError as error:
         return (account_checks.create_refused(error),)
@@ -213,6 +222,18 @@ async def _spot_role(calls: AwsCalls) -> Sequence[Finding]:
 
 
 # --- The regions, and the checks that depend on the usable ones
+
+
+def _misnames_regions(facts: LaunchFacts) -> bool:
+    """Whether the check of the regions fails: for `regions`, not for the orchestrator's own."""
+    return bool(facts.account.unusable([region.name for region in facts.spec.regions]))
+
+
+async def regions_usable(calls: AwsCalls, spec: ClusterSpec) -> bool:
+    """Whether all configured regions, the orchestrator's included, exist and are enabled. Raises CloudError."""
+    own = [spec.orchestrator.region] if spec.orchestrator.region else []
+    known = await calls.read("", calls.cloud.regions)
+    return not unusable_regions([*(region.name for region in spec.regions), *own], known)
 
 
 async def _regions(
@@ -248,12 +269,14 @@ async def _regions(
 async def _within(
     calls: AwsCalls, spec: ClusterSpec, identity: Identity, known: Sequence[Region], facts: _SharedFacts
 ) -> tuple[Finding, ...]:
-    """The permissions, and the offers and quotas of each usable region."""
-    usable = set(enabled_names(known))
-    names = [region.name for region in spec.regions if region.name in usable]
+    """The permissions, and the offers and quotas of each usable region. AWS answers calls in another one with an error."""
+    names = set(enabled_names(known))
+    usable = tuple(region for region in spec.regions if region.name in names)
+    if not usable:
+        return tuple(account_checks.waits_for_regions(check) for check in _IN_REGIONS)
     return await run_checks_together(
-        _simulated_permissions(calls, spec, identity),
-        *(_region(calls, spec, name, facts) for name in names),
+        _simulated_permissions(calls, replace(spec, regions=usable), identity),
+        *(_region(calls, spec, region.name, facts) for region in usable),
     )
 
 

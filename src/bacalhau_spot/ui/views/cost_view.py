@@ -129,12 +129,12 @@ def _total(report: CostReport) -> list[RenderableType]:
 
 
 def _orchestrator(part: CostTotal) -> str:
-    """`$0.6984 of it, now $0.0291 an hour (instance $0.4992, volumes $0.0792, address $0.1200)`"""
+    """`$0.6984 of it (instance $0.4992, volumes $0.0792, address $0.1200), now $0.0291 an hour`"""
     least = "at least " if part.unpriced_s else ""
     shares = (
         f"instance {usd(part.instance_usd)}, volumes {usd(part.volume_usd)}, address {usd(part.address_usd)}"
     )
-    return f"{least}{usd(part.usd)} of it, now {_known(part.current_usd_per_hour)} an hour ({shares})"
+    return f"{least}{usd(part.usd)} of it ({shares}), now {_known(part.current_usd_per_hour)} an hour"
 
 
 def assumptions(report: CostReport) -> list[str]:
