@@ -339,6 +339,7 @@ def _orchestrator(
         partial=partial or bool(snapshot.failed_regions),
         api=snapshot.api,
         failure=snapshot.api_failure,
+        nodes=_alive(snapshot),
         reconnecting=len(away),
         restarted_for=away[0].observation.orchestrator_age if away else None,
         timeouts=timeouts,
@@ -357,9 +358,13 @@ def _compared_in(status: ClusterStatus, demand: Demand, regions: Sequence[str]) 
     )
 
 
+def _alive(snapshot: ClusterSnapshot) -> int:
+    return sum(instance.alive for instance in snapshot.instances)
+
+
 def _compared_in_total(status: ClusterStatus, nodes: int) -> ClusterStatus:
     """Of a cluster whose regions were selected when it was created."""
-    alive = sum(instance.alive for instance in status.snapshot.instances)
+    alive = _alive(status.snapshot)
     return replace(status, wanted_total=nodes, missing=max(0, nodes - alive), surplus=max(0, alive - nodes))
 
 

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 # States in which an instance still is, or may become, the orchestrator.
 _USABLE: Final = (State.RUNNING, State.PENDING, State.STOPPING, State.STOPPED)
+# What to do about a missing parameter: AWS cannot restore it, and new credentials lock the running nodes out.
+LOST_CREDENTIALS: Final = (
+    "restore the parameter from a copy; or terminate the running nodes in EC2, and `bacalhau-spot create` makes new credentials "
+    "and keeps the jobs. `bacalhau-spot destroy` deletes the data volume with all jobs"
+)
 
 
 @dataclass(frozen=True, slots=True)
