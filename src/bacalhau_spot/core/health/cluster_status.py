@@ -283,8 +283,10 @@ def cluster_status(
     `terminated_by`: by instance, the command of this machine that terminated it. `only`: the requested regions, if not
     all; nodes that belong to other regions do not count as missing.
     """
+    configured = spec.orchestrator if spec is not None else OrchestratorSpec(OrchestratorMode.OWN)
+    in_account = configured.in_account or newest_usable(snapshot.orchestrators) is not None
     nodes = tuple(
-        NodeStatus(known, diagnose(known))
+        NodeStatus(known, diagnose(replace(known, in_account=in_account)))
         for known in _observations(
             snapshot, label=label, timeouts=timeouts, terminated_by=terminated_by or {}
         )
@@ -293,7 +295,6 @@ def cluster_status(
     ordered = tuple(
         sorted(nodes, key=lambda node: (node.region, node.diagnosis.severity is gone, node.zone, node.id))
     )
-    configured = spec.orchestrator if spec is not None else OrchestratorSpec(OrchestratorMode.OWN)
     status = ClusterStatus(
         cluster,
         snapshot,

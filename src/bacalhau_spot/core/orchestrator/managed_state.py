@@ -127,12 +127,14 @@ class OrchestratorState:
 class SharedOrchestratorState:
     """The managed orchestrator of another cluster. `region` None: there is none in the account.
 
-    `admits_nodes`: its security group admits every address to the nodes' port; None: it could not be read.
+    `admits_nodes`: its security group admits every address to the nodes' port; None: it could not be read. `begun_at`: when its
+    authority and token were made, by the clock of its operator; None if its certificate cannot be read.
     """
 
     cluster: str
     region: str | None = None
     admits_nodes: bool | None = None
+    begun_at: datetime | None = None
 
 
 def newest_usable(instances: Sequence[Instance]) -> Instance | None:
