@@ -112,7 +112,10 @@ def test_before_create_there_is_none(program: CliRunner, command: str) -> None:
     (program.folder / "config.yaml").write_text(CONFIG)
     result = program(command)
     assert (result.code, result.stdout) == (1, "")
-    assert "has no orchestrator yet" in result.stderr and "bacalhau-spot create" in result.stderr
+    assert (
+        "has no orchestrator, or its credentials were deleted" in result.stderr
+        and "bacalhau-spot create" in result.stderr
+    )
 
 
 @pytest.mark.parametrize("command", ["env", "smoke-test"])

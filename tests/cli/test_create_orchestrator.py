@@ -73,7 +73,7 @@ def test_without_its_parameter_living_nodes_are_not_locked_out(sandbox: Any, clu
     refused = cluster("create", "--yes")
     assert refused.code == 1
     assert f"the SSM parameter {PARAMETER} does not exist" in lines(refused)
-    assert "restore the parameter; or terminate the nodes" in lines(refused)
+    assert "restore the parameter from a copy; or terminate the running nodes in EC2" in lines(refused)
     assert account_snapshot(sandbox.client, [HOME]) == before
     assert cluster("destroy", "--yes").code == 0
 

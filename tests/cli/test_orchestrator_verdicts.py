@@ -54,7 +54,7 @@ def test_from_nothing_to_an_answer_and_back(operator: CliRunner, sandbox: Any) -
     ec2 = sandbox.client("ec2", HOME)
     before, seen = verdict(operator)
     assert (before.code, seen["verdict"], seen["mode"], seen["instance"]) == (1, "missing", "managed", None)
-    assert any("`bacalhau-spot create` launches it" in line for line in screen(operator))
+    assert any("`bacalhau-spot create` creates it" in line for line in screen(operator))
 
     first = created(operator)
     well, seen = verdict(operator)
@@ -133,7 +133,8 @@ def test_credentials_that_cannot_be_read_or_do_not_exist(operator: CliRunner, sa
     ssm.delete_parameter(Name=name)
     gone, seen = verdict(operator)
     assert (gone.code, seen["verdict"]) == (1, "no-credentials")
-    assert "orchestrator: `bacalhau-spot create` repairs it" in screen(operator)[1]
+    assert "orchestrator: restore the parameter from a copy; or terminate" in screen(operator)[1]
+    assert operator("create", "--yes").code == 1, "with running nodes it refuses, in the same words"
 
 
 def test_another_configuration_still_asks_it(operator: CliRunner) -> None:
@@ -154,6 +155,7 @@ def test_another_configuration_still_asks_it(operator: CliRunner) -> None:
     result, seen = verdict(operator)
     assert (result.code, seen["verdict"]) == (1, "not-shared")
     assert "cluster nobody has no orchestrator" in screen(operator)[0]
+    assert "orchestrator: `create` with the configuration file of nobody creates it" in screen(operator)[1]
 
 
 def test_watch_follows_a_create(operator: CliRunner, sandbox: Any) -> None:

@@ -43,7 +43,7 @@ BUCKET = "bacalhau-results-14f543f3-000000000000-eu-west-1"
 WHERE = {"region": "eu-west-1", "bucket": BUCKET}
 PROGRAMS = "/usr/local/lib/bacalhau-spot/node/"
 # Shared with the nodes.
-SHARED = {"__init__.py", "console.py", "metadata.py", "shell.py", "download.py", "secret.py"}
+SHARED = {"__init__.py", "console.py", "metadata.py", "shell.py", "download.py", "secret.py", "whole_file.py"}
 
 
 def read(spec: ClusterSpec = FULL) -> dict[str, Any]:

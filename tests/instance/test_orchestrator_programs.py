@@ -19,6 +19,7 @@ from bacalhau_spot.instance.scripts import (
     orchestrator_boot,
     orchestrator_credentials,
     orchestrator_volume,
+    whole_file,
 )
 from bacalhau_spot.instance.scripts.shell import CommandFailedError
 from bacalhau_spot.orchestrator.certificates import new_credentials, renewed
@@ -348,3 +349,35 @@ def test_an_installed_archive_is_not_downloaded_again(
     (tmp_path / "bacalhau").unlink()
     orchestrator_boot.install({**FACTS, "version": "v1.9.4"}, **where)
     assert len(downloads) == 3
+
+
+@pytest.mark.parametrize("left", ["", "{", "[]", "{}", "null"])
+def test_an_unreadable_record_of_an_installation_means_install_again(
+    left: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loss of power may leave it empty. The next boot must not end with it."""
+    monkeypatch.setattr(download, "install_bacalhau", lambda *_, **__: "again")
+    program, record = tmp_path / "bacalhau", tmp_path / "installed.json"
+    program.touch()
+    record.write_text(left)
+    assert orchestrator_boot.install(FACTS, program=str(program), installed=str(record)) == "again"
+    assert json.loads(record.read_text())["sha256"] == "again"
+    assert [path.name for path in tmp_path.glob("*.new")] == []
+
+
+def test_a_written_file_is_whole_or_the_former_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the disk before it has its name."""
+    path = tmp_path / "file"
+    path.write_text("former")
+
+    def full(_: int) -> None:
+        assert path.read_text() == "former"
+        raise OSError("no space")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        whole_file.write_whole(path, "new")
+    assert path.read_text() == "former"
+    monkeypatch.undo()
+    whole_file.write_whole(path, "new", mode=0o600)
+    assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("new", 0o600)

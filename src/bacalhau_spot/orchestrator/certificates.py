@@ -59,6 +59,13 @@ def expires_at(credentials: OrchestratorCredentials) -> dt.datetime:
     return x509_certificates.end_of(credentials.server_pem)
 
 
+def begun_at(credentials: OrchestratorCredentials) -> dt.datetime:
+    """When authority and token were made. Raises ValueError if the authority's certificate cannot be read."""
+    from bacalhau_spot.orchestrator import x509_certificates  # noqa: PLC0415 - see above
+
+    return x509_certificates.begin_of(credentials.ca_pem)
+
+
 def needs_renewal(credentials: OrchestratorCredentials, host: str, *, now: dt.datetime | None = None) -> bool:
     """Whether the server certificate is for another host, or in its last year. Raises ValueError if it cannot be read.
 

@@ -90,6 +90,11 @@ def end_of(pem: str) -> dt.datetime:
     return x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc
 
 
+def begin_of(pem: str) -> dt.datetime:
+    """When a certificate was made, by the clock of its maker. Raises ValueError if it cannot be read."""
+    return x509.load_pem_x509_certificate(pem.encode()).not_valid_before_utc + _BACKDATED
+
+
 def _begun(
     name: str, key: ec.EllipticCurvePrivateKey, *, now: dt.datetime, until: dt.datetime
 ) -> x509.CertificateBuilder:

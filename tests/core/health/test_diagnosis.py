@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from string import Formatter
 
@@ -343,6 +344,20 @@ def test_a_refused_token_is_named_with_its_own_remedy() -> None:
         failure.hint and join_failure(f"before {failure.category} behind") for failure in JOIN_FAILURES
     )
     assert join_failure("something else") is None
+
+
+def test_no_remedy_names_a_key_that_a_managed_orchestrator_does_not_have() -> None:
+    """A node of an orchestrator that was destroyed and created again is listed nowhere, and cannot join."""
+    for known, _, _ in CASES.values():
+        hint = diagnose(replace(known, in_account=True)).hint
+        assert "bacalhau.api" not in hint and "`bacalhau.orchestrators`" not in hint, hint
+    for failure in JOIN_FAILURES:
+        boot = booted(f"waiting: {failure.category}")
+        hint = diagnose(evidence(OLD, boot=boot, in_account=True)).hint
+        assert ("`bacalhau." not in hint and "terminate" in hint) or failure.by_orchestrator, hint
+    unlisted = diagnose(replace(CASES["joined, and not listed"][0], in_account=True))
+    assert unlisted.hint.startswith("if it was launched for an earlier orchestrator")
+    assert f"--instance-ids {OLD.id}" in unlisted.hint
 
 
 def test_the_orders_of_rows_that_matter() -> None:

@@ -27,7 +27,7 @@ from bacalhau_spot.core.model import (
     State,
     Timeouts,
 )
-from bacalhau_spot.core.orchestrator.managed_state import newest_usable
+from bacalhau_spot.core.orchestrator.managed_state import LOST_CREDENTIALS, newest_usable
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import NodeListing
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.errors import ExitCode
@@ -183,6 +183,15 @@ def test_every_problem_of_a_managed_one_has_a_remedy_and_of_the_users_own_none()
             assert status.broken is (observation.managed or missing)
     assert "--cluster hub" in judged(CASES["shared, silent"][0]).hint
     assert "--region us-east-1 --instance-ids i-" in judged(CASES["impaired"][0]).hint
+
+
+def test_a_missing_one_keeps_nothing_that_does_not_exist() -> None:
+    """Before the first create and after destroy nothing is left; with its parameter, the rest may be."""
+    never = judged(seen(api=ApiAvailability.NOT_CONFIGURED))
+    assert never.hint == "`bacalhau-spot create` creates it"
+    locked_out = judged(seen(api=ApiAvailability.NOT_CONFIGURED, nodes=2))
+    assert locked_out.hint == LOST_CREDENTIALS, "create refuses"
+    assert "with its credentials" in judged(seen(nodes=2, **AWAY)).hint
 
 
 def test_the_current_one_among_several() -> None:

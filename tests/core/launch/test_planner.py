@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -30,6 +30,7 @@ from bacalhau_spot.core.model import (
     State,
     TaggedId,
 )
+from bacalhau_spot.core.orchestrator.managed_state import SharedOrchestratorState
 from bacalhau_spot.core.pricing.cost import Rates
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.errors import ExitCode
@@ -181,3 +182,16 @@ def test_port_22_admits_the_caller_where_the_address_is_known() -> None:
     closed = planner.plan(replace(FACTS, spec=open_to))
     assert isinstance(closed, Plan)
     assert any("SSH stays closed" in warning for warning in closed.warnings)
+
+
+@pytest.mark.parametrize(("minutes", "warned"), [(-60, True), (-1, False), (5, False)])
+def test_nodes_of_an_earlier_shared_orchestrator_are_named(minutes: int, warned: bool) -> None:
+    """It was destroyed and created again: they have another authority and token, and "nothing to do" would be half a truth."""
+    old = node(1, "us-east-1")
+    shared = SharedOrchestratorState(
+        "hub", "us-east-1", begun_at=old.launched_at - timedelta(minutes=minutes)
+    )
+    planned = planner.plan(replace(FACTS, inventory=replace(SCANNED, instances=(old,)), orchestrator=shared))
+    assert isinstance(planned, Plan)
+    text = "1 running node was launched before the present orchestrator of cluster hub was created"
+    assert any(text in warning for warning in planned.warnings) is warned

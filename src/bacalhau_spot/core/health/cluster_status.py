@@ -283,8 +283,10 @@ def cluster_status(
     `terminated_by`: by instance, the command of this machine that terminated it. `only`: the requested regions, if not
     all; nodes that belong to other regions do not count as missing.
     """
+    configured = spec.orchestrator if spec is not None else OrchestratorSpec(OrchestratorMode.OWN)
+    in_account = configured.in_account or newest_usable(snapshot.orchestrators) is not None
     nodes = tuple(
-        NodeStatus(known, diagnose(known))
+        NodeStatus(known, diagnose(replace(known, in_account=in_account)))
         for known in _observations(
             snapshot, label=label, timeouts=timeouts, terminated_by=terminated_by or {}
         )
@@ -293,7 +295,6 @@ def cluster_status(
     ordered = tuple(
         sorted(nodes, key=lambda node: (node.region, node.diagnosis.severity is gone, node.zone, node.id))
     )
-    configured = spec.orchestrator if spec is not None else OrchestratorSpec(OrchestratorMode.OWN)
     status = ClusterStatus(
         cluster,
         snapshot,
@@ -339,6 +340,7 @@ def _orchestrator(
         partial=partial or bool(snapshot.failed_regions),
         api=snapshot.api,
         failure=snapshot.api_failure,
+        nodes=_alive(snapshot),
         reconnecting=len(away),
         restarted_for=away[0].observation.orchestrator_age if away else None,
         timeouts=timeouts,
@@ -357,9 +359,13 @@ def _compared_in(status: ClusterStatus, demand: Demand, regions: Sequence[str]) 
     )
 
 
+def _alive(snapshot: ClusterSnapshot) -> int:
+    return sum(instance.alive for instance in snapshot.instances)
+
+
 def _compared_in_total(status: ClusterStatus, nodes: int) -> ClusterStatus:
     """Of a cluster whose regions were selected when it was created."""
-    alive = sum(instance.alive for instance in status.snapshot.instances)
+    alive = _alive(status.snapshot)
     return replace(status, wanted_total=nodes, missing=max(0, nodes - alive), surplus=max(0, alive - nodes))
 
 

@@ -13,7 +13,7 @@ Sources: EC2 user guide, "Spot request status codes" and "Status checks"; EC2 AP
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -258,13 +258,21 @@ def _terminated_since(obs: NodeObservation) -> MessageArgs:
 def _refusal(obs: NodeObservation) -> MessageArgs:
     words = obs.boot.join_error if obs.boot else ""
     known = join_failure(words)
-    return MessageArgs(reason=known.words if known else words, hint=known.hint if known else "", time=obs.age)
+    hint = known.hint if known else ""
+    if known and obs.in_account and not known.by_orchestrator:
+        hint = f"{_OPENED}{_EARLIER}" if known.transient else _EARLIER
+    return MessageArgs(reason=known.words if known else words, hint=hint, time=obs.age)
+
+
+def _unlisted(obs: NodeObservation) -> MessageArgs:
+    return replace(_step(obs), hint=_EARLIER if obs.in_account else "")
 
 
 def _failure(obs: NodeObservation) -> MessageArgs:
     words = obs.boot.failed if obs.boot else ""
     known = join_failure(words, among=FAILED)
-    return MessageArgs(reason=known.words if known else words, hint=known.hint if known else "")
+    hint = known.hint if known and not obs.in_account else ""
+    return MessageArgs(reason=known.words if known else words, hint=hint)
 
 
 def _step(obs: NodeObservation) -> MessageArgs:
@@ -288,6 +296,12 @@ _TERMINATE = (
     "terminate it with `aws ec2 terminate-instances --region {region} --instance-ids {node}`; "
     "`bacalhau-spot create` replaces it"
 )
+# No key of the configuration has the address of a managed orchestrator.
+_EARLIER = (
+    f"if it was launched for an earlier orchestrator, it has that one's address and token: {_TERMINATE}"
+)
+_OPENED = "`create` of the orchestrator's cluster opens its port 4222; "
+_WHEN_IT_ANSWERS = "its state is known when the orchestrator answers"
 _REPLACE = "`bacalhau-spot create` replaces it"
 _JOBS = (
     "its batch and service jobs run again on other nodes; one without a queue timeout fails if no node is free "
@@ -419,7 +433,7 @@ RULES: tuple[DiagnosisRule, ...] = (
         Diagnosis.UNLISTED, Severity.BAD, "its console reports that it joined, but the orchestrator does not list it",
         lambda obs: obs.api is ApiAvailability.AVAILABLE and obs.boot is not None and obs.boot.joined and not _is_starting(obs),
         "joined{ago} according to its console, but the orchestrator does not list it",
-        "check that `bacalhau.api.host` and `bacalhau.orchestrators` are the same orchestrator", _step,
+        "check that `bacalhau.api.host` and `bacalhau.orchestrators` are the same orchestrator", _unlisted,
     ),
     DiagnosisRule(
         Diagnosis.COMMANDS_FAILED, Severity.BAD, "joined according to its console, with failed commands",
@@ -447,7 +461,7 @@ RULES: tuple[DiagnosisRule, ...] = (
     DiagnosisRule(
         Diagnosis.UNKNOWN, Severity.UNKNOWN, "running; neither the orchestrator nor the console has a status",
         lambda _: True, "running{span}; join status unknown",
-        _NAME_API, lambda obs: MessageArgs(time=obs.age),
+        _NAME_API, lambda obs: MessageArgs(time=obs.age, hint=_WHEN_IT_ANSWERS if obs.in_account else ""),
     ),
 )  # fmt: skip
 

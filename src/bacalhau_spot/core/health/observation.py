@@ -89,6 +89,7 @@ class NodeObservation:
     api_at: datetime | None = None
     orchestrator_started_at: datetime | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
+    in_account: bool = False  # the orchestrator is a managed one: no key of the configuration has its address
     terminated_by: str = ""  # the command of this machine that terminated it, by the audit log
 
     @property

@@ -3,7 +3,8 @@
 Rules:
 1. The first matching row decides. The last row always matches.
 2. A managed orchestrator that is missing, stopped or silent is one problem, not a problem of each node.
-3. `bacalhau-spot create` repairs a managed orchestrator: its data volume, address and credentials outlive its instance.
+3. `bacalhau-spot create` repairs a managed orchestrator: its data volume, address and credentials outlive its instance. Without
+   its credentials it refuses to, as long as nodes run that have the former token.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.health.diagnosis import Severity
 from bacalhau_spot.core.health.observation import ApiAvailability, StatusChecks
 from bacalhau_spot.core.model import OrchestratorMode, State, Timeouts
+from bacalhau_spot.core.orchestrator.managed_state import LOST_CREDENTIALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,8 +51,8 @@ class OrchestratorVerdict(StrEnum):
 @dataclass(frozen=True, slots=True)
 class OrchestratorObservation:
     """`cluster`: the one that has a shared orchestrator. `instance`: of a managed one; `partial`: not all regions were scanned
-    for it. `failure`: why the API did not answer. `reconnecting`: the number of nodes that have not returned since its
-    restart `restarted_for` ago.
+    for it. `failure`: why the API did not answer. `nodes`: how many have not ended. `reconnecting`: the number of nodes that have
+    not returned since its restart `restarted_for` ago.
     """
 
     now: datetime
@@ -61,6 +63,7 @@ class OrchestratorObservation:
     partial: bool = False
     api: ApiAvailability = ApiAvailability.AVAILABLE
     failure: ApiFailure | None = None
+    nodes: int = 0
     reconnecting: int = 0
     restarted_for: timedelta | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -135,14 +138,14 @@ class OrchestratorStatus:
         return ours and self.severity in {Severity.BAD, Severity.WAITING}
 
 
-_REPAIR = "`bacalhau-spot create` repairs it"
+_NEVER_CREATED = "`bacalhau-spot create` creates it"
 _REBOOT = "`aws ec2 reboot-instances --region {region} --instance-ids {node}`"
 
 ORCHESTRATOR_RULES: tuple[OrchestratorRule, ...] = (
     OrchestratorRule(
         OrchestratorVerdict.MISSING, Severity.BAD, "managed, without an instance",
         lambda obs: obs.absent and not obs.partial, "no instance",
-        "`bacalhau-spot create` launches it; it keeps its data volume, address and credentials",
+        "`bacalhau-spot create` launches it, with its credentials, and with the data volume and address that it still has",
     ),
     OrchestratorRule(
         OrchestratorVerdict.NOT_SCANNED, Severity.UNKNOWN, "managed, and not all regions were scanned for its instance",
@@ -165,12 +168,12 @@ ORCHESTRATOR_RULES: tuple[OrchestratorRule, ...] = (
     ),
     OrchestratorRule(
         OrchestratorVerdict.NO_CREDENTIALS, Severity.BAD, "managed, without a parameter with its credentials",
-        lambda obs: obs.managed and obs.api is ApiAvailability.NOT_CONFIGURED, "its credentials do not exist", _REPAIR,
+        lambda obs: obs.managed and obs.api is ApiAvailability.NOT_CONFIGURED, "its credentials do not exist", LOST_CREDENTIALS,
     ),
     OrchestratorRule(
         OrchestratorVerdict.NOT_SHARED, Severity.BAD, "shared, and the other cluster has none",
         lambda obs: obs.mode is OrchestratorMode.SHARED and obs.api is ApiAvailability.NOT_CONFIGURED,
-        "cluster {cluster} has no orchestrator", "`bacalhau-spot create` with the configuration of {cluster} creates it",
+        "cluster {cluster} has no orchestrator", "`create` with the configuration file of {cluster} creates it",
     ),
     OrchestratorRule(
         OrchestratorVerdict.CREDENTIALS_UNREADABLE, Severity.UNKNOWN, "AWS refused to return the parameter with its credentials",
@@ -228,7 +231,7 @@ def orchestrator_status(
         verdict=row.verdict,
         severity=row.severity,
         template=row.template,
-        hint=_hint(row, obs.mode).format(
+        hint=_hint(row, obs).format(
             node=obs.instance.id if obs.instance else "",
             region=obs.instance.region if obs.instance else "",
             cluster=obs.cluster,
@@ -239,8 +242,13 @@ def orchestrator_status(
     )
 
 
-def _hint(row: OrchestratorRule, mode: OrchestratorMode) -> str:
-    """For a silent API only that of an orchestrator in the account: the user runs any other."""
-    if row.verdict is not OrchestratorVerdict.NO_ANSWER or mode is OrchestratorMode.MANAGED:
+def _hint(row: OrchestratorRule, obs: OrchestratorObservation) -> str:
+    """For a silent API only that of an orchestrator in the account: the user runs any other.
+
+    Without credentials a missing one was not created yet, or nothing is left of it; unless nodes still run.
+    """
+    if row.verdict is OrchestratorVerdict.MISSING and obs.api is ApiAvailability.NOT_CONFIGURED:
+        return LOST_CREDENTIALS if obs.nodes else _NEVER_CREATED
+    if row.verdict is not OrchestratorVerdict.NO_ANSWER or obs.managed:
         return row.hint
-    return row.shared_hint if mode is OrchestratorMode.SHARED else ""
+    return row.shared_hint if obs.mode is OrchestratorMode.SHARED else ""

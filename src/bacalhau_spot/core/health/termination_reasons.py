@@ -49,13 +49,14 @@ LOCKED_DISK_HINT = (
 @dataclass(frozen=True, slots=True)
 class JoinFailure:
     """Why a node does not join. `category`: a part of the node's message; `words`: our sentence; `transient`: whether
-    waiting can help; `hint`: the fix.
+    waiting can help; `hint`: the fix. `by_orchestrator`: only its operator can help, whoever runs it.
     """
 
     category: str
     words: str
     transient: bool
     hint: str
+    by_orchestrator: bool = False
 
 
 _RETRY_HINT = "a change applies to new nodes only: `bacalhau-spot destroy`, then `bacalhau-spot create`"
@@ -69,7 +70,7 @@ JOIN_FAILURES = (
     JoinFailure("Authorization Violation", "token refused", False, f"correct the token under `bacalhau`; {_RETRY_HINT}"),
     JoinFailure("first record does not look like", "no TLS there", False, f"set `bacalhau.tls` to native or none; {_RETRY_HINT}"),
     JoinFailure("x509", "certificate not accepted", False, f"set `bacalhau.ca_file` to its authority's; {_RETRY_HINT}"),
-    JoinFailure("rejected", "the orchestrator rejects it", False, _APPROVE_HINT),
+    JoinFailure("rejected", "the orchestrator rejects it", False, _APPROVE_HINT, by_orchestrator=True),
     JoinFailure("no such host", "orchestrator's name not found", True, "check `bacalhau.orchestrators` and the name's DNS"),
     JoinFailure("connection refused", "nothing listens there", True, _PORT),
     JoinFailure("no servers available", "orchestrator not reachable", True, _OPEN),

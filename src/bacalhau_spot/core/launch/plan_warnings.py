@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.core.launch.gpu_image import image_warning
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.model import ClusterSpec, Market
 
+# At most, between the operator's machine and AWS: AWS refuses requests of another time.
+_CLOCK_DIFFERENCE: Final = timedelta(minutes=5)
 WITHOUT_ORCHESTRATOR: Final = (
     "without an orchestrator, as chosen: the nodes will run without joining a cluster"
 )
@@ -48,6 +51,7 @@ def _of_configuration(facts: LaunchFacts) -> Iterator[str]:
     yield from (check.message for check in facts.nats_checks if check.status is not NatsStatus.ACCEPTED)
     yield from _of_shared(facts)
     yield from _of_lost_address(facts)
+    yield from _of_earlier_orchestrator(facts)
     yield from _of_orchestrator(spec)
     types = {
         name: [offer.pool.type for offer in market.offers] for name, market in (facts.markets or {}).items()
@@ -73,6 +77,21 @@ def _of_lost_address(facts: LaunchFacts) -> Iterator[str]:
         yield (
             f"the orchestrator's address {state.credentials.host} is gone, and {nodes} running nodes connect to it: they will "
             "not join the new one; terminate them, and `bacalhau-spot create` launches others"
+        )
+
+
+def _of_earlier_orchestrator(facts: LaunchFacts) -> Iterator[str]:
+    """Nodes keep the authority and token of their launch. A shared orchestrator may have been destroyed and created again."""
+    shared = facts.orchestrator
+    if not isinstance(shared, SharedOrchestratorState) or shared.begun_at is None:
+        return
+    before = shared.begun_at - _CLOCK_DIFFERENCE
+    nodes = sum(instance.alive and instance.launched_at < before for instance in facts.instances)
+    if nodes:
+        who = "1 running node was" if nodes == 1 else f"{nodes} running nodes were"
+        yield (
+            f"{who} launched before the present orchestrator of cluster {shared.cluster} was created, and cannot join it: "
+            "terminate them, and `bacalhau-spot create` launches others"
         )
 
 

@@ -14,7 +14,11 @@ from bacalhau_spot.core.launch.plan import unsuitable_images, unsuitable_images_
 from bacalhau_spot.core.launch.pool_limits import nodes_per_pool, share_problems
 from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorStep
-from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState, SharedOrchestratorState
+from bacalhau_spot.core.orchestrator.managed_state import (
+    LOST_CREDENTIALS,
+    OrchestratorState,
+    SharedOrchestratorState,
+)
 from bacalhau_spot.core.placement.demand import node_demand
 from bacalhau_spot.core.placement.quotas import ELASTIC_ADDRESSES, ON_DEMAND_STANDARD
 from bacalhau_spot.core.placement.region_selection import RegionReason, data_gaps, explain_no_region
@@ -332,7 +336,7 @@ def _lost_credentials(facts: LaunchFacts) -> Refusal | None:
     return Refusal(
         f"the orchestrator's credentials are missing in {state.region}, and {nodes} running nodes use them",
         details=(f"the SSM parameter {orchestrator_parameter(facts.spec.naming)} does not exist",),
-        hint="restore the parameter; or terminate the nodes (`bacalhau-spot destroy`) and create the cluster again",
+        hint=LOST_CREDENTIALS,
         docs=_ORCHESTRATOR_DOCS,
         exit_code=ExitCode.FAILED,
     )

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 # States in which an instance still is, or may become, the orchestrator.
 _USABLE: Final = (State.RUNNING, State.PENDING, State.STOPPING, State.STOPPED)
+# What to do about a missing parameter: AWS cannot restore it, and new credentials lock the running nodes out.
+LOST_CREDENTIALS: Final = (
+    "restore the parameter from a copy; or terminate the running nodes in EC2, and `bacalhau-spot create` makes new credentials "
+    "and keeps the jobs. `bacalhau-spot destroy` deletes the data volume with all jobs"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +127,14 @@ class OrchestratorState:
 class SharedOrchestratorState:
     """The managed orchestrator of another cluster. `region` None: there is none in the account.
 
-    `admits_nodes`: its security group admits every address to the nodes' port; None: it could not be read.
+    `admits_nodes`: its security group admits every address to the nodes' port; None: it could not be read. `begun_at`: when its
+    authority and token were made, by the clock of its operator; None if its certificate cannot be read.
     """
 
     cluster: str
     region: str | None = None
     admits_nodes: bool | None = None
+    begun_at: datetime | None = None
 
 
 def newest_usable(instances: Sequence[Instance]) -> Instance | None:

@@ -34,7 +34,7 @@ from bacalhau_spot.engine.orchestrator.resolve import (
     with_orchestrator,
 )
 from bacalhau_spot.engine.placement.placement_scores import QUOTA_WAIT_S
-from bacalhau_spot.orchestrator.certificates import expires_at, needs_renewal
+from bacalhau_spot.orchestrator.certificates import begun_at, expires_at, needs_renewal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -206,5 +206,11 @@ async def shared_state(
         )
         admits = any(map(admits_nodes, groups)) if groups else None
     return with_orchestrator(spec, found.credentials), SharedOrchestratorState(
-        naming.tag_value, found.region, admits_nodes=admits
+        naming.tag_value, found.region, admits_nodes=admits, begun_at=_begun_at(found.credentials)
     )
+
+
+def _begun_at(credentials: OrchestratorCredentials) -> datetime | None:
+    with suppress(ValueError):
+        return begun_at(credentials)
+    return None

@@ -101,8 +101,9 @@ def missing_orchestrator(spec: ClusterSpec) -> UserError:
         refused = no_shared_orchestrator(naming.tag_value)
         return UserError(refused.what, hint=refused.hint, docs=refused.docs, exit_code=refused.exit_code)
     return UserError(
-        f"cluster {naming.tag_value} has no orchestrator yet",
-        hint="`bacalhau-spot create` creates it before the nodes",
+        f"cluster {naming.tag_value} has no orchestrator, or its credentials were deleted",
+        hint="`bacalhau-spot status` shows which; `bacalhau-spot create` creates one that does not exist. Its credentials are "
+        f"in the SSM parameter {orchestrator_parameter(naming)}",
         docs="docs/orchestrator.md",
         exit_code=ExitCode.FAILED,
     )

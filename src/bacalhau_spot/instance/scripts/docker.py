@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import wait_for_runtime
+from . import wait_for_runtime, whole_file
 from .shell import CommandFailedError, answers, output, run_command
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def configure_docker(path: str = DAEMON_JSON) -> bool:
     if wanted == settings:
         return False
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(wanted, indent=1), "utf-8")
+    whole_file.write_whole(file, json.dumps(wanted, indent=1))
     return True
 
 

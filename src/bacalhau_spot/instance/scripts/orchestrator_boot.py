@@ -14,6 +14,7 @@ from . import download, orchestrator_answers, orchestrator_credentials, orchestr
 from .console import Console
 from .metadata import Metadata
 from .shell import CommandFailedError, run_command
+from .whole_file import sync, write_whole
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -61,17 +62,25 @@ def start_orchestrator(facts: dict[str, Any], console: Console) -> None:
 def install(facts: dict[str, Any], *, program: str = download.PROGRAM, installed: str = INSTALLED) -> str:
     """Install Bacalhau unless this archive is installed. Return the archive's SHA-256 sum."""
     wanted = {name: facts[name] for name in ("download_url", "version", "sha256")}
-    record = Path(installed)
-    if record.exists() and Path(program).exists():
-        before = json.loads(record.read_text("utf-8"))
-        if before["wanted"] == wanted:
-            return str(before["sha256"])
+    before = _installed(wanted, installed)
+    if before and Path(program).exists():
+        return before
     digest = download.install_bacalhau(
         facts["download_url"], version=facts["version"], sha256=facts["sha256"], program=program
     )
-    record.parent.mkdir(parents=True, exist_ok=True)
-    record.write_text(json.dumps({"wanted": wanted, "sha256": digest}), "utf-8")
+    sync(program)  # before the record of it: a later boot believes the record
+    Path(installed).parent.mkdir(parents=True, exist_ok=True)
+    write_whole(installed, json.dumps({"wanted": wanted, "sha256": digest}))
     return digest
+
+
+def _installed(wanted: dict[str, Any], installed: str) -> str:
+    """The sum of this archive if it is installed; empty without a record, or with one that cannot be read."""
+    try:
+        before = json.loads(Path(installed).read_text("utf-8"))
+        return str(before["sha256"]) if before["wanted"] == wanted else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 if __name__ == "__main__":

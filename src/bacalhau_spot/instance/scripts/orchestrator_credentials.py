@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import orchestrator_volume, secret
+from . import orchestrator_volume, secret, whole_file
 from .console import Console
 from .metadata import Metadata
 from .shell import CommandFailedError, run_command
@@ -86,13 +86,7 @@ def digest_of(values: dict[str, str]) -> str:
 
 def _write(path: Path, text: str, owner: tuple[int, int] | None) -> None:
     """At no moment readable by others, and never in part."""
-    fresh = path.with_name(f"{path.name}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-        if owner:
-            os.fchown(descriptor, *owner)
-        out.write(text)
-    fresh.replace(path)
+    whole_file.write_whole(path, text, mode=0o600, owner=owner)
 
 
 def prepare(

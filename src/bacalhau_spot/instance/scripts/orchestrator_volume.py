@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import whole_file
 from .shell import CommandFailedError, output, run_command
 
 if TYPE_CHECKING:
@@ -183,10 +184,7 @@ def add_to_fstab(uuid: str, *, folder: str, fstab: str) -> None:
     options = "defaults,nofail,x-systemd.device-timeout=60,x-systemd.growfs"
     kept = [line for line in Path(fstab).read_text("utf-8").splitlines() if folder not in line.split()]
     text = "\n".join([*kept, f"UUID={uuid} {folder} ext4 {options} 0 2"])
-    new = Path(f"{fstab}.new")
-    new.write_text(f"{text}\n", "utf-8")
-    new.chmod(0o644)
-    new.replace(fstab)
+    whole_file.write_whole(fstab, f"{text}\n")
 
 
 def give_to_service(folder: str = FOLDER, *, user: str = USER) -> None:

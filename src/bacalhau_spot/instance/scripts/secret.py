@@ -10,15 +10,14 @@ import datetime as dt
 import hashlib
 import hmac
 import json
-import os
 import re
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from . import whole_file
 from .shell import CommandFailedError
 
 if TYPE_CHECKING:
@@ -122,8 +121,4 @@ def _reason(error: urllib.error.HTTPError) -> str:
 def _keep(path: str, value: str) -> None:
     """Write one line of an EnvironmentFile, at no moment readable by others."""
     quoted = re.sub(r'(["\\`$])', r"\\\1", value)
-    fresh = Path(f"{path}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-        out.write(f'{VARIABLE}="{quoted}"\n')
-    fresh.replace(path)
+    whole_file.write_whole(path, f'{VARIABLE}="{quoted}"\n', mode=0o600)
