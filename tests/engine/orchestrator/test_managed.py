@@ -520,14 +520,35 @@ def test_another_address_gets_a_certificate_with_the_same_authority_and_token(
     assert after.credentials.ca_pem == before.credentials.ca_pem
 
 
+def delete_volume(sandbox: Any, volume: DataVolume) -> None:
+    detach_volume(sandbox, volume)
+    sandbox.client("ec2", HOME).delete_volume(VolumeId=volume.id)
+    sandbox.clock.sleep(60)
+
+
+def detach_volume(sandbox: Any, volume: DataVolume) -> None:
+    sandbox.client("ec2", HOME).detach_volume(VolumeId=volume.id)
+    sandbox.clock.sleep(60)
+
+
+def test_a_volume_that_is_lost_again_and_again_is_replaced_each_time(cloud: Aws, sandbox: Any) -> None:
+    """AWS remembers the client token of a deleted volume, and returns its id."""
+    create_once(cloud, sandbox)
+    seen = set()
+    for _ in range(3):
+        (volume,) = asyncio.run(existing(cloud)).volumes
+        seen.add(volume.id)
+        delete_volume(sandbox, volume)
+        create_once(cloud, sandbox)
+    after = asyncio.run(existing(cloud))
+    assert after.counts == ONE_OF_EACH and after.volumes[0].id not in seen
+    assert after.volumes[0].instance_id == after.instances[0].id
+
+
 def test_a_lost_volume_is_replaced_and_the_token_stays(cloud: Aws, sandbox: Any) -> None:
     create_once(cloud, sandbox)
     before = asyncio.run(existing(cloud))
-    ec2 = sandbox.client("ec2", HOME)
-    ec2.detach_volume(VolumeId=before.volumes[0].id)
-    sandbox.clock.sleep(60)
-    ec2.delete_volume(VolumeId=before.volumes[0].id)
-    sandbox.clock.sleep(60)
+    delete_volume(sandbox, before.volumes[0])
     assert steps_now(cloud, sandbox) == (
         OrchestratorStep.VOLUME,
         OrchestratorStep.ATTACH,
