@@ -545,10 +545,30 @@ def test_a_volume_that_is_lost_again_and_again_is_replaced_each_time(cloud: Aws,
     assert after.volumes[0].instance_id == after.instances[0].id
 
 
+def test_a_detached_volume_is_mounted_by_a_restart(cloud: Aws, sandbox: Any) -> None:
+    """Not in its first boot: the machine still waits for its volume, and a restart would cut cloud-init off."""
+    create_once(cloud, sandbox)
+    before = asyncio.run(existing(cloud))
+    (volume,) = before.volumes
+    detach_volume(sandbox, volume)
+    with_it, without = before.instances[0].devices, asyncio.run(existing(cloud)).instances[0].devices
+    assert with_it is not None and without == with_it - {"/dev/sdf"} != with_it
+    assert steps_now(cloud, sandbox) == (OrchestratorStep.ATTACH,)
+    sandbox.clock.sleep(180)
+    assert steps_now(cloud, sandbox) == (OrchestratorStep.ATTACH, OrchestratorStep.RESTART)
+    operations: Counter[str] = Counter()
+    with counted(cloud, operations):
+        create_once(cloud, sandbox)
+    assert operations["reboot_instances"] == 1
+    assert asyncio.run(existing(cloud)).volumes[0].id == volume.id and steps_now(cloud, sandbox) == ()
+
+
 def test_a_lost_volume_is_replaced_and_the_token_stays(cloud: Aws, sandbox: Any) -> None:
     create_once(cloud, sandbox)
     before = asyncio.run(existing(cloud))
     delete_volume(sandbox, before.volumes[0])
+    _, plan = asyncio.run(planned(calls_of(cloud, sandbox)))
+    assert any("all jobs are lost" in text for text in plan.warnings)
     assert steps_now(cloud, sandbox) == (
         OrchestratorStep.VOLUME,
         OrchestratorStep.ATTACH,

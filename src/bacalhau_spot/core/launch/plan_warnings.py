@@ -48,6 +48,7 @@ def _of_configuration(facts: LaunchFacts) -> Iterator[str]:
     yield from (check.message for check in facts.nats_checks if check.status is not NatsStatus.ACCEPTED)
     yield from _of_shared(facts)
     yield from _of_lost_address(facts)
+    yield from _of_lost_volume(facts)
     yield from _of_orchestrator(spec)
     types = {
         name: [offer.pool.type for offer in market.offers] for name, market in (facts.markets or {}).items()
@@ -73,6 +74,18 @@ def _of_lost_address(facts: LaunchFacts) -> Iterator[str]:
         yield (
             f"the orchestrator's address {state.credentials.host} is gone, and {nodes} running nodes connect to it: they will "
             "not join the new one; terminate them, and `bacalhau-spot create` launches others"
+        )
+
+
+def _of_lost_volume(facts: LaunchFacts) -> Iterator[str]:
+    """The volume is created before the instance, so an instance or a node had one."""
+    state = facts.orchestrator
+    if not isinstance(state, OrchestratorState) or state.volume is not None:
+        return
+    if state.instance or state.ended or any(instance.alive for instance in facts.instances):
+        yield (
+            f"the orchestrator's data volume in {state.region} does not exist: all jobs are lost, and `bacalhau-spot create` "
+            "makes an empty one. To keep the jobs, restore the volume from a snapshot before (docs/orchestrator.md)"
         )
 
 

@@ -13,6 +13,7 @@ from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.model import State
+from bacalhau_spot.core.orchestrator.managed_state import DATA_DEVICE
 from bacalhau_spot.engine.aws_calls.caller import UNCERTAIN
 from bacalhau_spot.engine.aws_calls.consistency import LAG_S
 from bacalhau_spot.errors import UserError
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.orchestrator.managed_state import DataVolume
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
-# The device name in the instance's data; NVMe instances have another, and a link of this name.
-DEVICE: Final = "/dev/sdf"
 _POLL_S: Final = 2.0
 _PAUSE_S: Final = 5.0
 # EC2 learns of a new role some seconds later (IAM user guide, "Troubleshoot IAM roles").
@@ -151,7 +150,11 @@ class InstanceFollower:
         """A terminated instance may hold the volume for some minutes. AWS may not know a new one for some seconds."""
         began_s = self.calls.clock.monotonic_s()
         attach = partial(
-            self.calls.cloud.attach_volume, self.region, volume_id, instance_id=instance_id, device=DEVICE
+            self.calls.cloud.attach_volume,
+            self.region,
+            volume_id,
+            instance_id=instance_id,
+            device=DATA_DEVICE,
         )
         attempt = 0
         while True:
