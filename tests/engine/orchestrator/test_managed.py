@@ -669,6 +669,26 @@ def test_the_home_region_need_not_have_nodes(cloud: Aws, sandbox: Any) -> None:
     assert asyncio.run(existing(cloud)).instances == ()
 
 
+def test_settings_that_an_existing_one_does_not_get_are_named(cloud: Aws, sandbox: Any) -> None:
+    """With the command that applies them."""
+    create_once(cloud, sandbox)
+    there = asyncio.run(existing(cloud))
+
+    def warnings(**changes: Any) -> str:
+        spec = replace(SPEC, orchestrator=replace(SPEC.orchestrator, **changes))
+        _, plan = asyncio.run(planned(calls_of(cloud, sandbox), spec))
+        assert plan.orchestrator is not None and plan.orchestrator.empty
+        return " ".join(plan.warnings)
+
+    assert "orchestrator." not in warnings(region=HOME)
+    assert "run `bacalhau-spot destroy` and then" in warnings(region="eu-west-1")
+    assert f"terminate-instances --region {HOME} --instance-ids {there.instances[0].id}" in warnings(
+        instance_type="t3.large"
+    )
+    assert f"--volume-id {there.volumes[0].id} --size 50" in warnings(volume_gib=50)
+    assert "cannot make a volume smaller" in warnings(volume_gib=10)
+
+
 def test_a_shared_orchestrator_is_only_used(cloud: Aws, sandbox: Any) -> None:
     create_once(cloud, sandbox)
     other = replace(
