@@ -15,6 +15,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # cloud-init reads with it; it ships no types
 
 from bacalhau_spot.core.model import ClusterSpec
+from bacalhau_spot.core.orchestrator.managed_state import DATA_DEVICE
 from bacalhau_spot.core.tags import orchestrator_parameter
 from bacalhau_spot.instance import bacalhau_config, minify
 from bacalhau_spot.instance.orchestrator_config import (
@@ -25,7 +26,6 @@ from bacalhau_spot.instance.orchestrator_config import (
     orchestrator,
 )
 from bacalhau_spot.instance.orchestrator_data import (
-    DATA_DEVICE,
     orchestrator_cloud_config,
     render_orchestrator,
 )

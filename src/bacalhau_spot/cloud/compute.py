@@ -186,6 +186,7 @@ def _instance(row: dict[str, Any], region: str) -> Instance:
         subnet_id=row.get("SubnetId") or None,
         vpc_id=row.get("VpcId") or None,
         image_id=row.get("ImageId") or None,
+        devices=frozenset(mapping["DeviceName"] for mapping in row.get("BlockDeviceMappings", ())),
         termination_reason=row.get("StateReason", {}).get("Code") or None,
         terminated_at=_moment(row.get("StateTransitionReason", "")),
         tags=tags_of(row),

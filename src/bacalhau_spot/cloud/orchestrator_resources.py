@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bacalhau_spot.cloud.compute import AWS_KEY, METADATA
 from bacalhau_spot.cloud.ec2_params import specification, tag_filter, tag_list, tags_of
 from bacalhau_spot.cloud.networking import admitted_ranges
-from bacalhau_spot.cloud.port import RequestedInstance
+from bacalhau_spot.cloud.port import RequestedInstance, RequestedVolume
 from bacalhau_spot.cloud.replies import answered_at
 from bacalhau_spot.core.model import ORCHESTRATOR_ROLE, ROLE_KEY
 from bacalhau_spot.core.orchestrator.managed_state import DataVolume, ElasticAddress, InboundGroup
@@ -63,7 +63,7 @@ class AwsOrchestratorResources:
 
     async def create_volume(
         self, region: str, *, zone: str, size_gib: int, tags: Mapping[str, str], client_token: str
-    ) -> str:
+    ) -> RequestedVolume:
         reply = await self._session.call(
             "ec2",
             region,
@@ -76,7 +76,7 @@ class AwsOrchestratorResources:
             ClientToken=client_token,
             TagSpecifications=specification("volume", tags),
         )
-        return str(reply["VolumeId"])
+        return RequestedVolume(str(reply["VolumeId"]), answered_at(reply) - reply["CreateTime"])
 
     async def attach_volume(self, region: str, volume_id: str, *, instance_id: str, device: str) -> None:
         await self._session.call(

@@ -92,6 +92,14 @@ class RequestedInstance:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestedVolume:
+    """AWS's reply to the request for a volume. `age`: since its creation, by AWS's clock; of an earlier one for a known token."""
+
+    id: str
+    age: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class FleetPool:
     """An override of a fleet: a capacity pool, by type and subnet, with the image of the type's architecture."""
 
@@ -387,8 +395,8 @@ class OrchestratorResources(Protocol):
 
     async def create_volume(
         self, region: str, *, zone: str, size_gib: int, tags: Mapping[str, str], client_token: str
-    ) -> str:
-        """Create an encrypted gp3 volume; the same token returns the same volume."""
+    ) -> RequestedVolume:
+        """Create an encrypted gp3 volume; the same token returns the same volume, also after its deletion."""
 
     async def attach_volume(self, region: str, volume_id: str, *, instance_id: str, device: str) -> None: ...
     async def inbound_groups(self, region: str, *, key: str, value: str) -> tuple[InboundGroup, ...]:

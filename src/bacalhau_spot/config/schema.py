@@ -187,15 +187,16 @@ class ManagedOrchestrator(_Section):
     region: field_types.RegionName | None = Field(
         default=None,
         description="The home region: the region of the managed orchestrator. Without it: the region of the existing one, or "
-        "the cluster's first region.",
+        "the cluster's first region. An existing one is not moved.",
     )
     instance_type: field_types.OrchestratorType = Field(
         default=_ORCHESTRATOR.instance_type,
-        description="Instance type of the managed orchestrator, on demand.",
+        description="Instance type of the managed orchestrator, on demand. An existing instance keeps its type until it is "
+        "replaced.",
     )
     volume_gib: field_types.VolumeGib = Field(
         default=_ORCHESTRATOR.volume_gib,
-        description="Size of the managed orchestrator's data volume, in GiB.",
+        description="Size of the managed orchestrator's data volume, in GiB. `create` does not resize an existing one.",
     )
 
 

@@ -279,6 +279,7 @@ class Instance:
     subnet_id: str | None = None
     vpc_id: str | None = None
     image_id: str | None = None
+    devices: frozenset[str] | None = None  # the device names of its volumes; None: unknown
     termination_reason: str | None = None  # AWS's code, e.g. Server.SpotInstanceTermination
     terminated_at: datetime | None = None  # when its termination began, while AWS returns it
     tags: Mapping[str, str] = field(default_factory=dict)

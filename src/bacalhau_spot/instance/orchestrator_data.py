@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
+from bacalhau_spot.core.orchestrator.managed_state import DATA_DEVICE
 from bacalhau_spot.core.tags import orchestrator_parameter
 from bacalhau_spot.instance import bacalhau_config, orchestrator_config, template
 from bacalhau_spot.instance.json_in_yaml import json_in_yaml
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec
     from bacalhau_spot.instance.json_in_yaml import Value
 
-# The data volume's name in the attachment.
-DATA_DEVICE: Final = "/dev/sdf"
 _TEMPLATE: Final = "cloud-init/orchestrator-template.yml"
 
 

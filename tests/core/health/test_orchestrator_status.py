@@ -127,6 +127,18 @@ CASES: dict[str, tuple[OrchestratorObservation, OrchestratorVerdict, Severity, s
         Severity.BAD,
         "API does not answer: not reachable",
     ),
+    "without its volume": (
+        seen(instance=replace(OLD, devices=frozenset({"/dev/sda1"}))),
+        OrchestratorVerdict.NO_VOLUME,
+        Severity.BAD,
+        "its data volume is not attached",
+    ),
+    "with its volume": (
+        seen(instance=replace(OLD, devices=frozenset({"/dev/sda1", "/dev/sdf"}))),
+        OrchestratorVerdict.ANSWERS,
+        Severity.GOOD,
+        "API answers",
+    ),
     "with another key": (
         seen(instance=NEW, api=ApiAvailability.UNAVAILABLE, failure=FORBIDDEN),
         OrchestratorVerdict.REFUSED,

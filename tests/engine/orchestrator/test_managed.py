@@ -520,14 +520,55 @@ def test_another_address_gets_a_certificate_with_the_same_authority_and_token(
     assert after.credentials.ca_pem == before.credentials.ca_pem
 
 
+def delete_volume(sandbox: Any, volume: DataVolume) -> None:
+    detach_volume(sandbox, volume)
+    sandbox.client("ec2", HOME).delete_volume(VolumeId=volume.id)
+    sandbox.clock.sleep(60)
+
+
+def detach_volume(sandbox: Any, volume: DataVolume) -> None:
+    sandbox.client("ec2", HOME).detach_volume(VolumeId=volume.id)
+    sandbox.clock.sleep(60)
+
+
+def test_a_volume_that_is_lost_again_and_again_is_replaced_each_time(cloud: Aws, sandbox: Any) -> None:
+    """AWS remembers the client token of a deleted volume, and returns its id."""
+    create_once(cloud, sandbox)
+    seen = set()
+    for _ in range(3):
+        (volume,) = asyncio.run(existing(cloud)).volumes
+        seen.add(volume.id)
+        delete_volume(sandbox, volume)
+        create_once(cloud, sandbox)
+    after = asyncio.run(existing(cloud))
+    assert after.counts == ONE_OF_EACH and after.volumes[0].id not in seen
+    assert after.volumes[0].instance_id == after.instances[0].id
+
+
+def test_a_detached_volume_is_mounted_by_a_restart(cloud: Aws, sandbox: Any) -> None:
+    """Not in its first boot: the machine still waits for its volume, and a restart would cut cloud-init off."""
+    create_once(cloud, sandbox)
+    before = asyncio.run(existing(cloud))
+    (volume,) = before.volumes
+    detach_volume(sandbox, volume)
+    with_it, without = before.instances[0].devices, asyncio.run(existing(cloud)).instances[0].devices
+    assert with_it is not None and without == with_it - {"/dev/sdf"} != with_it
+    assert steps_now(cloud, sandbox) == (OrchestratorStep.ATTACH,)
+    sandbox.clock.sleep(180)
+    assert steps_now(cloud, sandbox) == (OrchestratorStep.ATTACH, OrchestratorStep.RESTART)
+    operations: Counter[str] = Counter()
+    with counted(cloud, operations):
+        create_once(cloud, sandbox)
+    assert operations["reboot_instances"] == 1
+    assert asyncio.run(existing(cloud)).volumes[0].id == volume.id and steps_now(cloud, sandbox) == ()
+
+
 def test_a_lost_volume_is_replaced_and_the_token_stays(cloud: Aws, sandbox: Any) -> None:
     create_once(cloud, sandbox)
     before = asyncio.run(existing(cloud))
-    ec2 = sandbox.client("ec2", HOME)
-    ec2.detach_volume(VolumeId=before.volumes[0].id)
-    sandbox.clock.sleep(60)
-    ec2.delete_volume(VolumeId=before.volumes[0].id)
-    sandbox.clock.sleep(60)
+    delete_volume(sandbox, before.volumes[0])
+    _, plan = asyncio.run(planned(calls_of(cloud, sandbox)))
+    assert any("all jobs are lost" in text for text in plan.warnings)
     assert steps_now(cloud, sandbox) == (
         OrchestratorStep.VOLUME,
         OrchestratorStep.ATTACH,
@@ -626,6 +667,26 @@ def test_the_home_region_need_not_have_nodes(cloud: Aws, sandbox: Any) -> None:
     assert home.counts == ONE_OF_EACH and home.nodes == ()
     assert steps_now(cloud, sandbox, SPEC) == (), "the region of an existing orchestrator counts"
     assert asyncio.run(existing(cloud)).instances == ()
+
+
+def test_settings_that_an_existing_one_does_not_get_are_named(cloud: Aws, sandbox: Any) -> None:
+    """With the command that applies them."""
+    create_once(cloud, sandbox)
+    there = asyncio.run(existing(cloud))
+
+    def warnings(**changes: Any) -> str:
+        spec = replace(SPEC, orchestrator=replace(SPEC.orchestrator, **changes))
+        _, plan = asyncio.run(planned(calls_of(cloud, sandbox), spec))
+        assert plan.orchestrator is not None and plan.orchestrator.empty
+        return " ".join(plan.warnings)
+
+    assert "orchestrator." not in warnings(region=HOME)
+    assert "run `bacalhau-spot destroy` and then" in warnings(region="eu-west-1")
+    assert f"terminate-instances --region {HOME} --instance-ids {there.instances[0].id}" in warnings(
+        instance_type="t3.large"
+    )
+    assert f"--volume-id {there.volumes[0].id} --size 50" in warnings(volume_gib=50)
+    assert "cannot make a volume smaller" in warnings(volume_gib=10)
 
 
 def test_a_shared_orchestrator_is_only_used(cloud: Aws, sandbox: Any) -> None:

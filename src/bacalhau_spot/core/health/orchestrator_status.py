@@ -18,7 +18,7 @@ from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.health.diagnosis import Severity
 from bacalhau_spot.core.health.observation import ApiAvailability, StatusChecks
 from bacalhau_spot.core.model import OrchestratorMode, State, Timeouts
-from bacalhau_spot.core.orchestrator.managed_state import LOST_CREDENTIALS
+from bacalhau_spot.core.orchestrator.managed_state import DATA_DEVICE, LOST_CREDENTIALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +41,7 @@ class OrchestratorVerdict(StrEnum):
     NOT_SHARED = "not-shared"
     CREDENTIALS_UNREADABLE = "credentials-unreadable"
     BOOTING = "booting"
+    NO_VOLUME = "no-volume"
     REFUSED = "refused"
     NO_ANSWER = "no-answer"
     RESTARTED = "restarted"
@@ -84,6 +85,12 @@ class OrchestratorObservation:
 
     def in_state(self, *states: State) -> bool:
         return self.instance is not None and self.instance.state in states
+
+    @property
+    def without_volume(self) -> bool:
+        """A running instance without the data volume."""
+        running = self.instance if self.in_state(State.RUNNING) else None
+        return running is not None and running.devices is not None and DATA_DEVICE not in running.devices
 
     @property
     def refused(self) -> bool:
@@ -190,6 +197,14 @@ ORCHESTRATOR_RULES: tuple[OrchestratorRule, ...] = (
             and obs.age <= timedelta(seconds=obs.timeouts.join_s)
         ),
         "booting{span}", "", lambda obs: obs.age,
+    ),
+    OrchestratorRule(
+        OrchestratorVerdict.NO_VOLUME, Severity.BAD, "managed, and its data volume is not attached to its instance",
+        lambda obs: obs.without_volume, "its data volume is not attached",
+        (
+            "`bacalhau-spot create` attaches it and restarts the machine; if the volume was deleted, the jobs are lost, and "
+            "`bacalhau-spot create` makes an empty one"
+        ),
     ),
     OrchestratorRule(
         OrchestratorVerdict.REFUSED, Severity.BAD, "managed, and its API refuses the key of bacalhau-spot",

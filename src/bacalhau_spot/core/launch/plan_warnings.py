@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bacalhau_spot.core.launch.facts import LaunchFacts
-    from bacalhau_spot.core.model import ClusterSpec, Market
+    from bacalhau_spot.core.model import ClusterSpec, Market, OrchestratorSpec
 
 # At most, between the operator's machine and AWS: AWS refuses requests of another time.
 _CLOCK_DIFFERENCE: Final = timedelta(minutes=5)
@@ -52,6 +52,10 @@ def _of_configuration(facts: LaunchFacts) -> Iterator[str]:
     yield from _of_shared(facts)
     yield from _of_lost_address(facts)
     yield from _of_earlier_orchestrator(facts)
+    yield from _of_lost_volume(facts)
+    if isinstance(facts.orchestrator, OrchestratorState):
+        yield from _of_unapplied_settings(facts.orchestrator, spec.orchestrator)
+        yield from _of_unapplied_size(facts.orchestrator, spec.orchestrator)
     yield from _of_orchestrator(spec)
     types = {
         name: [offer.pool.type for offer in market.offers] for name, market in (facts.markets or {}).items()
@@ -92,6 +96,50 @@ def _of_earlier_orchestrator(facts: LaunchFacts) -> Iterator[str]:
         yield (
             f"{who} launched before the present orchestrator of cluster {shared.cluster} was created, and cannot join it: "
             "terminate them, and `bacalhau-spot create` launches others"
+        )
+
+
+def _of_lost_volume(facts: LaunchFacts) -> Iterator[str]:
+    """The volume is created before the instance, so an instance or a node had one."""
+    state = facts.orchestrator
+    if not isinstance(state, OrchestratorState) or state.volume is not None:
+        return
+    if state.instance or state.ended or any(instance.alive for instance in facts.instances):
+        yield (
+            f"the orchestrator's data volume in {state.region} does not exist: all jobs are lost, and `bacalhau-spot create` "
+            "makes an empty one. To keep the jobs, restore the volume from a snapshot before (docs/orchestrator.md)"
+        )
+
+
+def _of_unapplied_settings(state: OrchestratorState, spec: OrchestratorSpec) -> Iterator[str]:
+    """Settings that differ from the existing orchestrator, which `create` does not move, replace or resize."""
+    instance = state.instance
+    exists = bool(instance or state.volume or state.address)
+    if exists and spec.region not in {None, state.region}:
+        yield (
+            f"`orchestrator.region: {spec.region}` has no effect: the orchestrator exists in {state.region}. To move it, run "
+            "`bacalhau-spot destroy` and then `bacalhau-spot create`: its jobs are lost"
+        )
+    if instance and instance.type != spec.instance_type:
+        yield (
+            f"`orchestrator.instance_type: {spec.instance_type}` has no effect yet: the orchestrator is a {instance.type}. "
+            f"`aws ec2 terminate-instances --region {state.region} --instance-ids {instance.id}` and then "
+            "`bacalhau-spot create` replaces it and keeps its jobs"
+        )
+
+
+def _of_unapplied_size(state: OrchestratorState, spec: OrchestratorSpec) -> Iterator[str]:
+    volume = state.volume
+    if volume and volume.size_gib < spec.volume_gib:
+        yield (
+            f"`orchestrator.volume_gib: {spec.volume_gib}` has no effect yet: the data volume has {volume.size_gib} GiB. "
+            f"`aws ec2 modify-volume --region {state.region} --volume-id {volume.id} --size {spec.volume_gib}` enlarges it; "
+            "the file system grows at the next start of the machine"
+        )
+    if volume and volume.size_gib > spec.volume_gib:
+        yield (
+            f"`orchestrator.volume_gib: {spec.volume_gib}` has no effect: the data volume has {volume.size_gib} GiB, and AWS "
+            "cannot make a volume smaller"
         )
 
 

@@ -136,9 +136,14 @@ def _instance_steps(state: OrchestratorState) -> Iterator[OrchestratorStep]:
         yield OrchestratorStep.ATTACH
     if not state.associated:
         yield OrchestratorStep.ASSOCIATE
-    running = state.instance is not None and state.instance.alive
-    if running and (state.credentials is None or state.volume is None or _renews(state)):
+    if state.instance is not None and state.instance.alive and _needs_restart(state):
         yield OrchestratorStep.RESTART
+
+
+def _needs_restart(state: OrchestratorState) -> bool:
+    """A machine waits for its volume in its first boot, and later mounts one only when it starts."""
+    changed = state.credentials is None or state.volume is None or _renews(state)
+    return changed or not (state.attached or state.first_boot)
 
 
 def _zone(state: OrchestratorState, preferred: Collection[str]) -> str:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import Instance, TaggedId
     from bacalhau_spot.core.orchestrator.credentials import OrchestratorCredentials
 
+# The volume's device name in the instance's data; NVMe instances have another, and a link of this name.
+DATA_DEVICE: Final = "/dev/sdf"
 # States in which an instance still is, or may become, the orchestrator.
 _USABLE: Final = (State.RUNNING, State.PENDING, State.STOPPING, State.STOPPED)
 # What to do about a missing parameter: AWS cannot restore it, and new credentials lock the running nodes out.
@@ -89,7 +91,8 @@ class OrchestratorState:
 
     `instance`: the newest that is not terminated. `ended`: ids of terminated ones that AWS still lists. `addresses_used`:
     Elastic IP addresses of the account in the region. `certificate_ends`: of the server certificate; None without one that
-    can be read. `renewal_due`: it is in its last year. `site` None: not gathered, because the instance exists.
+    can be read. `renewal_due`: it is in its last year. `first_boot`: the instance was launched a moment ago. `site` None: not
+    gathered, because the instance exists.
     """
 
     region: str
@@ -101,6 +104,7 @@ class OrchestratorState:
     certificate_ends: datetime | None = None
     renewal_due: bool = False
     instance: Instance | None = None
+    first_boot: bool = False
     ended: tuple[str, ...] = ()
     site: HomeSite | None = None
 

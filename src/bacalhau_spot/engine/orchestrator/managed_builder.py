@@ -42,6 +42,7 @@ from bacalhau_spot.orchestrator.certificates import new_credentials, renewed
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
+    from bacalhau_spot.cloud.port import RequestedVolume
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.model import Secret
     from bacalhau_spot.core.orchestrator.credentials import OrchestratorCredentials
@@ -329,14 +330,30 @@ class OrchestratorBuilder:
         self._profile = (await ensure_profile(self._calls, request)).name
 
     async def _make_volume(self) -> None:
-        """The client token depends on the address and the instances: an earlier volume that was deleted had others."""
+        """AWS repeats the creation of a volume with the same client token, although somebody has deleted it since."""
         plan = self._plan()
+        deleted: set[str] = set()
+        for _ in range(_ATTEMPTS):
+            asked = await self._request_volume(plan, deleted)
+            if asked.age.total_seconds() <= LAG_S or await self._follower.volume(asked.id) is not None:
+                self._created(ResourceKind.VOLUME, asked.id)
+                volume = DataVolume(asked.id, plan.zone, plan.volume_gib, state="creating")
+                self.state = replace(self.state, volume=volume)
+                return
+            deleted.add(asked.id)
+        raise UserError(
+            f"AWS repeats the creation of deleted volumes in {self.region}",
+            hint="run `bacalhau-spot create` again in an hour",
+        )
+
+    async def _request_volume(self, plan: OrchestratorPlan, deleted: Collection[str]) -> RequestedVolume:
+        """The client token depends on the address, the instances and the deleted volumes."""
         name = f"{self._name}-data"
         instance = self.state.instance
         parts = (name, known(self.state.address).id, plan.zone, str(plan.volume_gib), *sorted(self._ended))
         before = (instance.id,) if instance else ()
-        token = hashlib.sha256("\x1f".join((*parts, *before)).encode()).hexdigest()
-        volume_id = await self._calls.write(
+        token = hashlib.sha256("\x1f".join((*parts, *before, *sorted(deleted))).encode()).hexdigest()
+        return await self._calls.write(
             self.region,
             partial(
                 self._calls.cloud.create_volume,
@@ -347,9 +364,6 @@ class OrchestratorBuilder:
                 client_token=token,
             ),
         )
-        self._created(ResourceKind.VOLUME, volume_id)
-        volume = DataVolume(volume_id, plan.zone, plan.volume_gib, state="creating")
-        self.state = replace(self.state, volume=volume)
 
     async def _launch(self) -> None:
         plan = self._plan()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.model import ROLE_KEY, OrchestratorMode, arch_of_name
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.orchestrator.credentials import OrchestratorCredentials
     from bacalhau_spot.core.orchestrator.managed_state import DataVolume, ElasticAddress
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+# From a launch until cloud-init has enabled the services. A restart before would cut it off.
+_FIRST_BOOT: Final = timedelta(minutes=3)
 
 
 async def managed_state(calls: AwsCalls, facts: LaunchFacts) -> OrchestratorState | None:
@@ -94,6 +98,7 @@ async def state_in(
         certificate_ends=_certificate_ends(credentials),
         renewal_due=credentials is not None and _renewal_due(calls, credentials),
         instance=instance,
+        first_boot=instance is not None and calls.clock.now() - instance.launched_at < _FIRST_BOOT,
         ended=tuple(sorted(found.id for found in instances if found != instance)),
         site=None if instance is not None else await _site(calls, spec, region=region),
     )

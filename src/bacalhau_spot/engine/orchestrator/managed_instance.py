@@ -13,7 +13,9 @@ from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.model import State
+from bacalhau_spot.core.orchestrator.managed_state import DATA_DEVICE
 from bacalhau_spot.engine.aws_calls.caller import UNCERTAIN
+from bacalhau_spot.engine.aws_calls.consistency import LAG_S
 from bacalhau_spot.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.orchestrator.managed_state import DataVolume
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
-# The device name in the instance's data; NVMe instances have another, and a link of this name.
-DEVICE: Final = "/dev/sdf"
 _POLL_S: Final = 2.0
 _PAUSE_S: Final = 5.0
 # EC2 learns of a new role some seconds later (IAM user guide, "Troubleshoot IAM roles").
@@ -147,10 +147,14 @@ class InstanceFollower:
         )
 
     async def attach(self, volume_id: str, *, instance_id: str) -> None:
-        """A terminated instance may hold the volume for some minutes."""
-        deadline_s = self.calls.clock.monotonic_s() + self.detached_within_s
+        """A terminated instance may hold the volume for some minutes. AWS may not know a new one for some seconds."""
+        began_s = self.calls.clock.monotonic_s()
         attach = partial(
-            self.calls.cloud.attach_volume, self.region, volume_id, instance_id=instance_id, device=DEVICE
+            self.calls.cloud.attach_volume,
+            self.region,
+            volume_id,
+            instance_id=instance_id,
+            device=DATA_DEVICE,
         )
         attempt = 0
         while True:
@@ -158,16 +162,18 @@ class InstanceFollower:
                 await self.calls.write(self.region, attach, non_idempotent=True, retry_dependencies=False)
             except CloudError as error:
                 attempt += 1
-                volume = await self._volume(volume_id)
+                volume = await self.volume(volume_id)
                 if volume is not None and volume.instance_id == instance_id:
                     return
-                if not _passes(error) or self.calls.clock.monotonic_s() >= deadline_s:
+                within_s = self.detached_within_s if volume is not None else LAG_S
+                if not _passes(error) or self.calls.clock.monotonic_s() - began_s >= within_s:
                     raise
                 await self._wait(error.operation, error.code, attempt)
             else:
                 return
 
-    async def _volume(self, volume_id: str) -> DataVolume | None:
+    async def volume(self, volume_id: str) -> DataVolume | None:
+        """None if it is deleted, or AWS does not list it yet."""
         key, value = self.naming.tag_key, self.naming.tag_value
         found = await self.calls.read(
             self.region, partial(self.calls.cloud.volumes, self.region, key=key, value=value)
