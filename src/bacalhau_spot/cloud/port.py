@@ -100,6 +100,14 @@ class RequestedVolume:
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceProfile:
+    """An instance profile as IAM returns it. `roles`: at most one."""
+
+    roles: tuple[str, ...]
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class FleetPool:
     """An override of a fleet: a capacity pool, by type and subnet, with the image of the type's architecture."""
 
@@ -431,6 +439,9 @@ class SecretStore(Protocol):
         ParameterAlreadyExists.
         """
 
+    async def role_tags(self, name: str) -> dict[str, str] | None:
+        """The tags of a role; None if there is no such role."""
+
     async def role_policy(self, role: str, *, policy: str) -> str | None:
         """The role's inline policy of that name as JSON with sorted keys; None without the role or the policy."""
 
@@ -440,8 +451,8 @@ class SecretStore(Protocol):
         """Create a role for EC2 instances. An existing one raises EntityAlreadyExists."""
 
     async def put_role_policy(self, role: str, *, policy: str, document: str) -> None: ...
-    async def profile_roles(self, name: str) -> tuple[str, ...] | None:
-        """The roles in an instance profile, at most one; None if there is no such profile."""
+    async def instance_profile(self, name: str) -> InstanceProfile | None:
+        """None if there is no such profile."""
 
     async def create_profile(self, name: str, *, path: str, tags: Mapping[str, str]) -> None:
         """Create an instance profile. An existing one raises EntityAlreadyExists."""

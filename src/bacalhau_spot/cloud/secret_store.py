@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.cloud.ec2_params import tag_list
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.ec2_params import tag_list, tags_of
+from bacalhau_spot.cloud.port import CloudError, InstanceProfile
 from bacalhau_spot.core.model import Secret
 
 if TYPE_CHECKING:
@@ -36,6 +36,10 @@ class AwsSecretStore:
             "ssm", region, "put_parameter", Name=name, Value=value.reveal(), Type="SecureString", **extra
         )
 
+    async def role_tags(self, name: str) -> dict[str, str] | None:
+        reply = await self._exists("iam", None, "get_role", RoleName=name)
+        return None if reply is None else tags_of(reply["Role"])
+
     async def role_policy(self, role: str, *, policy: str) -> str | None:
         reply = await self._exists("iam", None, "get_role_policy", RoleName=role, PolicyName=policy)
         return None if reply is None else json.dumps(reply["PolicyDocument"], sort_keys=True)
@@ -59,9 +63,12 @@ class AwsSecretStore:
             "iam", None, "put_role_policy", RoleName=role, PolicyName=policy, PolicyDocument=document
         )
 
-    async def profile_roles(self, name: str) -> tuple[str, ...] | None:
+    async def instance_profile(self, name: str) -> InstanceProfile | None:
         reply = await self._exists("iam", None, "get_instance_profile", InstanceProfileName=name)
-        return None if reply is None else tuple(row["RoleName"] for row in reply["InstanceProfile"]["Roles"])
+        if reply is None:
+            return None
+        row = reply["InstanceProfile"]
+        return InstanceProfile(tuple(role["RoleName"] for role in row["Roles"]), tags_of(row))
 
     async def create_profile(self, name: str, *, path: str, tags: Mapping[str, str]) -> None:
         await self._session.call(

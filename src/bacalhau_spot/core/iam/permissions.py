@@ -333,8 +333,8 @@ _CREATE = (
     ),
     *_rows(
         "iam",
-        "AddRoleToInstanceProfile CreateInstanceProfile CreateRole GetInstanceProfile GetRolePolicy PutRolePolicy "
-        "TagInstanceProfile TagRole",
+        "AddRoleToInstanceProfile CreateInstanceProfile CreateRole GetInstanceProfile GetRole GetRolePolicy "
+        "PutRolePolicy TagInstanceProfile TagRole",
         commands=("create",),
         scopes=(ResourceScope.CLUSTER_ROLE,),
         conditions=(Condition.SSM_SECRETS, Condition.MANAGED),

@@ -87,5 +87,6 @@ class NodeSecrets:
             policy="read-token",
             document=self._document,
             tags=tags_for(self._naming, role_name(self._naming)),
+            tag_key=self._naming.tag_key,
         )
         return await ensure_profile(self._calls, request)

@@ -27,7 +27,7 @@ from bacalhau_spot.core.tags import (
 )
 from bacalhau_spot.engine.aws_calls.caller import UNCERTAIN
 from bacalhau_spot.engine.aws_calls.consistency import LAG_S
-from bacalhau_spot.engine.iam.instance_profile import create_unless_exists, ensure_profile
+from bacalhau_spot.engine.iam.instance_profile import check_profile, create_unless_exists, ensure_profile
 from bacalhau_spot.engine.network.network_builder import NetworkBuilder, known
 from bacalhau_spot.engine.orchestrator.managed_facts import state_in
 from bacalhau_spot.engine.orchestrator.managed_instance import InstanceFollower
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan
     from bacalhau_spot.core.orchestrator.managed_state import ElasticAddress, OrchestratorState
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+    from bacalhau_spot.engine.iam.instance_profile import ProfileRequest
 
 _LOOK_PAUSE_S: Final = 5.0
 _ATTEMPTS: Final = 5
@@ -110,6 +111,7 @@ class OrchestratorBuilder:
 
     async def complete(self) -> None:
         """Take every step of the plan."""
+        await self._refuse_foreign_parts()
         self._calls.emit(events.OrchestratorChanged(region=self.region, message="preparing"))
         if not self._has_unique_parts():
             await self._claim()
@@ -119,6 +121,11 @@ class OrchestratorBuilder:
         if self._was_completed and self._spec.vpc_of(self.region) is None:
             # The facts are older than the other create's network.
             self.network = await self._tagged_network()
+
+    async def _refuse_foreign_parts(self) -> None:
+        """Raises UserError, before anything is created, for names that belong to resources of others."""
+        if OrchestratorStep.ROLE in self._plan().steps:
+            await check_profile(self._calls, self._role_request())
 
     def _plan(self) -> OrchestratorPlan:
         planned = orchestrator_plan(
@@ -324,10 +331,12 @@ class OrchestratorBuilder:
                 raise
 
     async def _make_role(self) -> None:
-        request = orchestrator_profile(
+        self._profile = (await ensure_profile(self._calls, self._role_request())).name
+
+    def _role_request(self) -> ProfileRequest:
+        return orchestrator_profile(
             self._naming, self._facts.account.identity, region=self.region, bucket=self._bucket
         )
-        self._profile = (await ensure_profile(self._calls, request)).name
 
     async def _make_volume(self) -> None:
         """AWS repeats the creation of a volume with the same client token, although somebody has deleted it since."""

@@ -32,6 +32,7 @@ def orchestrator_profile(naming: Naming, identity: Identity, *, region: str, buc
         policy="orchestrator",
         document=_policy(naming, identity, region=region, bucket=bucket),
         tags=orchestrator_tags(naming, name),
+        tag_key=naming.tag_key,
     )
 
 

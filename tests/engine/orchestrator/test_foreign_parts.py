@@ -1,0 +1,81 @@
+"""Resources of others that have the names of the orchestrator's parts: never used, never changed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from bacalhau_spot.cloud.aws import Aws
+from bacalhau_spot.core.tags import iam_path, orchestrator_role_name
+from bacalhau_spot.errors import UserError
+from engine.orchestrator.test_managed import (
+    HOME,
+    KEY,
+    ONE_OF_EACH,
+    SPEC,
+    VALUE,
+    calls_of,
+    create_once,
+    created,
+    existing,
+)
+
+ROLE = orchestrator_role_name(SPEC.naming)
+TAGS = [{"Key": KEY, "Value": VALUE}]
+OTHER_TAGS = [{"Key": KEY, "Value": "other"}]
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": "arn:aws:iam::000000000000:root"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+)
+
+
+def refusal_of_create(cloud: Aws, sandbox: Any) -> UserError:
+    """The error of a create that creates nothing."""
+    with pytest.raises(UserError) as error:
+        asyncio.run(created(calls_of(cloud, sandbox)))
+    there = asyncio.run(existing(cloud))
+    assert set(there.counts.values()) == {0} and there.nodes == () and there.value is None
+    assert sandbox.client("ec2", HOME).describe_launch_templates()["LaunchTemplates"] == []
+    return error.value
+
+
+@pytest.mark.parametrize("tags", [[], OTHER_TAGS])
+def test_a_foreign_role_is_refused_and_keeps_its_policies(cloud: Aws, sandbox: Any, tags: list[Any]) -> None:
+    iam = sandbox.client("iam")
+    iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=TRUST, Tags=tags)
+    error = refusal_of_create(cloud, sandbox)
+    assert f"the IAM role {ROLE} exists and does not have the tag {KEY}={VALUE}" in error.what
+    assert "cluster.tag_value" in error.hint
+    assert iam.list_role_policies(RoleName=ROLE)["PolicyNames"] == []
+    iam.tag_role(RoleName=ROLE, Tags=TAGS)
+    create_once(cloud, sandbox)
+    assert asyncio.run(existing(cloud)).counts == ONE_OF_EACH
+
+
+def test_a_foreign_instance_profile_is_refused(cloud: Aws, sandbox: Any) -> None:
+    iam = sandbox.client("iam")
+    iam.create_instance_profile(InstanceProfileName=ROLE)
+    error = refusal_of_create(cloud, sandbox)
+    assert f"the IAM instance profile {ROLE} exists and does not have the tag" in error.what
+    assert iam.get_instance_profile(InstanceProfileName=ROLE)["InstanceProfile"]["Roles"] == []
+
+
+def test_a_profile_with_another_role_is_refused(cloud: Aws, sandbox: Any) -> None:
+    iam = sandbox.client("iam")
+    iam.create_role(RoleName="theirs-admin", AssumeRolePolicyDocument=TRUST)
+    iam.create_instance_profile(InstanceProfileName=ROLE, Path=iam_path(SPEC.naming), Tags=TAGS)
+    iam.add_role_to_instance_profile(InstanceProfileName=ROLE, RoleName="theirs-admin")
+    error = refusal_of_create(cloud, sandbox)
+    assert f"{ROLE} contains the role theirs-admin instead of {ROLE}" in error.what
+    assert "remove the role theirs-admin" in error.hint
