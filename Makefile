@@ -11,7 +11,7 @@ quick: # what most changes break, in less than half a minute
 	uv run pytest tests/core tests/config tests/ui tests/test_names.py
 
 long: # the enumerations of which `make test` runs a sample
-	LONG_TESTS=1 uv run pytest tests/engine/cleanup tests/iam
+	LONG_TESTS=1 uv run pytest tests/engine/cleanup tests/engine/orchestrator tests/iam
 
 versions: # the quick tests on the other Pythons that this machine has
 	for version in 3.12 3.13 3.14; do \

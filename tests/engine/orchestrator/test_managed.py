@@ -288,7 +288,7 @@ async def counted_plan(cloud: Aws, sandbox: Any, spec: ClusterSpec) -> Counter[s
 ALL_KILLS = [
     (at, answered, lag_s) for at in range(1, 41) for answered in (False, True) for lag_s in (0.0, 10.0)
 ]
-KILLS = sample(ALL_KILLS, every=7)
+KILLS = sample(ALL_KILLS, every=13)
 
 
 READS = ("describe_", "get_", "list_")
@@ -345,7 +345,7 @@ def test_killed_at_every_change(cloud: Aws, sandbox: Any, at: int, answered: boo
 
 
 # From an empty account; without repeating the creation.
-DESTROYED = sample(ALL_KILLS, every=17)
+DESTROYED = sample(ALL_KILLS, every=29)
 
 
 @pytest.mark.parametrize(("at", "answered", "lag_s"), DESTROYED)
