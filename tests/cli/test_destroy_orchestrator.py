@@ -119,6 +119,7 @@ def test_results_stay_until_the_user_allows_their_deletion(sandbox: Any, cluster
     last = cluster("destroy", "--yes", "--delete-results")
     assert last.code == 0
     assert f"job results are deleted: 1 object, 2.0 KiB in bucket {BUCKET} in {HOME}" in lines(last)
+    assert lines(last).count("job results") == 1
     assert buckets(sandbox) == []
     assert "verified: nothing with" in lines(last)
 

@@ -29,6 +29,7 @@ def test_it_is_marked_in_the_list_and_its_results_stay(sandbox: Any, program: Cl
     said = f"job results stay: 1 object, 2.0 KiB in bucket {BUCKET} in {HOME}"
     assert "orchestrator: deleted after the nodes" in lines(shown)
     assert said in lines(shown)
+    assert lines(shown).count("job results") == 1, "one line for one bucket"
     data = program("nuke", "--dry-run", "-o", "json").data
     assert BUCKET not in {resource["id"] for resource in data["to_delete"]}
     (results,) = data["results"]
