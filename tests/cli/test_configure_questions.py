@@ -14,10 +14,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import botocore.loaders
 import pytest
 
 from bacalhau_spot import config
 from bacalhau_spot.cli.runtime import plan_preview
+from bacalhau_spot.cli.runtime.configuration_questions import _unknown_size
 from bacalhau_spot.core.model import CALLER, ClusterSpec, OrchestratorMode, OrchestratorSpec
 from support import shared_clients
 from support.cli_runner import CliResult, CliRunner
@@ -134,11 +136,29 @@ def test_an_orchestrator_of_ones_own(
 ) -> None:
     (newcomer.folder / "token").write_text("from-a-file\n")
     newcomer.environ["TOKEN"] = "from-the-environment"
-    assert answered(newcomer, *answers, *[""] * 6).code == 0
+    assert answered(newcomer, *answers, *[""] * 7).code == 0
     spec = spec_of(newcomer, TOKEN="from-the-environment")
     assert (spec.orchestrator.mode, spec.bacalhau.orchestrators) == (OrchestratorMode.OWN, addresses)
     assert (spec.bacalhau.token and spec.bacalhau.token.reveal()) == token
     assert "\norchestrator: own\n" in (newcomer.folder / "config.yaml").read_text()
+
+
+def test_the_api_of_ones_own_orchestrator(newcomer: CliRunner) -> None:
+    """`status` reads the nodes from it."""
+    newcomer.environ["KEY"] = "an-api-key"
+    answers = ("own", "nats://o:4222", "none", "https://o:1234", "$KEY", *[""] * 6)
+    assert answered(newcomer, *answers).code == 0
+    bacalhau = spec_of(newcomer, KEY="an-api-key").bacalhau
+    assert (bacalhau.api_host, bacalhau.api_key and bacalhau.api_key.reveal()) == (
+        "https://o:1234",
+        "an-api-key",
+    )
+
+
+def test_every_instance_type_of_aws_has_a_known_size() -> None:
+    types = botocore.loaders.Loader().load_service_model("ec2", "service-2")["shapes"]["InstanceType"]["enum"]
+    assert len(types) > 500
+    assert _unknown_size({"instance_types": types}) is None
 
 
 def test_another_clusters_orchestrator_and_none(newcomer: CliRunner) -> None:
@@ -182,9 +202,15 @@ def test_types_by_size(newcomer: CliRunner) -> None:
         ((), "nats://o:4222", "takes no address; write it in `bacalhau.orchestrators`, and `own` here"),
         (("own",), "<address>", "is still the example's placeholder"),
         (("own",), "", "is needed; Ctrl-C cancels"),
+        (("own",), "not a host!", 'found "not a host!"; must be an address'),
+        (("own", "o:1", ""), "https://", "must be a host"),
+        (("own", "o:1", "", "https://o"), "$NO_SUCH", "the environment variable NO_SUCH is not set"),
         (("own", "o:1"), "no-such-file", "there is no file "),
         (("own", "o:1"), "$NO_SUCH", "the environment variable NO_SUCH is not set"),
         (("",), "ten", 'found "ten"; must be a whole number from 0 to 10000'),
+        (("",), "0", "found 0; a new cluster has at least 1 node"),
+        (("", ""), "us-esat-1", 'found "us-esat-1", which is not a known region; did you mean us-east-1?'),
+        (("", "", ""), "t3.mediun", 'no instance type has the size "mediun"; did you mean t3.medium?'),
         (("", ""), "us-east-1a", '"us-east-1a" is an availability zone; name its region, us-east-1'),
         (("", "", ""), "big", 'found "big"; must be an instance type such as t3.medium'),
         (("", "", "", ""), "~/key", "there is no file "),
@@ -257,7 +283,7 @@ def test_with_credentials_it_ends_with_the_price(sandbox: Any, customer: CliRunn
 
 def test_a_plan_that_create_would_refuse(sandbox: Any, customer: CliRunner) -> None:
     """A reason is no failure of `configure`."""
-    result = answered(customer, "none", "4", "us-west-2", "t9.huge", "", "", "")
+    result = answered(customer, "none", "4", "us-west-2", "t9.large", "", "", "")
     assert result.code == 0
     assert "no plan yet: " in result.stdout
     result = answered_again(customer, "none", "4", "us-west-2", "", "", "0.001", "")

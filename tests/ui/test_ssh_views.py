@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import StringIO
 
 import pytest
 from rich.console import RenderableType
 from syrupy.assertion import SnapshotAssertion
 
-from bacalhau_spot.core.model import State
+from bacalhau_spot.core.model import ORCHESTRATOR_ROLE, ROLE_KEY, State
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.core.ssh.ssh_command import SshOptions, ssh_command
 from bacalhau_spot.core.ssh.ssh_results import CommandResult, FanOutResult
@@ -36,6 +37,7 @@ MIXED = FanOutResult(
     ),
 )  # fmt: skip
 PRIVATE = FanOutResult(("uptime",), (CommandResult(node(1, public_ip=None), 255, "", ""),))
+HOST = replace(node(4), tags={ROLE_KEY: ORCHESTRATOR_ROLE})
 VIEWS: dict[str, RenderableType] = {
     "well": views.fan_out_view(WELL, group=False, closed=False),
     "well, grouped": views.fan_out_view(WELL, group=True, closed=False),
@@ -47,6 +49,8 @@ VIEWS: dict[str, RenderableType] = {
     "menu, some have ended": views.menu_view([*NODES[:2], node(3, state=State.TERMINATED)], now=NOW),
     "reaching": views.connecting_view(NODES[0]),
     "unreached": views.unreachable_view(NODES[0], closed=False),
+    "unreached in the sandbox": views.unreachable_view(NODES[0], closed=False, sandbox=True),
+    "menu with the orchestrator": views.menu_view([*NODES[:2], HOST], now=NOW),
     "unreached, closed, private": views.unreachable_view(node(1, public_ip=None), closed=True),
     "silent console": views.empty_console_view(NODES[0]),
     "unseen": views.failed_regions_view(

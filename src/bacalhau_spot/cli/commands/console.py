@@ -69,7 +69,8 @@ def console(
             verb="listen to",
             orchestrator=inventory.orchestrator,
         )
-        chosen = node_prompt.pick_one(context, instances, verb="console")
+        offered = inventory.orchestrator if node is None else None
+        chosen = node_prompt.pick_one(context, instances, verb="console", orchestrator=offered)
         text = _read(runner, chosen)
         shown = boot_lines_only(text) if phases else text
         if not follow:

@@ -124,6 +124,7 @@ def _meant(
     """The selected nodes, among those that run and have an address."""
     able = [instance for instance in inventory.instances if _is_reachable(instance)]
     orchestrator = inventory.orchestrator
+    orchestrator = orchestrator if orchestrator is not None and _is_reachable(orchestrator) else None
     instances = node_prompt.resolve_nodes(
         context,
         word,
@@ -131,9 +132,12 @@ def _meant(
         unseen=inventory.failed_regions,
         naming=naming,
         verb="reach",
-        orchestrator=orchestrator if orchestrator is not None and _is_reachable(orchestrator) else None,
+        orchestrator=orchestrator,
     )
-    return instances if every else (node_prompt.pick_one(context, instances, verb="ssh"),)
+    if every:
+        return instances
+    offered = orchestrator if word is None else None
+    return (node_prompt.pick_one(context, instances, verb="ssh", orchestrator=offered),)
 
 
 def _is_reachable(instance: Instance) -> bool:
@@ -198,7 +202,7 @@ def _exec_interactive(context: CommandContext, way: _SshTarget, node: Instance) 
     command = (program, *way.line(node, unattended=False)[1:])
     code = _run_foreground(command, environ=_for_ssh(context.runtime.environ))
     if code == SSH_FAILED:
-        context.print_status(views.unreachable_view(node, closed=way.closed))
+        context.print_status(views.unreachable_view(node, closed=way.closed, sandbox=context.common.sandbox))
     return Result("ssh", already_printed=True, subprocess_exit_code=code)
 
 

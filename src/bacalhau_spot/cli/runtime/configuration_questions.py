@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot import config as configuration
 from bacalhau_spot.core.model import Naming
+from bacalhau_spot.core.partitions import PARTITIONS, closest_region, is_known
 from bacalhau_spot.core.tags import tag_problems
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import prompts, views
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bacalhau_spot.cli.runtime.context import CommandContext
@@ -34,6 +37,14 @@ _AUTO: Final = "auto"
 _CLUSTER: Final = "cluster"
 _REQUIREMENTS: Final = "requirements"
 _REGION_COUNT: Final = "3"
+
+
+# Why values that the configuration allows are asked for again: a new cluster would get no node by them.
+Doubt = Callable[[Answers], str | None]
+
+
+def _no_doubt(_values: Answers) -> str | None:
+    return None
 
 
 def ask_configuration(context: CommandContext, path: Path) -> Answers:
@@ -121,19 +132,29 @@ class _Interview:
     def _own_orchestrator(self) -> None:
         self._take(
             "Its address, such as nats://orchestrator.example.com:4222",
-            parse=lambda text: {"orchestrator": "own", "bacalhau.orchestrators": _words(text)},
+            parse=lambda text: {"orchestrator": "own", "bacalhau.orchestrators": _addresses(text)},
         )
         self._take("Its token: a file, $NAME of a variable, or none", default=_NONE, parse=_token)
+        host = self._ask(
+            "Its API, from which `status` reads the nodes, such as https://orchestrator.example.com:1234, or none",
+            default=_NONE,
+            parse=_api_host,
+        )
+        self.answers |= _api_host(host)
+        if host != _NONE:
+            self._take("Its API key: $NAME of a variable, or none", default=_NONE, parse=_api_key)
 
     def nodes(self) -> None:
         default = str(self._defaults.nodes)
-        self._take("Number of nodes", default=default, parse=_unless(default, lambda text: {"nodes": text}))
+        parse = _unless(default, lambda text: {"nodes": text})
+        self._take("Number of nodes", default=default, parse=parse, doubt=_no_nodes)
 
     def regions(self) -> None:
         answer = self._ask(
             "Regions: names, or auto and the number of the cheapest",
             default=f"{_AUTO} {_REGION_COUNT}",
             parse=_regions,
+            doubt=_unknown_region,
         )
         if answer == _AUTO:
             self._take("Number of regions", default=_REGION_COUNT, parse=_auto_regions)
@@ -144,7 +165,10 @@ class _Interview:
         default = ", ".join(self._defaults.instance_types)
         types = _unless(default, _instance_types)
         answer = self._ask(
-            f"Instance types: names, or {_REQUIREMENTS} for vCPUs and memory", default=default, parse=types
+            f"Instance types: names, or {_REQUIREMENTS} for vCPUs and memory",
+            default=default,
+            parse=types,
+            doubt=_unknown_size,
         )
         self.answers |= types(answer)
         if answer == _REQUIREMENTS:
@@ -184,18 +208,29 @@ class _Interview:
         if answer.lower() in {"y", "yes"}:
             self.answers |= configure_tags_and_names(self._context, self._problem)
 
-    def _take(self, question: str, *, parse: Callable[[str], Answers], default: str = "") -> None:
-        self.answers |= parse(self._ask(question, default=default, parse=parse))
+    def _take(
+        self, question: str, *, parse: Callable[[str], Answers], default: str = "", doubt: Doubt = _no_doubt
+    ) -> None:
+        self.answers |= parse(self._ask(question, default=default, parse=parse, doubt=doubt))
 
-    def _ask(self, question: str, *, default: str, parse: Callable[[str], Answers]) -> str:
-        """An answer that `parse` turns into valid values."""
+    def _ask(
+        self, question: str, *, default: str, parse: Callable[[str], Answers], doubt: Doubt = _no_doubt
+    ) -> str:
+        """An answer that `parse` turns into valid values. `doubt`: the problem of valid ones that launch nothing."""
+
+        def check(text: str) -> str | None:
+            if not text:
+                return "is needed; Ctrl-C cancels"
+            values = parse(text)
+            return self._problem(values) or doubt(values)
+
         return prompts.ask_text(
             question,
             default=default,
             console=self._context.err,
             stdin=self._context.runtime.stdin,
             typed_ahead=True,
-            check=lambda text: self._problem(parse(text)) if text else "is needed; Ctrl-C cancels",
+            check=check,
         )
 
     def _problem(self, values: Mapping[str, object]) -> str | None:
@@ -241,6 +276,53 @@ def _unless(default: str, parse: Callable[[str], Answers]) -> Callable[[str], An
 
 def _words(text: str) -> list[str]:
     return [word.strip("\"'") for word in re.split(r"[\s,\[\]]+", text) if word.strip("\"'")]
+
+
+def _addresses(text: str) -> list[str]:
+    """Several where each looks like an address; otherwise the answer as a whole, so that its problem quotes it."""
+    words = _words(text)
+    return words if all("." in word or ":" in word for word in words) else [text]
+
+
+def _no_nodes(values: Answers) -> str | None:
+    return "found 0; a new cluster has at least 1 node" if values.get("nodes") in {"0", 0} else None
+
+
+def _unknown_region(values: Answers) -> str | None:
+    """For a name that no partition has. One that AWS adds later is for `--set`."""
+    named = values.get("regions")
+    unknown = [name for name in named if not is_known(name)] if isinstance(named, list) else []
+    if not unknown:
+        return None
+    close = closest_region(unknown[0], (name for partition in PARTITIONS for name in partition.regions))
+    meant = f"did you mean {close}? " if close else ""
+    newer = f"`bacalhau-spot configure --set 'regions=[{unknown[0]}]'` sets one that AWS has since added"
+    return f'found "{unknown[0]}", which is not a known region; {meant}{newer}'
+
+
+# The sizes of all instance types (EC2 user guide, "Amazon EC2 instance type naming conventions").
+_SIZE: Final = re.compile(r"nano|micro|small|medium|large|[0-9]*xlarge|metal(-[0-9]+xl)?")
+_SIZES: Final = ("nano", "micro", "small", "medium", "large", "xlarge", "metal")
+
+
+def _unknown_size(values: Answers) -> str | None:
+    """For a type whose size no type has; its family is AWS's to know."""
+    named = values.get("instance_types")
+    for name in named if isinstance(named, list) else []:
+        family, _, size = str(name).partition(".")
+        if not _SIZE.fullmatch(size):
+            close = next(iter(difflib.get_close_matches(size, _SIZES, n=1)), "")
+            meant = f"; did you mean {family}.{close}?" if close else ""
+            return f'found "{name}"; no instance type has the size "{size}"{meant}'
+    return None
+
+
+def _api_host(text: str) -> Answers:
+    return {} if text == _NONE else {"bacalhau.api.host": text}
+
+
+def _api_key(text: str) -> Answers:
+    return {} if text == _NONE else {"bacalhau.api.key_env": text.removeprefix("$")}
 
 
 def _orchestrator_word(text: str) -> Answers:

@@ -61,8 +61,18 @@ def resolve_nodes(
         )
     instances = matching_nodes(word, among, prefix=naming.resource_prefix, orchestrator=orchestrator)
     if not instances:
-        raise _no_match(word, among, unseen)
+        raise _no_match(word, _with_orchestrator(among, orchestrator), unseen)
     return instances
+
+
+def _with_orchestrator(nodes: Sequence[Instance], orchestrator: Instance | None) -> tuple[Instance, ...]:
+    """In the order of regions, and the orchestrator last."""
+    apart = () if orchestrator is None else (orchestrator,)
+    return (*matching_nodes(None, nodes, prefix=""), *apart)
+
+
+def _role(instance: Instance) -> str:
+    return f"  {ORCHESTRATOR}" if instance.is_orchestrator else ""
 
 
 def _no_match(word: str | None, among: Sequence[Instance], unseen: Sequence[ApiFailure]) -> UserError:
@@ -70,7 +80,7 @@ def _no_match(word: str | None, among: Sequence[Instance], unseen: Sequence[ApiF
         f"no {'scanned ' if unseen else ''}node matches {word}",
         why="it may be an instance's id, its beginning, a node's name, a zone, a region, or `orchestrator`",
         details=(
-            *(f"{instance.id}  {instance.zone}" for instance in matching_nodes(None, among, prefix="")),
+            *(f"{instance.id}  {instance.zone}{_role(instance)}" for instance in among),
             *(f"{failure.region}: {failure.operation}: {failure.code}" for failure in unseen),
         ),
         hint="`bacalhau-spot list` shows them",
@@ -78,16 +88,24 @@ def _no_match(word: str | None, among: Sequence[Instance], unseen: Sequence[ApiF
     )
 
 
-def pick_one(context: CommandContext, matches: Sequence[Instance], *, verb: str) -> Instance:
-    """The only instance, or the one that the user selects. Raises UserError (exit code 3) without a terminal."""
+def pick_one(
+    context: CommandContext, matches: Sequence[Instance], *, verb: str, orchestrator: Instance | None = None
+) -> Instance:
+    """The only instance, or the one that the user selects. Raises UserError (exit code 3) without a terminal.
+
+    `orchestrator`: an instance that can be selected, too.
+    """
     if len(matches) == 1:
         return matches[0]
     # Terminated instances can be selected, but rarely are: they come last.
-    shown = sorted(matches, key=lambda instance: instance.state is State.TERMINATED)
+    nodes = sorted(matches, key=lambda instance: instance.state is State.TERMINATED)
+    shown = nodes if orchestrator is None else [*nodes, orchestrator]
     if not (context.runtime.interactive and context.for_people):
         raise UserError(
             f"{len(matches)} nodes match, and there is no terminal to choose one",
-            details=tuple(f"{instance.id}  {instance.zone}  {instance.state}" for instance in shown),
+            details=tuple(
+                f"{instance.id}  {instance.zone}  {instance.state}{_role(instance)}" for instance in shown
+            ),
             hint=f"name one: `bacalhau-spot {verb} {shown[0].id}`",
             exit_code=ExitCode.DECLINED,
         )

@@ -29,8 +29,9 @@ def failed_regions_view(failures: Sequence[ApiFailure]) -> Group:
 
 
 def menu_view(nodes: Sequence[Instance], *, now: datetime) -> TextTable:
-    """A numbered row for each node. The state is a column where the states differ."""
+    """A numbered row for each node. The state is a column where the states differ, the role with an orchestrator."""
     differ = len({instance.state for instance in nodes}) > 1
+    roles = any(instance.is_orchestrator for instance in nodes)
     rows = [
         (
             str(number),
@@ -40,11 +41,21 @@ def menu_view(nodes: Sequence[Instance], *, now: datetime) -> TextTable:
             instance.type,
             age(now - instance.launched_at),
             *([str(instance.state)] if differ else []),
+            *(["orchestrator" if instance.is_orchestrator else ""] if roles else []),
         )
         for number, instance in enumerate(nodes, start=1)
     ]
     return TextTable(
-        ("", "region", "zone", "node", "type", "age", *(["state"] if differ else [])),
+        (
+            "",
+            "region",
+            "zone",
+            "node",
+            "type",
+            "age",
+            *(["state"] if differ else []),
+            *(["role"] if roles else []),
+        ),
         rows,
         right=("", "age"),
         spare=("type", "age"),
@@ -63,8 +74,16 @@ def connecting_view(node: Instance) -> Paragraph:
     return Paragraph(where if node.public_ip else f"{where}, its private address", style="dim")
 
 
-def unreachable_view(node: Instance, *, closed: bool) -> Group:
+def unreachable_view(node: Instance, *, closed: bool, sandbox: bool = False) -> Group:
     """After ssh's own exit code. A command may have the same one, so the text names possible reasons only."""
+    if sandbox:
+        return Group(
+            Paragraph(
+                f"{node.id} runs no SSH server: no machine boots in the sandbox (`bacalhau-spot explain sandbox`). "
+                f"`bacalhau-spot console {node.id}` works there",
+                style="yellow",
+            )
+        )
     lines: list[RenderableType] = [
         Paragraph(f"ssh exited with 255: if {node.id} was not reached,", style="yellow")
     ]
