@@ -159,6 +159,7 @@ def test_on_a_terminal_the_use_is_explained(user: CliRunner, api: StandIn) -> No
     assert code == 0 and evaluated(stdout)["BACALHAU_API_KEY"] == API_KEY
     assert 'eval "$(bacalhau-spot env)"' in stderr
     assert "curl -fsSL" in stderr and "bacalhau_v1.9.3_" in stderr
+    assert stderr.index("tar -xz") < stderr.index('export PATH="$PWD:$PATH"') < stderr.index("bacalhau node")
     planted_secrets.check(stderr, where="the explanation")
     assert [path for _, path, _, _ in api.requests] == ["/api/v1/agent/version"]
 

@@ -153,6 +153,42 @@ def test_without_an_orchestrator_nothing_waits_for_joins(
     assert (receipt["running"], receipt["joined"]) == (2, None)
 
 
+def test_a_cluster_without_an_orchestrator_is_healthy_as_chosen(sandbox: Any, program: CliRunner) -> None:
+    """The nodes' consoles report that they join nothing."""
+    configured(program, more="orchestrator: none\n")
+    assert program("create", "--yes").code == 0
+    sandbox.clock.advance(300)
+    sandbox.server.settle()
+    shown = program("status")
+    assert shown.code == 0, shown.stdout
+    assert "2 of 2 nodes running without an orchestrator, as chosen" in shown.stdout
+    for excess in ("failed", "destroy", "bacalhau.api"):
+        assert excess not in shown.stdout
+    nodes = program("status", "-o", "json").data["nodes"]
+    assert [node["diagnosis"]["kind"] for node in nodes] == ["without-orchestrator"] * 2
+
+
+@pytest.mark.parametrize("command", ["env", "smoke-test"])
+def test_the_sandboxs_own_orchestrator_is_not_that_of_a_cluster_without(
+    program: CliRunner, command: str
+) -> None:
+    configured(program, more="orchestrator: none\n")
+    refused = program(command, "--sandbox")
+    assert (refused.code, refused.stdout) == (2, "")
+    assert (
+        f"{command} needs an orchestrator, and the configuration has `orchestrator: none`" in refused.stderr
+    )
+
+
+def test_the_command_that_goes_on_has_the_options_of_this_one(sandbox: Any, program: CliRunner) -> None:
+    configured(program)
+    sandbox.world.settings.capacity = {"us-west-2": 0}
+    short = program("create", "--yes", "--without-orchestrator", "--budget", "2", "--wait", "running")
+    assert (
+        "to go on: bacalhau-spot create --without-orchestrator --budget 2 --wait running" in short.stdout
+    ), short.stdout
+
+
 def test_the_home_region_has_to_be_enabled(sandbox: Any, program: CliRunner) -> None:
     configured(program, more="orchestrator: {region: eu-south-9}\n")
     refused = program("create", "--yes")

@@ -14,6 +14,7 @@ import pytest
 from rich.table import Table
 
 from bacalhau_spot.cli import run
+from bacalhau_spot.cli.app import COMMANDS
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.orchestrator.http import HttpOrchestrator
@@ -157,3 +158,14 @@ def test_wide_on_a_terminal_has_every_column_and_a_row_a_node(
     rows = [line for line in lines if " i-" in line]
     assert len(rows) == 2
     assert all("joined" in row and len(row) > 60 for row in rows)
+
+
+def test_a_sentence_about_the_program_keeps_its_name() -> None:
+    """Only a command gets the program as it was called and the options of this run."""
+    shown = console.stream_console(
+        StringIO(), environ={}, program="uv run -s deploy_spot.py", flags=("--sandbox",)
+    )
+    assert shown.with_invocation_flags("bacalhau-spot runs it") == "bacalhau-spot runs it"
+    for name in COMMANDS:
+        text = shown.with_invocation_flags(f"`bacalhau-spot {name}`")
+        assert text.startswith(f"`uv run -s deploy_spot.py {name}")

@@ -82,16 +82,19 @@ def interrupted_orchestrator() -> UserError:
     return UserError("interrupted before the orchestrator was complete", exit_code=ExitCode.INTERRUPTED)
 
 
-def with_created(error: UserError, created: Sequence[ResourceCreated], *, removable: bool) -> UserError:
+def with_created(
+    error: UserError, created: Sequence[ResourceCreated], *, removable: bool, options: str = ""
+) -> UserError:
     """The error that ended the creation of an orchestrator, with the resources that exist and how to go on.
 
-    `removable`: the cluster had nothing before, so `destroy` is the other choice.
+    `removable`: the cluster had nothing before, so `destroy` is the other choice. `options`: of this run, for the next one.
     """
     resources = comma_list([f"{kind_label(made.kind)} {made.id}" for made in created])
     state = f"created {resources}; " if created else ""
     error.details = (*error.details, f"{state}no node was launched")
     remove = "; `bacalhau-spot destroy` removes what was created" if removable and created else ""
-    again = f"run `bacalhau-spot create` again: it continues{remove}"
+    command = "bacalhau-spot create" + options
+    again = f"run `{command}` again: it continues{remove}"
     error.hint = f"{error.hint}; then {again}" if error.hint else again
     return error
 

@@ -52,6 +52,7 @@ _ANOTHER: Final = "--cluster"
 # About the configuration's file alone.
 _ABOUT_THE_FILE: Final = frozenset({"configure", "config show", "config upgrade"})
 _FILE: Final = ("--config", "-c")
+_COMMANDS: Final = _ABOUT_THE_CLUSTER | _ABOUT_THE_FILE | {"explain", "sandbox", "config", "--help"}
 
 
 class Terminal(Console):
@@ -75,6 +76,8 @@ class Terminal(Console):
 
         def with_flags(match: re.Match[str]) -> str:
             verb = match[1]
+            if verb not in _COMMANDS and " " not in verb:
+                return match[0]  # a sentence about the program
             flags = self.flags if verb in _ABOUT_THE_CLUSTER | _ABOUT_THE_FILE else ()
             if verb in _ABOUT_THE_FILE:
                 flags = tuple(flag for flag in flags if flag.startswith(_FILE))

@@ -34,7 +34,7 @@ def texts() -> Iterator[str]:
     yield from (row.hint.format(**_NAMED) for row in diagnosis.RULES)
     for rule in orchestrator_status.ORCHESTRATOR_RULES:
         yield from (hint.format(**_NAMED) for hint in (rule.hint, rule.shared_hint))
-    yield from (failure.hint for failure in (*termination_reasons.JOIN_FAILURES, *termination_reasons.FAILED))
+    yield from (failure.hint for failure in termination_reasons.JOIN_FAILURES)
 
 
 def of_the_docs() -> Iterator[str]:

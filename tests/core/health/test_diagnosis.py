@@ -241,10 +241,10 @@ CASES: dict[str, tuple[NodeObservation, Diagnosis, str]] = {
         Diagnosis.FAILED,
         "failed at first boot: docker: docker info: timeout",
     ),
-    "the configuration names no orchestrator": (
+    "launched without an orchestrator": (
         evidence(NODE, boot=booted("start: x", "failed: start: the configuration names no orchestrator")),
-        Diagnosis.FAILED,
-        "failed at first boot: the configuration names no orchestrator",
+        Diagnosis.ALONE,
+        "running for 3 min without an orchestrator, as chosen",
     ),
     "joined, and not listed": (
         evidence(OLD, boot=booted("joined: connected for 11 s, engines docker wasm", ago=5 * MINUTE)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -82,6 +83,9 @@ def create(  # noqa: PLR0913 -- one parameter for each option
     context = CommandContext("create", common, runtime)
     if context.first_time and runtime.interactive and not yes and context.for_people:
         write_first(context)
+    options = _options(
+        max_price=max_price, budget=budget, without_orchestrator=without_orchestrator, wait=wait
+    )
     spec = _limited(context.spec(), max_price=max_price, budget=budget)
     spec = _without_orchestrator(spec, chosen=without_orchestrator)
     _check_wait(spec, wait)
@@ -105,7 +109,7 @@ def create(  # noqa: PLR0913 -- one parameter for each option
         audit = AuditLog(context, identity=identity, cluster=spec.naming.tag_value)
         runner.listen(audit.emit)
         regions = [region.region for region in planned.regions]
-        launch = _Launch(context, runner, facts, planned, wait=wait)
+        launch = _Launch(context, runner, facts, planned, wait=wait, options=options)
         result = runner.run_with_progress(
             launch.run(), screen=partial(context.screen, regions, title=f"creating {spec.name}")
         )
@@ -120,7 +124,7 @@ def create(  # noqa: PLR0913 -- one parameter for each option
     )
     return Result(
         "create",
-        view=views.create_result_view(result),
+        view=views.create_result_view(result, options=options),
         data={"plan": json_output.plan_data(planned), "receipt": json_output.create_data(result)},
         exit_code=result.exit_code,
         errors=context.errors_of(result.unresolved, exit_code=result.exit_code),
@@ -133,13 +137,21 @@ class _Launch:
     """The orchestrator first, then the nodes, then their joining."""
 
     def __init__(
-        self, context: CommandContext, runner: Runner, facts: LaunchFacts, plan: Plan, *, wait: str | None
+        self,
+        context: CommandContext,
+        runner: Runner,
+        facts: LaunchFacts,
+        plan: Plan,
+        *,
+        wait: str | None,
+        options: str,
     ) -> None:
         self._context = context
         self._calls = runner.calls
         self._facts = facts
         self._plan = plan
         self._wait = wait
+        self._options = options
 
     async def run(self) -> CreateResult:
         """Raises UserError if the orchestrator cannot be created or does not answer; nodes are then not launched."""
@@ -169,7 +181,8 @@ class _Launch:
     def _incomplete(self, error: UserError) -> UserError:
         planned = self._plan.orchestrator
         is_new = planned is not None and planned.launches and not planned.replaces
-        return views.with_created(error, self._calls.made, removable=is_new and not self._facts.instances)
+        removable = is_new and not self._facts.instances
+        return views.with_created(error, self._calls.made, removable=removable, options=self._options)
 
     @property
     def _waits_for_joins(self) -> bool:
@@ -186,6 +199,16 @@ class _Launch:
 
 def _not_asked(_bacalhau: BacalhauSpec) -> Orchestrator | None:
     return None
+
+
+def _options(
+    *, max_price: str | None, budget: str | None, without_orchestrator: bool, wait: str | None
+) -> str:
+    """The options of this run that decide how nodes are launched: the command that goes on has them, too."""
+    values = {"--max-price": max_price, "--budget": budget, "--wait": wait}
+    words = [" --without-orchestrator"] if without_orchestrator else []
+    words += [f" {name} {shlex.quote(value)}" for name, value in values.items() if value is not None]
+    return "".join(words)
 
 
 def _limited(spec: ClusterSpec, *, max_price: str | None, budget: str | None) -> ClusterSpec:

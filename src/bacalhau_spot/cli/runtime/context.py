@@ -328,7 +328,7 @@ class CommandContext:
 
     def _configured_api(self) -> BacalhauSpec:
         """The settings for the API of an orchestrator that bacalhau-spot does not manage."""
-        if self.common.sandbox:
+        if self.common.sandbox and not _is_alone(self.spec(lenient=True)):
             url, key = self.connection.orchestrator_url, self.connection.orchestrator_key
             return BacalhauSpec(api_host=url, api_key=Secret(key) if key else None)
         return self.spec(lenient=True).bacalhau

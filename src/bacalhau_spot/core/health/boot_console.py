@@ -21,6 +21,8 @@ WAITING = "waiting"
 JOINED = "joined"
 # The way from power-on to joined, in its order.
 STEPS = ("packages", "docker", "download", "start", "commands", WAITING, JOINED)
+# First boot ends with these words on a node that joins nothing: `create` launches it on an explicit choice only.
+WITHOUT_ORCHESTRATOR = "the configuration names no orchestrator"
 _JOIN = "join"  # the step in which the node waits for the orchestrator
 _COMMANDS = "additional_commands "
 _NO_DOCKER = "does not offer Docker"

@@ -142,6 +142,15 @@ class RegionStatus:
         return sum(node.diagnosis.severity in severities for node in self.nodes)
 
     @property
+    def joined(self) -> int:
+        return self.count(Severity.GOOD) - self.alone
+
+    @property
+    def alone(self) -> int:
+        """Nodes that were launched without an orchestrator."""
+        return sum(node.diagnosis.diagnosis is Diagnosis.ALONE for node in self.nodes)
+
+    @property
     def load(self) -> Load | None:
         loads = [node.load for node in self.nodes if node.load is not None]
         if not loads:

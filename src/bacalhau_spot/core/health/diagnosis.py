@@ -18,12 +18,11 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.health.boot_console import WAITING
+from bacalhau_spot.core.health.boot_console import WAITING, WITHOUT_ORCHESTRATOR
 from bacalhau_spot.core.health.observation import ApiAvailability, NodeObservation
 from bacalhau_spot.core.health.termination_reasons import (
     ENDED_BY,
     ENDED_BY_AWS,
-    FAILED,
     INTERRUPTED,
     INTERRUPTION_NOTICE,
     SPOT_REASONS,
@@ -71,6 +70,7 @@ class Diagnosis(StrEnum):
     JOINED = "joined"
     ORCHESTRATOR_AWAY = "orchestrator-away"
     NEVER_JOINED = "never-joined"
+    ALONE = "without-orchestrator"
     FAILED = "failed"
     UNLISTED = "unlisted"
     COMMANDS_FAILED = "commands-failed"
@@ -269,10 +269,7 @@ def _unlisted(obs: NodeObservation) -> MessageArgs:
 
 
 def _failure(obs: NodeObservation) -> MessageArgs:
-    words = obs.boot.failed if obs.boot else ""
-    known = join_failure(words, among=FAILED)
-    hint = known.hint if known and not obs.in_account else ""
-    return MessageArgs(reason=known.words if known else words, hint=hint)
+    return MessageArgs(reason=obs.boot.failed if obs.boot else "")
 
 
 def _step(obs: NodeObservation) -> MessageArgs:
@@ -423,6 +420,11 @@ RULES: tuple[DiagnosisRule, ...] = (
         Diagnosis.NEVER_JOINED, Severity.BAD,
         "not in the orchestrator; its console reports a connection error that is permanent or lasts too long",
         _boot_failed, "running, never joined{why}", _CHECK, _refusal,
+    ),
+    DiagnosisRule(
+        Diagnosis.ALONE, Severity.GOOD, "its console reports that it was launched without an orchestrator",
+        lambda obs: obs.boot is not None and WITHOUT_ORCHESTRATOR in obs.boot.failed,
+        "running{span} without an orchestrator, as chosen", "", lambda obs: MessageArgs(time=obs.age),
     ),
     DiagnosisRule(
         Diagnosis.FAILED, Severity.BAD, "not in the orchestrator; its console reports a failed first boot",

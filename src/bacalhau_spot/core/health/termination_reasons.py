@@ -76,12 +76,8 @@ JOIN_FAILURES = (
     JoinFailure("no servers available", "orchestrator not reachable", True, _OPEN),
     JoinFailure("timeout", "orchestrator does not answer", True, _OPEN),
 )  # fmt: skip
-# Reasons for which first boot fails before it joins, where the program knows more than the message.
-FAILED = (
-    JoinFailure("names no orchestrator", "the configuration names no orchestrator", False, f"set `bacalhau.orchestrators`; {_RETRY_HINT}"),  # noqa: E501 - a row of a table
-)  # fmt: skip
 
 
-def join_failure(words: str, *, among: tuple[JoinFailure, ...] = JOIN_FAILURES) -> JoinFailure | None:
+def join_failure(words: str) -> JoinFailure | None:
     """The meaning of a reason; None for an unknown one."""
-    return next((failure for failure in among if failure.category in words), None)
+    return next((failure for failure in JOIN_FAILURES if failure.category in words), None)

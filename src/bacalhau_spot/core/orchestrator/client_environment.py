@@ -36,6 +36,12 @@ class Shell(StrEnum):
     POWERSHELL = "powershell"
 
 
+# The command that makes a program of this folder known to the shell.
+FIND_HERE: Final[Mapping[Shell, str]] = {
+    Shell.BASH: 'export PATH="$PWD:$PATH"',
+    Shell.FISH: "set -gx PATH $PWD $PATH",
+    Shell.POWERSHELL: '$env:PATH = "$PWD$([IO.Path]::PathSeparator)$env:PATH"',
+}
 # The command that sets the variables in the shell that runs it.
 USE: Final[Mapping[Shell, str]] = {
     Shell.BASH: 'eval "$(bacalhau-spot env)"',

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 _ENDED = frozenset({Phase.TERMINATING, Phase.TERMINATED, Phase.LOST})
 
 
-def create_result_view(result: CreateResult) -> Group:
-    """A row for each region with its zones below it, the reasons for missing nodes, the total, and the next commands."""
+def create_result_view(result: CreateResult, *, options: str = "") -> Group:
+    """A row for each region with its zones below it, the reasons for missing nodes, the total, and the next commands.
+
+    `options`: those of this run that the next `create` needs, too.
+    """
     parts: list[RenderableType] = []
     regions = [region for region in result.regions if region.requested or region.extra or region.problem]
     if regions:
@@ -44,7 +47,7 @@ def create_result_view(result: CreateResult) -> Group:
     parts.extend(_joined(result))
     parts.append(_total(result))
     parts.extend(pools_line(result.pools))
-    parts.extend(_after(result))
+    parts.extend(_after(result, options))
     return Group(*parts)
 
 
@@ -224,7 +227,7 @@ def _total(result: CreateResult) -> Paragraph:
     return Paragraph(text, style="bold yellow" if short else "bold green")
 
 
-def _after(result: CreateResult) -> list[RenderableType]:
+def _after(result: CreateResult, options: str) -> list[RenderableType]:
     """The next commands. After a failure: the created resources, how to continue, and how to undo."""
     if not (result.interrupted or result.missing or result.not_removed):
         private = any(instance.public_ip is None for region in result.regions for instance in region.running)
@@ -232,7 +235,7 @@ def _after(result: CreateResult) -> list[RenderableType]:
     made = ", ".join(count_of_kind(count, name) for name, count in result.resources_created)
     return [
         *([Paragraph(f"resources created: {made}")] if made else []),
-        *next_commands((_again(result),), label="to go on: "),
+        *next_commands((_again(result, options),), label="to go on: "),
         *(
             []
             if _another_create(result)
@@ -259,5 +262,6 @@ def _another_create(result: CreateResult) -> bool:
     return any(failure is not None and classify(failure.code).name == "other-create" for failure in problems)
 
 
-def _again(result: CreateResult) -> str:
-    return "bacalhau-spot create --allow-removal" if result.not_removed else "bacalhau-spot create"
+def _again(result: CreateResult, options: str) -> str:
+    command = "bacalhau-spot create --allow-removal" if result.not_removed else "bacalhau-spot create"
+    return command + options

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Group
 
-from bacalhau_spot.core.orchestrator.client_environment import USE
+from bacalhau_spot.core.orchestrator.client_environment import FIND_HERE, USE
 from bacalhau_spot.ui.views.blocks import Paragraph, next_commands
 
 if TYPE_CHECKING:
@@ -21,6 +21,6 @@ def env_help_view(shell: Shell, *, version: str | None, download: str | None) ->
         Paragraph(
             f"Bacalhau's client, of the orchestrator's version {version}, is the program `bacalhau` in:"
         ),
-        *next_commands((f"curl -fsSL {download} | tar -xz",), label="  "),
+        *next_commands((f"curl -fsSL {download} | tar -xz", FIND_HERE[shell]), label="  "),
         *next_commands(("bacalhau node list", "bacalhau-spot explain first-job")),
     )

@@ -131,7 +131,7 @@ def _part(region_status: RegionStatus, *, seen: bool = True) -> list[str]:
         region_status.name,
         "" if region_status.wanted is None else str(region_status.wanted),
         str(region_status.present) if seen else _NOT_SEEN,
-        str(region_status.count(Severity.GOOD)) if seen else _NOT_SEEN,
+        str(region_status.joined) if seen else _NOT_SEEN,
         *(
             _unless_zero(region_status.count(severity))
             for severity in (Severity.WAITING, Severity.UNKNOWN, Severity.BAD, Severity.GONE)
@@ -223,6 +223,9 @@ _RANK = {
 }
 
 
+_ALONE = "running without an orchestrator, as chosen"
+
+
 def _sentence(status: ClusterStatus) -> RenderableType:
     """`28 of 30 nodes joined, 1 on its way, 1 missing`; `6 of 6 nodes joined, 2 requested: 4 too many`"""
     if not status.nodes and not status.wanted_total:
@@ -234,14 +237,21 @@ def _sentence(status: ClusterStatus) -> RenderableType:
     rest = "".join(f", {count} {words}" for count, words in _not_joined(status) if count)
     if status.surplus:
         rest += f", {whole.wanted} requested: {status.surplus} too many"
-    text = f"{whole.count(Severity.GOOD)} of {plural(of, 'node')} {verb}{rest}"
+    text = f"{_joined(whole, of=plural(of, 'node'), verb=verb)}{rest}"
     return Paragraph(
         f"{status.cluster}: {text}", style="bold green" if status.matches_spec else "bold yellow"
     )
 
 
+def _joined(whole: RegionStatus, *, of: str, verb: str) -> str:
+    if whole.alone and not whole.joined:
+        return f"{whole.alone} of {of} {_ALONE}"
+    return f"{whole.joined} of {of} {verb}"
+
+
 def _not_joined(status: ClusterStatus) -> tuple[tuple[int, str], ...]:
     return (
+        (status.total.alone if status.total.joined else 0, _ALONE),
         (status.total.count(Severity.WAITING), "on the way"),
         (status.total.count(Severity.BAD), "in trouble"),
         (status.total.count(Severity.UNKNOWN), "unknown"),
@@ -273,7 +283,7 @@ def _failures(status: ClusterStatus) -> list[RenderableType]:
                 style="yellow",
             )
         )
-    elif snapshot.api is ApiAvailability.NOT_CONFIGURED and status.nodes:
+    elif snapshot.api is ApiAvailability.NOT_CONFIGURED and status.nodes and status.orchestrator is not None:
         parts.append(
             Paragraph(
                 "the orchestrator's API is not configured (bacalhau.api): join status is read from the consoles, "
