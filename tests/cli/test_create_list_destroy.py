@@ -432,6 +432,12 @@ def test_a_dry_run_changes_nothing(sandbox: Any, program: CliRunner) -> None:
     assert program("destroy", "--dry-run").code == 0
 
 
+def test_a_dry_run_names_the_command_that_carries_it_out(program: CliRunner) -> None:
+    program.configure(nodes=1, regions="[us-west-2]")
+    shown = program("create", "--dry-run", "--budget", "2").stdout.splitlines()
+    assert shown[-2:] == ["nothing was changed", "to carry it out: bacalhau-spot create --budget 2"]
+
+
 def test_nobody_to_confirm(program: CliRunner, sandbox: Any) -> None:
     """Without a terminal and without the flag: refused with exit 3, the flag named, nothing made."""
     result = program("create")

@@ -36,6 +36,8 @@ from bacalhau_spot.ui.formatting import capitalized, comma_list, plural
 from bacalhau_spot.ui.prompts import Impact
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from bacalhau_spot.cli.runtime.runner import Runner
     from bacalhau_spot.core.launch.create_result import CreateResult
     from bacalhau_spot.core.launch.facts import LaunchFacts
@@ -100,9 +102,7 @@ def create(  # noqa: PLR0913 -- one parameter for each option
             context.print_status(shown)
             raise views.over_budget(planned)
         if dry_run or planned.empty:
-            return Result(
-                "create", view=shown, data={"plan": json_output.plan_data(planned)}, warnings=planned.warnings
-            )
+            return _unchanged(planned, shown, options=options, allow_removal=allow_removal)
         context.print_status(shown)
         where = f"of {spec.naming.tag_value} in account {identity.account_id}"
         context.confirm(_question(planned, where=where), impact=_danger(planned), confirmed=yes)
@@ -130,6 +130,17 @@ def create(  # noqa: PLR0913 -- one parameter for each option
         errors=context.errors_of(result.unresolved, exit_code=result.exit_code),
         warnings=(*planned.warnings, *late),
         stderr_warnings=late,
+    )
+
+
+def _unchanged(plan: Plan, shown: RenderableType, *, options: str, allow_removal: bool) -> Result:
+    """The plan alone: of a dry run, or of a cluster that is as configured."""
+    carried_out = views.dry_run_view(shown, options=options, allow_removal=allow_removal)
+    return Result(
+        "create",
+        view=shown if plan.empty else carried_out,
+        data={"plan": json_output.plan_data(plan)},
+        warnings=plan.warnings,
     )
 
 

@@ -12,7 +12,7 @@ from bacalhau_spot.ui.views.blocks import (
 )
 from bacalhau_spot.ui.views.configure_view import configured
 from bacalhau_spot.ui.views.cost_view import cost_view
-from bacalhau_spot.ui.views.create_view import create_result_view
+from bacalhau_spot.ui.views.create_view import create_result_view, dry_run_view
 from bacalhau_spot.ui.views.deletion_view import (
     deletion_preview_view,
     deletion_result_view,
@@ -55,6 +55,7 @@ __all__ = [
     "deletion_preview_view",
     "deletion_result_view",
     "doctor_errors",
+    "dry_run_view",
     "empty_console_view",
     "env_help_view",
     "error_from_failures",

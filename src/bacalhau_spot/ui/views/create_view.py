@@ -51,6 +51,14 @@ def create_result_view(result: CreateResult, *, options: str = "") -> Group:
     return Group(*parts)
 
 
+def dry_run_view(plan: RenderableType, *, options: str, allow_removal: bool) -> Group:
+    """The plan of a run that changes nothing, and the command that carries it out."""
+    command = _create(options, allow_removal=allow_removal)
+    return Group(
+        plan, Paragraph("nothing was changed"), *next_commands((command,), label="to carry it out: ")
+    )
+
+
 def _table(result: CreateResult, regions: list[RegionResult]) -> RenderableType:
     numbers = ("asked", "launched", "running", "failed")
     rows: list[tuple[str, ...]] = []
@@ -235,7 +243,7 @@ def _after(result: CreateResult, options: str) -> list[RenderableType]:
     made = ", ".join(count_of_kind(count, name) for name, count in result.resources_created)
     return [
         *([Paragraph(f"resources created: {made}")] if made else []),
-        *next_commands((_again(result, options),), label="to go on: "),
+        *next_commands((_create(options, allow_removal=bool(result.not_removed)),), label="to go on: "),
         *(
             []
             if _another_create(result)
@@ -262,6 +270,6 @@ def _another_create(result: CreateResult) -> bool:
     return any(failure is not None and classify(failure.code).name == "other-create" for failure in problems)
 
 
-def _again(result: CreateResult, options: str) -> str:
-    command = "bacalhau-spot create --allow-removal" if result.not_removed else "bacalhau-spot create"
+def _create(options: str, *, allow_removal: bool) -> str:
+    command = "bacalhau-spot create --allow-removal" if allow_removal else "bacalhau-spot create"
     return command + options
