@@ -25,7 +25,7 @@ from bacalhau_spot.core.model import (
     State,
 )
 from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan, OrchestratorStep
-from bacalhau_spot.core.orchestrator.managed_state import DataVolume, OrchestratorState
+from bacalhau_spot.core.orchestrator.managed_state import LOST_CREDENTIALS, DataVolume, OrchestratorState
 
 ADDRESSES = ("nats://a:4222", "tls://b:4222")
 
@@ -129,7 +129,13 @@ def test_its_certificate_has_an_end_and_its_damages_a_repair() -> None:
     )
     assert (damaged.status, damaged.message) == (CheckStatus.WARN, whole.message)
     assert damaged.details == ("it needs: certificate renewal, restart of the instance",)
-    assert "`bacalhau-spot create` repairs it" in damaged.hint
+    assert "`bacalhau-spot create` repairs it, and keeps its data, token and keys" in damaged.hint
+    for step, hint in (
+        (OrchestratorStep.VOLUME, "`bacalhau-spot create` repairs it, and keeps its token and keys"),
+        (OrchestratorStep.CREDENTIALS, LOST_CREDENTIALS),
+    ):
+        planned = OrchestratorPlan("eu-west-1", (step, OrchestratorStep.RESTART))
+        assert managed_orchestrator(managed, (running,), state=state, planned=planned).hint == hint
     lost = managed_orchestrator(
         managed,
         (instance(State.TERMINATED),),

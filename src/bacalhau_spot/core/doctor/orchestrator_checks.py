@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus, Finding, not_checked
 from bacalhau_spot.core.launch.refusals import no_orchestrator_chosen
 from bacalhau_spot.core.model import OrchestratorMode
-from bacalhau_spot.core.orchestrator.managed_state import newest_usable
+from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorStep
+from bacalhau_spot.core.orchestrator.managed_state import LOST_CREDENTIALS, newest_usable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,9 +81,16 @@ def _repaired(text: str, planned: OrchestratorPlan | None) -> Finding:
         AccountCheck.ORCHESTRATOR,
         CheckStatus.WARN,
         text,
-        "`bacalhau-spot create` repairs it, and keeps its data, token and keys",
+        _remedy(planned),
         (f"it needs: {', '.join(planned.steps)}",),
     )
+
+
+def _remedy(planned: OrchestratorPlan) -> str:
+    if OrchestratorStep.CREDENTIALS in planned.steps:
+        return LOST_CREDENTIALS
+    kept = "token and keys" if OrchestratorStep.VOLUME in planned.steps else "data, token and keys"
+    return f"`bacalhau-spot create` repairs it, and keeps its {kept}"
 
 
 def orchestrator_token(spec: ClusterSpec) -> Finding | None:
