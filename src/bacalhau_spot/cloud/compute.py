@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.aws_errors import plain_text, split
@@ -127,6 +127,22 @@ class AwsCompute:
             answered_at(reply) - row["CreateTime"],
             version=int(row["LatestVersionNumber"]),
         )
+
+    async def version_age(self, region: str, template_id: str, version: int) -> timedelta:
+        try:
+            reply = await self._session.call(
+                "ec2",
+                region,
+                "describe_launch_template_versions",
+                LaunchTemplateId=template_id,
+                Versions=[str(version)],
+            )
+        except CloudError as error:
+            if not error.code.startswith("InvalidLaunchTemplateId"):
+                raise
+            return timedelta(0)
+        rows = reply.get("LaunchTemplateVersions", ())
+        return max((answered_at(reply) - row["CreateTime"] for row in rows), default=timedelta(0))
 
     async def launch(self, region: str, request: FleetRequest) -> FleetResult:
         reply = await self._session.call("ec2", region, "create_fleet", **_fleet(request))

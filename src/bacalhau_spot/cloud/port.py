@@ -355,6 +355,9 @@ class Compute(Protocol):
     async def template(self, region: str, name: str) -> FoundTemplate | None:
         """The template of this name, if it exists."""
 
+    async def version_age(self, region: str, template_id: str, version: int) -> timedelta:
+        """Since the creation of a template's version, by AWS's clock; zero if AWS does not list it yet."""
+
     async def claim_template(self, region: str, template_id: str, *, owner: str, client_token: str) -> None:
         """Create a version without content. With the token of another owner's raises IdempotentParameterMismatch."""
 

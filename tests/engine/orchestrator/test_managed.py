@@ -465,6 +465,18 @@ def test_a_terminated_instance_is_replaced_on_the_same_volume_with_the_same_toke
     assert after.value == before.value and joined.bacalhau.token == before.credentials.token
 
 
+def test_without_another_create_a_repair_waits_for_none(cloud: Aws, sandbox: Any) -> None:
+    """The template of the last create exists, and is older than any create takes; so is its second version."""
+    create_once(cloud, sandbox)
+    for run in ("second", "third"):
+        sandbox.clock.sleep(100)
+        asyncio.run(cloud.terminate(HOME, [asyncio.run(existing(cloud)).instances[0].id]))
+        told: list[events.Event] = []
+        asyncio.run(created(calls_of(cloud, sandbox, run=run, told=told)))
+        changes = [event.message for event in told if isinstance(event, events.OrchestratorChanged)]
+        assert "instance" in changes and "waiting for another create" not in changes
+
+
 def test_replaced_twice_within_an_hour_it_is_no_launch_that_aws_remembers(cloud: Aws, sandbox: Any) -> None:
     """AWS lists a terminated instance for an hour, and remembers the client token for longer."""
     create_once(cloud, sandbox)

@@ -168,6 +168,8 @@ _READ = (
         "DescribeInternetGateways DescribeLaunchTemplates DescribeRouteTables DescribeSecurityGroups DescribeSubnets",
         commands=("create", *_TEARDOWN),
     ),
+    # The time of the last claim on a managed orchestrator
+    *_rows("ec2", "DescribeLaunchTemplateVersions", commands=("create",), conditions=(Condition.MANAGED,)),
     *_rows("ec2", "DescribeVpcBlockPublicAccessOptions", commands=("create", "doctor")),
     *_rows(
         "ec2",

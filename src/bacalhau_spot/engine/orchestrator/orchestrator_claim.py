@@ -56,14 +56,18 @@ class OrchestratorClaim:
 
         Raises CloudError, Cancelled, UserError if other creates go on for minutes.
         """
+        age_s: float | None = None  # of the last claim; None: to be read
         for _ in range(_ROUNDS):
             if await self._create():
                 return Claim.FIRST
             template = await self._template()
-            if await self._is_completed_by_another(is_complete, template):
+            if age_s is None:
+                age_s = await self._claimed_for_s(template)
+            if await self._is_completed_by_another(is_complete, age_s):
                 return Claim.COMPLETED
             if template is not None and await self._take_over(template):
                 return Claim.TAKEN_OVER
+            age_s = 0.0 if template is not None else None  # another create was faster: it has just claimed
         raise UserError(
             f"another `bacalhau-spot create` is creating the orchestrator in {self._region}",
             hint="wait until it has ended, then run `bacalhau-spot create` again",
@@ -100,19 +104,29 @@ class OrchestratorClaim:
             await self._calls.pause(_LOOK_PAUSE_S)
         return found
 
+    async def _claimed_for_s(self, template: FoundTemplate | None) -> float:
+        """The time since the last claim. A claim that takes over is a further version."""
+        if template is None:
+            return 0.0
+        if template.version == 1:
+            return template.age.total_seconds()
+        look = partial(self._calls.cloud.version_age, self._region, template.id, template.version)
+        return (await self._calls.read(self._region, look)).total_seconds()
+
     async def _is_completed_by_another(
-        self, is_complete: Callable[[], Awaitable[bool]], template: FoundTemplate | None
+        self, is_complete: Callable[[], Awaitable[bool]], age_s: float
     ) -> bool:
-        """Wait as long as another create may take, and longer than reads lag."""
-        is_first_owner = template is not None and template.version == 1
-        age_s = template.age.total_seconds() if template is not None and is_first_owner else 0.0
-        deadline_s = self._calls.clock.monotonic_s() + max(LAG_S, _OTHER_CREATE_S - age_s)
-        self._calls.emit(
-            events.OrchestratorChanged(region=self._region, message="waiting for another create")
-        )
+        """Wait as long as another create may take, and until AWS's lists show it: not at all after an old claim."""
+        deadline_s = self._calls.clock.monotonic_s() + _OTHER_CREATE_S + LAG_S - age_s
+        is_told = False
         while not await is_complete():
             if self._calls.clock.monotonic_s() >= deadline_s:
                 return False
+            if not is_told:
+                self._calls.emit(
+                    events.OrchestratorChanged(region=self._region, message="waiting for another create")
+                )
+                is_told = True
             await self._calls.pause(_LOOK_PAUSE_S)
         return True
 

@@ -70,6 +70,11 @@ def check_data(_region: Region, args: Args) -> None:
         check_user_data(data["UserData"])
 
 
+def date_version(region: Region, args: Args) -> None:
+    """By the sandbox's clock; moto uses the machine's."""
+    find(region, args).versions[-1].create_time = region.moment()
+
+
 def find(region: Region, specification: Mapping[str, Any]) -> Any:
     """The template that a specification names by id or by name."""
     backend, template_id = region.backend, specification.get("LaunchTemplateId")

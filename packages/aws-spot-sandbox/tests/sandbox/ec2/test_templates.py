@@ -60,11 +60,15 @@ def test_found_by_name_id_and_tag(sandbox: Any) -> None:
 
 
 def test_versions(sandbox: Any) -> None:
-    """$Latest is the newest, $Default the first until changed; the data is returned as it was sent."""
+    """$Latest is the newest, $Default the first until changed; the data is returned as it was sent, with its time."""
     ec2 = sandbox.client()
     template = build_template(ec2, "sg-any", InstanceType="t3.small")
     data = template_data("sg-any") | {"InstanceType": "t3.large"}
+    sandbox.clock.advance(3600)
     ec2.create_launch_template_version(LaunchTemplateId=template, LaunchTemplateData=data)
+    versions = ec2.describe_launch_template_versions(LaunchTemplateId=template)["LaunchTemplateVersions"]
+    times = sorted(version["CreateTime"] for version in versions)
+    assert 3600 <= (times[1] - times[0]).total_seconds() < 3660
     for which, name in (("$Latest", "t3.large"), ("$Default", "t3.small")):
         answer = ec2.describe_launch_template_versions(LaunchTemplateId=template, Versions=[which])
         shown = answer["LaunchTemplateVersions"][0]["LaunchTemplateData"]
