@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bacalhau_spot.cloud.compute import AWS_KEY, METADATA
 from bacalhau_spot.cloud.ec2_params import specification, tag_filter, tag_list, tags_of
 from bacalhau_spot.cloud.networking import admitted_ranges
-from bacalhau_spot.cloud.port import RequestedInstance, RequestedVolume
+from bacalhau_spot.cloud.port import CloudError, RequestedInstance, RequestedVolume
 from bacalhau_spot.cloud.replies import answered_at
 from bacalhau_spot.core.model import ORCHESTRATOR_ROLE, ROLE_KEY
 from bacalhau_spot.core.orchestrator.managed_state import DataVolume, ElasticAddress, InboundGroup
@@ -122,6 +122,34 @@ class AwsOrchestratorResources:
             Bucket=name,
             CreateBucketConfiguration={**location, "Tags": tag_list(tags)},
         )
+
+    async def bucket_tags(self, region: str, bucket: str, *, account_id: str) -> dict[str, str] | None:
+        try:
+            reply = await self._session.call(
+                "s3", region, "get_bucket_tagging", Bucket=bucket, ExpectedBucketOwner=account_id
+            )
+        except CloudError as error:
+            if error.code == "NoSuchTagSet":
+                return {}
+            if error.code == "NoSuchBucket":
+                return None
+            raise
+        return tags_of({"Tags": reply.get("TagSet", ())})
+
+    async def has_lifecycle(self, region: str, bucket: str, *, account_id: str) -> bool:
+        try:
+            reply = await self._session.call(
+                "s3",
+                region,
+                "get_bucket_lifecycle_configuration",
+                Bucket=bucket,
+                ExpectedBucketOwner=account_id,
+            )
+        except CloudError as error:
+            if error.code != "NoSuchLifecycleConfiguration":
+                raise
+            return False
+        return bool(reply.get("Rules"))
 
     async def block_public_access(self, region: str, bucket: str, *, account_id: str) -> None:
         await self._session.call(

@@ -424,9 +424,15 @@ class OrchestratorResources(Protocol):
     async def create_bucket(self, region: str, name: str, *, tags: Mapping[str, str]) -> None:
         """Create a bucket in the region. An existing one of the account raises BucketAlreadyOwnedByYou, or nothing at all."""
 
+    async def bucket_tags(self, region: str, bucket: str, *, account_id: str) -> dict[str, str] | None:
+        """The tags of the account's bucket; None if there is no such bucket. Another account's raises AccessDenied."""
+
+    async def has_lifecycle(self, region: str, bucket: str, *, account_id: str) -> bool:
+        """Whether the bucket has any lifecycle rules."""
+
     async def block_public_access(self, region: str, bucket: str, *, account_id: str) -> None: ...
     async def abort_uploads(self, region: str, bucket: str, *, account_id: str, days: int) -> None:
-        """Set the bucket's lifecycle rule that removes uploads which are incomplete after so many days."""
+        """Replace the bucket's lifecycle rules by one that removes uploads which are incomplete after so many days."""
 
 
 class SecretStore(Protocol):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.cloud.aws import Aws
-from bacalhau_spot.core.tags import iam_path, orchestrator_role_name
+from bacalhau_spot.core.tags import iam_path, orchestrator_role_name, results_bucket
 from bacalhau_spot.errors import UserError
 from engine.orchestrator.test_managed import (
     HOME,
@@ -79,3 +79,47 @@ def test_a_profile_with_another_role_is_refused(cloud: Aws, sandbox: Any) -> Non
     error = refusal_of_create(cloud, sandbox)
     assert f"{ROLE} contains the role theirs-admin instead of {ROLE}" in error.what
     assert "remove the role theirs-admin" in error.hint
+
+
+BUCKET = results_bucket(SPEC.naming, account_id="000000000000", region=HOME)
+RULES = [
+    {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "x/"}, "Expiration": {"Days": 3}},
+]
+
+
+def test_a_foreign_bucket_is_refused_and_stays_as_it_is(cloud: Aws, sandbox: Any) -> None:
+    s3 = sandbox.client("s3", HOME)
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": HOME})
+    s3.delete_public_access_block(Bucket=BUCKET)
+    s3.put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration={"Rules": RULES})
+    error = refusal_of_create(cloud, sandbox)
+    assert f"the bucket {BUCKET} exists and does not have the tag {KEY}={VALUE}" in error.what
+    (rule,) = s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
+    assert rule["ID"] == "theirs"
+    with pytest.raises(s3.exceptions.ClientError, match="NoSuchPublicAccessBlock"):
+        s3.get_public_access_block(Bucket=BUCKET)
+
+
+def test_a_repair_keeps_the_users_settings_of_the_bucket(cloud: Aws, sandbox: Any) -> None:
+    s3 = sandbox.client("s3", HOME)
+    create_once(cloud, sandbox)
+    s3.delete_public_access_block(Bucket=BUCKET)
+    s3.put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration={"Rules": RULES})
+    asyncio.run(cloud.terminate(HOME, [asyncio.run(existing(cloud)).instances[0].id]))
+    create_once(cloud, sandbox)
+    assert [rule["ID"] for rule in s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]] == [
+        "theirs"
+    ]
+    with pytest.raises(s3.exceptions.ClientError, match="NoSuchPublicAccessBlock"):
+        s3.get_public_access_block(Bucket=BUCKET)
+
+
+def test_a_bucket_without_any_lifecycle_is_completed(cloud: Aws, sandbox: Any) -> None:
+    """A create was killed right after the creation."""
+    s3 = sandbox.client("s3", HOME)
+    where = {"LocationConstraint": HOME, "Tags": TAGS}
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=where)
+    create_once(cloud, sandbox)
+    (rule,) = s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
+    assert rule["ID"] == "abort-incomplete-uploads"
+    assert s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"]["BlockPublicAcls"]

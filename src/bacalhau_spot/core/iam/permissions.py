@@ -321,7 +321,7 @@ _CREATE = (
     ),
     *_rows(
         "s3",
-        "CreateBucket PutBucketPublicAccessBlock PutLifecycleConfiguration",
+        "CreateBucket GetBucketTagging GetLifecycleConfiguration PutBucketPublicAccessBlock PutLifecycleConfiguration",
         commands=("create",),
         scopes=(ResourceScope.RESULTS_BUCKET,),
         conditions=(Condition.MANAGED,),
@@ -443,6 +443,7 @@ API_CALLS: dict[str, tuple[str, ...]] = {
     "iam:TagInstanceProfile": ("iam:CreateInstanceProfile",),
     "iam:TagRole": ("iam:CreateRole",),
     "s3:DeleteObject": ("s3:DeleteObjects",),
+    "s3:GetLifecycleConfiguration": ("s3:GetBucketLifecycleConfiguration",),
     "s3:DeleteObjectVersion": ("s3:DeleteObjects",),
     "s3:ListAllMyBuckets": ("s3:ListBuckets",),
     "s3:ListBucketMultipartUploads": ("s3:ListMultipartUploads",),

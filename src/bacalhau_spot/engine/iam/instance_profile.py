@@ -13,6 +13,7 @@ from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.tags import has_tag
+from bacalhau_spot.engine.iam.ownership import untagged_resource
 from bacalhau_spot.errors import UserError
 
 if TYPE_CHECKING:
@@ -103,12 +104,7 @@ def _refuse_foreign(request: ProfileRequest, noun: str, tags: Mapping[str, str])
     value = request.tags[request.tag_key]
     if has_tag(tags, key=request.tag_key, value=value):
         return
-    tag = f"{request.tag_key}={value}"
-    raise UserError(
-        f"the IAM {noun} {request.name} exists and does not have the tag {tag}, so this cluster does not use it",
-        hint=f"if the {noun} belongs to this cluster, give it the tag {tag}; if nothing uses it, delete it; otherwise set "
-        "another `cluster.tag_value`. Then run `bacalhau-spot create` again",
-    )
+    raise untagged_resource(f"the IAM {noun} {request.name}", key=request.tag_key, value=value)
 
 
 async def _make_role(calls: AwsCalls, request: ProfileRequest) -> None:

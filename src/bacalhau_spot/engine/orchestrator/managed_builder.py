@@ -31,6 +31,7 @@ from bacalhau_spot.engine.iam.instance_profile import check_profile, create_unle
 from bacalhau_spot.engine.network.network_builder import NetworkBuilder, known
 from bacalhau_spot.engine.orchestrator.managed_facts import state_in
 from bacalhau_spot.engine.orchestrator.managed_instance import InstanceFollower
+from bacalhau_spot.engine.orchestrator.orchestrator_bucket import BucketRequest, check_bucket, ensure_bucket
 from bacalhau_spot.engine.orchestrator.orchestrator_claim import Claim, OrchestratorClaim
 from bacalhau_spot.engine.orchestrator.orchestrator_role import orchestrator_profile
 from bacalhau_spot.engine.orchestrator.resolve import parsed_credentials
@@ -53,8 +54,6 @@ if TYPE_CHECKING:
 
 _LOOK_PAUSE_S: Final = 5.0
 _ATTEMPTS: Final = 5
-# An upload of a job's result takes hours at most.
-_ABORT_UPLOADS_DAYS: Final = 7
 
 
 class OrchestratorBuilder:
@@ -77,6 +76,9 @@ class OrchestratorBuilder:
         self._zones: Sequence[str] = market.zones if market else ()
         account_id = facts.account.identity.account_id
         self._bucket = results_bucket(self._naming, account_id=account_id, region=state.region)
+        self._bucket_request = BucketRequest(
+            region=state.region, name=self._bucket, account_id=account_id, naming=self._naming
+        )
         timeouts = facts.spec.timeouts
         self._follower = InstanceFollower(
             calls,
@@ -124,7 +126,10 @@ class OrchestratorBuilder:
 
     async def _refuse_foreign_parts(self) -> None:
         """Raises UserError, before anything is created, for names that belong to resources of others."""
-        if OrchestratorStep.ROLE in self._plan().steps:
+        steps = self._plan().steps
+        if OrchestratorStep.BUCKET in steps:
+            await check_bucket(self._calls, self._bucket_request)
+        if OrchestratorStep.ROLE in steps:
             await check_profile(self._calls, self._role_request())
 
     def _plan(self) -> OrchestratorPlan:
@@ -163,19 +168,7 @@ class OrchestratorBuilder:
     # --- The steps
 
     async def _make_bucket(self) -> None:
-        cloud, bucket, account_id = self._calls.cloud, self._bucket, self._facts.account.identity.account_id
-        tags = orchestrator_tags(self._naming, bucket)
-        create = partial(cloud.create_bucket, self.region, bucket, tags=tags)
-        await create_unless_exists(self._calls, self.region, ResourceKind.BUCKET, bucket, create)
-        await self._calls.write(
-            self.region, partial(cloud.block_public_access, self.region, bucket, account_id=account_id)
-        )
-        await self._calls.write(
-            self.region,
-            partial(
-                cloud.abort_uploads, self.region, bucket, account_id=account_id, days=_ABORT_UPLOADS_DAYS
-            ),
-        )
+        await ensure_bucket(self._calls, self._bucket_request)
 
     async def _make_address(self) -> None:
         tags = orchestrator_tags(self._naming, self._name)
