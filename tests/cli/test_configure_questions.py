@@ -36,7 +36,7 @@ PROMPTS = (
     "Maximum cost of the cluster in US dollars an hour, or none [none]:",
     "Names and tags: press Enter for the usual ones, or type y to change them:",
 )
-NAMES = ("Filter tag's key", "Cluster tag value", "Creator", "Prefix of all names", "Name of the VPCs")
+NAMES = ("Key of the tag", "Cluster tag value", "Creator", "Prefix of all names", "Name of the VPCs")
 
 
 @pytest.fixture
@@ -253,6 +253,14 @@ def answered_again(user: CliRunner, *answers: str) -> CliResult:
     return user("configure", "--overwrite", answers="".join(f"{answer}\n" for answer in answers))
 
 
+def test_it_names_the_files_when_it_has_written_them(newcomer: CliRunner) -> None:
+    result = answered(newcomer, *[""] * 7)
+    assert f"the answers will be saved in {newcomer.folder}/config.yaml" in " ".join(result.stderr.split())
+    said = f"wrote {newcomer.folder}/config.yaml and, for editors, bacalhau-spot.schema.json"
+    assert said in " ".join(result.stdout.split())
+    assert (newcomer.folder / "bacalhau-spot.schema.json").is_file()
+
+
 def test_input_that_ends_leaves_no_file(newcomer: CliRunner) -> None:
     """After any number of answers."""
     for count in range(7):
@@ -326,7 +334,7 @@ def test_the_whole_walk_on_a_terminal(seated: CliRunner) -> None:
         ("Public SSH key", "no-such-key", ""),
         ("Maximum cost", "little", "2"),
         ("Names and tags", "maybe", "y"),
-        ("Filter tag's key", "aws:key", ""),
+        ("Key of the tag", "aws:key", ""),
         ("Cluster tag value", "blue"),
         ("Creator", ""),
         ("Prefix of all names", "sg-", "b-"),

@@ -1,7 +1,7 @@
 """config.yaml: finding, reading, validating, writing. Pydantic and the YAML library are used only in this package."""
 
 from bacalhau_spot.config.answers import answer_problem, default_orchestrator, names_a_file
-from bacalhau_spot.config.edit import set_values, write_config
+from bacalhau_spot.config.edit import schema_file, set_values, write_config
 from bacalhau_spot.config.field_types import bounds
 from bacalhau_spot.config.find import NAME, ConfigLocation, find_config
 from bacalhau_spot.config.json_schema import config_schema
@@ -29,6 +29,7 @@ __all__ = [
     "names_a_file",
     "read_config_text",
     "regions_like",
+    "schema_file",
     "set_block",
     "set_values",
     "shown_values",

@@ -259,6 +259,12 @@ def _section(lines: list[str], document: Document, section: KeyPath) -> tuple[in
     return place.line, end
 
 
+def schema_file(config: Path) -> Path | None:
+    """The schema for editors that is in the configuration's folder; None without one."""
+    path = config.with_name(json_schema.SCHEMA_NAME)
+    return path if path.is_file() else None
+
+
 def write_config(path: Path, text: str, *, overwrite: bool = False) -> None:
     """Writes the whole file or nothing, readable by its owner only. Raises UserError (exit code 2) when the file exists
     and `overwrite` is false, and (exit code 1) when it cannot be written.

@@ -61,7 +61,13 @@ def configure(
     preview = plan_preview(context) if asking and context.for_people else None
     return Result(
         "configure",
-        view=views.configured(path, changed=changing, archives=archive.sums, preview=preview),
+        view=views.configured(
+            path,
+            changed=changing,
+            archives=archive.sums,
+            preview=preview,
+            schema=configuration.schema_file(path),
+        ),
         data=json_output.configure_data(path, values, archive.sums),
         warnings=archive.warnings,
         stderr_warnings=archive.warnings,
@@ -80,7 +86,9 @@ def _changed(path: Path, values: dict[str, object]) -> str:
 
 def _answers(context: CommandContext, path: Path) -> dict[str, object]:
     if context.runtime.interactive:
-        context.print_status(views.sentence_text(f"answers are saved in {path}; press Enter for the default"))
+        context.print_status(
+            views.sentence_text(f"the answers will be saved in {path}; press Enter for the default")
+        )
     return ask_configuration(context, path)
 
 
@@ -89,7 +97,7 @@ def write_first(context: CommandContext) -> None:
     path = context.config_path_or_default()
     context.print_status(
         views.sentence_text(
-            f"No configuration exists yet. Answers are saved in {path}; press Enter for the default."
+            f"No configuration exists yet. The answers will be saved in {path}; press Enter for the default."
         )
     )
     text = configuration.template(ask_configuration(context, path))

@@ -26,7 +26,7 @@ Answers = dict[str, object]
 # The five questions about names: configuration key, prompt, default.
 _NAMES: Final = Naming()
 NAME_QUESTIONS: Final = (
-    ("cluster.tag_key", "Filter tag's key", _NAMES.tag_key),
+    ("cluster.tag_key", "Key of the tag that all resources carry", _NAMES.tag_key),
     ("cluster.tag_value", "Cluster tag value, which names the cluster", _NAMES.tag_value),
     ("cluster.creator", "Creator (tag CreatedBy)", _NAMES.creator),
     ("cluster.resource_prefix", "Prefix of all names", _NAMES.resource_prefix),

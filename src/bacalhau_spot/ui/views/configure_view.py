@@ -28,10 +28,15 @@ def configured(
     changed: bool,
     archives: Iterable[tuple[Arch, str]],
     preview: Plan | UserError | None = None,
+    schema: Path | None = None,
 ) -> Group:
-    """The result of `configure`. `preview`: the plan of the new configuration, or why there is none."""
+    """The result of `configure`. `preview`: the plan of the new configuration, or why there is none.
+
+    `schema`: the schema for editors, which a new configuration comes with.
+    """
+    wrote = f"wrote {path}" if schema is None else f"wrote {path} and, for editors, {schema.name}"
     return Group(
-        Paragraph(f"{'changed' if changed else 'wrote'} {path}"),
+        Paragraph(f"changed {path}" if changed else wrote),
         *(
             Paragraph(f"nodes accept only this SHA-256 sum of Bacalhau's archive for {arch}: {digest}")
             for arch, digest in archives

@@ -277,5 +277,5 @@ def _ending(
     if not has_outcomes:
         return [Paragraph(f"nothing to delete: nothing carries {tag} in {where}", style="bold green")]
     kept = len(result.kept_results)
-    nothing = "nothing" if not kept else f"nothing but {plural(kept, 'bucket')} with job results"
-    return [Paragraph(f"verified: {nothing} with {tag} is left in {where}", style="bold green")]
+    results = f", except {plural(kept, 'bucket')} with job results" if kept else ""
+    return [Paragraph(f"verified: nothing with {tag} is left in {where}{results}", style="bold green")]
