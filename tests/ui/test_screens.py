@@ -325,3 +325,12 @@ def test_closing_twice_is_harmless() -> None:
     screen = LiveScreen(console, regions=("r",), title="t", clock=EngineClock(FakeClock()))
     screen.close()
     screen.close()
+
+
+def test_a_log_has_a_line_for_each_change_of_the_joined_nodes() -> None:
+    stream = StringIO()
+    screen = PlainScreen(Console(file=stream, width=200), clock=EngineClock(FakeClock(NOON)))
+    for joined in (0, 0, 2, 3):
+        screen.emit(events.NodesJoined(joined=joined, launched=3))
+    lines = [line.partition(" ")[2] for line in stream.getvalue().splitlines()]
+    assert lines == [f"{count} of 3 nodes joined the orchestrator" for count in (0, 2, 3)]

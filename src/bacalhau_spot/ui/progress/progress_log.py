@@ -37,8 +37,10 @@ class PlainScreen:
         self._said_s = clock.monotonic_s()
 
     def emit(self, event: Event) -> None:
-        self._progress = apply_event(self._progress, event)
+        before, self._progress = self._progress.joined, apply_event(self._progress, event)
         line = event_text(event)
+        if isinstance(event, events.NodesJoined) and event.joined != before:
+            line = f"{event.joined} of {plural(event.launched, 'node')} joined the orchestrator"
         if line is not None:
             self._say(line)
         else:
