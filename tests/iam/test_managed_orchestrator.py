@@ -142,7 +142,12 @@ def test_the_policy_creates_no_other_bucket_and_no_other_parameter(sandbox: Any,
 
 
 # Without one of these, a create goes on and says what it does not know.
-SPARED = {"pricing:GetProducts", "ec2:DescribeVpcBlockPublicAccessOptions", "servicequotas:GetServiceQuota"}
+SPARED = {
+    "pricing:GetProducts",
+    "ec2:DescribeVpcBlockPublicAccessOptions",
+    "servicequotas:GetServiceQuota",
+    "ssm:ListTagsForResource",
+}
 
 
 def test_without_any_one_action_create_names_it_and_what_exists(sandbox: Any, program: CliRunner) -> None:

@@ -108,6 +108,14 @@ class InstanceProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredParameter:
+    """A parameter's decrypted value. `encrypted`: whether it is stored as a SecureString."""
+
+    value: Secret
+    encrypted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class FleetPool:
     """An override of a fleet: a capacity pool, by type and subnet, with the image of the type's architecture."""
 
@@ -440,6 +448,12 @@ class SecretStore(Protocol):
 
     async def parameter(self, region: str, name: str) -> Secret | None:
         """The decrypted value of a cluster's parameter; None if it does not exist."""
+
+    async def stored_parameter(self, region: str, name: str) -> StoredParameter | None:
+        """As `parameter`, with its type."""
+
+    async def parameter_tags(self, region: str, name: str) -> dict[str, str]:
+        """The tags of a parameter. Raises InvalidResourceId if it does not exist."""
 
     async def put_parameter(
         self, region: str, name: str, *, value: Secret, tags: Mapping[str, str], replace: bool

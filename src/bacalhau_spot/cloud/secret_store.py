@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.ec2_params import tag_list, tags_of
-from bacalhau_spot.cloud.port import CloudError, InstanceProfile
+from bacalhau_spot.cloud.port import CloudError, InstanceProfile, StoredParameter
 from bacalhau_spot.core.model import Secret
 
 if TYPE_CHECKING:
@@ -23,8 +23,21 @@ class AwsSecretStore:
     _session: Session
 
     async def parameter(self, region: str, name: str) -> Secret | None:
+        stored = await self.stored_parameter(region, name)
+        return None if stored is None else stored.value
+
+    async def stored_parameter(self, region: str, name: str) -> StoredParameter | None:
         reply = await self._exists("ssm", region, "get_parameter", Name=name, WithDecryption=True)
-        return None if reply is None else Secret(str(reply["Parameter"]["Value"]))
+        if reply is None:
+            return None
+        row = reply["Parameter"]
+        return StoredParameter(Secret(str(row["Value"])), encrypted=row["Type"] == "SecureString")
+
+    async def parameter_tags(self, region: str, name: str) -> dict[str, str]:
+        reply = await self._session.call(
+            "ssm", region, "list_tags_for_resource", ResourceType="Parameter", ResourceId=name
+        )
+        return tags_of({"Tags": reply.get("TagList", ())})
 
     async def put_parameter(
         self, region: str, name: str, *, value: Secret, tags: Mapping[str, str], replace: bool

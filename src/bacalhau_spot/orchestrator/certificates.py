@@ -52,6 +52,13 @@ def renewed(
     return dataclasses.replace(credentials, host=host, server_pem=server_pem, server_key=server_key)
 
 
+def check_authority(credentials: OrchestratorCredentials) -> None:
+    """Raises ValueError if no certificate can be made with the authority."""
+    from bacalhau_spot.orchestrator import x509_certificates  # noqa: PLC0415 - see above
+
+    x509_certificates.loaded_authority(credentials.ca_pem, credentials.ca_key)
+
+
 def expires_at(credentials: OrchestratorCredentials) -> dt.datetime:
     """The end of the server certificate. Raises ValueError if it cannot be read."""
     from bacalhau_spot.orchestrator import x509_certificates  # noqa: PLC0415 - see above

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.cloud.aws import Aws
-from bacalhau_spot.core.tags import iam_path, orchestrator_role_name, results_bucket
+from bacalhau_spot.core.orchestrator.credentials import OrchestratorCredentials
+from bacalhau_spot.core.tags import iam_path, orchestrator_parameter, orchestrator_role_name, results_bucket
 from bacalhau_spot.errors import UserError
+from bacalhau_spot.orchestrator.certificates import new_credentials
 from engine.orchestrator.test_managed import (
     HOME,
     KEY,
@@ -123,3 +125,29 @@ def test_a_bucket_without_any_lifecycle_is_completed(cloud: Aws, sandbox: Any) -
     (rule,) = s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
     assert rule["ID"] == "abort-incomplete-uploads"
     assert s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"]["BlockPublicAcls"]
+
+
+PARAMETER = orchestrator_parameter(SPEC.naming)
+GARBAGE = json.dumps(dict.fromkeys(OrchestratorCredentials.__dataclass_fields__, "x"))
+
+
+@pytest.mark.parametrize(
+    ("good", "kind", "tags", "said"),
+    [
+        (False, "SecureString", TAGS, "does not contain this cluster's credentials"),
+        (True, "String", TAGS, "does not contain this cluster's credentials"),
+        (True, "SecureString", OTHER_TAGS, f"does not have the tag {KEY}={VALUE}"),
+        (True, "SecureString", [], f"does not have the tag {KEY}={VALUE}"),
+    ],
+)
+def test_a_foreign_parameter_is_refused_before_anything_is_created(
+    cloud: Aws, sandbox: Any, good: bool, kind: str, tags: list[Any], said: str
+) -> None:
+    ssm = sandbox.client("ssm", HOME)
+    text = new_credentials("192.0.2.1").to_json().reveal() if good else GARBAGE
+    ssm.put_parameter(Name=PARAMETER, Value=text, Type=kind, Tags=tags)
+    with pytest.raises(UserError, match=PARAMETER) as error:
+        asyncio.run(created(calls_of(cloud, sandbox)))
+    assert said in error.value.what and "delete it" in error.value.hint
+    assert set(asyncio.run(existing(cloud)).counts.values()) == {0}
+    assert ssm.get_parameter(Name=PARAMETER, WithDecryption=True)["Parameter"]["Value"] == text

@@ -197,6 +197,13 @@ _READ = (
     *_rows("autoscaling", "DescribeAutoScalingGroups", commands=_TEARDOWN),
     *_rows("tag", "GetResources", commands=_TEARDOWN),
     *_rows("ssm", "DescribeParameters ListTagsForResource", commands=_TEARDOWN),
+    *_rows(
+        "ssm",
+        "ListTagsForResource",
+        commands=("create", "doctor"),
+        scopes=(ResourceScope.ORCHESTRATOR_PARAMETER,),
+        conditions=(Condition.MANAGED,),
+    ),
     *_rows("secretsmanager", "ListSecrets DescribeSecret", commands=_TEARDOWN),
     *_rows("events", "DescribeRule ListTagsForResource ListTargetsByRule", commands=_TEARDOWN),
     *_rows("cloudwatch", "DescribeAlarms ListTagsForResource", commands=_TEARDOWN),

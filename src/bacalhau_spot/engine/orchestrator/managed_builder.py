@@ -29,12 +29,11 @@ from bacalhau_spot.engine.aws_calls.caller import UNCERTAIN
 from bacalhau_spot.engine.aws_calls.consistency import LAG_S
 from bacalhau_spot.engine.iam.instance_profile import check_profile, create_unless_exists, ensure_profile
 from bacalhau_spot.engine.network.network_builder import NetworkBuilder, known
-from bacalhau_spot.engine.orchestrator.managed_facts import state_in
+from bacalhau_spot.engine.orchestrator.managed_facts import state_in, stored_credentials
 from bacalhau_spot.engine.orchestrator.managed_instance import InstanceFollower
 from bacalhau_spot.engine.orchestrator.orchestrator_bucket import BucketRequest, check_bucket, ensure_bucket
 from bacalhau_spot.engine.orchestrator.orchestrator_claim import Claim, OrchestratorClaim
 from bacalhau_spot.engine.orchestrator.orchestrator_role import orchestrator_profile
-from bacalhau_spot.engine.orchestrator.resolve import parsed_credentials
 from bacalhau_spot.engine.placement.market import AUTO, images_of
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.instance.orchestrator_data import render_orchestrator
@@ -207,11 +206,9 @@ class OrchestratorBuilder:
 
     async def _stored(self, name: str) -> OrchestratorCredentials:
         for _ in range(_ATTEMPTS):
-            value = await self._calls.read(
-                self.region, partial(self._calls.cloud.parameter, self.region, name)
-            )
-            if value is not None:
-                return parsed_credentials(value, name=name, region=self.region)
+            credentials = await stored_credentials(self._calls, self._naming, region=self.region)
+            if credentials is not None:
+                return credentials
             await self._calls.pause(_LOOK_PAUSE_S)
         raise UserError(
             f"AWS reports that the parameter {name} in {self.region} exists, and does not return it",

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.model import ROLE_KEY, OrchestratorMode, arch_of_name
 from bacalhau_spot.core.orchestrator.managed_plan import admits_nodes
 from bacalhau_spot.core.orchestrator.managed_state import (
@@ -26,19 +27,21 @@ from bacalhau_spot.core.placement.quotas import (
     quota_of,
     used_vcpus,
 )
-from bacalhau_spot.core.tags import orchestrator_parameter
+from bacalhau_spot.core.tags import has_tag, orchestrator_parameter
+from bacalhau_spot.engine.iam.ownership import untagged_resource
 from bacalhau_spot.engine.network.network_egress import check_network
 from bacalhau_spot.engine.orchestrator.resolve import (
     find_orchestrator,
+    foreign_parameter,
     orchestrator_naming,
     parsed_credentials,
     with_orchestrator,
 )
 from bacalhau_spot.engine.placement.placement_scores import QUOTA_WAIT_S
-from bacalhau_spot.orchestrator.certificates import begun_at, expires_at, needs_renewal
+from bacalhau_spot.orchestrator.certificates import begun_at, check_authority, expires_at, needs_renewal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from bacalhau_spot.core.launch.facts import LaunchFacts
@@ -79,15 +82,14 @@ async def state_in(
 ) -> OrchestratorState:
     """The orchestrator's parts in a region. `instances`: its instances there, terminated ones included. Raises CloudError."""
     naming = spec.naming
-    key, value, name = naming.tag_key, naming.tag_value, orchestrator_parameter(naming)
-    addresses, volumes, groups, parameter = await asyncio.gather(
+    key, value = naming.tag_key, naming.tag_value
+    addresses, volumes, groups, credentials = await asyncio.gather(
         calls.read(region, partial(calls.cloud.addresses, region)),
         calls.read(region, partial(calls.cloud.volumes, region, key=key, value=value)),
         calls.read(region, partial(calls.cloud.inbound_groups, region, key=key, value=value)),
-        calls.read(region, partial(calls.cloud.parameter, region, name)),
+        stored_credentials(calls, naming, region=region),
     )
     instance = newest_usable(instances)
-    credentials = None if parameter is None else parsed_credentials(parameter, name=name, region=region)
     return OrchestratorState(
         region=region,
         address=_own_address(addresses, naming, instance),
@@ -102,6 +104,37 @@ async def state_in(
         ended=tuple(sorted(found.id for found in instances if found != instance)),
         site=None if instance is not None else await _site(calls, spec, region=region),
     )
+
+
+async def stored_credentials(
+    calls: AwsCalls, naming: Naming, *, region: str
+) -> OrchestratorCredentials | None:
+    """The content of the cluster's own parameter; None without one. Raises CloudError, and UserError for another's."""
+    name = orchestrator_parameter(naming)
+    stored = await calls.read(region, partial(calls.cloud.stored_parameter, region, name))
+    if stored is None:
+        return None
+    credentials = parsed_credentials(stored, name=name, region=region)
+    try:
+        check_authority(credentials)
+    except ValueError as error:
+        raise foreign_parameter(name, region=region) from error
+    tags = await _readable_tags(calls, region, name)
+    if tags is not None and not has_tag(tags, key=naming.tag_key, value=naming.tag_value):
+        raise untagged_resource(
+            f"the parameter {name} in {region}", key=naming.tag_key, value=naming.tag_value
+        )
+    return credentials
+
+
+async def _readable_tags(calls: AwsCalls, region: str, name: str) -> Mapping[str, str] | None:
+    """None without the permission: the value and its type must suffice."""
+    try:
+        return await calls.read(region, partial(calls.cloud.parameter_tags, region, name))
+    except CloudError as error:
+        if classify(error.code).category is not Category.PERMISSION:
+            raise
+    return None
 
 
 def _certificate_ends(credentials: OrchestratorCredentials | None) -> datetime | None:

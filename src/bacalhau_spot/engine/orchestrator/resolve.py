@@ -19,7 +19,8 @@ from bacalhau_spot.orchestrator.nats_probe import NATS_PORT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec, Naming, Secret
+    from bacalhau_spot.cloud.port import StoredParameter
+    from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec, Naming
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
@@ -119,8 +120,8 @@ def _likely_regions(spec: ClusterSpec) -> tuple[str, ...]:
 async def _look(
     calls: AwsCalls, name: str, regions: Sequence[str]
 ) -> tuple[FoundOrchestrator | None, tuple[ApiFailure, ...]]:
-    async def look(region: str) -> Secret | None:
-        return await calls.read(region, partial(calls.cloud.parameter, region, name))
+    async def look(region: str) -> StoredParameter | None:
+        return await calls.read(region, partial(calls.cloud.stored_parameter, region, name))
 
     answers, failures = await in_all_regions(regions, look)
     for region, value in answers.items():
@@ -129,13 +130,20 @@ async def _look(
     return None, failures
 
 
-def parsed_credentials(value: Secret, *, name: str, region: str) -> OrchestratorCredentials:
-    """The parameter's value. Raises UserError for another format."""
+def parsed_credentials(stored: StoredParameter, *, name: str, region: str) -> OrchestratorCredentials:
+    """The parameter's value. Raises UserError for another type or format."""
+    if not stored.encrypted:
+        raise foreign_parameter(name, region=region)
     try:
-        return OrchestratorCredentials.from_json(value)
+        return OrchestratorCredentials.from_json(stored.value)
     except ValueError as error:
-        raise UserError(
-            f"the parameter {name} in {region} has another format than an orchestrator's credentials",
-            hint="upgrade bacalhau-spot; or, if no orchestrator uses the parameter, delete it and run `bacalhau-spot create`",
-            docs="docs/orchestrator.md",
-        ) from error
+        raise foreign_parameter(name, region=region) from error
+
+
+def foreign_parameter(name: str, *, region: str) -> UserError:
+    """The error for a parameter that bacalhau-spot did not write for this cluster."""
+    return UserError(
+        f"the parameter {name} in {region} does not contain this cluster's credentials in the expected format",
+        hint="upgrade bacalhau-spot; or, if no orchestrator uses the parameter, delete it and run `bacalhau-spot create`",
+        docs="docs/orchestrator.md",
+    )
