@@ -127,5 +127,5 @@ def capitalized(text: str) -> str:
 # Costs that no estimate contains: AWS bills them by usage.
 IN_NO_SUM = (
     "data transfer (out, between regions and between zones), surplus CPU credits (`instance.cpu_credits: unlimited`), "
-    "logs, snapshots, taxes, discounts"
+    "job results in S3, logs, snapshots, taxes, discounts"
 )

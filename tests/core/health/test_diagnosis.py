@@ -426,8 +426,9 @@ def test_whatever_is_known_there_is_exactly_one_verdict(known: NodeObservation) 
 
 @given(ANY)
 def test_patience_ends(known: NodeObservation) -> None:
-    """Nothing is waited for beyond its deadline, but what joined this very minute."""
-    if diagnose(known).severity is Severity.WAITING:
+    """Nothing is waited for beyond its deadline, but what joined this very minute, or before its orchestrator restarted."""
+    diagnosis = diagnose(known)
+    if diagnosis.severity is Severity.WAITING and diagnosis.diagnosis is not Diagnosis.RECONNECTING:
         fresh = known.boot is not None and known.boot.joined
         assert fresh or known.age <= timedelta(seconds=known.timeouts.join_s)
 
