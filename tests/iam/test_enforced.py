@@ -71,8 +71,8 @@ def test_the_policy_suffices(sandbox: Any, user: CliRunner) -> None:
     """Every command with its work to do, under the policy that is printed for it, which is never refused anything."""
     beasts(sandbox)
     lines: tuple[list[str], ...] = (
-        ["create", "--yes"],
-        ["create", "--yes"],
+        ["create", "--yes", "--wait", "running"],
+        ["create", "--yes", "--wait", "running"],
         ["list"],
         ["status"],
         ["console", REGION],

@@ -165,7 +165,11 @@ def test_without_any_one_action_create_names_it_and_what_exists(sandbox: Any, pr
             said = " ".join(result.stderr.split())
             assert "no node was launched" in said, said
             assert "created launch template" in said, said
-            assert "`bacalhau-spot create` again" in said and "`bacalhau-spot destroy`" in said, said
+            assert (
+                "`bacalhau-spot create" in said
+                and "` again: it continues" in said
+                and "`bacalhau-spot destroy`" in said
+            ), said
         sandbox.world.calls.clear()
         result = under(sandbox, program, *CREATE)
         assert (result.code, refusals(sandbox)) == (0, []), (action, result.stderr[-2000:])

@@ -33,7 +33,7 @@ _GLOBAL = ("--region", "--profile", "--output", "--query")
 # How the AWS CLI reads what is no text.
 _READ_AS: dict[str, Callable[[Any], Any]] = {
     "list": lambda text: text if isinstance(text, list) else [text],
-    "integer": int,
+    "integer": lambda text: int(text.replace("X", "1")),  # X: the value of a placeholder
 }
 # Parameters that the AWS CLI has and the API has not.
 _SHORTER = {"authorize-security-group-ingress": ("--protocol", "--port", "--cidr")}

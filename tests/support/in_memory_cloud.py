@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from bacalhau_spot.cloud.port import CloudError, Deletion, FailedDeletion
 from bacalhau_spot.core.cleanup.deletion_order import SPEC_BY_KIND, is_known_kind
 from bacalhau_spot.core.cleanup.deletion_result import Dependency
+from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents
 from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
 from bacalhau_spot.core.model import Resource, TaggedId
 from bacalhau_spot.core.tags import Scope
@@ -270,6 +271,13 @@ class InMemoryCloud:
         if self.weather.lost:
             self.weather.lost -= 1
             raise CloudError("InternalError", "done, or not", operation="Delete", region=region)
+
+    async def bucket_contents(self, region: str, name: str) -> BucketContents:
+        """Buckets here have no objects; those with job results are tried in the sandbox."""
+        return BucketContents()
+
+    async def empty_bucket(self, region: str, name: str) -> None:
+        raise AssertionError("no bucket has objects")
 
     async def unprotect(self, region: str, resource: Resource) -> None:
         self.things[resource.id].protection = ""

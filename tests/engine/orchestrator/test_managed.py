@@ -209,8 +209,8 @@ def test_nodes_are_launched_with_its_address_certificate_and_token(cloud: Aws, s
     assert result.running == 4 and result.requested == 4
 
 
-def test_a_complete_cluster_needs_four_reads_more(cloud: Aws, sandbox: Any) -> None:
-    """Address, volume, security group and credentials, in the home region alone."""
+def test_a_complete_cluster_needs_five_reads_more(cloud: Aws, sandbox: Any) -> None:
+    """Address, volume, security group, credentials and their tags, in the home region alone."""
     create_once(cloud, sandbox)
     operations: Counter[str] = Counter()
     with counted(cloud, operations):
@@ -218,11 +218,17 @@ def test_a_complete_cluster_needs_four_reads_more(cloud: Aws, sandbox: Any) -> N
     assert plan.empty and plan.orchestrator is not None
     own = asyncio.run(counted_plan(cloud, sandbox, replace(SPEC, orchestrator=OrchestratorSpec())))
     assert operations - own == Counter(
-        ["describe_addresses", "describe_volumes", "describe_security_groups", "get_parameter"]
+        [
+            "describe_addresses",
+            "describe_volumes",
+            "describe_security_groups",
+            "get_parameter",
+            "list_tags_for_resource",
+        ]
     )
 
 
-def test_a_first_create_takes_thirty_calls_more_however_many_nodes(cloud: Aws, sandbox: Any) -> None:
+def test_a_first_create_takes_some_thirty_calls_more_however_many_nodes(cloud: Aws, sandbox: Any) -> None:
     operations: Counter[str] = Counter()
     with counted(cloud, operations):
         facts, plan = asyncio.run(planned(calls_of(cloud, sandbox)))
@@ -231,7 +237,7 @@ def test_a_first_create_takes_thirty_calls_more_however_many_nodes(cloud: Aws, s
         asyncio.run(ensure_orchestrator(calls, facts, plan, FakeAccess().access()))
     polls = operations.pop("describe_instances")
     assert polls <= 20, "one look every two seconds"
-    assert operations.total() <= 30, operations
+    assert operations.total() <= 31, operations
 
 
 def test_without_an_inbound_rule_for_this_machine_its_api_is_not_waited_for(cloud: Aws, sandbox: Any) -> None:
