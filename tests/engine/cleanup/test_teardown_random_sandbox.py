@@ -105,7 +105,7 @@ def why_left(result: DeletionResult) -> list[tuple[str, ...]]:
     ]
 
 
-@pytest.mark.parametrize("seed", sample(range(24), every=4))
+@pytest.mark.parametrize("seed", sample(range(24), every=8))
 def test_whatever_the_account_looks_like(cloud: Aws, sandbox: Any, seed: int) -> None:
     account = random_sandbox_account(seed, sandbox)
     with births(cloud, sandbox, account.births):

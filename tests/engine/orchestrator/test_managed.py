@@ -294,7 +294,7 @@ async def counted_plan(cloud: Aws, sandbox: Any, spec: ClusterSpec) -> Counter[s
 ALL_KILLS = [
     (at, answered, lag_s) for at in range(1, 41) for answered in (False, True) for lag_s in (0.0, 10.0)
 ]
-KILLS = sample(ALL_KILLS, every=13)
+KILLS = sample(ALL_KILLS, every=29)
 
 
 READS = ("describe_", "get_", "list_")
@@ -351,7 +351,7 @@ def test_killed_at_every_change(cloud: Aws, sandbox: Any, at: int, answered: boo
 
 
 # From an empty account; without repeating the creation.
-DESTROYED = sample(ALL_KILLS, every=29)
+DESTROYED = sample(ALL_KILLS, every=53)
 
 
 @pytest.mark.parametrize(("at", "answered", "lag_s"), DESTROYED)
@@ -421,7 +421,7 @@ def test_throttled_calls_and_lost_answers(
 
 # How many changes a third create made before it was killed.
 ALL_LEFT = [(left, lag_s) for left in range(20) for lag_s in (0.0, 4.0)]
-LEFT = [*ALL_LEFT[:2], *sample(ALL_LEFT[2:], every=9)]
+LEFT = [*ALL_LEFT[:2], *sample(ALL_LEFT[2:], every=17)]
 
 
 @pytest.mark.parametrize(("left", "lag_s"), LEFT)
