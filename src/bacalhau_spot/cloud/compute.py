@@ -244,23 +244,26 @@ def _template_data(content: TemplateContent) -> dict[str, Any]:
                 "Groups": [content.group_id],
             }
         ],
-        "BlockDeviceMappings": [
-            {
-                "DeviceName": content.root_device,
-                "Ebs": {
-                    "VolumeSize": content.root_volume_gib,
-                    "VolumeType": "gp3",
-                    "Encrypted": True,
-                    "KmsKeyId": AWS_KEY,
-                    "DeleteOnTermination": True,
-                },
-            }
-        ],
+        "BlockDeviceMappings": [root_volume(content.root_device, content.root_volume_gib)],
         "MetadataOptions": METADATA,
         "InstanceInitiatedShutdownBehavior": "terminate",
         "TagSpecifications": [
             {"ResourceType": kind, "Tags": tag_list(content.tags)} for kind in _TAGGED_BY_TEMPLATE
         ],
+    }
+
+
+def root_volume(device: str, size_gib: int) -> dict[str, Any]:
+    """The mapping of an instance's root volume, which is encrypted with AWS's own key and ends with the instance."""
+    return {
+        "DeviceName": device,
+        "Ebs": {
+            "VolumeSize": size_gib,
+            "VolumeType": "gp3",
+            "Encrypted": True,
+            "KmsKeyId": AWS_KEY,
+            "DeleteOnTermination": True,
+        },
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.cloud.compute import AWS_KEY, METADATA
+from bacalhau_spot.cloud.compute import AWS_KEY, METADATA, root_volume
 from bacalhau_spot.cloud.ec2_params import specification, tag_filter, tag_list, tags_of
 from bacalhau_spot.cloud.networking import admitted_ranges
 from bacalhau_spot.cloud.port import CloudError, RequestedInstance, RequestedVolume
@@ -235,18 +235,7 @@ def _run(request: InstanceRequest) -> dict[str, Any]:
                 "Groups": [request.group_id],
             }
         ],
-        "BlockDeviceMappings": [
-            {
-                "DeviceName": request.root_device,
-                "Ebs": {
-                    "VolumeSize": request.root_volume_gib,
-                    "VolumeType": "gp3",
-                    "Encrypted": True,
-                    "KmsKeyId": AWS_KEY,
-                    "DeleteOnTermination": True,
-                },
-            }
-        ],
+        "BlockDeviceMappings": [root_volume(request.root_device, request.root_volume_gib)],
         "MetadataOptions": METADATA,
         "MaintenanceOptions": {"AutoRecovery": "default"},
         "InstanceInitiatedShutdownBehavior": "stop",
