@@ -246,6 +246,14 @@ class ClusterSpec:
     interruption: InterruptionSpec = field(default_factory=InterruptionSpec)
     timeouts: Timeouts = field(default_factory=Timeouts)
 
+    @property
+    def planned_home(self) -> str | None:
+        """The region in which `create` puts a managed orchestrator that does not exist yet.
+
+        None if it is among the regions that `regions: auto` is still to choose.
+        """
+        return self.orchestrator.region or next((region.name for region in self.regions), None)
+
     def vpc_of(self, region: str) -> str | None:
         """The VPC of the user's that the configuration names for the region."""
         return next((found.vpc_id for found in self.regions if found.name == region), None)

@@ -120,5 +120,5 @@ def _described(instance: Instance) -> str:
 
 
 def _future_place(spec: ClusterSpec) -> str:
-    region = spec.orchestrator.region or next((region.name for region in spec.regions), None)
+    region = spec.planned_home
     return f"in {region}" if region else "in the first region that it chooses"

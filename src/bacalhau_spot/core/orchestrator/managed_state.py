@@ -152,10 +152,9 @@ def home_region(
     instances: Sequence[Instance],
     tagged: Mapping[str, Sequence[TaggedId]],
     *,
-    configured: str | None,
-    regions: Sequence[str],
+    planned: str | None,
 ) -> str | None:
-    """The region of the orchestrator: that of an existing one, else the configured one, else the first of the cluster.
+    """The region of the orchestrator: that of an existing one, else the planned one.
 
     `tagged`: the resources with the cluster's tag by region. Only the orchestrator has an Elastic IP address.
     """
@@ -166,5 +165,4 @@ def home_region(
         region for region, found in tagged.items() if any(row.kind == ResourceKind.ADDRESS for row in found)
     )
     ended = (one.region for one in instances if one.is_orchestrator)
-    chosen = (configured,) if configured else regions
-    return next(iter((*sorted(with_address), *sorted(ended), *chosen)), None)
+    return next(iter((*sorted(with_address), *sorted(ended), planned)))

@@ -40,9 +40,7 @@ _NO_BUCKET = "NoSuchBucket"
 
 def configured_home(spec: ClusterSpec) -> str | None:
     """The region in which `create` puts a managed orchestrator of this configuration; None without one."""
-    if spec.orchestrator.mode is not OrchestratorMode.MANAGED:
-        return None
-    return spec.orchestrator.region or next((region.name for region in spec.regions), None)
+    return spec.planned_home if spec.orchestrator.mode is OrchestratorMode.MANAGED else None
 
 
 def results_candidates(

@@ -1,4 +1,4 @@
-"""Reads the orchestrator's present state: four calls in its home region, and some more before a new instance is launched."""
+"""Reads the orchestrator's present state: five calls in its home region, and some more before a new instance is launched."""
 
 from __future__ import annotations
 
@@ -59,12 +59,7 @@ async def managed_state(calls: AwsCalls, facts: LaunchFacts) -> OrchestratorStat
     spec, inventory = facts.spec, facts.inventory
     if spec.orchestrator.mode is not OrchestratorMode.MANAGED or inventory is None:
         return None
-    region = home_region(
-        inventory.orchestrators,
-        inventory.tagged,
-        configured=spec.orchestrator.region,
-        regions=[found.name for found in spec.regions],
-    )
+    region = home_region(inventory.orchestrators, inventory.tagged, planned=spec.planned_home)
     if region is None:
         return None
     if region not in facts.account.enabled_regions:

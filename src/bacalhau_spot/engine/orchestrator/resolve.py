@@ -83,7 +83,7 @@ async def find_orchestrator(calls: AwsCalls, spec: ClusterSpec) -> FoundOrchestr
     Raises CloudError if a region that may have them refuses, and UserError for credentials in another format.
     """
     name = orchestrator_parameter(orchestrator_naming(spec))
-    first = _likely_regions(spec)
+    first = () if spec.planned_home is None else (spec.planned_home,)  # likely for another cluster's, too
     found, failures = await _look(calls, name, first)
     if found is None:
         enabled = enabled_names(await calls.read("", calls.cloud.regions))
@@ -108,13 +108,6 @@ def missing_orchestrator(spec: ClusterSpec) -> UserError:
         docs="docs/orchestrator.md",
         exit_code=ExitCode.FAILED,
     )
-
-
-def _likely_regions(spec: ClusterSpec) -> tuple[str, ...]:
-    """The region in which `create` puts the orchestrator of this configuration; empty if it cannot be known."""
-    if spec.orchestrator.mode is OrchestratorMode.MANAGED and spec.orchestrator.region:
-        return (spec.orchestrator.region,)
-    return tuple(region.name for region in spec.regions[:1])
 
 
 async def _look(
