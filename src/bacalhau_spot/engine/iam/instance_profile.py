@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from bacalhau_spot.cloud.port import CloudError, InstanceProfile
 from bacalhau_spot.core.error_catalog.categories import AGAIN_IN_A_MINUTE
-from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
-from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.tags import has_tag
+from bacalhau_spot.engine.aws_calls.creation import create_unless_exists
 from bacalhau_spot.engine.iam.ownership import untagged_resource
 from bacalhau_spot.errors import UserError
 
@@ -156,17 +155,3 @@ async def _listed(calls: AwsCalls, look: Callable[[], Awaitable[T | None]], noun
         f"IAM reports that the {noun} exists, and does not return it",
         hint=AGAIN_IN_A_MINUTE,
     )
-
-
-async def create_unless_exists(
-    calls: AwsCalls, region: str, kind: ResourceKind, name: str, call: Callable[[], Awaitable[None]]
-) -> bool:
-    """Whether this call created it; False if it existed already, or another create was faster."""
-    try:
-        await calls.write(region, call)
-    except CloudError as error:
-        if classify(error.code).category is not Category.EXISTS:
-            raise
-        return False
-    calls.emit(events.ResourceCreated(region=region, kind=kind, id=name))
-    return True

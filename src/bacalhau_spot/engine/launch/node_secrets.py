@@ -13,12 +13,8 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.partitions import partition_in
 from bacalhau_spot.core.tags import iam_path, role_name, tags_for, token_parameter
-from bacalhau_spot.engine.iam.instance_profile import (
-    Profile,
-    ProfileRequest,
-    create_unless_exists,
-    ensure_profile,
-)
+from bacalhau_spot.engine.aws_calls.creation import create_unless_exists
+from bacalhau_spot.engine.iam.instance_profile import Profile, ProfileRequest, ensure_profile
 from bacalhau_spot.instance.user_data import uses_ssm_token
 
 if TYPE_CHECKING:

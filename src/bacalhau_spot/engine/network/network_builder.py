@@ -19,6 +19,7 @@ from bacalhau_spot.core.model import Network
 from bacalhau_spot.core.tags import group_name, tags_for
 from bacalhau_spot.engine.aws_calls.caller import UNCERTAIN, gather_all
 from bacalhau_spot.engine.aws_calls.consistency import LAG_S
+from bacalhau_spot.engine.aws_calls.creation import write_unless_exists
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -214,12 +215,7 @@ class NetworkBuilder:
         return made
 
     async def _write(self, call: Callable[[], Awaitable[None]]) -> None:
-        """An idempotent call: AWS refuses a repetition with a code of the category EXISTS."""
-        try:
-            await self._calls.write(self._region, call)
-        except CloudError as error:
-            if classify(error.code).category is not Category.EXISTS:
-                raise
+        await write_unless_exists(self._calls, self._region, call)
 
 
 def merge(known: Network, seen: Network) -> Network:

@@ -27,7 +27,8 @@ from bacalhau_spot.core.tags import (
 )
 from bacalhau_spot.engine.aws_calls.caller import UNCERTAIN
 from bacalhau_spot.engine.aws_calls.consistency import LAG_S
-from bacalhau_spot.engine.iam.instance_profile import check_profile, create_unless_exists, ensure_profile
+from bacalhau_spot.engine.aws_calls.creation import create_unless_exists, write_unless_exists
+from bacalhau_spot.engine.iam.instance_profile import check_profile, ensure_profile
 from bacalhau_spot.engine.network.network_builder import NetworkBuilder, known
 from bacalhau_spot.engine.orchestrator.managed_facts import state_in, stored_credentials
 from bacalhau_spot.engine.orchestrator.managed_instance import InstanceFollower
@@ -273,8 +274,7 @@ class OrchestratorBuilder:
             try:
                 group_id = await self._calls.write(self.region, create, non_idempotent=True)
             except CloudError as error:
-                known = classify(error.code).category in UNCERTAIN | {Category.EXISTS}
-                if attempt == _ATTEMPTS or not known:
+                if attempt == _ATTEMPTS or classify(error.code).category not in UNCERTAIN | {Category.EXISTS}:
                     raise
                 await self._calls.pause(_LOOK_PAUSE_S)
                 if await self._find_group(vpc_id):
@@ -299,26 +299,15 @@ class OrchestratorBuilder:
         missing = group.missing(self._rules)
         if not missing:
             return
-        try:
-            await self._allow(group.id, missing)
-        except CloudError as error:
-            if classify(error.code).category is not Category.EXISTS:
-                raise
-            for port, cidrs in missing.items():
-                for cidr in cidrs:
-                    await self._allow_one(group.id, port, cidr)
+        if await self._allow(group.id, missing):
+            return
+        for port, cidrs in missing.items():
+            for cidr in cidrs:
+                await self._allow(group.id, {port: (cidr,)})
 
-    async def _allow(self, group_id: str, rules: Mapping[int, Sequence[str]]) -> None:
-        await self._calls.write(
-            self.region, partial(self._calls.cloud.allow_tcp, self.region, group_id, rules=rules)
-        )
-
-    async def _allow_one(self, group_id: str, port: int, cidr: str) -> None:
-        try:
-            await self._allow(group_id, {port: (cidr,)})
-        except CloudError as error:
-            if classify(error.code).category is not Category.EXISTS:
-                raise
+    async def _allow(self, group_id: str, rules: Mapping[int, Sequence[str]]) -> bool:
+        allow = partial(self._calls.cloud.allow_tcp, self.region, group_id, rules=rules)
+        return await write_unless_exists(self._calls, self.region, allow)
 
     async def _make_role(self) -> None:
         self._profile = (await ensure_profile(self._calls, self._role_request())).name

@@ -15,7 +15,7 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.tags import has_tag, orchestrator_tags
-from bacalhau_spot.engine.iam.instance_profile import create_unless_exists
+from bacalhau_spot.engine.aws_calls.creation import create_unless_exists
 from bacalhau_spot.engine.iam.ownership import untagged_resource
 
 if TYPE_CHECKING:
