@@ -52,15 +52,23 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
-class _Existing:
+class ExistingProfile:
+    """The parts that IAM lists. `role_tags`, `document`, `profile`: None if they do not exist."""
+
     role_tags: Mapping[str, str] | None
     document: str | None
     profile: InstanceProfile | None
 
 
-async def ensure_profile(calls: AwsCalls, request: ProfileRequest) -> Profile:
-    """Create the missing parts, and correct the policy. Raises CloudError, Cancelled, and UserError as `check_profile`."""
-    found = await check_profile(calls, request)
+async def ensure_profile(
+    calls: AwsCalls, request: ProfileRequest, found: ExistingProfile | None = None
+) -> Profile:
+    """Create the missing parts, and correct the policy. Raises CloudError, Cancelled, and UserError as `check_profile`.
+
+    `found`: the result of `check_profile`; another create may have created parts since.
+    """
+    if found is None:
+        found = await check_profile(calls, request)
     if found.role_tags is None:
         await _make_role(calls, request)
     if found.document != request.document:
@@ -74,7 +82,7 @@ async def ensure_profile(calls: AwsCalls, request: ProfileRequest) -> Profile:
     return Profile(request.name, fresh=not profile.roles)
 
 
-async def check_profile(calls: AwsCalls, request: ProfileRequest) -> _Existing:
+async def check_profile(calls: AwsCalls, request: ProfileRequest) -> ExistingProfile:
     """The existing parts. Raises UserError for a role or profile that is not the cluster's, before any change."""
     cloud, name = calls.cloud, request.name
     role_tags, document, profile = await asyncio.gather(
@@ -86,7 +94,7 @@ async def check_profile(calls: AwsCalls, request: ProfileRequest) -> _Existing:
         _refuse_foreign(request, "role", role_tags)
     if profile is not None:
         _check_contents(request, profile)
-    return _Existing(role_tags, document, profile)
+    return ExistingProfile(role_tags, document, profile)
 
 
 def _check_contents(request: ProfileRequest, profile: InstanceProfile) -> None:

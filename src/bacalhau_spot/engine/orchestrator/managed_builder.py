@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan
     from bacalhau_spot.core.orchestrator.managed_state import ElasticAddress, OrchestratorState
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
-    from bacalhau_spot.engine.iam.instance_profile import ProfileRequest
+    from bacalhau_spot.engine.iam.instance_profile import ExistingProfile, ProfileRequest
 
 _LOOK_PAUSE_S: Final = 5.0
 _ATTEMPTS: Final = 5
@@ -69,6 +69,7 @@ class OrchestratorBuilder:
         self._name = orchestrator_name(facts.spec.naming)
         self._rules = inbound_rules(facts.ssh_ranges)
         self._profile = ""
+        self._existing_profile: ExistingProfile | None = None  # before the first change
         self._is_first = False  # no other create has begun before: nothing exists
         self._was_completed = False  # by another create, meanwhile
         self._ended: Collection[str] = state.ended
@@ -130,7 +131,7 @@ class OrchestratorBuilder:
         if OrchestratorStep.BUCKET in steps:
             await check_bucket(self._calls, self._bucket_request)
         if OrchestratorStep.ROLE in steps:
-            await check_profile(self._calls, self._role_request())
+            self._existing_profile = await check_profile(self._calls, self._role_request())
 
     def _plan(self) -> OrchestratorPlan:
         planned = orchestrator_plan(
@@ -310,7 +311,8 @@ class OrchestratorBuilder:
         return await write_unless_exists(self._calls, self.region, allow)
 
     async def _make_role(self) -> None:
-        self._profile = (await ensure_profile(self._calls, self._role_request())).name
+        profile = await ensure_profile(self._calls, self._role_request(), self._existing_profile)
+        self._profile = profile.name
 
     def _role_request(self) -> ProfileRequest:
         return orchestrator_profile(
