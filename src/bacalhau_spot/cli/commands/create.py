@@ -173,13 +173,13 @@ class _Launch:
             self._calls, facts, self._plan, wait=self._wait != "none", created_networks=ready.networks
         )
         api = self._api(self._context.api_of(ready.spec.bacalhau))
-        if not self._waits_for_joins or api is None or self._is_shut():
+        if api is None or not ready.api_reachable:
             return result
         timeout_s = ready.spec.timeouts.join_s
         return await managed.wait_until_joined(self._calls, api, result, timeout_s=timeout_s)
 
     async def _ready_orchestrator(self) -> managed.ReadyOrchestrator:
-        access = OrchestratorAccess(nats=probe_nats, api=self._api if self._waits_for_joins else _not_asked)
+        access = OrchestratorAccess(nats=probe_nats, api=self._api)
         try:
             return await managed.ensure_orchestrator(
                 self._calls, self._facts, self._plan, access, wait=self._wait != "none"
@@ -195,21 +195,12 @@ class _Launch:
         removable = is_new and not self._facts.instances
         return views.with_created(error, self._calls.made, removable=removable, options=self._options)
 
-    @property
-    def _waits_for_joins(self) -> bool:
-        without = self._facts.spec.orchestrator.mode is OrchestratorMode.NONE
-        return self._wait not in {"running", "none"} and not without
-
-    def _is_shut(self) -> bool:
-        """Whether the security group of a managed orchestrator admits nobody to its API."""
-        return self._plan.orchestrator is not None and not self._facts.ssh_ranges
-
     def _api(self, bacalhau: BacalhauSpec) -> Orchestrator | None:
+        """None if this run does not wait for joins, or the orchestrator has no API."""
+        without = self._facts.spec.orchestrator.mode is OrchestratorMode.NONE
+        if without or self._wait in {"running", "none"}:
+            return None
         return self._context.api_client(bacalhau)
-
-
-def _not_asked(_bacalhau: BacalhauSpec) -> Orchestrator | None:
-    return None
 
 
 def _options(

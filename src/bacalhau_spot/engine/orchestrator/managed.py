@@ -30,10 +30,14 @@ _POLL_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class ReadyOrchestrator:
-    """`spec`: with the settings for joining. `networks`: by region, the network that the orchestrator shares with nodes."""
+    """`spec`: with the settings for joining. `networks`: by region, the network that the orchestrator shares with nodes.
+
+    `api_reachable`: false if the orchestrator's security group admits nobody to its API.
+    """
 
     spec: ClusterSpec
     networks: Mapping[str, Network] = field(default_factory=dict)
+    api_reachable: bool = True
 
 
 async def ensure_orchestrator(
@@ -50,20 +54,22 @@ async def ensure_orchestrator(
         await builder.complete()
     spec = with_orchestrator(facts.spec, builder.credentials)
     networks = {builder.region: builder.network} if builder.network is not None else {}
+    # Without inbound rules (`ssh_cidrs: none`, or an unknown own address) nobody is admitted to the API.
+    api_reachable = bool(facts.ssh_ranges)
     if wait:
         instance = builder.state.instance
         await wait_until_ready(
             calls,
             spec,
-            access if facts.ssh_ranges else replace(access, api=_unreachable),
+            access if api_reachable else replace(access, api=_unreachable),
             region=builder.region,
             instance_id=instance.id if instance else "",
         )
-    return ReadyOrchestrator(spec, networks)
+    return ReadyOrchestrator(spec, networks, api_reachable=api_reachable)
 
 
 def _unreachable(_bacalhau: BacalhauSpec) -> Orchestrator | None:
-    """Without inbound rules (`ssh_cidrs: none`, or an unknown own address) only the nodes' port can be checked."""
+    """Only the nodes' port can be checked."""
     return None
 
 
