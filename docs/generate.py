@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import botocore.exceptions
 import output_models
@@ -32,11 +33,15 @@ from bacalhau_spot.core.error_catalog.classifier import (
     classify,
 )
 from bacalhau_spot.core.health.diagnosis import RULES as HEALTH
-from bacalhau_spot.core.health.orchestrator_status import ORCHESTRATOR_RULES
+from bacalhau_spot.core.health.diagnosis import DiagnosisRule
+from bacalhau_spot.core.health.orchestrator_status import ORCHESTRATOR_RULES, OrchestratorRule
 from bacalhau_spot.core.iam.permissions import PERMISSIONS, Permission
 from bacalhau_spot.core.launch.lifecycle import TRANSITIONS
 from bacalhau_spot.errors import ExitCode
 from bacalhau_spot.ui.formatting import capitalized
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMAS = "src/bacalhau_spot/ui/schemas"
@@ -165,21 +170,20 @@ def permissions() -> str:
 
 
 def verdicts() -> str:
-    shown = {"what": "…", "why": ": …", "ago": " … ago", "span": " for …", "left": "…"}
-    names = {"node": "NODE", "region": "REGION", "member": "NODE"}
-    rows = [
-        f"| {number} | {row.template.format(**shown)} | {row.severity} | {row.description} | {row.hint.format(**names) or '-'} |"
-        for number, row in enumerate(HEALTH, start=1)
-    ]
-    return "\n".join(["| | verdict | | when | what to do |", "|---|---|---|---|---|", *rows])
+    return _verdict_table(HEALTH, {"node": "NODE", "region": "REGION", "member": "NODE"})
 
 
 def orchestrator_verdicts() -> str:
-    shown = {"why": ": …", "ago": " … ago", "span": " for …", "count": "… nodes", "cluster": "CLUSTER"}
-    names = {"node": "INSTANCE", "region": "REGION", "cluster": "CLUSTER"}
+    return _verdict_table(ORCHESTRATOR_RULES, {"node": "INSTANCE", "region": "REGION", "cluster": "CLUSTER"})
+
+
+def _verdict_table(rules: Iterable[DiagnosisRule | OrchestratorRule], names: dict[str, str]) -> str:
+    """`names`: what stands for the values in the hints."""
+    shown = {"what": "…", "why": ": …", "ago": " … ago", "span": " for …", "left": "…", "count": "… nodes"}
+    shown |= {"cluster": "CLUSTER"}
     rows = [
         f"| {number} | {row.template.format(**shown)} | {row.severity} | {row.description} | {row.hint.format(**names) or '-'} |"
-        for number, row in enumerate(ORCHESTRATOR_RULES, start=1)
+        for number, row in enumerate(rules, start=1)
     ]
     return "\n".join(["| | verdict | | when | what to do |", "|---|---|---|---|---|", *rows])
 
