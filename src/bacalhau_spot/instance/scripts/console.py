@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 PREFIX = "bacalhau-spot:"
 CONSOLE = "/dev/console"
@@ -23,6 +28,15 @@ class Console:
         line = f"{PREFIX} {now} {phase}{': ' if detail else ''}{' '.join(detail.split())}\n"
         for path in self._paths:
             append_text(path, line)
+
+    def report_exceptions(self) -> None:
+        """Unexpected exceptions are reported here, too, with the phase in which they occur."""
+
+        def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+            self.say("failed", f"{self.phase}: {kind.__name__}: {error}")
+            sys.__excepthook__(kind, error, trace)
+
+        sys.excepthook = report
 
 
 def append_text(path: str, text: str) -> None:

@@ -7,16 +7,13 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import docker, download, join_check, secret
 from .bacalhau_cli import BacalhauCli
 from .console import LOG, Console, append_text
 from .metadata import Metadata
 from .shell import CommandFailedError, output, run_command
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 FACTS = "/etc/bacalhau-spot/node.json"
 COMMANDS = "/etc/bacalhau-spot/additional_commands"
@@ -35,12 +32,7 @@ _METADATA_TRIES = 10
 
 def main() -> int:
     console = Console()
-
-    def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        console.say("failed", f"{console.phase}: {kind.__name__}: {error}")
-        sys.__excepthook__(kind, error, trace)
-
-    sys.excepthook = report  # unexpected exceptions are reported on the console, too
+    console.report_exceptions()
     facts = json.loads(Path(FACTS).read_text("utf-8"))
     try:
         first_boot(facts, console)

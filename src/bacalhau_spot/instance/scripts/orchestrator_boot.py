@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import download, orchestrator_answers, orchestrator_credentials, orchestrator_volume, secret
 from .console import Console
@@ -16,21 +16,13 @@ from .metadata import Metadata
 from .shell import CommandFailedError, run_command
 from .whole_file import sync, write_whole
 
-if TYPE_CHECKING:
-    from types import TracebackType
-
 # The archive that is installed: a machine that starts again does not download it again.
 INSTALLED = "/var/lib/bacalhau-spot/installed.json"
 
 
 def main() -> int:
     console = Console()
-
-    def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        console.say("failed", f"{console.phase}: {kind.__name__}: {error}")
-        sys.__excepthook__(kind, error, trace)
-
-    sys.excepthook = report  # unexpected exceptions are reported on the console, too
+    console.report_exceptions()
     try:
         start_orchestrator(orchestrator_credentials.read_facts(), console)
     except CommandFailedError as why:
