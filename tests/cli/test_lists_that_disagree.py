@@ -11,15 +11,12 @@ import pytest
 
 from bacalhau_spot.cloud.aws import Aws
 from support.cli_runner import CliRunner
+from support.killed_process import Killed
 
 ALL_KINDS = [
     *("instance", "fleet", "volume", "network-interface", "spot-instances-request", "launch-template"),
     *("vpc", "subnet", "internet-gateway", "security-group", "route-table"),
 ]
-
-
-class Killed(BaseException):
-    """The process is gone: nothing catches it."""
 
 
 def alive(sandbox: Any, *regions: str) -> int:

@@ -37,6 +37,7 @@ from bacalhau_spot.engine.orchestrator.managed import ensure_orchestrator
 from bacalhau_spot.engine.orchestrator.readiness import OrchestratorAccess
 from bacalhau_spot.errors import ExitCode
 from support.engine_clock import EngineClock
+from support.killed_process import Killed, is_read
 
 HOME, ELSEWHERE = "us-west-1", "eu-west-1"
 REGIONS = (HOME, ELSEWHERE)
@@ -128,16 +129,7 @@ def destroy_cluster(
     return asyncio.run(run())
 
 
-class Killed(BaseException):
-    """The process is gone: nothing catches this, as nothing catches SIGKILL."""
-
-
 Call = tuple[str, str, str, dict[str, Any]]  # service, region, operation, parameters
-_READS = ("describe_", "get_", "list_")
-
-
-def is_read(operation: str) -> bool:
-    return operation.startswith(_READS)
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from bacalhau_spot.errors import ExitCode
 from support import busy_account
 from support.account_snapshot import account_snapshot
 from support.engine_clock import EngineClock
+from support.killed_process import Killed
 from support.one_of_each import ResourceFixture
 
 REGION = "us-west-2"
@@ -117,10 +118,6 @@ PARTIAL = {
 }
 
 Reply = dict[str, Any]
-
-
-class Killed(BaseException):
-    """The process is gone: nothing catches this, as nothing catches SIGKILL."""
 
 
 # Of a delete call: its kind, how often that was called, its arguments. Answers instead of AWS, or raises, or lets it pass.

@@ -18,6 +18,7 @@ from bacalhau_spot.core.tags import cluster_scope, orchestrator_role_name
 from bacalhau_spot.engine.cleanup.job_results import orchestrator_loss
 from bacalhau_spot.errors import ExitCode
 from support.account_snapshot import account_snapshot
+from support.killed_process import is_read
 from support.long_tests import sample
 from support.orchestrated_cluster import (
     BUCKET,
@@ -29,7 +30,6 @@ from support.orchestrated_cluster import (
     create_cluster,
     destroy_cluster,
     intercepted,
-    is_read,
     killed,
     of_cluster,
     recorded,

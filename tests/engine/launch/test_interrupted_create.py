@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
@@ -29,6 +28,7 @@ from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource
 from bacalhau_spot.engine.launch.facts_gathering import FactSources, gather_facts
 from bacalhau_spot.errors import ExitCode
 from support.engine_clock import EngineClock
+from support.killed_process import Killed, fragile
 
 SPEC = ClusterSpec(
     name="c",
@@ -38,35 +38,6 @@ SPEC = ClusterSpec(
     instance_types=("t3.medium",),
     ssh_cidrs=("192.0.2.0/24",),
 )
-
-
-class Killed(BaseException):
-    """The process is gone: nothing catches this, as nothing catches SIGKILL."""
-
-
-@contextlib.contextmanager
-def fragile(cloud: Aws, *, at: int, answered: bool) -> Iterator[None]:
-    """A process that dies at its n-th call that changes something: before making it, or before reading the answer."""
-    session = cloud._session
-    call, left = session.call, at
-
-    async def dying(service: str, region: str | None, operation: str, **kwargs: Any) -> dict[str, Any]:
-        nonlocal left
-        if operation.startswith(("describe_", "get_")):
-            return await call(service, region, operation, **kwargs)
-        left -= 1
-        if left < 0 or (left == 0 and not answered):
-            raise Killed
-        reply = await call(service, region, operation, **kwargs)
-        if left == 0:
-            raise Killed
-        return reply
-
-    session.call = dying  # type: ignore[method-assign]  # the one way in and out
-    try:
-        yield
-    finally:
-        session.call = call  # type: ignore[method-assign]  # as before
 
 
 RUNS = count()

@@ -47,6 +47,7 @@ from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.orchestrator.certificates import renewed
 from support.account_snapshot import account_snapshot
 from support.engine_clock import EngineClock
+from support.killed_process import Killed, fragile, is_read
 from support.long_tests import sample
 from support.orchestrated_cluster import destroy_cluster
 
@@ -297,38 +298,6 @@ ALL_KILLS = [
 KILLS = sample(ALL_KILLS, every=29)
 
 
-READS = ("describe_", "get_", "list_")
-
-
-class Killed(BaseException):
-    """The process is gone: nothing catches this, as nothing catches SIGKILL."""
-
-
-@contextlib.contextmanager
-def fragile(cloud: Aws, *, at: int, answered: bool) -> Iterator[None]:
-    """A process that dies at its n-th call that changes something: before making it, or before reading the answer."""
-    session = cloud._session
-    call, left = session.call, at
-
-    async def dying(service: str, region: str | None, operation: str, **kwargs: Any) -> dict[str, Any]:
-        nonlocal left
-        if operation.startswith(READS):
-            return await call(service, region, operation, **kwargs)
-        left -= 1
-        if left < 0 or (left == 0 and not answered):
-            raise Killed
-        reply = await call(service, region, operation, **kwargs)
-        if left == 0:
-            raise Killed
-        return reply
-
-    session.call = dying  # type: ignore[method-assign]  # the one way in and out
-    try:
-        yield
-    finally:
-        session.call = call  # type: ignore[method-assign]  # as before
-
-
 @pytest.mark.parametrize(("at", "answered", "lag_s"), KILLS)
 def test_killed_at_every_change(cloud: Aws, sandbox: Any, at: int, answered: bool, lag_s: float) -> None:
     """Create again completes the orchestrator with exactly what is missing, then launches every node once."""
@@ -372,7 +341,7 @@ def test_the_kills_reach_every_change(cloud: Aws, sandbox: Any) -> None:
     operations: Counter[str] = Counter()
     with counted(cloud, operations):
         create_once(cloud, sandbox)
-    changes = Counter({name: n for name, n in operations.items() if not name.startswith(READS)})
+    changes = Counter({name: n for name, n in operations.items() if not is_read(name)})
     assert 25 <= changes.total() <= max(at for at, _, _ in ALL_KILLS), changes
 
 
@@ -384,7 +353,7 @@ def refused_once(cloud: Aws, code: str, *, answered: bool) -> Iterator[Counter[s
     refused: Counter[str] = Counter()
 
     async def refusing(service: str, region: str | None, operation: str, **kwargs: Any) -> dict[str, Any]:
-        if operation.startswith(READS) or refused[operation]:
+        if is_read(operation) or refused[operation]:
             return await call(service, region, operation, **kwargs)
         refused[operation] += 1
         if answered:
