@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import socket
 import ssl
-import subprocess
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +19,7 @@ from bacalhau_spot.core.model import TlsMode
 from bacalhau_spot.instance import bacalhau_config
 from bacalhau_spot.instance.scripts import join_check
 from support.certificates import self_signed
-from support.real_bacalhau import PROGRAM, WITHOUT, ask, orchestrator, until
+from support.real_bacalhau import PROGRAM, WITHOUT, ask, configuration_keys, orchestrator, until
 from support.real_node import MACHINE, compute
 
 if TYPE_CHECKING:
@@ -74,19 +72,7 @@ def tls_proxy(folder: Path, to: int) -> Iterator[int]:
 
 
 def test_the_keys_that_we_know_are_bacalhaus_own(tmp_path: Path) -> None:
-    listed = subprocess.run(
-        [PROGRAM, "config", "list", "--output", "json", "--data-dir", str(tmp_path / "data")],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={
-            "HOME": str(tmp_path),
-            "BACALHAU_UPDATECONFIG_INTERVAL": "0s",
-            "BACALHAU_DISABLEANALYTICS": "true",
-        },
-    ).stdout
-    keys = {entry["Key"] for entry in json.loads(listed)}
-    assert set(bacalhau_config.KNOWN) <= keys
+    assert set(bacalhau_config.KNOWN) <= configuration_keys(tmp_path)
 
 
 def test_a_rendered_node_joins_with_its_name_and_labels(tmp_path: Path) -> None:

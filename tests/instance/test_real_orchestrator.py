@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from bacalhau_spot.instance.scripts import orchestrator_answers
 from bacalhau_spot.orchestrator.certificates import new_credentials, renewed
 from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
 from bacalhau_spot.orchestrator.nats_probe import probe_nats
-from support.real_bacalhau import PROGRAM, WITHOUT, listening, until
+from support.real_bacalhau import PROGRAM, WITHOUT, configuration_keys, listening, until
 from support.real_node import compute
 from support.real_orchestrator import BUCKET, HOST, ManagedOrchestrator, managed_orchestrator
 
@@ -91,18 +90,7 @@ def nats_status(here: ManagedOrchestrator, token: Secret | None) -> NatsStatus:
 
 
 def test_the_keys_that_we_know_are_bacalhaus_own(tmp_path: Path) -> None:
-    listed = subprocess.run(
-        [PROGRAM, "config", "list", "--output", "json", "--data-dir", str(tmp_path / "data")],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={
-            "HOME": str(tmp_path),
-            "BACALHAU_UPDATECONFIG_INTERVAL": "0s",
-            "BACALHAU_DISABLEANALYTICS": "true",
-        },
-    ).stdout
-    assert set(ORCHESTRATOR_KEYS) <= {entry["Key"] for entry in json.loads(listed)}
+    assert set(ORCHESTRATOR_KEYS) <= configuration_keys(tmp_path)
 
 
 def test_it_listens_on_the_ports_of_the_page_and_no_other(tmp_path: Path) -> None:

@@ -37,6 +37,22 @@ def program_archive() -> bytes:
     return out.getvalue()
 
 
+def configuration_keys(folder: Path) -> set[str]:
+    """The keys of Bacalhau's configuration, by the program itself."""
+    listed = subprocess.run(
+        [PROGRAM, "config", "list", "--output", "json", "--data-dir", str(folder / "data")],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={
+            "HOME": str(folder),
+            "BACALHAU_UPDATECONFIG_INTERVAL": "0s",
+            "BACALHAU_DISABLEANALYTICS": "true",
+        },
+    ).stdout
+    return {entry["Key"] for entry in json.loads(listed)}
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
