@@ -130,6 +130,25 @@ def test_ctrl_c_at_a_question_changes_nothing() -> None:
         )
 
 
+class InterruptedScreen(StringIO):
+    """A screen whose user presses Ctrl-C once, when the prompt has appeared, before the program reads."""
+
+    pressed = False
+
+    def flush(self) -> None:
+        if not self.pressed:
+            self.pressed = True
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_before_the_read_starts_changes_nothing() -> None:
+    """The answer does not depend on the moment: the prompt is visible, so the question is asked."""
+    screen = Console(file=InterruptedScreen(), width=100, markup=False)
+    with pytest.raises(UserError, match="nothing was changed") as caught:
+        ask_text("Key", default="a", console=screen, stdin=StringIO(), check=lambda _: None)
+    assert caught.value.exit_code == ExitCode.DECLINED
+
+
 def test_a_text_is_asked_for_until_it_is_good() -> None:
     """What is wrong is said, and the default is offered again."""
     talk = console()

@@ -141,8 +141,8 @@ def ask_secret(question: str, *, console: Console, stdin: TextIO) -> str:
 
 def _line(prompt: str, *, console: Console, stdin: TextIO, typed_ahead: bool = False) -> str:
     """One line from the user. The end of input and Ctrl-C cancel. `typed_ahead`: input from before the prompt counts."""
-    _ask(prompt, console=console, stdin=stdin, typed_ahead=typed_ahead)
-    try:
+    try:  # from the first character of the prompt on: a user who reads it may press Ctrl-C before the read starts
+        _ask(prompt, console=console, stdin=stdin, typed_ahead=typed_ahead)
         answer = stdin.readline()
     except KeyboardInterrupt:
         answer = ""
