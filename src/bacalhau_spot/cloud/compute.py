@@ -245,7 +245,10 @@ def _template_data(content: TemplateContent) -> dict[str, Any]:
             }
         ],
         "BlockDeviceMappings": [root_volume(content.root_device, content.root_volume_gib)],
-        "MetadataOptions": METADATA,
+        "MetadataOptions": {
+            **METADATA,
+            **({"InstanceMetadataTags": "enabled"} if content.metadata_tags else {}),
+        },
         "InstanceInitiatedShutdownBehavior": "terminate",
         "TagSpecifications": [
             {"ResourceType": kind, "Tags": tag_list(content.tags)} for kind in _TAGGED_BY_TEMPLATE

@@ -52,7 +52,10 @@ class CloudError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TemplateContent:
-    """The content of a launch template version. `tags` are those of the spot requests."""
+    """The content of a launch template version. `tags` are those of the spot requests.
+
+    `metadata_tags`: an instance can read its own tags from the metadata service, and EC2 refuses tag keys that do not suit it.
+    """
 
     user_data: bytes
     group_id: str
@@ -62,6 +65,7 @@ class TemplateContent:
     profile: str | None = None  # the instance profile's name
     public_ip: bool = True
     cpu_credits: str = ""  # empty for types that are not burstable
+    metadata_tags: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,12 @@ CREATOR_KEY = "CreatedBy"
 IAM_ROOT = "/bacalhau-spot/"
 NAME_KEY = "Name"
 RESULTS_PREFIX = "bacalhau-results-"
-_OWN_KEYS = (CREATOR_KEY, NAME_KEY, ROLE_KEY)
+# Of nodes: their launch values (core.launch.node_spec), the end of their lifetime, and the end of a drain (both as TIME_FORMAT).
+NODE_SPEC_KEY = "BacalhauNodeSpec"
+EXPIRES_KEY = "BacalhauExpiresAt"
+DRAIN_KEY = "BacalhauDrainUntil"
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+_OWN_KEYS = (CREATOR_KEY, NAME_KEY, ROLE_KEY, NODE_SPEC_KEY, EXPIRES_KEY, DRAIN_KEY)
 
 # EC2 takes keys of 128 characters, but CreateFleet's tag specifications only 127.
 MAX_KEY = 127
@@ -39,6 +44,9 @@ MAX_PREFIX = 32
 _ALLOWED = re.compile(r"[\w +\-=.:/@]*", re.UNICODE)
 # The prefix also begins Bacalhau's node names, which may not hold spaces, dots, `*` or `>`.
 _PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+# EC2 user guide, "Work with instance tags in instance metadata": letters, digits and these; not `.`, `..` or `_index`.
+_METADATA_KEY = re.compile(r"[A-Za-z0-9+\-=.,_:@]+")
+_METADATA_RESERVED = frozenset({".", "..", "_index"})
 # A security group's name may not begin with it (EC2 API reference, CreateSecurityGroup).
 _GROUP_ID = "sg-"
 
@@ -130,6 +138,17 @@ def tags_for(naming: Naming, name: str) -> dict[str, str]:
         CREATOR_KEY: naming.creator,
         NAME_KEY: name,
     }
+
+
+def metadata_key_problems(naming: Naming) -> tuple[str, ...]:
+    """The configured tag keys that prevent tags in the metadata of an instance. EC2 refuses to launch it with both."""
+    keys = (naming.tag_key, *(key for key, _ in naming.extra_tags))
+    return tuple(key for key in keys if not _METADATA_KEY.fullmatch(key) or key in _METADATA_RESERVED)
+
+
+def node_tags(naming: Naming, *, node_spec: str) -> dict[str, str]:
+    """The tags of a node's instance, volume and network interface. `node_spec`: its launch values."""
+    return {**tags_for(naming, node_name(naming)), NODE_SPEC_KEY: node_spec}
 
 
 def has_tag(tags: Mapping[str, str], *, key: str, value: str) -> bool:

@@ -21,6 +21,7 @@ from bacalhau_spot.core.pricing.estimate import estimate, sum_estimates
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from bacalhau_spot.core.launch.node_spec import DriftedNode
     from bacalhau_spot.core.model import ClusterSpec, Image, Instance, Market
     from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan
     from bacalhau_spot.core.placement.demand import Demand
@@ -70,6 +71,7 @@ class Plan:
         None  # the steps to a working managed orchestrator; None without one
     )
     orchestrator_cost: OrchestratorCost | None = None
+    drifted: tuple[DriftedNode, ...] = ()  # nodes that `create` leaves as they are
 
     @property
     def launch(self) -> int:

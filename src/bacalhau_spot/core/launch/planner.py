@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.launch.node_spec import drifted_nodes
 from bacalhau_spot.core.launch.plan import Plan, build_plan
 from bacalhau_spot.core.launch.plan_warnings import plan_warnings
 from bacalhau_spot.core.launch.pool_limits import max_per_pool, nodes_per_pool, pool_exposure
@@ -44,8 +45,12 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
         orchestrator=orchestrator,
         orchestrator_cost=orchestrator_cost(orchestrator, facts.rates) if orchestrator else None,
     )
+    removed = {instance.id for instance in planned.remove}
     return replace(
         planned,
+        drifted=tuple(
+            node for node in drifted_nodes(spec, facts.instances) if node.instance.id not in removed
+        ),
         list_prices_missing=facts.rates_failure.code if facts.rates_failure else "",
         exposure=_exposure(facts, planned),
         archives=spec.bacalhau.sha256 if markets else (),

@@ -20,10 +20,11 @@ from bacalhau_spot.cloud.port import (
 from bacalhau_spot.core.error_catalog.classifier import POOL_SHARE
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.launch.node_spec import node_spec_tag
 from bacalhau_spot.core.launch.pool_limits import LaunchBatch, headroom, next_batch
 from bacalhau_spot.core.model import Network, Pool
 from bacalhau_spot.core.placement.pool_distribution import burstable
-from bacalhau_spot.core.tags import node_name, tags_for, template_name
+from bacalhau_spot.core.tags import metadata_key_problems, node_name, node_tags, tags_for, template_name
 from bacalhau_spot.engine.launch.fleet import FleetLaunch, launched_of, request_fleet
 from bacalhau_spot.engine.network.network_builder import NetworkBuilder, merge
 
@@ -371,6 +372,7 @@ def _template_version(
         profile=profile,
         public_ip=spec.instance.public_ip,
         cpu_credits=spec.instance.cpu_credits.value if with_credits else "",
+        metadata_tags=not metadata_key_problems(spec.naming),
     )
 
 
@@ -406,7 +408,7 @@ def _request(
             *([f"attempt {attempt}"] if attempt > 1 else []),
         ),
         fleet_tags=tags_for(spec.naming, f"{spec.naming.resource_prefix}fleet"),
-        instance_tags=tags_for(spec.naming, node_name(spec.naming)),
+        instance_tags=node_tags(spec.naming, node_spec=node_spec_tag(spec, region=region_launch.region)),
     )
 
 
