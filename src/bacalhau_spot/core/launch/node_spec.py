@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.model import OrchestratorMode
+from bacalhau_spot.core.model import OrchestratorMode, RegionSpec
 from bacalhau_spot.core.tags import NODE_SPEC_KEY
 
 if TYPE_CHECKING:
@@ -103,14 +103,19 @@ def differences(spec: ClusterSpec, instance: Instance) -> tuple[Difference, ...]
 
 def _visible(spec: ClusterSpec, instance: Instance) -> Iterator[Difference]:
     """The differences that AWS shows: type, VPC and tags."""
-    region = next((region for region in spec.regions if region.name == instance.region), None)
-    types = (region.instance_types if region else ()) or spec.instance_types
+    region = next(
+        (found for found in spec.regions if found.name == instance.region), RegionSpec(instance.region)
+    )
+    types = region.instance_types or spec.instance_types
     if types and instance.type not in types:
         yield Difference("instance_types", instance.type, " ".join(types))
-    if region is not None and region.vpc_id is not None and instance.vpc_id not in {None, region.vpc_id}:
+    if region.vpc_id is not None and instance.vpc_id not in {None, region.vpc_id}:
         yield Difference(f"regions.{region.name}.vpc_id", instance.vpc_id or "", region.vpc_id)
-    if not instance.tags:  # not listed with its tags
-        return
+    if instance.tags:  # otherwise it was not listed with its tags
+        yield from _tags(spec, instance)
+
+
+def _tags(spec: ClusterSpec, instance: Instance) -> Iterator[Difference]:
     for key, value in spec.naming.extra_tags:
         if instance.tags.get(key) != value:
             yield Difference(f"cluster.tags.{key}", instance.tags.get(key, _NOTHING), value)
@@ -131,30 +136,41 @@ def _shown(was: str, now: str) -> tuple[str, str]:
 
 def _values(spec: ClusterSpec, *, region: str) -> Mapping[str, str]:
     """By short name. Without the orchestrator's values while they are unknown."""
-    bacalhau, instance = spec.bacalhau, spec.instance
-    image = next((found.image for found in spec.regions if found.name == region), None) or spec.image
-    values = {
+    values = {**_joining(spec), **_machine(spec, region=region)}
+    unknown = _JOINING if _orchestrator_unknown(spec) else frozenset()
+    return {name: value for name, value in values.items() if name not in unknown}
+
+
+def _joining(spec: ClusterSpec) -> dict[str, str]:
+    bacalhau = spec.bacalhau
+    token = bacalhau.token.reveal() if bacalhau.token else ""
+    return {
         "ver": _value(bacalhau.version),
         "url": _value(bacalhau.download_url or ""),
         "orch": _value(" ".join(sorted(bacalhau.orchestrators))),
-        "tok": _digest(bacalhau.token.reveal(), _TOKEN_DIGITS) if bacalhau.token else _NOTHING,
+        "tok": _digest(token, digits=_TOKEN_DIGITS),
         "sec": _value(bacalhau.secrets),
         "tls": _value(bacalhau.tls),
-        "ca": _value(bacalhau.ca_pem or ""),
-        "lab": _value(repr(sorted(bacalhau.labels)) if bacalhau.labels else ""),
+        "ca": _digest(bacalhau.ca_pem or ""),
+        "lab": _digest(sorted(bacalhau.labels)),
         "name": _value(spec.name),
+    }
+
+
+def _machine(spec: ClusterSpec, *, region: str) -> dict[str, str]:
+    instance = spec.instance
+    image = next((found.image for found in spec.regions if found.name == region), None) or spec.image
+    return {
         "img": _value(image, most=_MAX_IMAGE),
         "user": _value(spec.username),
-        "key": _value(spec.public_key or ""),
+        "key": _digest(spec.public_key or ""),
         "vol": _value(str(instance.root_volume_gib)),
         "ip": _value(str(instance.public_ip).lower()),
         "cpu": _value(instance.cpu_credits),
-        "cmd": _digest(instance.additional_commands, _DIGITS) if instance.additional_commands else _NOTHING,
-        "file": _value(repr(instance.files) if instance.files else ""),
+        "cmd": _digest(instance.additional_commands),
+        "file": _digest(instance.files),
         "grace": _value(str(spec.interruption.grace_s)),
     }
-    unknown = _JOINING if _orchestrator_unknown(spec) else frozenset()
-    return {name: value for name, value in values.items() if name not in unknown}
 
 
 def _orchestrator_unknown(spec: ClusterSpec) -> bool:
@@ -165,10 +181,11 @@ def _orchestrator_unknown(spec: ClusterSpec) -> bool:
 
 
 def _value(text: str, *, most: int = _MAX_PLAIN) -> str:
-    if not text:
+    return text if len(text) <= most and _PLAIN.fullmatch(text) else _digest(text)
+
+
+def _digest(value: object, *, digits: int = _DIGITS) -> str:
+    if not value:
         return _NOTHING
-    return text if len(text) <= most and _PLAIN.fullmatch(text) else _digest(text, _DIGITS)
-
-
-def _digest(text: str, digits: int) -> str:
+    text = value if isinstance(value, str) else repr(value)
     return f"{_DIGEST}{hashlib.sha256(text.encode()).hexdigest()[:digits]}"
