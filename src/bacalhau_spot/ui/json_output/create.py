@@ -11,12 +11,15 @@ from bacalhau_spot.ui.json_output.values import (
     Amount,
     ArchiveOutput,
     Count,
+    DriftedNodeOutput,
+    DriftedNodes,
     InstanceOutput,
     Keywords,
     PoolsOutput,
     PriceRangeOutput,
     ProblemOutput,
     SignedAmount,
+    drift_data,
     exact,
     instance_data,
     pools_data,
@@ -153,6 +156,8 @@ class PlanOutput(TypedDict):
     """ids of surplus instances"""
     remove: list[str]
     """ids of the instances to terminate"""
+    drifted: list[DriftedNodeOutput]
+    """nodes that differ from the configuration, and stay as they are"""
 
 
 class PoolFailureOutput(TypedDict):
@@ -230,6 +235,7 @@ class ListOutput(TypedDict):
     """the managed orchestrator; null without one"""
     others: list[OtherResourceOutput]
     """all other resources"""
+    drifted: DriftedNodes
     regions_scanned: list[str]
     failed_regions: list[ProblemOutput]
     """regions that could not be scanned"""
@@ -254,6 +260,7 @@ def plan_data(plan: Plan) -> PlanOutput:
         else {"pools": exposure.pools, "at_most": exposure.max_nodes, "limit": exposure.limit},
         "surplus": [instance.id for instance in plan.surplus],
         "remove": [instance.id for instance in plan.remove],
+        "drifted": drift_data(plan.drifted),
     }
 
 
@@ -388,6 +395,7 @@ def listing_data(listing: Listing) -> ListOutput:
             {"region": resource.region, "kind": resource.kind, "id": resource.id}
             for resource in listing.others
         ],
+        "drifted": drift_data(listing.drifted),
         "regions_scanned": list(listing.regions_scanned),
         "failed_regions": [problem_data(failure) for failure in listing.failed_regions],
     }
