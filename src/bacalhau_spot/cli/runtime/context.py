@@ -269,6 +269,11 @@ class CommandContext:
                 return partition_of(region.name).home
         return COMMERCIAL.home
 
+    @property
+    def lock_region(self) -> str:
+        """The region of the cluster's lock: the same for every command with this configuration."""
+        return self.spec(lenient=True).planned_home or self._home_region()
+
     def orchestrator(self, runner: Runner, *, cluster: str | None = None) -> Orchestrator | None:
         """The orchestrator's API; None if not configured. `cluster`: of another cluster, if it has a managed one.
 

@@ -1,0 +1,1 @@
+"""What keeps a living cluster: expiry, drift, drains, and the lock between operators."""
