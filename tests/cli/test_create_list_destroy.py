@@ -346,7 +346,7 @@ def test_a_lost_answer_makes_nothing_twice(sandbox: Any, program: CliRunner, act
 def test_throttling_is_waited_out(sandbox: Any, program: CliRunner) -> None:
     """AWS says slow down, the engine does, and says so."""
     sandbox.world.settings.faults = [
-        {"match": "Create*", "code": "RequestLimitExceeded", "count": 6, "status": 503}
+        {"match": "CreateVpc", "code": "RequestLimitExceeded", "count": 6, "status": 503}
     ]
     result = program("create", "--yes")
     assert result.code == 0

@@ -78,7 +78,7 @@ def test_the_lock_of_a_killed_process_of_this_machine_is_taken_over(sandbox: Any
     if dead == 0:
         os._exit(0)
     os.waitpid(dead, 0)
-    ec2 = locked(sandbox, program, host="here", pid=dead, left_s=7200)
+    ec2 = locked(sandbox, program, host=program.host, pid=dead, left_s=7200)
     created = program("create", "--yes")
     assert created.code == 0 and "waiting" not in created.stderr
     assert locks(ec2) == []

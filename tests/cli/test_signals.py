@@ -82,7 +82,7 @@ def interrupted(sandbox: Any, program: CliRunner, *, at: int, number: signal.Sig
     return process.returncode, out, err
 
 
-@pytest.mark.parametrize("at", [1, 6, 14, 20])
+@pytest.mark.parametrize("at", [2, 7, 15, 21])
 def test_ctrl_c(slow: Any, program: CliRunner, at: int) -> None:
     """Exit 130; calls in flight finish, nothing new begins; the receipt says what exists and how to remove it."""
     program.configure(nodes=4, regions="[us-west-1, eu-west-1]")
@@ -117,6 +117,15 @@ def test_sigkill(slow: Any, program: CliRunner, at: int) -> None:
     assert code == -signal.SIGKILL
     assert program("list").code == 0
     assert program("destroy", "--yes").code == 0
+    assert slow.leftovers() == before
+
+
+def test_ctrl_c_while_the_lock_is_taken(slow: Any, program: CliRunner) -> None:
+    """The call in flight creates the lock, which is deleted again."""
+    program.configure(nodes=1, regions="[us-west-1]")
+    before = slow.leftovers()
+    code, _, err = interrupted(slow, program, at=1, number=signal.SIGINT)
+    assert code == 130 and "nothing was changed" in err
     assert slow.leftovers() == before
 
 

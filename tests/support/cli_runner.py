@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -70,7 +71,7 @@ class CliRunner:
     environ: dict[str, str] = field(default_factory=lambda: dict(NOWHERE_ELSE))
     clock: Clock = field(default_factory=RealClock)
     runs: int = 0
-    host: str = "here"
+    host: str = field(default_factory=socket.gethostname)
     asks_orchestrator: bool = (
         False  # `create` connects to the configured address, which is nobody's unless a test sets it
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from contextlib import ExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -94,22 +94,11 @@ def create(  # noqa: PLR0913 -- one parameter for each option
     spec = _without_orchestrator(spec, chosen=without_orchestrator)
     _check_wait(spec, wait)
     with context.runner(spec) as runner, ExitStack() as stack:
-        lock: ClusterLock | None = None
-        while True:
-            facts = runner.run_readonly(gather_facts(runner.calls, spec, fact_sources(context)))
-            identity = facts.account.identity
-            planned, shown = _plan(context, facts, allow_removal=allow_removal)
-            if dry_run or planned.empty:
-                return _unchanged(planned, shown, options=options, allow_removal=allow_removal)
-            context.print_status(shown)
-            where = f"of {spec.naming.tag_value} in account {identity.account_id}"
-            context.confirm(_question(planned, where=where), impact=_danger(planned), confirmed=yes)
-            lock = lock or stack.enter_context(
-                ClusterLock(context, runner, naming=spec.naming, identity=identity, command="create")
-            )
-            if not lock.take():
-                break
-            context.print_status(views.sentence_text(lock_view.changed_meanwhile()))
+        agreed = _agreed(context, runner, spec, stack, dry_run=dry_run, allow_removal=allow_removal, yes=yes)
+        if agreed.lock is None:
+            return _unchanged(agreed, options=options, allow_removal=allow_removal)
+        facts, planned, lock = agreed.facts, agreed.plan, agreed.lock
+        identity = facts.account.identity
         audit = AuditLog(context, identity=identity, cluster=spec.naming.tag_value)
         runner.listen(audit.emit)
         regions = [region.region for region in planned.regions]
@@ -138,6 +127,45 @@ def create(  # noqa: PLR0913 -- one parameter for each option
     )
 
 
+@dataclass(frozen=True)
+class _Agreed:
+    """A plan that the user has seen. `lock`: held for its execution; None: it is not to be executed."""
+
+    facts: LaunchFacts
+    plan: Plan
+    shown: RenderableType
+    lock: ClusterLock | None = None
+
+
+def _agreed(
+    context: CommandContext,
+    runner: Runner,
+    spec: ClusterSpec,
+    stack: ExitStack,
+    *,
+    dry_run: bool,
+    allow_removal: bool,
+    yes: bool,
+) -> _Agreed:
+    """Plan, show and ask; again if another command has changed the cluster meanwhile. `stack` releases the lock."""
+    lock: ClusterLock | None = None
+    while True:
+        facts = runner.run_readonly(gather_facts(runner.calls, spec, fact_sources(context)))
+        identity = facts.account.identity
+        planned, shown = _plan(context, facts, allow_removal=allow_removal)
+        if dry_run or planned.empty:
+            return _Agreed(facts, planned, shown)
+        context.print_status(shown)
+        where = f"of {spec.naming.tag_value} in account {identity.account_id}"
+        context.confirm(_question(planned, where=where), impact=_danger(planned), confirmed=yes)
+        lock = lock or stack.enter_context(
+            ClusterLock(context, runner, naming=spec.naming, identity=identity, command="create")
+        )
+        if not lock.take():
+            return _Agreed(facts, planned, shown, lock)
+        context.print_status(views.sentence_text(lock_view.changed_meanwhile()))
+
+
 def _plan(context: CommandContext, facts: LaunchFacts, *, allow_removal: bool) -> tuple[Plan, RenderableType]:
     """The plan, and how it is shown. Raises CloudError and UserError for a launch that is refused."""
     planned = planner.plan(facts, allow_removal=allow_removal)
@@ -150,8 +178,9 @@ def _plan(context: CommandContext, facts: LaunchFacts, *, allow_removal: bool) -
     return planned, shown
 
 
-def _unchanged(plan: Plan, shown: RenderableType, *, options: str, allow_removal: bool) -> Result:
+def _unchanged(agreed: _Agreed, *, options: str, allow_removal: bool) -> Result:
     """The plan alone: of a dry run, or of a cluster that is as configured."""
+    plan, shown = agreed.plan, agreed.shown
     carried_out = views.dry_run_view(shown, options=options, allow_removal=allow_removal)
     return Result(
         "create",

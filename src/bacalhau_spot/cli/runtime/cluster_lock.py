@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Self
 
+from bacalhau_spot.cli.runtime.runner import NullProgress
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.lifecycle.operator_lock import LockHolder
+from bacalhau_spot.engine.aws_calls.caller import Cancelled
 from bacalhau_spot.engine.lifecycle.operator_lock import LockPlace, OperatorLock
 from bacalhau_spot.ui.formatting import error_label
 from bacalhau_spot.ui.views import lock_view
@@ -84,12 +86,19 @@ class ClusterLock:
             self._context.print_status(Paragraph(text))
 
         try:
-            other = self._runner.run_readonly(self._lock.take(wait_s=wait_s, told=tell))
+            # With a handler for Ctrl-C: a call in flight may create the lock, which is then released.
+            other = self._runner.run_with_progress(
+                self._lock.take(wait_s=wait_s, told=tell), screen=NullProgress
+            )
+        except Cancelled as error:
+            raise KeyboardInterrupt from error
         except CloudError as error:
             if classify(error.code).category is not Category.PERMISSION:
                 raise
             self.warnings = (lock_view.not_locked(error_label(error.code)),)
             return False
+        if self._runner.calls.stop.is_set:
+            raise KeyboardInterrupt
         if other is not None:
             raise lock_view.still_held(other, now=self._context.runtime.clock.now())
         return waited
