@@ -60,6 +60,8 @@ def _here(host: str) -> bool:
 sys.addaudithook(_watch)
 # boto3 looks for an EC2 instance's credentials at an address of its own, wherever it runs.
 os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
+# A proxy's certificates, for addresses abroad. Clients are not shared between command lines while it names a file.
+os.environ.pop("AWS_CA_BUNDLE", None)
 
 
 @pytest.fixture(autouse=True)
