@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from bacalhau_spot.cloud import archive
 from bacalhau_spot.instance.user_data import DOWNLOAD_URL
@@ -19,6 +20,10 @@ DEFAULT_ARCHIVE = DOWNLOAD_URL.partition("{")[0]
 _abroad: list[str] = []
 # So few files are run in one process: starting workers takes longer.
 _FEW_FILES = 3
+
+# A slow machine is no error of a property.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
