@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import hashlib
 import ipaddress
 import os
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from bacalhau_spot.cloud import archive
 from bacalhau_spot.instance.user_data import DOWNLOAD_URL
@@ -19,6 +21,12 @@ DEFAULT_ARCHIVE = DOWNLOAD_URL.partition("{")[0]
 _abroad: list[str] = []
 # So few files are run in one process: starting workers takes longer.
 _FEW_FILES = 3
+# Python's own thresholds (700, 10, 10) search half a million objects every few seconds: a seventh of tests/nuke/test_options.py.
+_GC_THRESHOLDS = 50_000, 20, 20
+
+# A slow machine is no error of a property.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -28,6 +36,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """
     files = [argument for argument in config.args if argument.partition("::")[0].endswith(".py")]
     return 0 if files and len(files) == len(config.args) <= _FEW_FILES else 4
+
+
+def pytest_collection_finish() -> None:
+    """What the modules hold lives as long as the process: the garbage collector need not look at it again."""
+    gc.set_threshold(*_GC_THRESHOLDS)
+    gc.freeze()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -60,6 +74,8 @@ def _here(host: str) -> bool:
 sys.addaudithook(_watch)
 # boto3 looks for an EC2 instance's credentials at an address of its own, wherever it runs.
 os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
+# A proxy's certificates, for addresses abroad. Clients are not shared between command lines while it names a file.
+os.environ.pop("AWS_CA_BUNDLE", None)
 
 
 @pytest.fixture(autouse=True)

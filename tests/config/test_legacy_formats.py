@@ -262,7 +262,7 @@ def _older(draw: st.DrawFn) -> str:
     return "\n".join([*lines, *above()]) + "\n"
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(text=_older())
 def test_rewriting_keeps_the_meaning_and_every_comment_and_is_done_once(text: str, tmp_path: Path) -> None:
     new = upgrade_text(text)

@@ -283,7 +283,7 @@ _YAML = st.recursive(
 _FILES = st.binary(max_size=200) | _YAML.map(lambda text: text.encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=600, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(raw=_FILES)
 def test_whatever_the_bytes_loading_ends_in_a_spec_or_one_error(raw: bytes, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import botocore.session
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bacalhau_spot.core import tags
@@ -69,7 +69,6 @@ def _accepted(naming: Naming) -> Naming:
     return replace(naming, extra_tags=()) if "tags" in refused or tags.tag_problems(naming) else naming
 
 
-@settings(deadline=None)
 @given(naming=_NAMINGS)
 def test_accepted_names_and_tags_pass_the_patterns_of_every_call(naming: Naming) -> None:
     """F15, F17: a prefix of `sg-`, a value of 256 characters, a tab were accepted, and refused by AWS after the VPC."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # cloud-init reads with it; it ships no types
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -34,7 +34,6 @@ def _readers() -> list[Any]:
     return [yaml.safe_load, new.load]
 
 
-@settings(deadline=None)  # a shared machine may pause at any place
 @given(st.dictionaries(KEYS, VALUES, min_size=1))
 def test_a_mapping_reads_back_as_itself(value: dict[str, Any]) -> None:
     for written in (json_in_yaml(value), json_in_yaml(value, indent=2)):

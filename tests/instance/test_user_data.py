@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # cloud-init reads with it; it ships no types
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bacalhau_spot.core.model import (
@@ -246,7 +246,6 @@ ODD = st.text(st.characters(exclude_categories=["Cs"]), max_size=60) | st.sample
 )
 
 
-@settings(deadline=None)  # a shared machine may pause at any place
 @given(name=ODD, prefix=ODD, user=ODD, key=ODD, label=ODD, text=ODD, path=ODD)
 def test_odd_names_reach_the_node_unchanged(
     name: str, prefix: str, user: str, key: str, label: str, text: str, path: str
@@ -294,7 +293,6 @@ def environment_file(text: str) -> dict[str, str]:
     return files
 
 
-@settings(deadline=None)  # a shared machine may pause at any place
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1))
 def test_any_token_reaches_bacalhau_unchanged(token: str) -> None:
     spec = dataclasses.replace(FULL, bacalhau=dataclasses.replace(FULL.bacalhau, token=Secret(token)))

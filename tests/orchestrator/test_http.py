@@ -450,7 +450,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(body=_JSON.map(lambda node: {"Nodes": [node]}) | _JSON)
 def test_whatever_the_json_reading_ends_in_nodes_or_one_error(body: Any) -> None:
     try:

@@ -7,6 +7,7 @@ there, the user is found anew each time: the file may have changed.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from bacalhau_spot.cloud.session import Session
 NO_FILE = "/nonexistent/aws"
 _FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CA_BUNDLE")
 
+# Of so many users and endpoints: the last ones. Each has up to hundred clients, and a client takes half a megabyte.
+_MOST = 8
 _KNOWN: dict[Any, dict[tuple[str, str, float], Any]] = {}
 
 
@@ -29,9 +32,19 @@ def keep(monkeypatch: pytest.MonkeyPatch) -> None:
     def begin_with_known(session: Session, connection: AwsConnection) -> None:
         begin(session, connection)
         if not any(Path(os.environ.get(name, NO_FILE)).exists() for name in _FILES):
-            session._clients = _KNOWN.setdefault((connection, _surroundings()), {})
+            session._clients = _known(connection)
 
     monkeypatch.setattr(Session, "__init__", begin_with_known)
+
+
+def _known(connection: AwsConnection) -> dict[tuple[str, str, float], Any]:
+    """No client calls the three functions, which are other ones with each command line: the session does."""
+    access = replace(connection, prompt=None, learned=None, on_call=None)
+    key = access, _surroundings()
+    found = _KNOWN[key] = _KNOWN.pop(key, {})
+    if len(_KNOWN) > _MOST:
+        del _KNOWN[next(iter(_KNOWN))]
+    return found
 
 
 def _surroundings() -> tuple[tuple[str, str], ...]:

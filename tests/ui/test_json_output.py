@@ -8,7 +8,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -57,7 +57,6 @@ plain = st.recursive(
 )
 
 
-@settings(deadline=None)  # a busy machine is no error
 @given(st.dictionaries(st.text(max_size=5), plain, min_size=1, max_size=4))
 def test_yaml_says_the_same_as_json(data: dict[str, Any]) -> None:
     """Whatever is in it."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bacalhau_spot.core.model import ORCHESTRATOR_ROLE, ROLE_KEY, PricePoint, Resource
@@ -131,8 +131,6 @@ def test_sums_by_what_is_asked() -> None:
     assert sum(each.usd for each in sums.values()) == sum_charges(charges).usd
 
 
-# A busy machine is no error.
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 moments = st.integers(0, 40_000).map(lambda seconds: after(seconds=seconds))
 usd = st.decimals("0.001", "9", places=4)
 changes = st.lists(st.tuples(moments, usd), max_size=6).map(
@@ -156,7 +154,6 @@ def points(prices: list[tuple[datetime, Decimal]]) -> PriceSteps:
     return steps(*((since, str(price)) for since, price in prices))
 
 
-@patient
 @given(lives, changes, moments, moments)
 def test_windows_add_up(
     usage: Usage, prices: list[tuple[datetime, Decimal]], cut: datetime, end: datetime
@@ -177,7 +174,6 @@ def test_windows_add_up(
     assert sum((half.seconds for half in halves), Decimal(0)) == total.seconds
 
 
-@patient
 @given(lives, changes, st.integers(0, 20_000), st.decimals("0", "1", places=4))
 def test_longer_and_dearer_never_costs_less(
     usage: Usage, prices: list[tuple[datetime, Decimal]], more_s: int, dearer: Decimal
