@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.health.boot_console import BootProgress
     from bacalhau_spot.core.health.observation import SpotStatus
     from bacalhau_spot.core.health.orchestrator_status import OrchestratorStatus
-    from bacalhau_spot.core.model import ClusterSpec, Instance, Timeouts
+    from bacalhau_spot.core.history.node_records import NodeRecord
+    from bacalhau_spot.core.model import ClusterSpec, Instance, SpotRequest, Timeouts
     from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
     from bacalhau_spot.core.placement.demand import Demand
     from bacalhau_spot.core.problem import ApiFailure
@@ -54,6 +55,7 @@ class ClusterSnapshot:
     orchestrators: tuple[Instance, ...] = ()  # of the managed orchestrator, in any state
     checks: Mapping[str, StatusChecks] | None = None  # by instance
     spots: tuple[SpotStatus, ...] = ()
+    requests: tuple[SpotRequest, ...] = ()  # the spot requests behind `spots`
     boots: Mapping[str, BootProgress] | None = None  # by instance, of those whose console was read
     listing: NodeListing = field(default_factory=NodeListing)
     api: ApiAvailability = ApiAvailability.NOT_CONFIGURED
@@ -173,6 +175,7 @@ class ClusterStatus:
     missing: int | None = None
     surplus: int | None = None
     orchestrator: OrchestratorStatus | None = None  # None: the configuration has none
+    interruptions: tuple[NodeRecord, ...] = ()  # in the last 24 hours, the newest last
 
     @property
     def total(self) -> RegionStatus:

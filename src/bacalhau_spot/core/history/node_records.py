@@ -92,26 +92,18 @@ def node_records(
     """Every known node, by launch time and id. `terminated_by`: by instance, a command of this machine."""
     history = usage_history(inventory, logged, root_volume_gib=0, now=now)
     usages = [usage for usage in history.usages if usage.type and not usage.orchestrator]
-    by_id = {entry.id: entry for entry in logged}
-    notices = _notices(inventory, logged)
-    joins = node_joins(listing, usages)
+    notices, joins = _notices(inventory, logged), _joins(listing, usages, logged)
     unknown = frozenset(history.unknown_end_ids)
-
-    def joined_at(usage: Usage) -> datetime | None:
-        entry = by_id.get(usage.id)
-        known = (joins.get(usage.id), entry.joined_at if entry else None)
-        return min((moment for moment in known if moment is not None), default=None)
-
-    records = (
+    records = [
         NodeRecord(
             usage,
             end_known=usage.id not in unknown,
             noticed_at=notices.get(usage.id),
-            joined_at=joined_at(usage),
+            joined_at=joins.get(usage.id),
             terminated_by=(terminated_by or {}).get(usage.id, ""),
         )
         for usage in usages
-    )
+    ]
     return tuple(sorted(records, key=lambda record: (record.started_at, record.id)))
 
 
@@ -124,7 +116,18 @@ def _notices(inventory: AwsInventory, logged: Iterable[LoggedInstance]) -> dict[
     return notices | {entry.id: entry.noticed_at for entry in logged if entry.noticed_at is not None}
 
 
-def node_joins(listing: NodeListing, usages: Iterable[Usage]) -> dict[str, datetime]:
+def _joins(
+    listing: NodeListing, usages: Iterable[Usage], logged: Iterable[LoggedInstance]
+) -> dict[str, datetime]:
+    """The earliest record of each."""
+    joins = _connections(listing, usages)
+    for entry in logged:
+        if entry.joined_at is not None:
+            joins[entry.id] = min(joins.get(entry.id, entry.joined_at), entry.joined_at)
+    return joins
+
+
+def _connections(listing: NodeListing, usages: Iterable[Usage]) -> dict[str, datetime]:
     """The connection times that are joins. The clocks differ: a join is never before the launch."""
     since = {
         node.instance_id: node.since for node in listing.nodes if node.connected and node.since is not None
@@ -133,5 +136,5 @@ def node_joins(listing: NodeListing, usages: Iterable[Usage]) -> dict[str, datet
     return {
         usage.id: max(since[usage.id], usage.started_at)
         for usage in usages
-        if usage.id in since and (began is None or usage.started_at > began)
+        if usage.id in since and (began is None or usage.started_at >= began)
     }

@@ -7,13 +7,14 @@ replaces nothing: a moment at which the last node was terminated for another rea
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.history.interruptions import pool_counts
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
     from decimal import Decimal
 
@@ -112,12 +113,11 @@ class Timeline:
         lost = [event for event in self.events if event.kind is TimelineEventKind.INTERRUPTED]
         found = [event.replacement for event in lost if event.replacement is not None]
         joins = [replacement.joined_after for replacement in found if replacement.joined_after is not None]
-        counts = Counter(event.node.pool for event in lost)
         return TimelineSummary(
             interruptions=len(lost),
             replaced=len(found),
             joined=len(joins),
-            pools=tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0].zone, item[0].type))),
+            pools=pool_counts(event.node for event in lost),
             median_age=_median([event.age for event in lost]),
             median_launched_after=_median([replacement.launched_after for replacement in found]),
             median_joined_after=_median(joins),
@@ -131,25 +131,41 @@ def cluster_timeline(
     found = replacements(records)
     replaced = {replacement.node.id: lost_id for lost_id, replacement in found.items()}
     chosen = tuple(record for record in records if not regions or record.region in regions)
-    events = [
-        TimelineEvent(
-            at=moment,
-            kind=kind,
-            node=record,
-            usd_per_hour=prices.price_at(record.usage, moment) if record.usage.spot else None,
-            replacement=found.get(record.id) if kind is TimelineEventKind.INTERRUPTED else None,
-            replaces=replaced.get(record.id, "") if kind is TimelineEventKind.LAUNCHED else "",
-        )
-        for record in chosen
-        for kind, moment in _moments(record)
-        if window.since is None or moment >= window.since
-    ]
+    chronicle = _Chronicle(prices, window, found, replaced)
+    events = [event for record in chosen for event in chronicle.events(record)]
     return Timeline(
         window=window,
         records=chosen,
         events=tuple(sorted(events, key=lambda event: (event.at, _ORDER.index(event.kind), event.node.id))),
         unknown_end_ids=tuple(record.id for record in chosen if _vanished(record, window)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Chronicle:
+    """`found`: replacements by the interrupted node; `replaced`: the interrupted node by its replacement."""
+
+    prices: PriceSteps
+    window: Window
+    found: Mapping[str, Replacement]
+    replaced: Mapping[str, str]
+
+    def events(self, record: NodeRecord) -> Iterator[TimelineEvent]:
+        """The node's events in the window."""
+        for kind, moment in _moments(record):
+            if self.window.since is None or moment >= self.window.since:
+                yield self._event(record, kind, moment)
+
+    def _event(self, record: NodeRecord, kind: TimelineEventKind, moment: datetime) -> TimelineEvent:
+        launched, lost = kind is TimelineEventKind.LAUNCHED, kind is TimelineEventKind.INTERRUPTED
+        return TimelineEvent(
+            at=moment,
+            kind=kind,
+            node=record,
+            usd_per_hour=self.prices.price_at(record.usage, moment) if record.usage.spot else None,
+            replacement=self.found.get(record.id) if lost else None,
+            replaces=self.replaced.get(record.id, "") if launched else "",
+        )
 
 
 def _vanished(record: NodeRecord, window: Window) -> bool:
@@ -169,33 +185,40 @@ def _moments(record: NodeRecord) -> Iterator[tuple[TimelineEventKind, datetime]]
 
 def replacements(records: Sequence[NodeRecord]) -> dict[str, Replacement]:
     """The replacement of each interrupted node, by its id. `records` by launch time."""
-    lost = sorted(
-        ((record.lost_at, record) for record in records if record.interrupted and record.lost_at is not None),
-        key=lambda row: (row[0], row[1].id),
-    )
+    lost = _losses(records)
     ends = _cluster_ends(records)
     found: dict[str, Replacement] = {}
     free = list(records)
     for same_region in (True, False):
         for since, record in lost:
-            if record.id in found:
-                continue
-            until = next((end for end in ends if end >= since), None)
-            node = next(
-                (
-                    other
-                    for other in free
-                    if other.started_at >= since
-                    and (until is None or other.started_at < until)
-                    and (other.region == record.region or not same_region)
-                ),
-                None,
-            )
+            region = record.region if same_region else ""
+            node = None if record.id in found else _next_launch(free, since, ends, region=region)
             if node is not None:
                 moment = LossMoment.NOTICE if record.noticed_at else LossMoment.INTERRUPTION
                 found[record.id] = Replacement(node, since, moment)
                 free.remove(node)
     return found
+
+
+def _losses(records: Sequence[NodeRecord]) -> list[tuple[datetime, NodeRecord]]:
+    """Interrupted nodes, by the time of their loss."""
+    lost = [(record.lost_at, record) for record in records if record.interrupted]
+    return sorted(
+        ((since, record) for since, record in lost if since is not None), key=lambda row: (row[0], row[1].id)
+    )
+
+
+def _next_launch(
+    records: Sequence[NodeRecord], since: datetime, ends: Sequence[datetime], *, region: str
+) -> NodeRecord | None:
+    """The first launch in the region (empty: any) from then on, before the cluster's next end."""
+    until = next((end for end in ends if end >= since), None)
+    for record in records:
+        if until is not None and record.started_at >= until:
+            return None
+        if record.started_at >= since and region in {record.region, ""}:
+            return record
+    return None
 
 
 def _cluster_ends(records: Sequence[NodeRecord]) -> list[datetime]:

@@ -2,7 +2,8 @@
 
 Rules:
 1. Avoidance never makes a launch impossible: a region whose other pools cannot hold the nodes avoids none.
-2. It is a preference. AWS chooses among the other pools; if these have no capacity, the launch uses the avoided ones
+2. It costs little: a region whose cheapest other pool costs more than one and a half times its cheapest pool avoids none.
+3. It is a preference. AWS chooses among the other pools; if these have no capacity, the launch uses the avoided ones
    before it moves nodes to another region (engine/launch/region_launch.py).
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.core.launch.pool_limits import headroom, max_per_pool
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 # longer period. AWS lists a terminated instance for one hour, so half of this period needs no audit log.
 AVOIDED_FOR: Final = timedelta(hours=2)
 _MOST_NAMED: Final = 4
+_MOST_EXPENSIVE: Final = Decimal("1.5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +78,26 @@ def _suffice(
     launch: int,
     counts: Mapping[Pool, int],
 ) -> bool:
-    """Whether the other pools can hold the nodes: within `max_price_usd_per_hour` and `max_share_per_pool`."""
-    if not others or (_affordable(spec, every) and not _affordable(spec, others)):
+    """Whether the other pools can hold the nodes: within the limits of price and of nodes in a pool."""
+    if not others or not _affordable(spec, others, every):
         return False
     limit = max_per_pool(spec)
     return limit is None or sum(headroom((offer.pool for offer in others), counts, limit).values()) >= launch
 
 
-def _affordable(spec: ClusterSpec, offers: Iterable[Offer]) -> bool:
-    """Whether a pool is within the price limit. A pool without a price may be."""
-    limit = spec.max_price_usd_per_hour
-    return limit is None or any(
-        offer.usd_per_hour is None or offer.usd_per_hour <= limit for offer in offers
-    )
+def _affordable(spec: ClusterSpec, others: Sequence[Offer], every: Sequence[Offer]) -> bool:
+    """Whether another pool is within `max_price_usd_per_hour`, and little dearer than the cheapest. Unknown prices may be."""
+    known = _prices(others)
+    if len(known) < len(others):
+        return True
+    limit = min(_prices(every)) * _MOST_EXPENSIVE
+    if spec.max_price_usd_per_hour is not None:
+        limit = min(limit, spec.max_price_usd_per_hour)
+    return min(known) <= limit
+
+
+def _prices(offers: Iterable[Offer]) -> list[Decimal]:
+    return [offer.usd_per_hour for offer in offers if offer.usd_per_hour is not None]
 
 
 def avoidance_notes(avoidances: Mapping[str, PoolAvoidance]) -> tuple[str, ...]:
@@ -97,11 +107,13 @@ def avoidance_notes(avoidances: Mapping[str, PoolAvoidance]) -> tuple[str, ...]:
     if avoided:
         pools = "1 capacity pool" if len(avoided) == 1 else f"{len(avoided)} capacity pools"
         hours = AVOIDED_FOR // timedelta(hours=1)
-        notes.append(f"avoids {pools} in which EC2 interrupted nodes in the last {hours} hours: {_names(avoided)}")
+        notes.append(
+            f"avoids {pools} in which EC2 interrupted nodes in the last {hours} hours: {_names(avoided)}"
+        )
     needed = {name: avoidance.not_avoided for name, avoidance in avoidances.items() if avoidance.not_avoided}
     notes += [
-        f"does not avoid recently interrupted capacity pools of {name}, because its other pools cannot hold the nodes: "
-        f"{_names([found.pool for found in pools])}"
+        f"does not avoid recently interrupted capacity pools of {name}, because its other pools cannot hold the nodes or "
+        f"cost over 50 % more: {_names([found.pool for found in pools])}"
         for name, pools in needed.items()
     ]
     return tuple(notes)
