@@ -15,7 +15,7 @@ from bacalhau_spot.engine.orchestrator.resolve import with_orchestrator
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import datetime
 
     from bacalhau_spot.core.launch.create_result import CreateResult
