@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.ui.json_output.history import history_data
 from bacalhau_spot.ui.json_output.values import exact, hours, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bacalhau_spot.core.history.history_report import HistoryReport
     from bacalhau_spot.core.pricing.cost import Charge
     from bacalhau_spot.core.pricing.cost_report import CostReport
-    from bacalhau_spot.ui.json_output.history import HistoryEventOutput
 
 FORM = "csv"
 
@@ -45,33 +42,6 @@ def cost_rows(report: CostReport) -> CsvTable:
     return CsvTable(
         _COST, tuple(row for charge in report.charges for row in _charge_rows(report.cluster, charge))
     )
-
-
-_HISTORY = (
-    *("cluster", "at", "event", "region", "zone", "type", "id", "age_seconds", "usd_per_hour", "reason"),
-    *("terminated_by", "replaces", "replacement", "launched_after_seconds", "joined_after_seconds"),
-)
-
-
-def history_rows(report: HistoryReport) -> CsvTable:
-    """A row for each event of a timeline, the newest last."""
-    return CsvTable(
-        _HISTORY,
-        tuple((report.cluster, *_event_cells(event)) for event in history_data(report)["events"]),
-    )
-
-
-def _event_cells(event: HistoryEventOutput) -> tuple[str, ...]:
-    replacement = event["replacement"]
-    cells = (
-        *(event["at"], event["event"], event["region"], event["zone"], event["type"], event["id"]),
-        *(event["age_seconds"], event["usd_per_hour"], event["reason"], event["terminated_by"]),
-        event["replaces"],
-        replacement and replacement["id"],
-        replacement and replacement["launched_after_seconds"],
-        replacement and replacement["joined_after_seconds"],
-    )
-    return tuple("" if cell is None else str(cell) for cell in cells)
 
 
 def _charge_rows(cluster: str, charge: Charge) -> Sequence[tuple[str, ...]]:

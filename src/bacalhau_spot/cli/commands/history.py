@@ -15,7 +15,8 @@ from bacalhau_spot.cli.runtime.shared_options import NO_TABULAR_OPTIONS, Cluster
 from bacalhau_spot.cli.state.audit_log import known_usages
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.history.cluster_history import LogRecords, cluster_history
-from bacalhau_spot.ui import csv_output, json_output, views
+from bacalhau_spot.ui import json_output, views
+from bacalhau_spot.ui.history_rows import history_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,7 @@ def history(
         "history",
         view=views.history_view(found),
         data=json_output.history_data(found),
-        rows=csv_output.history_rows(found),
+        rows=history_rows(found),
         exit_code=found.exit_code,
         errors=context.errors_of(found.incomplete, exit_code=found.exit_code),
         warnings=late,

@@ -155,6 +155,8 @@ class _Row:
 
     def _node_event(self) -> LoggedInstance:
         begun, happened = self._time(self.data["started_at"]), self._time(self.data["happened_at"])
+        if happened < begun:
+            raise ValueError
         logged = _logged_instance(self.data, begun=begun, seen=self.moment)
         if self.event == "node-joined":
             return replace(logged, joined_at=happened)
