@@ -171,6 +171,9 @@ def test_an_end_without_a_record_is_no_event() -> None:
     made = timeline(replace(node("a", 0, 30, interrupted=False), end_known=False), node("b", 40))
     assert [event.kind for event in made.events] == [TimelineEventKind.LAUNCHED] * 2
     assert made.unknown_end_ids == ("a",)
+    window = Window(now=at(600))
+    hidden = cluster_timeline(made.records, PriceSteps({}), window, failed_regions=("us-east-1",))
+    assert hidden.unknown_end_ids == ()  # it may still run: its region was not scanned
 
 
 def test_pools_are_remembered_for_a_period() -> None:

@@ -125,9 +125,17 @@ class Timeline:
 
 
 def cluster_timeline(
-    records: Sequence[NodeRecord], prices: PriceSteps, window: Window, *, regions: Collection[str] = ()
+    records: Sequence[NodeRecord],
+    prices: PriceSteps,
+    window: Window,
+    *,
+    regions: Collection[str] = (),
+    failed_regions: Collection[str] = (),
 ) -> Timeline:
-    """`records`: of the whole cluster, because another region may replace a node. `regions`: only events there."""
+    """`records`: of the whole cluster, because another region may replace a node. `regions`: only events there.
+
+    `failed_regions`: not scanned; nodes there may still run.
+    """
     found = replacements(records)
     replaced = {replacement.node.id: lost_id for lost_id, replacement in found.items()}
     chosen = tuple(record for record in records if not regions or record.region in regions)
@@ -137,7 +145,11 @@ def cluster_timeline(
         window=window,
         records=chosen,
         events=tuple(sorted(events, key=lambda event: (event.at, _ORDER.index(event.kind), event.node.id))),
-        unknown_end_ids=tuple(record.id for record in chosen if _vanished(record, window)),
+        unknown_end_ids=tuple(
+            record.id
+            for record in chosen
+            if record.region not in failed_regions and _vanished(record, window)
+        ),
     )
 
 

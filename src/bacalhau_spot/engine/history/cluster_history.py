@@ -81,7 +81,13 @@ async def cluster_history(
     )
     return HistoryReport(
         cluster=naming.tag_value,
-        timeline=cluster_timeline(records, PriceSteps(points), window, regions=only),
+        timeline=cluster_timeline(
+            records,
+            PriceSteps(points),
+            window,
+            regions=only,
+            failed_regions=[failure.region for failure in unseen],
+        ),
         records=records,
         regions_scanned=tuple(answers),
         failed_regions=unseen,
