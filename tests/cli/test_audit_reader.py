@@ -105,6 +105,9 @@ HOSTILE = {
     "no type": json.dumps({**_SEEN, "at": at(1), "type": None}),
     "a life without an end": json.dumps({**_LIVED, "started_at": at(0), "ended_at": None}),
     "a life that ends before it begins": json.dumps({**_LIVED, "started_at": at(2), "ended_at": at(1)}),
+    "a join before the launch": row("node-joined", 5, **instance(), started_at=at(2), happened_at=at(1)),
+    "a notice without a time": row("interruption-notice", 5, **instance(), started_at=at(2)),
+    "a reason of the wrong kind": json.dumps({**_LIVED, "started_at": at(0), "ended_at": at(1), "reason": 5}),
     "instances of the wrong kind": row("created", 1, instances=5),
     "an instance of the wrong kind": row("created", 1, instances=["i-1"]),
     "removed of the wrong kind": row("created", 1, instances=[], removed={"a": 1}["a"]),
@@ -125,3 +128,40 @@ def test_a_row_that_is_none_of_ours_is_skipped_and_counted(tmp_path: Path, name:
 def test_a_log_that_cannot_be_read_is_a_trouble_and_no_end(tmp_path: Path) -> None:
     """T5: a folder, or a pipe, in the log's place."""
     assert "it is a folder" in audit_rows(tmp_path, account_id="1", cluster="c").trouble
+
+
+def node(**more: Any) -> dict[str, Any]:
+    return {**instance(), "started_at": at(0), **more}
+
+
+def test_joins_and_notices(tmp_path: Path) -> None:
+    """Of a node that another machine launched, too; the earliest of several, and an end is not undone."""
+    (logged,) = read(
+        tmp_path,
+        row("node-joined", 10, **node(happened_at=at(2))),
+        row("node-joined", 40, **node(happened_at=at(39))),
+        row("interruption-notice", 41, **node(happened_at=at(40))),
+        row(
+            "usage-ended",
+            45,
+            **node(ended_at=at(42), interrupted=True, reason="Server.SpotInstanceTermination"),
+        ),
+        row(
+            "usage-ended",
+            50,
+            **node(ended_at=at(43), interrupted=True, reason="instance-terminated-no-capacity"),
+        ),
+        row("node-joined", 60, **node(happened_at=at(39))),
+    )
+    assert (logged.started_at, logged.joined_at, logged.noticed_at, logged.ended_at) == (
+        NOON,
+        NOON + timedelta(minutes=2),
+        NOON + timedelta(minutes=40),
+        NOON + timedelta(minutes=42),
+    )
+    assert (logged.interrupted, logged.reason) == (True, "instance-terminated-no-capacity")
+
+
+def test_rows_of_earlier_versions_have_no_reason(tmp_path: Path) -> None:
+    (logged,) = read(tmp_path, row("usage-ended", 45, **node(ended_at=at(42), interrupted=True)))
+    assert (logged.interrupted, logged.reason, logged.joined_at) == (True, "", None)

@@ -71,6 +71,10 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.commands.cost:cost",
         "Show the cluster's cost so far and its current cost per hour.",
     ),
+    "history": (
+        "bacalhau_spot.cli.commands.history:history",
+        "Show the launches, joins, interruptions and replacements of the cluster's nodes, the newest last.",
+    ),
     "offers": (
         "bacalhau_spot.cli.commands.offers:offers",
         "Compare spot prices and availability across regions, and write a choice into the configuration.",

@@ -35,6 +35,7 @@ _ABOUT_THE_CLUSTER: Final = frozenset(
         "cost",
         "offers",
         "prices",
+        "history",
         "ssh",
         "console",
         "doctor",

@@ -64,7 +64,7 @@ def cost(
     late = (
         *others,
         *known_usages.log_trouble(context, account.identity, cluster=report.cluster),
-        *known_usages.log_terminations(context, account.identity, cluster=report.cluster, ended=ended),
+        *known_usages.log_observations(context, account.identity, cluster=report.cluster, ended=ended),
     )
     return Result(
         "cost",

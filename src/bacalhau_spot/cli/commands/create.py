@@ -19,11 +19,13 @@ from bacalhau_spot.cli.runtime.parsers import amount
 from bacalhau_spot.cli.runtime.reporting import unexpected
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
+from bacalhau_spot.cli.state.audit_log import known_usages
 from bacalhau_spot.cli.state.audit_log.writer import AuditLog
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.refusals import Refusal
 from bacalhau_spot.core.model import MIN_PRICE_USD, OrchestratorMode, OrchestratorSpec, TlsMode
+from bacalhau_spot.core.pricing.usage_history import ended_usages
 from bacalhau_spot.engine.aws_calls.caller import Cancelled
 from bacalhau_spot.engine.launch import create as engine
 from bacalhau_spot.engine.launch.facts_gathering import gather_facts, refusal_error
@@ -152,6 +154,10 @@ def _agreed(
     while True:
         facts = runner.run_readonly(gather_facts(runner.calls, spec, fact_sources(context)))
         identity = facts.account.identity
+        # A failure to write the log does not prevent the launch.
+        known_usages.log_observations(
+            context, identity, cluster=spec.naming.tag_value, ended=ended_usages(facts.instances)
+        )
         planned, shown = _plan(context, facts, allow_removal=allow_removal)
         if dry_run or planned.empty:
             return _Agreed(facts, planned, shown)

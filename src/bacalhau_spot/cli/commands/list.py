@@ -58,7 +58,7 @@ def list_(
             where = discovery.requested_regions(account.regions, region or ())
             others = other_clusters.warnings(runner, naming, regions=where, command="list")
     # A failure to write the log does not prevent the listing.
-    known_usages.log_terminations(
+    known_usages.log_observations(
         context, account.identity, cluster=naming.tag_value, ended=ended_usages(found.instances)
     )
     drifted = context.drifted(found.instances, cluster=cluster)

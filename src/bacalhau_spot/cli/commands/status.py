@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -21,8 +23,10 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.health.cluster_status import ClusterSnapshot, ClusterStatus
 from bacalhau_spot.core.health.cluster_status import cluster_status as judged
 from bacalhau_spot.core.health.observation import ApiAvailability
+from bacalhau_spot.core.history.interruptions import interruptions_since
+from bacalhau_spot.core.history.node_records import node_records
 from bacalhau_spot.core.orchestrator.managed_state import newest_usable
-from bacalhau_spot.core.pricing.usage_history import ended_usages
+from bacalhau_spot.core.pricing.usage_history import AwsInventory, ended_usages
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.health import cluster_snapshot as looking
 from bacalhau_spot.errors import ExitCode, UserError
@@ -33,13 +37,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bacalhau_spot.cli.runtime.runner import Runner
+    from bacalhau_spot.core.history.node_records import NodeRecord
     from bacalhau_spot.core.inventory import AccountContext
-    from bacalhau_spot.core.model import ClusterSpec, Naming
+    from bacalhau_spot.core.model import ClusterSpec, Identity, Naming
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 # A shorter interval shows nothing new, and uses calls that other programs in the account need.
 _SOONEST_S = 2
+# The period of the line about interruptions.
+_INTERRUPTIONS_OF = timedelta(hours=24)
 
 
 def status(
@@ -121,14 +128,16 @@ class _StatusReader:
         if not self._answers and self._finds_managed(runner, snapshot):
             snapshot = self._snapshot(runner, regions)
         self._answers = snapshot.api is ApiAvailability.AVAILABLE
+        records = self._records(snapshot, self._here.identity)
         # A failure to write the log does not prevent the check.
-        known_usages.log_terminations(
+        known_usages.log_observations(
             self._call,
             self._here.identity,
             cluster=self.naming.tag_value,
             ended=ended_usages((*snapshot.instances, *snapshot.orchestrators), snapshot.spots),
+            nodes=records,
         )
-        return judged(
+        health = judged(
             snapshot,
             cluster=self.naming.tag_value,
             label=self._label,
@@ -138,6 +147,20 @@ class _StatusReader:
             terminated_by=known_usages.terminated_by(self._call, self._here.identity),
             drifted=self._call.drifted(snapshot.instances, cluster=self._cluster),
         )
+        return replace(
+            health, interruptions=interruptions_since(records, snapshot.taken_at - _INTERRUPTIONS_OF)
+        )
+
+    def _records(self, snapshot: ClusterSnapshot, identity: Identity) -> tuple[NodeRecord, ...]:
+        """From this check and the audit log, of the scanned regions."""
+        logged = known_usages.logged_usages(self._call, identity, cluster=self.naming.tag_value)
+        records = node_records(
+            AwsInventory(instances=snapshot.instances, requests=snapshot.requests),
+            logged,
+            now=snapshot.taken_at,
+            listing=snapshot.listing,
+        )
+        return tuple(record for record in records if not self._only or record.region in self._only)
 
     def _snapshot(self, runner: Runner, regions: Sequence[str]) -> ClusterSnapshot:
         return runner.run_readonly(

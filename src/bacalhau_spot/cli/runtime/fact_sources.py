@@ -25,6 +25,7 @@ def fact_sources(context: CommandContext) -> FactSources:
         nats_checks=partial(_nats_checks, context),
         caller_address=partial(caller_address, context.connection.checkip_url),
         launched_in=partial(known_usages.launched_in, context),
+        logged=partial(known_usages.logged_usages, context, cluster=context.naming().tag_value),
         cache=FileCache(context.cache_dir, clock=context.runtime.clock),
     )
 

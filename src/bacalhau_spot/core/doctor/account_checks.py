@@ -135,14 +135,14 @@ def create_refused(error: UserError) -> Finding:
     )
 
 
-def create_planned(launch: int) -> Finding:
-    """The launches of a `create` now."""
+def create_planned(launch: int, *, notes: tuple[str, ...] = ()) -> Finding:
+    """The launches of a `create` now. `notes`: of the plan."""
     text = (
         f"would launch {launch} {'instance' if launch == 1 else 'instances'} now"
         if launch
         else "nothing to launch now"
     )
-    return Finding(AccountCheck.CREATE, CheckStatus.PASS, text)
+    return Finding(AccountCheck.CREATE, CheckStatus.PASS, text, details=notes)
 
 
 def create_warns(warning: str) -> Finding:

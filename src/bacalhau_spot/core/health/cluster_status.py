@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.health.boot_console import BootProgress
     from bacalhau_spot.core.health.observation import SpotStatus
     from bacalhau_spot.core.health.orchestrator_status import OrchestratorStatus
+    from bacalhau_spot.core.history.node_records import NodeRecord
     from bacalhau_spot.core.launch.node_spec import DriftedNode
-    from bacalhau_spot.core.model import ClusterSpec, Instance, Timeouts
+    from bacalhau_spot.core.model import ClusterSpec, Instance, SpotRequest, Timeouts
     from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
     from bacalhau_spot.core.placement.demand import Demand
     from bacalhau_spot.core.problem import ApiFailure
@@ -55,6 +56,7 @@ class ClusterSnapshot:
     orchestrators: tuple[Instance, ...] = ()  # of the managed orchestrator, in any state
     checks: Mapping[str, StatusChecks] | None = None  # by instance
     spots: tuple[SpotStatus, ...] = ()
+    requests: tuple[SpotRequest, ...] = ()  # the spot requests behind `spots`
     boots: Mapping[str, BootProgress] | None = None  # by instance, of those whose console was read
     listing: NodeListing = field(default_factory=NodeListing)
     api: ApiAvailability = ApiAvailability.NOT_CONFIGURED
@@ -175,6 +177,7 @@ class ClusterStatus:
     surplus: int | None = None
     orchestrator: OrchestratorStatus | None = None  # None: the configuration has none
     drifted: tuple[DriftedNode, ...] = ()  # of the configuration's cluster
+    interruptions: tuple[NodeRecord, ...] = ()  # in the last 24 hours, the newest last
 
     @property
     def total(self) -> RegionStatus:

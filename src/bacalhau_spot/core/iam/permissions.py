@@ -92,11 +92,11 @@ LOCKING = ("create", "destroy")
 _INVENTORY = ("create", "list", "destroy", "nuke")
 _MARKET = ("create", "offers", "doctor")
 _PRICED = ("cost", "prices")
-_EVERY = (*_INVENTORY, *_PRICED, "status", "offers", "ssh", "console", "prune", "doctor")
+_EVERY = (*_INVENTORY, *_PRICED, "history", "status", "offers", "ssh", "console", "prune", "doctor")
 # Commands for the orchestrator's API alone: without a managed one they call nothing on AWS.
 _CLIENT = ("env", "smoke-test")
 # Commands that read the credentials of a managed orchestrator, for its API or for the nodes.
-_CREDENTIALS = ("create", "status", "prune", "doctor", *_CLIENT)
+_CREDENTIALS = ("create", "status", "history", "prune", "doctor", *_CLIENT)
 _NETWORK = (Condition.OWN_VPC,)
 _EXISTING = (Condition.EXISTING_VPC,)
 
@@ -134,12 +134,12 @@ _READ = (
     ),
     # Another cluster's orchestrator: whether its security group admits the nodes.
     *_rows("ec2", "DescribeSecurityGroups", commands=("doctor",), conditions=(Condition.ORCHESTRATOR,)),
-    *_rows("ec2", "DescribeTags", commands=(*_INVENTORY, *_PRICED, "doctor")),
+    *_rows("ec2", "DescribeTags", commands=(*_INVENTORY, *_PRICED, "history", "doctor")),
     *_rows(
         "ec2", "DescribeFleets", commands=("create", "doctor")
     ),  # the launches of a fleet, with their times
     *_rows("ec2", "DescribeInstanceTypeOfferings DescribeInstanceTypes", commands=_MARKET),
-    *_rows("ec2", "DescribeSpotPriceHistory", commands=(*_MARKET, *_PRICED, "nuke")),
+    *_rows("ec2", "DescribeSpotPriceHistory", commands=(*_MARKET, *_PRICED, "history", "nuke")),
     *_rows(
         "ec2",
         "GetInstanceTypesFromInstanceRequirements",
@@ -163,7 +163,9 @@ _READ = (
         scopes=(ResourceScope.TAGGED,),
     ),
     *_rows(
-        "ec2", "DescribeSpotInstanceRequests", commands=("create", "list", "status", *_PRICED, *_TEARDOWN)
+        "ec2",
+        "DescribeSpotInstanceRequests",
+        commands=("create", "list", "status", "history", *_PRICED, *_TEARDOWN),
     ),
     *_rows(
         "ec2",

@@ -12,6 +12,9 @@ from bacalhau_spot.core.placement.pool_distribution import PoolDistribution
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
     from bacalhau_spot.core.launch.node_spec import DriftedNode
     from bacalhau_spot.core.model import Instance, Resource
     from bacalhau_spot.core.problem import ApiFailure
@@ -92,6 +95,7 @@ class CreateResult:
 
     `removed`: terminated surplus instances; `not_removed`: surplus instances that could not be terminated. `joined`: running
     nodes that the orchestrator lists as connected, None if the command did not wait for them; `not_joined`: the others.
+    `joined_at`: by instance, the time of the connection by the orchestrator's clock.
     """
 
     cluster: str
@@ -106,6 +110,7 @@ class CreateResult:
     pools: PoolDistribution = field(default_factory=PoolDistribution)  # of all present nodes
     joined: int | None = None
     not_joined: tuple[str, ...] = ()
+    joined_at: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def launched(self) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.model import CALLER, ClusterSpec, Instance, Market
+from bacalhau_spot.core.model import CALLER, ClusterSpec, Instance, Market, Pool
 from bacalhau_spot.core.orchestrator.managed_plan import orchestrator_plan
 from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState
 from bacalhau_spot.core.pricing.cost import Rates
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+    from datetime import datetime
 
     from bacalhau_spot.core.inventory import AccountContext, ClusterInventory
     from bacalhau_spot.core.launch.network_egress import NetworkCheck
@@ -29,6 +30,8 @@ class LaunchFacts:
 
     `spec`: the configuration, with the chosen regions in place of `auto` and every archive sum filled in.
     `launched_in`: regions in which this machine's audit log has nodes of the cluster without a recorded termination.
+    `interrupted_pools`: pools in which EC2 interrupted nodes of the cluster in the last two hours, each with the time of the
+    last interruption.
     `decisions`, `notes`: where the configuration leaves the regions open, the choice for each region, and its gaps.
     `nats_checks`: a connection to each orchestrator address, from this machine; not of a managed one, for which `create` waits.
     `orchestrator`: the managed one or that of another cluster.
@@ -40,6 +43,7 @@ class LaunchFacts:
     account: AccountContext
     launched_in: Collection[str] = ()
     inventory: ClusterInventory | None = None
+    interrupted_pools: Mapping[Pool, datetime] = field(default_factory=dict)
     caller_address: str | None = None
     nats_checks: tuple[NatsCheck, ...] = ()
     orchestrator: OrchestratorState | SharedOrchestratorState | None = None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bacalhau_spot.core.launch.node_spec import DriftedNode
+    from bacalhau_spot.core.launch.pool_avoidance import PoolAvoidance
     from bacalhau_spot.core.model import ClusterSpec, Image, Instance, Market
     from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan
     from bacalhau_spot.core.placement.demand import Demand
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RegionPlan:
-    """One region's part. `low` and `high` are the prices of its cheapest and dearest pool, in USD per instance-hour."""
+    """One region's part. `low` and `high` are the prices of its cheapest and dearest pool, in USD per instance-hour.
+
+    `offers`: without the avoided pools. `avoidance`: None without a launch.
+    """
 
     region: str
     wanted: int
@@ -43,6 +47,7 @@ class RegionPlan:
     low: Decimal | None = None
     high: Decimal | None = None
     estimate: Estimate | None = None  # of the launches here; None: none
+    avoidance: PoolAvoidance | None = None
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -97,6 +102,11 @@ class Plan:
         return self.launch == 0 and not self.remove and not changes
 
     @property
+    def avoidances(self) -> dict[str, PoolAvoidance]:
+        """By region."""
+        return {region.region: region.avoidance for region in self.regions if region.avoidance is not None}
+
+    @property
     def usd_per_hour(self) -> tuple[Decimal, Decimal] | None:
         """Of the nodes' instances, from the cheapest to the dearest pools; None while a price is unknown."""
         low = high = Decimal(0)
@@ -141,10 +151,19 @@ def build_plan(
     warnings: Sequence[str] = (),
     rates: Rates | None = None,
     decisions: Sequence[RegionDecision] = (),
+    avoidances: Mapping[str, PoolAvoidance] | None = None,
 ) -> Plan:
     """The plan for `demands`. `markets`: at least every region that launches; without `rates`, AWS's list prices count."""
+    avoiding = avoidances or {}
     regions = tuple(
-        _region_plan(name, demands, markets.get(name), spec=spec, rates=rates or Rates())
+        _region_plan(
+            name,
+            demands,
+            markets.get(name),
+            spec=spec,
+            rates=rates or Rates(),
+            avoidance=avoiding.get(name),
+        )
         for name in demands.wanted
     )
     return Plan(
@@ -158,9 +177,16 @@ def build_plan(
 
 
 def _region_plan(
-    name: str, wants: Demand, market: Market | None, *, spec: ClusterSpec, rates: Rates
+    name: str,
+    wants: Demand,
+    market: Market | None,
+    *,
+    spec: ClusterSpec,
+    rates: Rates,
+    avoidance: PoolAvoidance | None,
 ) -> RegionPlan:
-    offers = market.offers if market else ()
+    every = market.offers if market else ()
+    offers = avoidance.offers if avoidance else every
     low, high = _price_span(offers)
     launch = wants.launch.get(name, 0)
     return RegionPlan(
@@ -183,6 +209,7 @@ def _region_plan(
         )
         if launch
         else None,
+        avoidance=avoidance,
     )
 
 

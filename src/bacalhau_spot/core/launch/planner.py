@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.core.launch.node_spec import drifted_nodes
 from bacalhau_spot.core.launch.plan import Plan, build_plan
 from bacalhau_spot.core.launch.plan_warnings import plan_warnings
+from bacalhau_spot.core.launch.pool_avoidance import pool_avoidance
 from bacalhau_spot.core.launch.pool_limits import max_per_pool, nodes_per_pool, pool_exposure
 from bacalhau_spot.core.launch.refusals import Refusal, refusal
 from bacalhau_spot.core.placement.demand import node_demand
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.plan import PoolExposure
+    from bacalhau_spot.core.launch.pool_avoidance import PoolAvoidance
 
 
 def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
@@ -30,17 +32,22 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
     refused = refusal(facts)
     if refused is not None:
         return refused
-    spec, markets = facts.spec, facts.markets or {}
+    spec, markets, demand = facts.spec, facts.markets or {}, node_demand(facts.spec, facts.instances)
     orchestrator = facts.orchestrator_plan
     planned = replace(
         build_plan(
             spec,
-            node_demand(spec, facts.instances),
+            demand,
             markets,
             allow_removal=allow_removal,
             warnings=plan_warnings(facts),
             rates=facts.rates,
             decisions=facts.decisions or (),
+            avoidances={
+                name: region_avoidance(facts, name, launch=count)
+                for name, count in demand.launch.items()
+                if name in markets
+            },
         ),
         orchestrator=orchestrator,
         orchestrator_cost=orchestrator_cost(orchestrator, facts.rates) if orchestrator else None,
@@ -55,6 +62,17 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
         exposure=_exposure(facts, planned),
         archives=spec.bacalhau.sha256 if markets else (),
         budget=_budget(facts, planned),
+    )
+
+
+def region_avoidance(facts: LaunchFacts, region: str, *, launch: int) -> PoolAvoidance:
+    """The pools that a launch of this many nodes in the region avoids. The region has a market."""
+    return pool_avoidance(
+        facts.spec,
+        (facts.markets or {})[region],
+        facts.interrupted_pools,
+        launch=launch,
+        counts=nodes_per_pool(facts.instances),
     )
 
 

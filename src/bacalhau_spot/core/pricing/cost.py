@@ -42,7 +42,8 @@ _HOUR_S = Decimal(3600)
 class Usage:
     """One instance from its launch to its end, or one volume or address without an instance (`type` is empty).
 
-    `ended_at` None: it runs. `interrupted`: by EC2. `volume_gib`: of all its volumes. `orchestrator`: of the managed one.
+    `ended_at` None: it runs. `interrupted`: by EC2. `reason`: AWS's code for its end, the spot request's or the state
+    reason. `volume_gib`: of all its volumes. `orchestrator`: of the managed one.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Usage:
     volume_gib: int = 0
     address: bool = True
     orchestrator: bool = False
+    reason: str = ""
 
     def end(self, now: datetime) -> datetime:
         return now if self.ended_at is None else self.ended_at

@@ -42,7 +42,11 @@ _TERMINATED = "instance-terminated-"
 
 @dataclass(frozen=True, slots=True)
 class LoggedInstance:
-    """An instance in this machine's audit log. `ended_at` None: no recorded termination."""
+    """An instance in this machine's audit log. None: no record of it.
+
+    `reason`: AWS's code for its end. `noticed_at`: of EC2's interruption notice. `joined_at`: its first connection to the
+    orchestrator, by the orchestrator's clock.
+    """
 
     id: str
     region: str
@@ -53,6 +57,9 @@ class LoggedInstance:
     ended_at: datetime | None = None
     interrupted: bool = False
     orchestrator: bool = False
+    reason: str = ""
+    noticed_at: datetime | None = None
+    joined_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +139,20 @@ def _listed_usages(
 
 def ended_usages(instances: Iterable[Instance], spots: Iterable[SpotStatus] = ()) -> tuple[Usage, ...]:
     """Terminated instances with an end time, from AWS or their spot requests. A stopped orchestrator can start again."""
-    usages: list[Usage] = []
-    ended_at = {spot.instance_id: spot.updated_at for spot in spots if spot.code.startswith(_TERMINATED)}
-    for instance in instances:
-        ended = instance.terminated_at or ended_at.get(instance.id)
-        stopped = instance.is_orchestrator and instance.state in {State.STOPPING, State.STOPPED}
-        if not (instance.alive or stopped) and ended is not None:
-            usage, _ = _usage_of_instance(replace(instance, terminated_at=ended), None, None, now=ended)
-            usages.append(usage)
-    return tuple(usages)
+    ends = {spot.instance_id: spot for spot in spots if spot.code.startswith(_TERMINATED)}
+    found = (_ended_usage(instance, ends.get(instance.id)) for instance in instances if not instance.alive)
+    return tuple(usage for usage in found if usage is not None)
+
+
+def _ended_usage(instance: Instance, spot: SpotStatus | None) -> Usage | None:
+    stopped = instance.is_orchestrator and instance.state in {State.STOPPING, State.STOPPED}
+    ended = instance.terminated_at or (spot.updated_at if spot else None)
+    if stopped or ended is None:
+        return None
+    usage, _ = _usage_of_instance(replace(instance, terminated_at=ended), None, None, now=ended)
+    if spot is not None and spot.code in _INTERRUPTED:
+        return replace(usage, interrupted=True, reason=spot.code)
+    return usage
 
 
 def _usage_of_instance(
@@ -157,12 +169,25 @@ def _usage_of_instance(
         started_at=instance.launched_at,
         ended_at=(ended or now) if over else None,
         spot=instance.lifecycle == "spot",
-        interrupted=(instance.termination_reason or "").startswith(_INTERRUPTED_REASON)
-        or _was_interrupted(request),
+        interrupted=_end_reason(instance, None).startswith(_INTERRUPTED_REASON) or _was_interrupted(request),
         address=over or instance.public_ip is not None,
         orchestrator=instance.is_orchestrator,
+        reason=_end_reason(instance, request),
     )
     return usage, not over or ended is not None
+
+
+def _end_reason(instance: Instance, request: SpotRequest | None) -> str:
+    """The request's code of an interruption has its cause; otherwise the state reason is more precise."""
+    if request is not None and _was_interrupted(request):
+        return request.status
+    return (instance.termination_reason or "") if not instance.alive else ""
+
+
+def more_precise_reason(first: str, second: str) -> str:
+    """Of two codes for one end, a spot request's code of an interruption, otherwise the first that is known."""
+    interruptions = _INTERRUPTED.intersection((first, second))
+    return next(iter(interruptions)) if len(interruptions) == 1 else first or second
 
 
 def _usage_of_request(
@@ -179,6 +204,7 @@ def _usage_of_request(
         started_at=request.created_at,
         ended_at=ended or last,
         interrupted=_was_interrupted(request),
+        reason=request.status if _end(request) else logged.reason if logged else "",
     )
     return usage, ended is not None
 
@@ -194,6 +220,7 @@ def _usage_of_log(logged: LoggedInstance) -> tuple[Usage, bool]:
         spot=not logged.orchestrator,
         interrupted=logged.interrupted,
         orchestrator=logged.orchestrator,
+        reason=logged.reason,
     )
     return usage, logged.ended_at is not None
 

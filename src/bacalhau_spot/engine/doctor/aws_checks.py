@@ -19,6 +19,7 @@ from bacalhau_spot.core.inventory import nodes_only, unusable_regions
 from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.plan import unsuitable_images, unsuitable_images_hint
 from bacalhau_spot.core.launch.plan_warnings import WITHOUT_ORCHESTRATOR
+from bacalhau_spot.core.launch.pool_avoidance import avoidance_notes
 from bacalhau_spot.core.launch.refusals import (
     Refusal,
     orchestrator_missing,
@@ -203,7 +204,7 @@ async def _plan_findings(
     if planned.over_budget:
         return (account_checks.create_refused(over_budget(planned)),)
     return (
-        account_checks.create_planned(planned.launch),
+        account_checks.create_planned(planned.launch, notes=avoidance_notes(planned.avoidances)),
         # The check of the orchestrator has the one about none.
         *(account_checks.create_warns(text) for text in planned.warnings if text != WITHOUT_ORCHESTRATOR),
     )

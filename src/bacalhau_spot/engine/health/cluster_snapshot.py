@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
     from bacalhau_spot.core.health.boot_console import BootProgress
-    from bacalhau_spot.core.health.observation import SpotStatus, StatusChecks
-    from bacalhau_spot.core.model import Instance, Naming
+    from bacalhau_spot.core.health.observation import StatusChecks
+    from bacalhau_spot.core.model import Instance, Naming, SpotRequest
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.orchestrator.port import Orchestrator
 
@@ -36,7 +36,7 @@ _CONSOLES_AT_ONCE = 12
 class _RegionData:
     instances: tuple[Instance, ...] = ()
     checks: dict[str, StatusChecks] = field(default_factory=dict)
-    spots: tuple[SpotStatus, ...] = ()
+    requests: tuple[SpotRequest, ...] = ()
     partial_failures: tuple[ApiFailure, ...] = ()
 
 
@@ -74,6 +74,7 @@ async def cluster_snapshot(
     every = [instance for region in seen.values() for instance in region.instances]
     instances = nodes_only(every)
     boots, mute = await _consoles(calls, instances, word)
+    requests = tuple(request for region in seen.values() for request in region.requests)
     return ClusterSnapshot(
         taken_at=calls.clock.now(),
         instances=instances,
@@ -81,7 +82,8 @@ async def cluster_snapshot(
         checks={
             instance_id: checks for region in seen.values() for instance_id, checks in region.checks.items()
         },
-        spots=tuple(spot for region in seen.values() for spot in region.spots),
+        spots=tuple(map(spot_status, requests)),
+        requests=requests,
         boots=boots,
         listing=word.listing,
         api=word.api,
@@ -107,8 +109,7 @@ async def _region(calls: AwsCalls, naming: Naming, region: str) -> _RegionData:
         _or_failure(calls.read(region, lambda: calls.cloud.statuses(region, ids))),
         _or_failure(calls.read(region, lambda: calls.cloud.spot_requests(region, key=key, value=value))),
     )
-    spots = tuple(map(spot_status, requests or ()))
-    return _RegionData(instances, checks or {}, spots, tuple(filter(None, (first, second))))
+    return _RegionData(instances, checks or {}, requests or (), tuple(filter(None, (first, second))))
 
 
 async def _orchestrator_data(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.error_catalog.classifier import Category, Recovery, classify, most_severe
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.create_result import CreateResult, PoolFailure, RegionResult
+from bacalhau_spot.core.launch.planner import region_avoidance
 from bacalhau_spot.core.launch.pool_limits import max_per_pool, nodes_per_pool
 from bacalhau_spot.core.launch.refusals import unsuitable_markets
 from bacalhau_spot.core.model import Market, Spread
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.network_egress import NetworkCheck
     from bacalhau_spot.core.launch.plan import Plan
-    from bacalhau_spot.core.model import ClusterSpec, Instance, Network, TaggedId
+    from bacalhau_spot.core.model import ClusterSpec, Instance, Network, Pool, TaggedId
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 # Refusals after which another region may have better results.
@@ -216,8 +217,17 @@ def _region_launch(work: _Work, region: str) -> RegionLaunch:
             user_data=render(work.spec, region=region),
             max_per_pool=max_per_pool(work.spec),
             existing_counts=nodes_per_pool(_not_moved(work, region)),
+            avoided=_avoided(work, region),
         )
     return work.sites[region]
+
+
+def _avoided(work: _Work, region: str) -> frozenset[Pool]:
+    """As planned. A region that launches only the nodes of others decides in the same way."""
+    avoidance = work.plan.avoidances.get(region) or region_avoidance(
+        replace(work.facts, markets=work.markets), region, launch=work.extra.get(region, 0)
+    )
+    return frozenset(found.pool for found in avoidance.avoided)
 
 
 def _tagged(facts: LaunchFacts, region: str) -> tuple[TaggedId, ...]:

@@ -12,10 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.history.interruptions import interrupted_pools
+from bacalhau_spot.core.history.node_records import node_records
 from bacalhau_spot.core.launch.facts import LaunchFacts
+from bacalhau_spot.core.launch.pool_avoidance import AVOIDED_FOR
 from bacalhau_spot.core.launch.refusals import Refusal, refusal
 from bacalhau_spot.core.model import CALLER, OrchestratorMode
 from bacalhau_spot.core.placement.demand import node_demand
+from bacalhau_spot.core.pricing.usage_history import AwsInventory
 from bacalhau_spot.engine.aws_calls.cache import NullCache
 from bacalhau_spot.engine.aws_calls.caller import most_severe_error
 from bacalhau_spot.engine.aws_calls.discovery import cluster_inventory, load_account
@@ -30,12 +34,13 @@ from bacalhau_spot.errors import UserError
 from bacalhau_spot.instance.user_data import render
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
     from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec, Identity
     from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan
     from bacalhau_spot.core.orchestrator.nats_check import NatsCheck
     from bacalhau_spot.core.pricing.list_prices import Prices
+    from bacalhau_spot.core.pricing.usage_history import LoggedInstance
     from bacalhau_spot.engine.aws_calls.cache import Cache
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
@@ -54,13 +59,15 @@ class FactSources:
 
     `caller_address`: this machine's public address, fetched only for `ssh_cidrs: caller`; None if it cannot be
     determined. `nats_checks`: connections to each orchestrator address, as a node makes them. `launched_in`: regions in
-    which this machine has launched nodes of the cluster that have no recorded termination.
+    which this machine has launched nodes of the cluster that have no recorded termination. `logged`: this machine's records
+    of the cluster's instances.
     """
 
     archive: ArchiveSource
     caller_address: Callable[[], Awaitable[str | None]] = _no_address
     nats_checks: Callable[[BacalhauSpec], Awaitable[tuple[NatsCheck, ...]]] = _no_checks
     launched_in: Callable[[Identity], Collection[str]] = lambda _: ()
+    logged: Callable[[Identity], Sequence[LoggedInstance]] = lambda _: ()
     cache: Cache = field(default_factory=NullCache)
 
 
@@ -99,9 +106,14 @@ async def _inventory(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) 
         address(),
         sources.nats_checks(facts.spec.bacalhau),
     )
+    now = calls.clock.now()
+    records = node_records(
+        AwsInventory(instances=inventory.instances), sources.logged(facts.account.identity), now=now
+    )
     return replace(
         facts,
         inventory=inventory,
+        interrupted_pools=interrupted_pools(records, now=now, within=AVOIDED_FOR),
         caller_address=caller_address,
         nats_checks=nats_checks,
     )

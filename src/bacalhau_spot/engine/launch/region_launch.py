@@ -17,7 +17,7 @@ from bacalhau_spot.cloud.port import (
     PoolError,
     TemplateContent,
 )
-from bacalhau_spot.core.error_catalog.classifier import POOL_SHARE
+from bacalhau_spot.core.error_catalog.classifier import POOL_SHARE, Category, classify, most_severe
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.node_spec import node_spec_tag
@@ -74,6 +74,7 @@ class RegionLaunch:
     )  # of the template; key: whether it is for burstable types
     results: list[FleetResult] = field(default_factory=list)
     max_per_pool: int | None = None  # None: AWS decides
+    avoided: frozenset[Pool] = frozenset()  # used only if the other pools have no capacity
     existing_counts: Mapping[Pool, int] = field(default_factory=dict)  # by pool, before this create
 
     @property
@@ -117,22 +118,29 @@ async def launch_region(
 async def _launch_fleets(
     calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, *, count: int
 ) -> None:
-    """Fleets small enough for AWS to delete, one after the other; none after a fleet that fell short."""
+    """Fleets small enough for AWS to delete, one after the other; none after a fleet that fell short in all pools."""
+    choices = _pool_choices(region_launch)
     while count > 0:
-        batch = LaunchBatch(_pools(region_launch), min(count, MAX_FLEET_SIZE))
+        batch = LaunchBatch(choices[0], min(count, MAX_FLEET_SIZE))
         result = await _launch_batch(calls, spec, region_launch, batch)
+        count -= len(result.launched)
         if len(result.launched) < batch.count:
-            return
-        count -= batch.count
+            choices = choices[1:]
+            if not choices or not _others_may_help(result):
+                return
 
 
 async def _launch_batches(
     calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, *, count: int, most: int
 ) -> None:
     """One fleet after the other, each small enough for any one pool: the next depends on AWS's choice for this one."""
-    open_pools = set(_pools(region_launch))
+    first, *later = map(set, _pool_choices(region_launch))
+    open_pools = first
     while count > 0:
         batch = next_batch(count, headroom(open_pools, region_launch.pool_counts, most))
+        if batch is None and later:
+            open_pools = later.pop(0)
+            continue
         if batch is None:
             reached = PoolError("", "", POOL_SHARE, f"no pool may hold more than {most} nodes")
             region_launch.results.append(FleetResult("", pool_errors=(reached,)))
@@ -155,6 +163,20 @@ def _pools(region_launch: RegionLaunch) -> tuple[Pool, ...]:
         if offer.pool.zone in region_launch.network.subnets
     )
     return tuple(sorted(pools, key=lambda pool: (pool.zone, pool.type)))
+
+
+def _pool_choices(region_launch: RegionLaunch) -> list[tuple[Pool, ...]]:
+    """The pools to use first; then, if there are any, those that the launch avoids."""
+    pools = _pools(region_launch)
+    preferred = tuple(pool for pool in pools if pool not in region_launch.avoided)
+    avoided = tuple(pool for pool in pools if pool in region_launch.avoided)
+    return [choice for choice in (preferred, avoided) if choice] or [()]
+
+
+def _others_may_help(result: FleetResult) -> bool:
+    """Whether other pools may have the missing nodes: for lack of capacity, or of a price within the limit."""
+    code = most_severe(pool_error.code for pool_error in result.pool_errors)
+    return code is None or classify(code).category in {Category.CAPACITY, Category.PRICE}
 
 
 async def _launch_batch(

@@ -15,7 +15,8 @@ from bacalhau_spot.engine.orchestrator.resolve import with_orchestrator
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+    from datetime import datetime
 
     from bacalhau_spot.core.launch.create_result import CreateResult
     from bacalhau_spot.core.launch.facts import LaunchFacts
@@ -80,33 +81,56 @@ async def wait_until_joined(
 
     Instances that EC2 does not run are not waited for. After a stop it returns the latest state.
     """
-    waiting = tuple(instance.id for region in result.regions for instance in region.running)
-    if not waiting:
+    launched_at = _launch_times(result)
+    if not launched_at:
         return result
     deadline_s = calls.clock.monotonic_s() + timeout_s
-    missing: Sequence[str] = waiting
-    while missing:
-        missing = await _not_joined(orchestrator, waiting, before=missing)
-        calls.emit(events.NodesJoined(joined=len(waiting) - len(missing), launched=len(waiting)))
+    connected: Mapping[str, datetime | None] = {}
+    joined_at: dict[str, datetime] = {}
+    while True:
+        connected = await _connected(orchestrator, before=connected)
+        joined_at = _joins(connected, launched_at, now=calls.clock.now()) | joined_at
+        missing = [instance_id for instance_id in launched_at if instance_id not in connected]
+        joined = len(launched_at) - len(missing)
+        calls.emit(events.NodesJoined(joined=joined, launched=len(launched_at)))
         if not missing or calls.stop.is_set or calls.clock.monotonic_s() >= deadline_s:
             break
         with suppress(Cancelled):
             await calls.pause(_POLL_S)
     return replace(
         result,
-        joined=len(waiting) - len(missing),
+        joined=joined,
         not_joined=tuple(missing),
+        joined_at=joined_at,
         interrupted=result.interrupted or calls.stop.by_user,
     )
 
 
-async def _not_joined(
-    orchestrator: Orchestrator, waiting: Sequence[str], *, before: Sequence[str]
-) -> Sequence[str]:
-    """A failed request changes nothing: the next one may be answered."""
+def _launch_times(result: CreateResult) -> dict[str, datetime]:
+    """Of the running nodes, by instance."""
+    return {instance.id: instance.launched_at for region in result.regions for instance in region.running}
+
+
+def _joins(
+    connected: Mapping[str, datetime | None], launched_at: Mapping[str, datetime], *, now: datetime
+) -> dict[str, datetime]:
+    """By instance. The clocks of AWS and the orchestrator differ: a join is never before the launch."""
+    return {
+        instance_id: max(connected[instance_id] or now, launch)
+        for instance_id, launch in launched_at.items()
+        if instance_id in connected
+    }
+
+
+async def _connected(
+    orchestrator: Orchestrator, *, before: Mapping[str, datetime | None]
+) -> Mapping[str, datetime | None]:
+    """The connected instances, each with the time of its connection.
+
+    A failed request changes nothing: the next one may be answered.
+    """
     try:
         nodes = await orchestrator.nodes()
     except OrchestratorError:
         return before
-    connected = {node.instance_id for node in nodes if node.connected}
-    return [instance_id for instance_id in waiting if instance_id not in connected]
+    return {node.instance_id: node.since for node in nodes if node.connected}

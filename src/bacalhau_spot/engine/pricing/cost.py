@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from bacalhau_spot.core.pricing.cost_report import CostReport
 from bacalhau_spot.core.pricing.usage_history import AwsInventory, usage_history
 from bacalhau_spot.core.tags import cluster_scope
 from bacalhau_spot.engine.aws_calls.discovery import check_permitted, in_all_regions
-from bacalhau_spot.engine.pricing.prices import HISTORY_DAYS, history, rates
+from bacalhau_spot.engine.pricing.prices import HISTORY_DAYS, price_history, rates
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -61,7 +61,7 @@ async def cluster_usage(
     check_permitted(answers, unseen)
     window = Window(now=calls.clock.now().replace(microsecond=0), since=since)
     lives = usage_history(
-        _merged(answers.values()),
+        merged_inventory(answers.values()),
         logged,
         root_volume_gib=root_volume_gib,
         data_volume_gib=data_volume_gib,
@@ -73,7 +73,8 @@ async def cluster_usage(
     )
 
 
-def _merged(regions: Collection[AwsInventory]) -> AwsInventory:
+def merged_inventory(regions: Collection[AwsInventory]) -> AwsInventory:
+    """The data of all regions."""
     return AwsInventory(
         instances=tuple(instance for region in regions for instance in region.instances),
         requests=tuple(request for region in regions for request in region.requests),
@@ -86,7 +87,7 @@ async def cost_report(calls: AwsCalls, usage: ClusterUsage) -> CostReport:
     """Price the usage. Prices that AWS refuses to return are listed in the report. Raises nothing."""
     window, priced = usage.window, [life for life in usage.market_data if life.type]
     (points, silent), (lists, refused) = await asyncio.gather(
-        history(calls, _pools(priced), since=_first_start(priced, window), now=window.now),
+        price_history(calls, spot_pools(priced), since=first_starts(priced, window), now=window.now),
         rates(
             calls,
             regions=sorted({life.region for life in usage.market_data}),
@@ -107,25 +108,35 @@ async def cost_report(calls: AwsCalls, usage: ClusterUsage) -> CostReport:
     )
 
 
+async def instance_records(calls: AwsCalls, naming: Naming, region: str) -> AwsInventory:
+    """The cluster's instances and spot requests in the region: one call for each kind. Raises CloudError."""
+    key, value = naming.tag_key, naming.tag_value
+    instances, requests = await asyncio.gather(
+        calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value)),
+        calls.read(region, lambda: calls.cloud.spot_requests(region, key=key, value=value)),
+    )
+    return AwsInventory(instances=instances, requests=requests)
+
+
 async def _inventory(calls: AwsCalls, naming: Naming, region: str) -> AwsInventory:
     """One call in a region without the cluster's resources, four in the others, and one more for an Elastic IP address."""
-    key, value, scope = naming.tag_key, naming.tag_value, cluster_scope(naming)
+    scope = cluster_scope(naming)
     tagged = await calls.read(region, lambda: calls.cloud.tagged(region, scope))
     if not any(resource.kind in _OF_INTEREST for resource in tagged):
         return AwsInventory()
     addressed = any(resource.kind == ResourceKind.ADDRESS for resource in tagged)
-    instances, requests, volumes, addresses = await asyncio.gather(
-        calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value)),
-        calls.read(region, lambda: calls.cloud.spot_requests(region, key=key, value=value)),
+    records, volumes, addresses = await asyncio.gather(
+        instance_records(calls, naming, region),
         calls.read(region, lambda: calls.cloud.find(region, ResourceKind.VOLUME, scope)),
         calls.read(region, lambda: calls.cloud.find(region, ResourceKind.ADDRESS, scope))
         if addressed
         else asyncio.sleep(0, ()),
     )
-    return AwsInventory(instances, requests, volumes, addresses)
+    return replace(records, volumes=volumes, addresses=addresses)
 
 
-def _pools(usages: Sequence[Usage]) -> dict[str, list[tuple[str, str]]]:
+def spot_pools(usages: Sequence[Usage]) -> dict[str, list[tuple[str, str]]]:
+    """The pools of spot instances as (type, zone), by region."""
     results: dict[str, list[tuple[str, str]]] = {}
     for usage in usages:
         if usage.spot:
@@ -133,7 +144,7 @@ def _pools(usages: Sequence[Usage]) -> dict[str, list[tuple[str, str]]]:
     return results
 
 
-def _first_start(usages: Sequence[Usage], window: Window) -> dict[str, datetime]:
+def first_starts(usages: Sequence[Usage], window: Window) -> dict[str, datetime]:
     """The start of each region's price history: the first launch there, or the instance-hour that contains `since`."""
     earliest = window.now - timedelta(days=HISTORY_DAYS)
     if window.since is not None:

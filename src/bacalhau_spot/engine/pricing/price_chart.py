@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.core.pricing.price_chart import price_chart_of
 from bacalhau_spot.engine.placement.market import acceptable_types
 from bacalhau_spot.engine.pricing.cost import cluster_usage
-from bacalhau_spot.engine.pricing.prices import history
+from bacalhau_spot.engine.pricing.prices import price_history
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,9 @@ async def price_chart(
     pools = _used_pools(usages)
     if not pools or regions or types:
         pools = await _configured(calls, spec, enabled=enabled, regions=regions, types=types)
-    points, silent = await history(calls, pools, since=dict.fromkeys(pools, since), now=found.window.now)
+    points, silent = await price_history(
+        calls, pools, since=dict.fromkeys(pools, since), now=found.window.now
+    )
     made = price_chart_of(naming.tag_value, points, usages, since=since, now=found.window.now)
     return made, (*found.failed_regions, *silent)
 

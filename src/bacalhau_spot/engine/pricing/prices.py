@@ -67,7 +67,7 @@ async def prices_now(calls: AwsCalls, instances: Sequence[Instance]) -> Prices:
     return {pool: usd for part in parts for pool, usd in part.items()}
 
 
-async def history(
+async def price_history(
     calls: AwsCalls,
     pools: Mapping[str, Sequence[tuple[str, str]]],
     *,

@@ -19,18 +19,21 @@ from bacalhau_spot.ui.json_output.values import (
     PriceRangeOutput,
     ProblemOutput,
     SignedAmount,
+    Time,
     drift_data,
     exact,
     instance_data,
     pools_data,
     problem_data,
+    time_text,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from bacalhau_spot.core.launch.create_result import CreateResult, Listing, RegionResult
-    from bacalhau_spot.core.launch.plan import Plan, RegionPlan
+    from bacalhau_spot.core.launch.plan import Plan, PoolExposure, RegionPlan
+    from bacalhau_spot.core.launch.pool_avoidance import InterruptedPool
     from bacalhau_spot.core.placement.region_selection import RegionDecision
     from bacalhau_spot.core.pricing.estimate import Budget, Estimate, PriceRange
 
@@ -133,6 +136,16 @@ class OrchestratorPlanOutput(TypedDict):
     """US dollars, the part that the plan adds, which `estimate` includes; null if unknown"""
 
 
+class InterruptedPoolOutput(TypedDict):
+    """A capacity pool in which EC2 interrupted nodes of the cluster in the last two hours."""
+
+    type: str
+    """instance type"""
+    zone: str
+    interrupted_at: Time
+    """the last interruption"""
+
+
 class PlanOutput(TypedDict):
     cluster: str
     wanted: Count
@@ -150,6 +163,10 @@ class PlanOutput(TypedDict):
     """the required checksum of Bacalhau's archive on new nodes; empty without launches or with `verify_archive: false`"""
     region_decisions: list[RegionDecisionOutput]
     """the result for each region with `regions: auto`; otherwise empty"""
+    avoided_pools: list[InterruptedPoolOutput]
+    """recently interrupted pools, which the launches use only if the others have no capacity"""
+    not_avoided_pools: list[InterruptedPoolOutput]
+    """recently interrupted pools in regions whose other pools cannot hold the nodes, or cost over 50 % more"""
     exposure: ExposureOutput | None
     """the effect of the loss of one capacity pool after the launches"""
     surplus: list[str]
@@ -242,7 +259,7 @@ class ListOutput(TypedDict):
 
 
 def plan_data(plan: Plan) -> PlanOutput:
-    price, exposure = plan.usd_per_hour, plan.exposure
+    price = plan.usd_per_hour
     return {
         "cluster": plan.cluster,
         "wanted": plan.wanted,
@@ -255,13 +272,31 @@ def plan_data(plan: Plan) -> PlanOutput:
         "regions": [_region_plan(region) for region in plan.regions],
         "archives": archives_data(plan.archives),
         "region_decisions": [_decision(decision) for decision in plan.choices],
-        "exposure": None
-        if exposure is None
-        else {"pools": exposure.pools, "at_most": exposure.max_nodes, "limit": exposure.limit},
+        "avoided_pools": _interrupted_pools(part.avoided for part in plan.avoidances.values()),
+        "not_avoided_pools": _interrupted_pools(part.not_avoided for part in plan.avoidances.values()),
+        "exposure": _exposure(plan.exposure),
         "surplus": [instance.id for instance in plan.surplus],
         "remove": [instance.id for instance in plan.remove],
         "drifted": drift_data(plan.drifted),
     }
+
+
+def _exposure(exposure: PoolExposure | None) -> ExposureOutput | None:
+    if exposure is None:
+        return None
+    return {"pools": exposure.pools, "at_most": exposure.max_nodes, "limit": exposure.limit}
+
+
+def _interrupted_pools(regions: Iterable[Sequence[InterruptedPool]]) -> list[InterruptedPoolOutput]:
+    return [
+        {
+            "type": found.pool.type,
+            "zone": found.pool.zone,
+            "interrupted_at": time_text(found.interrupted_at),
+        }
+        for pools in regions
+        for found in pools
+    ]
 
 
 def _orchestrator_plan(plan: Plan) -> OrchestratorPlanOutput | None:

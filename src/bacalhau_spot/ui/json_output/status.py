@@ -8,9 +8,11 @@ from bacalhau_spot.core.health.boot_console import STEPS
 from bacalhau_spot.core.health.diagnosis import Diagnosis, Severity
 from bacalhau_spot.core.health.observation import ApiAvailability, StatusCheck
 from bacalhau_spot.core.health.orchestrator_status import OrchestratorVerdict
+from bacalhau_spot.core.history.interruptions import pool_counts
 from bacalhau_spot.core.model import OrchestratorMode, State
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import Membership
 from bacalhau_spot.ui.diagnosis_text import diagnosis_text, orchestrator_text
+from bacalhau_spot.ui.json_output.history import InterruptedPoolCountOutput, interrupted_pools_data
 from bacalhau_spot.ui.json_output.values import (
     ConnectionTime,
     Count,
@@ -29,9 +31,12 @@ from bacalhau_spot.ui.json_output.values import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bacalhau_spot.core.health.cluster_status import ClusterStatus, Load, NodeStatus, RegionStatus
     from bacalhau_spot.core.health.diagnosis import NodeDiagnosis
     from bacalhau_spot.core.health.observation import NodeObservation
+    from bacalhau_spot.core.history.node_records import NodeRecord
     from bacalhau_spot.core.orchestrator.orchestrator_nodes import Capacity
 
 
@@ -163,6 +168,27 @@ class OrchestratorOutput(TypedDict):
     """why the API did not answer, or why its credentials could not be read"""
 
 
+class LastInterruptionOutput(TypedDict):
+    id: str
+    """of the instance"""
+    region: str
+    zone: str
+    type: str
+    at: Time
+    """the notice, or the interruption if the notice has no record"""
+    reason: str | None
+    """AWS's code; null before the end"""
+
+
+class InterruptionsOutput(TypedDict):
+    """In the last 24 hours, from AWS and this machine's audit log. [History](history.md) has each of them."""
+
+    count: Count
+    pools: list[InterruptedPoolCountOutput]
+    """the most interruptions first"""
+    last: LastInterruptionOutput | None
+
+
 class StatusOutput(TypedDict):
     """With `--watch -o ndjson`: one envelope per refresh, as `{"event": "result", …}`."""
 
@@ -181,6 +207,7 @@ class StatusOutput(TypedDict):
     """ids of nodes that the orchestrator lists and whose instances no longer exist"""
     drifted: DriftedNodes
     pools: PoolsOutput
+    interruptions: InterruptionsOutput
     orchestrator: OrchestratorOutput
     regions_scanned: list[str]
     failed_regions: list[ProblemOutput]
@@ -205,10 +232,31 @@ def status_data(status: ClusterStatus) -> StatusOutput:
         "stale_nodes": [node.id for node in status.stale_nodes],
         "drifted": drift_data(status.drifted),
         "pools": pools_data(status.pools),
+        "interruptions": _interruptions(status.interruptions),
         "orchestrator": _orchestrator(status),
         "regions_scanned": list(snapshot.regions_scanned),
         "failed_regions": [problem_data(problem) for problem in snapshot.failed_regions],
         "partial_failures": [problem_data(problem) for problem in snapshot.partial_failures],
+    }
+
+
+def _interruptions(records: Sequence[NodeRecord]) -> InterruptionsOutput:
+    return {
+        "count": len(records),
+        "pools": interrupted_pools_data(pool_counts(records)),
+        "last": _last_interruption(records[-1]) if records else None,
+    }
+
+
+def _last_interruption(record: NodeRecord) -> LastInterruptionOutput:
+    usage = record.usage
+    return {
+        "id": usage.id,
+        "region": usage.region,
+        "zone": usage.zone,
+        "type": usage.type,
+        "at": time_text(record.lost_at or usage.started_at),
+        "reason": usage.reason or None,
     }
 
 

@@ -22,6 +22,7 @@ from bacalhau_spot.ui.views.deletion_view import (
 from bacalhau_spot.ui.views.doctor_view import doctor_errors, findings_view
 from bacalhau_spot.ui.views.env_view import env_help_view
 from bacalhau_spot.ui.views.error_view import error_view
+from bacalhau_spot.ui.views.history_view import history_view
 from bacalhau_spot.ui.views.list_view import listing_view
 from bacalhau_spot.ui.views.nuke_view import nuke_preview_view, order_view
 from bacalhau_spot.ui.views.offers_view import offers_view
@@ -63,6 +64,7 @@ __all__ = [
     "failed_regions_view",
     "fan_out_view",
     "findings_view",
+    "history_view",
     "interrupted_orchestrator",
     "json_text",
     "listing_view",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Group
 
+from bacalhau_spot.core.launch.pool_avoidance import avoidance_notes
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui.formatting import (
     IN_NO_SUM,
@@ -38,7 +39,8 @@ def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
         parts.append(Paragraph(f"account {identity.account_id} as {identity.arn}", style="dim"))
     parts.extend(Paragraph(warning, prefix="warning: ", prefix_style="yellow") for warning in plan.warnings)
     if plan.launch:
-        parts += [_regions(plan), *_orchestrator(plan), *_totals(plan), *_exposure(plan), *_archives(plan)]
+        parts += [_regions(plan), *_orchestrator(plan), *_totals(plan), *_exposure(plan)]
+        parts += [*_avoidance(plan), *_archives(plan)]
     elif plan.orchestrator is not None and not plan.orchestrator.empty:
         parts += [*_orchestrator(plan), *(_totals(plan) if plan.adds_cost else [])]
     elif not plan.surplus:
@@ -257,6 +259,10 @@ def _exposure(plan: Plan) -> list[Paragraph]:
     )
     worst = f"losing one pool may terminate up to {plan.exposure.max_nodes} of {plural(nodes, 'node')}"
     return [Paragraph(f"in up to {plural(plan.exposure.pools, 'capacity pool')}: {worst} ({why})")]
+
+
+def _avoidance(plan: Plan) -> list[Paragraph]:
+    return [Paragraph(note) for note in avoidance_notes(plan.avoidances)]
 
 
 def _surplus(plan: Plan) -> list[Paragraph]:

@@ -12,11 +12,14 @@ from rich.text import Text
 from bacalhau_spot.core.health.diagnosis import Severity
 from bacalhau_spot.core.health.observation import ApiAvailability, NodeObservation
 from bacalhau_spot.core.health.orchestrator_status import OrchestratorVerdict
+from bacalhau_spot.core.history.interruptions import pool_counts
 from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.ui.diagnosis_text import diagnosis_text, orchestrator_text
+from bacalhau_spot.ui.end_reason import end_reason_text
 from bacalhau_spot.ui.formatting import age, comma_list, error_label, first_few, plural
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text
 from bacalhau_spot.ui.views.drift_view import drift_lines
+from bacalhau_spot.ui.views.history_view import pools_text
 from bacalhau_spot.ui.views.pools_view import pools_line
 
 if TYPE_CHECKING:
@@ -75,6 +78,7 @@ class StatusView:
         parts.extend(_orchestrator(status))
         parts.extend(drift_lines(status.drifted, nodes=status.total.present))
         parts.extend(pools_line(status.pools))
+        parts.extend(_interruptions(status))
         parts.extend(_failures(status))
         if not self.wide and level < _NO_REMEDIES:
             parts.extend(_unlisted(self.status))
@@ -260,6 +264,22 @@ def _remarks(status: ClusterStatus) -> tuple[tuple[int, str], ...]:
         (status.missing or 0, "not seen" if status.snapshot.failed_regions else "missing"),
         (len(status.drifted), "drifted"),
     )
+
+
+def _interruptions(status: ClusterStatus) -> list[RenderableType]:
+    """`3 interruptions in the last 24 hours: t3.medium in us-east-1a (2), …; the last 12 min ago: i-… (no capacity)`"""
+    records = status.interruptions
+    if not records:
+        return []
+    last = records[-1]
+    since = age(status.snapshot.taken_at - last.lost_at) if last.lost_at else ""
+    reason = end_reason_text(last.usage.reason)
+    why = f" ({reason})" if reason else ""
+    text = (
+        f"{plural(len(records), 'interruption')} in the last 24 hours: {pools_text(pool_counts(records))}; "
+        f"the last {since} ago: {last.id}{why}"
+    )
+    return [Paragraph(f"{text}; `bacalhau-spot history` lists all")]
 
 
 def _failures(status: ClusterStatus) -> list[RenderableType]:

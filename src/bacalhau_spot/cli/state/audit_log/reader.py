@@ -1,8 +1,9 @@
-"""Reads this machine's audit log, for `cost`, because AWS lists a terminated instance for only an hour.
+"""Reads this machine's audit log, for `cost` and `history`, because AWS lists a terminated instance for only an hour.
 
-`create` records each instance that it observes and, at its end, AWS's launch times. `destroy`, `nuke` and `create
---allow-removal` record the terminations that they request. `cost`, `status` and `list` record terminated instances that
-AWS lists. Rows that cannot be read are skipped and counted: the log may be truncated.
+`create` records each instance that it observes and, at its end, AWS's launch times and the nodes that joined. `destroy`,
+`nuke` and `create --allow-removal` record the terminations that they request. `create`, `cost`, `history`, `status` and
+`list` record terminated instances that AWS lists; `status` and `history` also joins and interruption notices. Rows that
+cannot be read are skipped and counted: the log may be truncated.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bacalhau_spot import files
 from bacalhau_spot.core.kinds import ResourceKind
-from bacalhau_spot.core.pricing.usage_history import LoggedInstance
+from bacalhau_spot.core.pricing.usage_history import LoggedInstance, more_precise_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -106,7 +107,7 @@ def _add(
     by_id: dict[str, LoggedInstance], seen: Iterable[LoggedInstance], ended: Iterable[str], moment: datetime
 ) -> None:
     for logged in seen:
-        by_id[logged.id] = _joined(by_id.get(logged.id), logged)
+        by_id[logged.id] = _merged(by_id.get(logged.id), logged)
     # The command need not be about this cluster: `nuke` terminates the instances of all clusters.
     for instance_id in ended:
         if instance_id in by_id and by_id[instance_id].ended_at is None:
@@ -131,25 +132,35 @@ class _Row:
 
     def seen(self) -> tuple[LoggedInstance, ...]:
         data = self.data
-        if self.event == "instance-seen":
-            lost = str(data.get("reason") or "").startswith(_TAKEN_BACK)
-            over = data.get("phase") in ("ended", "lost")
-            moment = self.moment
-            return (
-                _logged_instance(
-                    data, begun=moment, seen=moment, ended=moment if over else None, taken_back=lost
-                ),
-            )
-        if self.event == "usage-ended":
-            begun, ended = self._time(data["started_at"]), self._time(data["ended_at"])
-            lost = bool(data.get("interrupted"))
-            return (_logged_instance(data, begun=begun, seen=ended, ended=ended, taken_back=lost),)
-        if self.event == "created":
-            return tuple(
-                _logged_instance(row, begun=self._time(row["launched_at"]), seen=self.moment)
-                for row in data.get("instances", ())
-            )
+        match self.event:
+            case "instance-seen":
+                return (self._seen_in_phase(),)
+            case "usage-ended":
+                begun, ended = self._time(data["started_at"]), self._time(data["ended_at"])
+                lost = bool(data.get("interrupted"))
+                return (_logged_instance(data, begun=begun, seen=ended, ended=ended, taken_back=lost),)
+            case "created":
+                return tuple(
+                    _logged_instance(row, begun=self._time(row["launched_at"]), seen=self.moment)
+                    for row in data.get("instances", ())
+                )
+            case "node-joined" | "interruption-notice":
+                return (self._node_event(),)
         return ()
+
+    def _seen_in_phase(self) -> LoggedInstance:
+        lost = str(self.data.get("reason") or "").startswith(_TAKEN_BACK)
+        ended = self.moment if self.data.get("phase") in ("ended", "lost") else None
+        return _logged_instance(self.data, begun=self.moment, seen=self.moment, ended=ended, taken_back=lost)
+
+    def _node_event(self) -> LoggedInstance:
+        begun, happened = self._time(self.data["started_at"]), self._time(self.data["happened_at"])
+        if happened < begun:
+            raise ValueError
+        logged = _logged_instance(self.data, begun=begun, seen=self.moment)
+        if self.event == "node-joined":
+            return replace(logged, joined_at=happened)
+        return replace(logged, noticed_at=happened)
 
     def ended(self) -> tuple[str, ...]:
         # Instances that terminate with their fleet get no deletion request; their "deleted" row follows some seconds
@@ -182,10 +193,11 @@ def _logged_instance(
         ended_at=ended,
         interrupted=taken_back,
         orchestrator=row.get("orchestrator") is True,
+        reason=_text(row["reason"]) if ended is not None and row.get("reason") else "",
     )
 
 
-def _joined(before: LoggedInstance | None, logged: LoggedInstance) -> LoggedInstance:
+def _merged(before: LoggedInstance | None, logged: LoggedInstance) -> LoggedInstance:
     """AWS's launch time is earlier than the first observation."""
     if before is None:
         return logged
@@ -195,4 +207,11 @@ def _joined(before: LoggedInstance | None, logged: LoggedInstance) -> LoggedInst
         ended_at=before.ended_at or logged.ended_at,
         interrupted=before.interrupted or logged.interrupted,
         orchestrator=before.orchestrator or logged.orchestrator,
+        reason=more_precise_reason(before.reason, logged.reason),
+        noticed_at=_earlier(before.noticed_at, logged.noticed_at),
+        joined_at=_earlier(before.joined_at, logged.joined_at),
     )
+
+
+def _earlier(first: datetime | None, second: datetime | None) -> datetime | None:
+    return min((moment for moment in (first, second) if moment is not None), default=None)

@@ -1,7 +1,8 @@
 """The audit log: who launched and deleted which resources, with AWS's request ids, one JSON object per line.
 
-Rows are only appended. `cli/state/audit_log/reader.py` reads them: `cost` and `prices` for instances that AWS no longer
-lists, `status` for the command that terminated an instance, `create` and `doctor` for the regions of earlier launches.
+Rows are only appended. `cli/state/audit_log/reader.py` reads them: `cost`, `prices`, `history` and `status` for instances
+that AWS no longer lists, `status` and `history` for the command that terminated an instance, `create` and `doctor` for the
+regions of earlier launches and for recent interruptions.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from bacalhau_spot.ui.json_output import event_name, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from bacalhau_spot.cli.runtime.context import CommandContext
     from bacalhau_spot.core.cleanup.deletion_result import DeletionResult
+    from bacalhau_spot.core.history.node_records import NodeRecord
     from bacalhau_spot.core.launch.create_result import CreateResult
     from bacalhau_spot.core.launch.events import Event
-    from bacalhau_spot.core.model import Identity
+    from bacalhau_spot.core.model import Identity, Instance
     from bacalhau_spot.core.pricing.cost import Usage
 
 NAME = "audit.jsonl"
@@ -76,6 +79,37 @@ class AuditLog:
             ],
             removed=list(result.removed),
         )
+        for region in result.regions:
+            for instance in region.instances:
+                if instance.id in result.joined_at:
+                    self._log_node(
+                        "node-joined", instance, instance.launched_at, result.joined_at[instance.id]
+                    )
+
+    def log_joins(self, records: Iterable[NodeRecord]) -> None:
+        """The joins of these nodes."""
+        for record in records:
+            if record.joined_at is not None:
+                self._log_node("node-joined", record.usage, record.started_at, record.joined_at)
+
+    def log_notices(self, records: Iterable[NodeRecord]) -> None:
+        """EC2's interruption notices to these nodes: AWS does not return their time after the termination."""
+        for record in records:
+            if record.noticed_at is not None:
+                self._log_node("interruption-notice", record.usage, record.started_at, record.noticed_at)
+
+    def _log_node(
+        self, event: str, node: Instance | Usage, started_at: datetime, happened_at: datetime
+    ) -> None:
+        self._write(
+            event,
+            id=node.id,
+            region=node.region,
+            zone=node.zone,
+            type=node.type,
+            started_at=time_text(started_at),
+            happened_at=time_text(happened_at),
+        )
 
     def log_ended_usages(self, usages: Iterable[Usage]) -> None:
         """Instances that AWS lists as terminated, recorded before AWS removes them."""
@@ -90,6 +124,7 @@ class AuditLog:
                 ended_at=None if usage.ended_at is None else time_text(usage.ended_at),
                 interrupted=usage.interrupted,
                 orchestrator=usage.orchestrator,
+                reason=usage.reason,
             )
 
     def log_deletion(self, result: DeletionResult) -> None:

@@ -1,0 +1,1 @@
+"""The events of a cluster's nodes: launches, joins, interruptions, replacements."""

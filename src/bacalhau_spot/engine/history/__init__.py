@@ -1,0 +1,1 @@
+"""Gathers the records of a cluster's nodes."""
