@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from moto.core.exceptions import ServiceException
 
+from aws_spot_sandbox.autoscaling import health
+from aws_spot_sandbox.autoscaling.api import AutoScaling
 from aws_spot_sandbox.ec2 import (
     account_images,
     catalog,
@@ -16,12 +18,10 @@ from aws_spot_sandbox.ec2 import (
     elastic_ips,
     fleets,
     gateways,
-    groups,
     images,
     instances,
     interfaces,
     keys,
-    machine,
     moto_patches,
     network,
     paging,
@@ -155,7 +155,7 @@ AFTERWARDS: Mapping[str, Check] = {
 
 # Services that list, launch or write for EC2 resources, or that lack AWS's checks in moto; by signing name
 BESIDE: Mapping[str, Callable[[Region, Call, Handler], Reply]] = {
-    "autoscaling": groups.answer,
+    "autoscaling": AutoScaling(),
     "iam": iam.answer,
     "logs": logs.answer,
     "tagging": tagging.answer,
@@ -213,7 +213,6 @@ class Ec2:
         for region in regions:
             with region.lock:
                 region.advance()
-                machine.adopt(region)
                 self._plugins.settle(region)
 
     def interrupt(
@@ -224,6 +223,13 @@ class Ec2:
         with place.lock:
             place.advance()
             spot.interrupt(place, instance_id, notice_s=notice_s, reason=reason)
+
+    def recommend_rebalance(self, region: str, instance_id: str) -> None:
+        """Recommend to replace a spot instance."""
+        place = self._region(region)
+        with place.lock:
+            place.advance()
+            spot.recommend(place, instance_id)
 
     def _answer(self, region: Region, call: Call) -> Reply:
         if not self._codec.knows(call.action):
@@ -269,12 +275,10 @@ class Ec2:
                         self._plugins.ended,
                         fleets.refill_later,
                         fleets.forget_later,
-                        groups.refill_later,
                         request_spot_instances.relaunch_later,
                     ],
+                    on_risk=[health.notice_risk],
                 )
-                place = known
-                backend.terminate_instances = lambda ids: groups.terminate(place, ids)
             return known
 
     def _parameter(self, region: str, name: str) -> str | None:

@@ -71,6 +71,10 @@ class Sandbox:
     ) -> None:
         self._ec2.interrupt(region, instance_id, notice_s=notice_s, reason=reason)
 
+    def recommend_rebalance(self, region: str, instance_id: str) -> None:
+        """Recommend to replace a spot instance, as AWS does before an interruption, or without one."""
+        self._ec2.recommend_rebalance(region, instance_id)
+
     def settle(self) -> None:
         """Run all due actions, for tests whose clock has advanced: the simulated servers change without a call."""
         self._ec2.settle()
