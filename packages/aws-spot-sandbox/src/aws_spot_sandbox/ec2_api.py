@@ -144,7 +144,7 @@ CHECKS: Mapping[str, Check] = {
 }
 # Run after a successful call to moto
 AFTERWARDS: Mapping[str, Check] = {
-    "CreateLaunchTemplateVersion": templates.date_version,
+    "CreateLaunchTemplateVersion": templates.complete_version,
     "CreateNatGateway": gateways.settle_new,
     "CreateVpcEndpoint": gateways.settle_new,
     "DeleteNetworkInterface": interfaces.release_addresses,

@@ -12,6 +12,9 @@ from aws_spot_sandbox.autoscaling import (
     members,
     model,
     processes,
+    refreshes,
+    schedules,
+    synchronous,
     tags,
 )
 from aws_spot_sandbox.ec2.codec import QueryCodec
@@ -24,20 +27,27 @@ if TYPE_CHECKING:
 
 ANSWERS: Mapping[str, Action] = {
     "AttachInstances": members.attach,
+    "CancelInstanceRefresh": refreshes.cancel,
     "CreateAutoScalingGroup": groups.create,
     "CreateOrUpdateTags": tags.create_or_update,
     "DeleteAutoScalingGroup": groups.delete,
+    "DeleteScheduledAction": schedules.delete,
     "DeleteTags": tags.delete,
     "DescribeAutoScalingGroups": described.describe_groups,
     "DescribeAutoScalingInstances": described.describe_instances,
+    "DescribeInstanceRefreshes": refreshes.describe,
     "DescribeScalingActivities": activities.describe,
     "DescribeScalingProcessTypes": processes.describe_types,
+    "DescribeScheduledActions": schedules.describe,
     "DescribeTags": tags.describe,
     "DetachInstances": members.detach,
+    "LaunchInstances": synchronous.launch,
+    "PutScheduledUpdateGroupAction": schedules.put,
     "ResumeProcesses": processes.resume,
     "SetDesiredCapacity": groups.set_desired,
     "SetInstanceHealth": health.set_health,
     "SetInstanceProtection": members.protect,
+    "StartInstanceRefresh": refreshes.start,
     "SuspendProcesses": processes.suspend,
     "TerminateInstanceInAutoScalingGroup": members.terminate,
     "UpdateAutoScalingGroup": groups.update,
@@ -60,7 +70,11 @@ class AutoScaling:
         if call.action not in ANSWERS:
             raise model.gap(call.name)
         args = self._codec.parse(call.action, call.params)
-        _check_lag(region, call, args)
+        if call.mutates:
+            _check_lag(region, call, args)
+        elif call.access_key_id:  # the sandbox's own inventory has all groups
+            settings = region.world.settings
+            args[described.LAG] = settings.list_lag_s.get(call.action, settings.read_lag_s)
         answer = ANSWERS[call.action](region, args)
         region.advance()  # what is due at once
         self._requests += 1
@@ -71,7 +85,7 @@ class AutoScaling:
 def _check_lag(region: Region, call: Call, args: Args) -> None:
     """Changes find a new group after half the lag of reads, as those of EC2 find a new resource."""
     group = model.of(region).groups.get(str(args.get("AutoScalingGroupName")))
-    if group is None or call.action == "CreateAutoScalingGroup" or not call.mutates:
+    if group is None or call.action == "CreateAutoScalingGroup":
         return
     if region.now() < group.created + region.world.settings.read_lag_s / 2:
         raise model.invalid(f"AutoScalingGroup name not found - AutoScalingGroup '{group.name}' not found")

@@ -23,13 +23,13 @@ _SHOWN = (
     "LaunchTemplate", "MixedInstancesPolicy", "NewInstancesProtectedFromScaleIn", "ServiceLinkedRoleARN",
     "TerminationPolicies",
 )  # fmt: skip
+LAG = "lag_s"
 _FILTERS = ("tag-key", "tag-value", "tag:<key>")
 
 
-def visible(region: Region, group: Group, action: str) -> bool:
-    """Whether a list has the group already, by the switches `read_lag_s` and `list_lag_s`."""
-    settings = region.world.settings
-    return region.now() >= group.created + settings.list_lag_s.get(action, settings.read_lag_s)
+def visible(region: Region, group: Group, args: Args) -> bool:
+    """Whether a list has the group already. api.py adds the lag of the list to the parameters."""
+    return bool(region.now() >= group.created + args.get(LAG, 0.0))
 
 
 def describe_groups(region: Region, args: Args) -> Answer:
@@ -37,7 +37,7 @@ def describe_groups(region: Region, args: Args) -> Answer:
     groups = [
         group
         for name, group in sorted(model.of(region).groups.items())
-        if (not names or name in names) and visible(region, group, "DescribeAutoScalingGroups")
+        if (not names or name in names) and visible(region, group, args)
     ]
     for condition in args.get("Filters") or ():
         name, values = str(condition.get("Name")), list(condition.get("Values") or ())
@@ -109,7 +109,7 @@ def describe_instances(region: Region, args: Args) -> Answer:
     rows = [
         {**_instance(member), "AutoScalingGroupName": group.name, "HealthStatus": member.health.upper()}
         for _, group in sorted(model.of(region).groups.items())
-        if visible(region, group, "DescribeAutoScalingInstances")
+        if visible(region, group, args)
         for member in group.members.values()
         if not ids or member.id in ids
     ]

@@ -48,6 +48,7 @@ def check(region: Region, group: Group) -> None:
     replace(region, group)
     rebalance(region, group)
     scaling.scale(region, group)
+    group.changed(region)
 
 
 def _reason(region: Region, group: Group, member: Member) -> str:

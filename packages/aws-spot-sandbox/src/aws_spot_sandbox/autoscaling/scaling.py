@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # AWS retries failed launches with a growing delay; it does not publish the delays.
 LONGEST_RETRY_S = 300.0
+SPOT_SERVICE = "spot.amazonaws.com"
 _SHORT_OF_CAPACITY = frozenset({"InsufficientInstanceCapacity", "UnfulfillableCapacity"})
 
 
@@ -106,6 +107,7 @@ def _launch(
     """The new members, and why there are not more; empty if there are."""
     try:
         is_spot = plan.is_spot(region, config)
+        _use_spot_role(region, needed=is_spot)
         fleet = fleets.launch_once(
             region, plan.fleet_args(region, group, config, subnet_ids, units), spot=is_spot
         )
@@ -115,6 +117,13 @@ def _launch(
     if sum(member.weight for member in members) >= units:
         return members, ""
     return members, _reason(fleet, mixed="MixedInstancesPolicy" in config)
+
+
+def _use_spot_role(region: Region, *, needed: bool) -> None:
+    """The role of Auto Scaling may create that of spot instances (AWS managed policy AutoScalingServiceRolePolicy)."""
+    roles = region.world.settings.service_roles
+    if needed and SPOT_SERVICE not in roles:
+        roles.append(SPOT_SERVICE)
 
 
 def join(region: Region, group: Group, fleet: Fleet) -> list[Member]:

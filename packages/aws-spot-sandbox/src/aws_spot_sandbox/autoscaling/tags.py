@@ -92,7 +92,7 @@ def describe(region: Region, args: Args) -> Answer:
     rows = [
         row
         for _, group in sorted(model.of(region).groups.items())
-        if visible(region, group, "DescribeTags")
+        if visible(region, group, args)
         for row in tag_rows(group)
     ]
     for condition in args.get("Filters") or ():

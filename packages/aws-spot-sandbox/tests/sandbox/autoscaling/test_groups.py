@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.autoscaling.scaling_groups import NAME, TYPES, ZONES, Setting
-from sandbox.ec2.clusters import build_template, refused, tags_of
+from sandbox.ec2.clusters import build_template, refused, spec, tags_of
 
 
 def test_a_group_launches_spot_instances_over_its_zones(setting: Setting) -> None:
@@ -127,16 +127,11 @@ def test_templates_that_a_group_refuses(setting: Setting) -> None:
 
 
 def test_a_template_by_itself_is_on_demand_unless_it_asks_for_spot(setting: Setting) -> None:
-    template = {"LaunchTemplateId": setting.template, "Version": "$Default"}
-    data = {"InstanceType": "t3.small"}
-    setting.ec2.create_launch_template_version(
-        LaunchTemplateId=setting.template,
-        SourceVersion="1",
-        LaunchTemplateData={"ImageId": setting.image, **data},
-    )
+    data = {"ImageId": setting.image, "InstanceType": "t3.small", "TagSpecifications": spec("instance")}
+    build_template(setting.ec2, setting.net["group"], "plain", **data)
     setting.scaling.create_auto_scaling_group(
         AutoScalingGroupName=NAME,
-        LaunchTemplate={**template, "Version": "2"},
+        LaunchTemplate={"LaunchTemplateName": "plain", "Version": "1"},
         MinSize=1,
         MaxSize=1,
         VPCZoneIdentifier=setting.net["subnets"][ZONES[0]],
@@ -144,6 +139,13 @@ def test_a_template_by_itself_is_on_demand_unless_it_asks_for_spot(setting: Sett
     (instance,) = setting.running()
     assert "InstanceLifecycle" not in instance
     assert instance["InstanceType"] == "t3.small"
+    build_template(
+        setting.ec2, setting.net["group"], "spot", **data, InstanceMarketOptions={"MarketType": "spot"}
+    )
+    setting.scaling.update_auto_scaling_group(
+        AutoScalingGroupName=NAME, LaunchTemplate={"LaunchTemplateName": "spot"}, MaxSize=2, DesiredCapacity=2
+    )
+    assert [row.get("InstanceLifecycle") for row in setting.running()] == [None, "spot"]
 
 
 def test_a_name_is_taken_until_the_group_is_gone(setting: Setting) -> None:
