@@ -42,13 +42,14 @@ from aws_spot_sandbox.ec2 import (
 )
 from aws_spot_sandbox.ec2 import regions as places
 from aws_spot_sandbox.ec2.codec import Codec
+from aws_spot_sandbox.ec2.machine import RUNNING
 from aws_spot_sandbox.ec2.region import Addresses, Region
 from aws_spot_sandbox.http_types import AwsError, Call, Handler, Reply
 from aws_spot_sandbox.services import iam, logs, pricing, s3, ssm, tagging
 from aws_spot_sandbox.services import quotas as account_quotas
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from aws_spot_sandbox.ec2.region import Action, Args, Check
     from aws_spot_sandbox.plugin import Plugin
@@ -223,6 +224,26 @@ class Ec2:
         with place.lock:
             place.advance()
             spot.interrupt(place, instance_id, notice_s=notice_s, reason=reason)
+
+    def interrupt_some(
+        self, count: int, *, regions: Sequence[str] | None, notice_s: float, reason: str
+    ) -> list[tuple[str, str]]:
+        """Interrupt running spot instances, chosen at random: at most `count`. Returns the region and the id of each."""
+        self.settle()
+        with self._lock:
+            places = [
+                self._regions[name] for name in sorted(self._regions) if regions is None or name in regions
+            ]
+        candidates = [
+            (place.name, instance.id)
+            for place in places
+            for instance in list(place.machines.values())
+            if instance.spot and instance.state == RUNNING and instance.notice_at is None
+        ]
+        chosen = sorted(self._world.random.sample(candidates, min(count, len(candidates))))
+        for name, instance_id in chosen:
+            self.interrupt(name, instance_id, notice_s=notice_s, reason=reason)
+        return chosen
 
     def recommend_rebalance(self, region: str, instance_id: str) -> None:
         """Recommend to replace a spot instance."""
