@@ -53,8 +53,9 @@ def create(region: Region, args: Args) -> Answer:
         )
     if ":" in name or not name.isascii() or not name.isprintable():
         raise model.invalid(f"The name '{name}' must have ASCII characters only, and no colon (:).")
-    if len(state.groups) >= region.world.settings.quotas.get("scaling_groups", GROUPS_LIMIT):
-        raise AwsError("LimitExceeded", f"{GROUPS_LIMIT} AutoScalingGroups already exist in this region.")
+    limit = region.world.settings.quotas.get("scaling_groups", GROUPS_LIMIT)
+    if len(state.groups) >= limit:
+        raise AwsError("LimitExceeded", f"{limit} AutoScalingGroups already exist in this region.")
     config = {**_DEFAULTS, **_checked(region, {}, args)}
     new_tags = tags.checked(args.get("Tags") or (), name)
     least, most = int(args["MinSize"]), int(args["MaxSize"])

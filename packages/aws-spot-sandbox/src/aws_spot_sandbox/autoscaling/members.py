@@ -83,6 +83,7 @@ def _attach(region: Region, group: Group, instance: Machine) -> None:
         state=model.IN_SERVICE,
         in_service_at=region.now(),
         protected=bool(group.config.get("NewInstancesProtectedFromScaleIn")),
+        at_risk=instance.rebalance_at is not None,
     )
     group.members[instance.id] = member
     instance.scaling_group = group.name
