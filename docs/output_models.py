@@ -30,6 +30,7 @@ from bacalhau_spot.core.launch.events import Event
 from bacalhau_spot.core.launch.lifecycle import Phase
 from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 from bacalhau_spot.ui.json_output import (
+    clusters,
     configuration,
     console,
     cost,
@@ -78,6 +79,7 @@ COMMANDS: dict[str, tuple[Any, ...]] = {
     "destroy": (deletion.DeletionOutput, deletion.DestroyPreviewOutput),
     "nuke": (deletion.DeletionOutput, deletion.NukePreviewOutput, deletion.DeletionOrderOutput),
     "status": (status.StatusOutput,),
+    "clusters": (clusters.ClustersOutput,),
     "cost": (cost.CostOutput,),
     "prices": (prices.PricesOutput,),
     "offers": (offers.OffersOutput,),
@@ -104,6 +106,7 @@ GROUPS = (
     ("`create`", ("create",)),
     ("`list`", ("list",)),
     ("`status`", ("status",)),
+    ("`clusters`", ("clusters",)),
     ("`ssh` and `console`", ("ssh", "console")),
     ("`destroy` and `nuke`", ("destroy", "nuke")),
     ("`prune`", ("prune",)),

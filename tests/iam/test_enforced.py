@@ -82,6 +82,7 @@ def test_the_policy_suffices(sandbox: Any, user: CliRunner) -> None:
         ["offers", "--region", REGION],
         ["cost"],
         ["prices"],
+        ["clusters"],
         ["nuke", "--force", "--disable-protection", "--regions", f"us-west-2,{REGION}"],
         ["create", "--yes", "--wait", "running"],
         ["destroy", "--yes"],

@@ -43,7 +43,7 @@ class TabularOptions(CommonOptions):
     """Options of a command whose result is a table, for spreadsheets too."""
 
     output: Annotated[Rows, Parameter(name=["--output", "-o", "--format"], allow_repeating=True)] = "table"  # type: ignore[assignment]  # wider
-    """Output format on stdout; `csv`: one row for each cost item."""
+    """Output format on stdout; `csv`: rows for spreadsheets."""
 
 
 @Parameter(name="*")

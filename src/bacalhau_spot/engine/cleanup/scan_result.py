@@ -36,6 +36,11 @@ class ScanRequest:
     candidates: tuple[tuple[str, TaggedId], ...] = ()
     account_id: str = ""
 
+    def __post_init__(self) -> None:
+        """A deletion follows the scan. Raises ValueError for a scope with resources of other programs."""
+        if self.scope.any_creator:
+            raise ValueError("a deletion covers only resources of bacalhau-spot")
+
 
 @dataclass(frozen=True, slots=True)
 class RegionScan:

@@ -21,6 +21,7 @@ from bacalhau_spot.ui.json_output.events import Ndjson, event_name
 from bacalhau_spot.ui.json_output.values import Data, instance_data, problem_data, time_text
 
 if TYPE_CHECKING:
+    from bacalhau_spot.ui.json_output.clusters import clusters_data
     from bacalhau_spot.ui.json_output.configuration import (
         config_show_data,
         config_upgrade_data,
@@ -58,6 +59,7 @@ __all__ = [
     "Data",
     "Ndjson",
     "archives_data",
+    "clusters_data",
     "config_show_data",
     "config_upgrade_data",
     "configure_data",
@@ -100,6 +102,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "clusters_data": "clusters",
     "config_show_data": "configuration",
     "config_upgrade_data": "configuration",
     "configure_data": "configuration",

@@ -10,6 +10,7 @@ from bacalhau_spot.ui.views.blocks import (
     sentence_text,
     tree_view,
 )
+from bacalhau_spot.ui.views.clusters_view import clusters_view
 from bacalhau_spot.ui.views.configure_view import configured
 from bacalhau_spot.ui.views.cost_view import cost_view
 from bacalhau_spot.ui.views.create_view import create_result_view, dry_run_view
@@ -17,6 +18,7 @@ from bacalhau_spot.ui.views.deletion_view import (
     deletion_preview_view,
     deletion_result_view,
     other_cluster_warnings,
+    other_label_warnings,
     rescan_notice_view,
 )
 from bacalhau_spot.ui.views.doctor_view import doctor_errors, findings_view
@@ -47,6 +49,7 @@ from bacalhau_spot.ui.views.status_view import StatusView, status_view
 
 __all__ = [
     "StatusView",
+    "clusters_view",
     "config_view",
     "configured",
     "connecting_view",
@@ -73,6 +76,7 @@ __all__ = [
     "offers_view",
     "order_view",
     "other_cluster_warnings",
+    "other_label_warnings",
     "over_budget",
     "pages_view",
     "plan_view",
