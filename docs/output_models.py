@@ -41,6 +41,7 @@ from bacalhau_spot.ui.json_output import (
     event_name,
     explain,
     iam_policy,
+    notices,
     offers,
     prices,
     prune,
@@ -89,6 +90,7 @@ COMMANDS: dict[str, tuple[Any, ...]] = {
     "ssh": (ssh.SshOutput, ssh.SshLinesOutput),
     "console": (console.ConsoleOutput,),
     "doctor": (doctor.DoctorOutput,),
+    "notify-test": (notices.NotifyTestOutput,),
     "explain": (explain.ExplainOutput,),
     "iam-policy": (iam_policy.IamPolicyOutput,),
     "configure": (configuration.ConfigureOutput,),
@@ -115,6 +117,7 @@ GROUPS = (
     ("`prices`", ("prices",)),
     ("`offers`", ("offers",)),
     ("`doctor` and `iam-policy`", ("doctor", "iam-policy")),
+    ("`notify-test`", ("notify-test",)),
     ("`explain`", ("explain",)),
     (
         "`configure`, `config …`, `sandbox …`",

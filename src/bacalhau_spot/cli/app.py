@@ -87,6 +87,10 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.commands.doctor:doctor",
         "Check all prerequisites of a cluster, with a fix for each failure. Changes nothing.",
     ),
+    "notify-test": (
+        "bacalhau_spot.cli.commands.notify_test:notify_test",
+        "Send a test notice to every receiver under `notify` in the configuration.",
+    ),
     "iam-policy": (
         "bacalhau_spot.cli.commands.iam_policy:iam_policy",
         "Print the least-privilege IAM policy for this configuration.",

@@ -25,7 +25,7 @@ OURS = {CREATOR_KEY: NAMING.creator}
 POOL = ("us-east-1", "t3.medium", "us-east-1a")
 
 
-def node(number: int, cluster: str = "hunt", *, state: State = State.RUNNING, **tags: str) -> Instance:
+def node(number: int, tags: dict[str, str] | None = None, *, state: State = State.RUNNING) -> Instance:
     return Instance(
         id=f"i-{number}",
         region="us-east-1",
@@ -33,7 +33,7 @@ def node(number: int, cluster: str = "hunt", *, state: State = State.RUNNING, **
         type="t3.medium",
         state=state,
         launched_at=NOON - timedelta(hours=number),
-        tags={NAMING.tag_key: cluster, **OURS, **tags},
+        tags={NAMING.tag_key: "hunt", **OURS, **(tags or {})},
     )
 
 
@@ -66,12 +66,12 @@ def only(*instances: Instance, **more: Any) -> ClusterSummary:
     ],
 )
 def test_it_expires_with_its_last_node(stamps: tuple[str, ...], hours: int | None) -> None:
-    nodes = [node(number, **{EXPIRES_KEY: stamp}) for number, stamp in enumerate(stamps, 1)]
+    nodes = [node(number, {EXPIRES_KEY: stamp}) for number, stamp in enumerate(stamps, 1)]
     expected = None if hours is None else NOON + timedelta(hours=hours)
     assert only(*nodes).expires_at == expected
     # Neither an ending node nor an orchestrator delays it.
     ending = node(8, state=State.SHUTTING_DOWN)
-    orchestrator = node(9, **{ROLE_KEY: ORCHESTRATOR_ROLE})
+    orchestrator = node(9, {ROLE_KEY: ORCHESTRATOR_ROLE})
     assert only(*nodes, ending, orchestrator).expires_at == expected
 
 
@@ -91,10 +91,11 @@ def test_ended_instances_alone_are_no_cluster() -> None:
 def test_the_owner() -> None:
     """The user's tag in any case, then this machine's log; the log says nothing about resources of another program."""
     assert (
-        only(node(1, OWNER="ada"), node(2, Owner="grace"), launched_by={"hunt": "arn"}).owner == "ada, grace"
+        only(node(1, {"OWNER": "ada"}), node(2, {"Owner": "grace"}), launched_by={"hunt": "arn"}).owner
+        == "ada, grace"
     )
     assert only(node(1), launched_by={"hunt": "arn"}).owner == "arn"
-    [other] = overview(node(1, CreatedBy="terraform"), launched_by={"hunt": "arn"}).unmanaged
+    [other] = overview(node(1, {"CreatedBy": "terraform"}), launched_by={"hunt": "arn"}).unmanaged
     assert (other.owner, other.created_by) == ("", "terraform")
 
 

@@ -14,6 +14,7 @@ from bacalhau_spot.cli.commands.configure import write_first
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.fact_sources import fact_sources
+from bacalhau_spot.cli.runtime.notices import create_failures, send_notices, with_notices
 from bacalhau_spot.cli.runtime.parsers import amount
 from bacalhau_spot.cli.runtime.reporting import unexpected
 from bacalhau_spot.cli.runtime.result import Result
@@ -23,6 +24,8 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.refusals import Refusal
 from bacalhau_spot.core.model import MIN_PRICE_USD, OrchestratorMode, OrchestratorSpec, TlsMode
+from bacalhau_spot.core.notices import budget_reached, create_ended, interruptions
+from bacalhau_spot.core.pricing.usage_history import ended_usages
 from bacalhau_spot.engine.aws_calls.caller import Cancelled
 from bacalhau_spot.engine.launch import create as engine
 from bacalhau_spot.engine.launch.facts_gathering import gather_facts, refusal_error
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.plan import Plan
     from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec
+    from bacalhau_spot.core.notices import Notice
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 
@@ -100,7 +104,7 @@ def create(  # noqa: PLR0913 -- one parameter for each option
         shown = views.plan_view(planned, identity=identity)
         if planned.over_budget:
             context.print_status(shown)
-            raise views.over_budget(planned)
+            raise _over_budget(context, planned, dry_run=dry_run)
         if dry_run or planned.empty:
             return _unchanged(planned, shown, options=options, allow_removal=allow_removal)
         context.print_status(shown)
@@ -110,9 +114,10 @@ def create(  # noqa: PLR0913 -- one parameter for each option
         runner.listen(audit.emit)
         regions = [region.region for region in planned.regions]
         launch = _Launch(context, runner, facts, planned, wait=wait, options=options)
-        result = runner.run_with_progress(
-            launch.run(), screen=partial(context.screen, regions, title=f"creating {spec.name}")
-        )
+        with create_failures(context, spec.naming.tag_value):
+            result = runner.run_with_progress(
+                launch.run(), screen=partial(context.screen, regions, title=f"creating {spec.name}")
+            )
         quotas: tuple[QuotaUsage, ...] = ()
         with suppress(KeyboardInterrupt):  # resources were changed, so the result must be printed
             quotas = runner.run_readonly(quota_usage(runner.calls, facts, result))
@@ -121,6 +126,7 @@ def create(  # noqa: PLR0913 -- one parameter for each option
         *views.quota_lines(quotas),
         *context.record(runner.calls.mistakes),
         *filter(None, (audit.trouble,)),
+        *send_notices(context, _notices(spec.naming.tag_value, result)),
     )
     return Result(
         "create",
@@ -130,6 +136,22 @@ def create(  # noqa: PLR0913 -- one parameter for each option
         errors=context.errors_of(result.unresolved, exit_code=result.exit_code),
         warnings=(*planned.warnings, *late),
         stderr_warnings=late,
+    )
+
+
+def _notices(cluster: str, result: CreateResult) -> tuple[Notice, ...]:
+    """The end of the create, and each of its nodes that EC2 interrupted meanwhile: their end is in the audit log, so that no
+    later command observes it first.
+    """
+    lost = ended_usages(instance for region in result.regions for instance in region.lost)
+    return (*interruptions(cluster, lost), create_ended(cluster, result))
+
+
+def _over_budget(context: CommandContext, plan: Plan, *, dry_run: bool) -> UserError:
+    """The refusal of a plan. A dry run only asks, and sends no notice."""
+    error = views.over_budget(plan)
+    return (
+        error if dry_run else with_notices(context, error, [budget_reached(context.naming().tag_value, plan)])
     )
 
 

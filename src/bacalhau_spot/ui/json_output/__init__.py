@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.ui.json_output.env import env_data
     from bacalhau_spot.ui.json_output.explain import documentation_page_data, documentation_pages_data
     from bacalhau_spot.ui.json_output.iam_policy import policy_data
+    from bacalhau_spot.ui.json_output.notices import notice_data, notify_test_data
     from bacalhau_spot.ui.json_output.offers import offers_data
     from bacalhau_spot.ui.json_output.prices import prices_data
     from bacalhau_spot.ui.json_output.prune import prune_data, prune_result_data
@@ -78,6 +79,8 @@ __all__ = [
     "event_name",
     "instance_data",
     "listing_data",
+    "notice_data",
+    "notify_test_data",
     "nuke_preview_data",
     "offers_data",
     "order_data",
@@ -121,6 +124,8 @@ _MODULES = {
     "documentation_page_data": "explain",
     "documentation_pages_data": "explain",
     "policy_data": "iam_policy",
+    "notice_data": "notices",
+    "notify_test_data": "notices",
     "offers_data": "offers",
     "prices_data": "prices",
     "prune_data": "prune",

@@ -25,6 +25,7 @@ from bacalhau_spot.ui.views.doctor_view import doctor_errors, findings_view
 from bacalhau_spot.ui.views.env_view import env_help_view
 from bacalhau_spot.ui.views.error_view import error_view
 from bacalhau_spot.ui.views.list_view import listing_view
+from bacalhau_spot.ui.views.notify_test_view import notify_test_view
 from bacalhau_spot.ui.views.nuke_view import nuke_preview_view, order_view
 from bacalhau_spot.ui.views.offers_view import offers_view
 from bacalhau_spot.ui.views.plan_view import over_budget, plan_view
@@ -72,6 +73,7 @@ __all__ = [
     "menu_view",
     "not_removed_text",
     "note",
+    "notify_test_view",
     "nuke_preview_view",
     "offers_view",
     "order_view",
