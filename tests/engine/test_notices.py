@@ -18,9 +18,11 @@ from bacalhau_spot.core.notices import (
     NotifyTarget,
     cluster_expired,
     delivery_warning,
+    interruptions,
     replacement,
     sample_notice,
 )
+from bacalhau_spot.core.pricing.cost import Usage
 from bacalhau_spot.engine import notices as engine
 from support.misbehaving_servers import closed_port
 from support.webhook import PATH, webhook
@@ -162,3 +164,19 @@ def test_every_kind_is_delivered() -> None:
     target = NotifyTarget(command="x", events=(NoticeKind.REPLACEMENT,))
     assert [kind for kind in NoticeKind if target.receives(kind)] == [NoticeKind.REPLACEMENT]
     assert all(NotifyTarget(command="x").receives(kind) for kind in NoticeKind)
+
+
+def test_interruptions_alone_are_notices() -> None:
+    """Of ended usages: those of nodes that EC2 interrupted."""
+    noon = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+    def usage(name: str, *, interrupted: bool = True, orchestrator: bool = False) -> Usage:
+        return Usage(
+            name, "r", "ra", "t3.medium", noon, noon, interrupted=interrupted, orchestrator=orchestrator
+        )
+
+    [notice] = interruptions(
+        "hunt", [usage("i-1"), usage("i-2", interrupted=False), usage("i-3", orchestrator=True)]
+    )
+    assert notice.text == "EC2 interrupted i-1 of hunt (t3.medium in ra)"
+    assert notice.data["ended_at"] == "2026-11-28T12:00:00Z"

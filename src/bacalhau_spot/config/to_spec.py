@@ -63,11 +63,11 @@ def to_spec(
         instance=_instance(config.instance or schema.InstanceSection(), texts),
         interruption=InterruptionSpec(**(config.interruption or schema.InterruptionSection()).model_dump()),
         timeouts=Timeouts(**(config.timeouts or schema.TimeoutsSection()).model_dump()),
-        notify=_receivers(config.notify or (), texts),
+        notify=_receivers(config.notify, texts),
     )
 
 
-def _receivers(sections: Sequence[schema.NotifySection], texts: Texts) -> tuple[NotifyTarget, ...]:
+def _receivers(sections: Sequence[schema.NotifySection] | None, texts: Texts) -> tuple[NotifyTarget, ...]:
     """Without receivers whose address could not be read, which a note has reported."""
     receivers = [
         NotifyTarget(
@@ -75,7 +75,7 @@ def _receivers(sections: Sequence[schema.NotifySection], texts: Texts) -> tuple[
             command=section.command,
             events=tuple(dict.fromkeys(map(NoticeKind, section.events or ()))),
         )
-        for number, section in enumerate(sections)
+        for number, section in enumerate(sections or ())
     ]
     return tuple(target for target in receivers if target.url or target.command)
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bacalhau_spot.core.launch.create_result import CreateResult
-    from bacalhau_spot.core.launch.plan import Plan
     from bacalhau_spot.core.model import Secret
     from bacalhau_spot.core.pricing.cost import Usage
+    from bacalhau_spot.core.pricing.estimate import Budget
 
 
 class NoticeKind(StrEnum):
@@ -128,22 +128,19 @@ def create_failed(cluster: str, *, what: str, why: str, exit_code: ExitCode) -> 
     )
 
 
-def budget_reached(cluster: str, plan: Plan) -> Notice:
+def budget_reached(cluster: str, budget: Budget, *, not_launched: int) -> Notice:
     """A plan that was refused because it may cost more than the budget. Amounts are US dollars an hour."""
-    budget = plan.budget
-    if budget is None:
-        raise AssertionError("no budget, so nothing is over it")
     cost = "an unknown amount" if budget.total_usd is None else f"${budget.total_usd.normalize():f}"
     return Notice(
         NoticeKind.BUDGET_REACHED,
         cluster,
-        f"budget of {cluster} reached: {plan.launch} nodes were not launched. The cluster may cost {cost} an hour; its "
+        f"budget of {cluster} reached: {not_launched} nodes were not launched. The cluster may cost {cost} an hour; its "
         f"budget is ${budget.usd_per_hour.normalize():f}",
         {
             "budget_usd_per_hour": str(budget.usd_per_hour),
             "usd_per_hour": None if budget.total_usd is None else str(budget.total_usd),
             "existing_usd_per_hour": None if budget.existing_usd is None else str(budget.existing_usd),
-            "not_launched": plan.launch,
+            "not_launched": not_launched,
         },
     )
 

@@ -150,9 +150,10 @@ def _notices(cluster: str, result: CreateResult) -> tuple[Notice, ...]:
 def _over_budget(context: CommandContext, plan: Plan, *, dry_run: bool) -> UserError:
     """The refusal of a plan. A dry run only asks, and sends no notice."""
     error = views.over_budget(plan)
-    return (
-        error if dry_run else with_notices(context, error, [budget_reached(context.naming().tag_value, plan)])
-    )
+    if dry_run or plan.budget is None:
+        return error
+    cluster = context.naming().tag_value
+    return with_notices(context, error, [budget_reached(cluster, plan.budget, not_launched=plan.launch)])
 
 
 def _unchanged(plan: Plan, shown: RenderableType, *, options: str, allow_removal: bool) -> Result:

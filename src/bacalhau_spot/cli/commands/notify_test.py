@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -14,6 +14,11 @@ from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions
 from bacalhau_spot.core.notices import NoticeKind, sample_notice
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import json_output, views
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bacalhau_spot.core.notices import DeliveryResult, NotifyTarget
 
 
 def notify_test(
@@ -35,17 +40,8 @@ def notify_test(
     context = CommandContext("notify-test", common, runtime)
     spec = context.spec()
     if not spec.notify:
-        raise UserError(
-            "the configuration names no receiver of notices",
-            hint="add a webhook or a command under `notify`, such as `notify: [{url_env: SLACK_WEBHOOK_URL}]`",
-            docs="docs/notices.md",
-            exit_code=ExitCode.USAGE,
-        )
-    named = {kind for target in spec.notify for kind in target.events}
-    everything = any(not target.events for target in spec.notify)
-    kinds = event or [
-        kind for kind in NoticeKind if kind in named or (everything and kind is NoticeKind.CREATE_ENDED)
-    ]
+        raise _no_receiver()
+    kinds = tuple(event) if event else _kinds(spec.notify)
     cluster = spec.naming.tag_value
     results = deliver_now(context, [sample_notice(kind, cluster) for kind in dict.fromkeys(kinds)])
     delivered = [result for result, _ in results]
@@ -53,5 +49,26 @@ def notify_test(
         "notify-test",
         view=views.notify_test_view(delivered),
         data=json_output.notify_test_data(results),
-        exit_code=ExitCode.DONE if all(result.delivered for result in delivered) else ExitCode.FAILED,
+        exit_code=_exit_code(delivered),
     )
+
+
+def _no_receiver() -> UserError:
+    return UserError(
+        "the configuration names no receiver of notices",
+        hint="add a webhook or a command under `notify`, such as `notify: [{url_env: SLACK_WEBHOOK_URL}]`",
+        docs="docs/notices.md",
+        exit_code=ExitCode.USAGE,
+    )
+
+
+def _kinds(targets: Sequence[NotifyTarget]) -> tuple[NoticeKind, ...]:
+    """Every kind that a receiver names, and one for the receivers that name none."""
+    named = {kind for target in targets for kind in target.events}
+    if any(not target.events for target in targets):
+        named.add(NoticeKind.CREATE_ENDED)
+    return tuple(kind for kind in NoticeKind if kind in named)
+
+
+def _exit_code(results: Sequence[DeliveryResult]) -> ExitCode:
+    return ExitCode.DONE if all(result.delivered for result in results) else ExitCode.FAILED

@@ -23,7 +23,7 @@ class NoticeOutput(TypedDict):
     """The body of a webhook's request, and the standard input of a command."""
 
     version: Literal[1]
-    """of this format; it changes when a key is removed or changes its meaning"""
+    """of this form of notices"""
     id: str
     """unique; a repeated attempt has the same one"""
     event: NoticeKind
