@@ -91,6 +91,7 @@ def test_the_policy_suffices(sandbox: Any, user: CliRunner) -> None:
         "configure",
         "explain",
         "iam-policy",
+        "notify-test",
     } - {"env", "smoke-test"}, "without a managed orchestrator, none of these asks AWS anything"
     with stand_in() as server:
         server.nodes = [cluster_node("i-0aaaaaaaaaaaaaaa1", region=REGION, cluster="bacalhau-aws-spot")]
