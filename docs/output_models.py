@@ -30,6 +30,7 @@ from bacalhau_spot.core.launch.events import Event
 from bacalhau_spot.core.launch.lifecycle import Phase
 from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 from bacalhau_spot.ui.json_output import (
+    clusters,
     configuration,
     console,
     cost,
@@ -41,6 +42,7 @@ from bacalhau_spot.ui.json_output import (
     explain,
     history,
     iam_policy,
+    notices,
     offers,
     prices,
     prune,
@@ -79,6 +81,7 @@ COMMANDS: dict[str, tuple[Any, ...]] = {
     "destroy": (deletion.DeletionOutput, deletion.DestroyPreviewOutput),
     "nuke": (deletion.DeletionOutput, deletion.NukePreviewOutput, deletion.DeletionOrderOutput),
     "status": (status.StatusOutput,),
+    "clusters": (clusters.ClustersOutput,),
     "cost": (cost.CostOutput,),
     "prices": (prices.PricesOutput,),
     "history": (history.HistoryOutput,),
@@ -89,6 +92,7 @@ COMMANDS: dict[str, tuple[Any, ...]] = {
     "ssh": (ssh.SshOutput, ssh.SshLinesOutput),
     "console": (console.ConsoleOutput,),
     "doctor": (doctor.DoctorOutput,),
+    "notify-test": (notices.NotifyTestOutput,),
     "explain": (explain.ExplainOutput,),
     "iam-policy": (iam_policy.IamPolicyOutput,),
     "configure": (configuration.ConfigureOutput,),
@@ -107,6 +111,7 @@ GROUPS = (
     ("`create`", ("create",)),
     ("`list`", ("list",)),
     ("`status`", ("status",)),
+    ("`clusters`", ("clusters",)),
     ("`ssh` and `console`", ("ssh", "console")),
     ("`destroy` and `nuke`", ("destroy", "nuke")),
     ("`prune`", ("prune",)),
@@ -116,6 +121,7 @@ GROUPS = (
     ("`history`", ("history",)),
     ("`offers`", ("offers",)),
     ("`doctor` and `iam-policy`", ("doctor", "iam-policy")),
+    ("`notify-test`", ("notify-test",)),
     ("`explain`", ("explain",)),
     (
         "`configure`, `config …`, `sandbox …`",

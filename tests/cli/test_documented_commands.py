@@ -170,6 +170,6 @@ def test_the_pages_lead_from_nothing_to_a_result(tmp_path: Path, shell: dict[str
     assert "the job ran on 3 of 3 joined nodes" in shown and "hello from" in shown
     assert [line.split()[0] for line in log.read_text().splitlines()] == [
         *("configure", "doctor", "create", "smoke-test", "env", "env"),
-        *("list", "status", "env"),
+        *("list", "status", "clusters", "env"),
         *("destroy", "nuke", "sandbox"),
     ]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from support.cli_runner import CliRunner
+from support.orchestrator import cluster_node, stand_in
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,51 @@ def test_also_beside_ended_nodes_of_its_own(program: CliRunner) -> None:
     program.configure(nodes=1, regions="[us-east-1]")
     for command in (("list",), ("status",), ("cost",), ("destroy", "--yes")):
         assert "2 instances of another cluster" in " ".join(program(*command).stderr.split()), command
+
+
+def test_errors_name_it_too(program: CliRunner) -> None:
+    """`ssh` and `console` without a node, and the commands for a managed orchestrator that does not exist."""
+    program.configure(nodes=1, regions="[us-east-1]", more="cluster: {tag_value: hunt}\n")
+    assert program("create", "--yes").code == 0
+    program.configure(nodes=1, regions="[us-east-1]", more="cluster: {tag_value: hunt2}\n")
+    for command in ("ssh", "console"):
+        result = program(command)
+        assert result.code == 1
+        output = " ".join(result.stderr.split())
+        assert "hunt2 has no node" in output
+        assert (
+            f"1 instance of another cluster under bacalhau-cluster: hunt; `bacalhau-spot {command} --cluster"
+            in output
+        )
+    [error] = program("console", "-o", "json").envelope["errors"]
+    assert any("hunt" in line for line in error["details"])
+    (program.folder / "config.yaml").write_text(
+        "nodes: 1\nregions: [us-east-1]\norchestrator: managed\ncluster: {tag_value: hunt2}\n"
+    )
+    for command in ("env", "smoke-test", "prune"):
+        result = program(command)
+        output = " ".join(result.stderr.split())
+        assert "cluster hunt2 has no orchestrator" in output, command
+        assert "1 instance of another cluster under bacalhau-cluster: hunt;" in output, command
+
+
+def test_an_orchestrator_of_several_clusters(program: CliRunner) -> None:
+    """`prune` and `smoke-test` name the clusters whose nodes the orchestrator lists, without a call to AWS."""
+    with stand_in() as server:
+        server.nodes = [
+            cluster_node(f"i-0aaaaaaaaaaaaaaa{number}", region="us-west-1", cluster="hunt")
+            for number in (1, 2)
+        ]
+        path = program.configure(nodes=1, more="cluster: {tag_value: hunt2}\n")
+        text = path.read_text().replace('4222"]', f'4222"]\n  api: {{host: "{server.url}"}}')
+        path.write_text(text)
+        for command, code, advice in (
+            ("prune", 0, "`bacalhau-spot prune --cluster hunt"),
+            ("smoke-test", 1, "--config"),
+        ):
+            result = program(command)
+            output = " ".join(result.stderr.split())
+            assert result.code == code, result.stderr
+            assert "2 nodes of another cluster in the orchestrator" in output
+            assert f"hunt; {advice}" in output or f"hunt; add {advice}" in output
+        assert any("hunt" in text for text in program("prune", "-o", "json").envelope["warnings"])

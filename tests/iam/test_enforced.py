@@ -83,6 +83,7 @@ def test_the_policy_suffices(sandbox: Any, user: CliRunner) -> None:
         ["cost"],
         ["prices"],
         ["history"],
+        ["clusters"],
         ["nuke", "--force", "--disable-protection", "--regions", f"us-west-2,{REGION}"],
         ["create", "--yes", "--wait", "running"],
         ["destroy", "--yes"],
@@ -91,6 +92,7 @@ def test_the_policy_suffices(sandbox: Any, user: CliRunner) -> None:
         "configure",
         "explain",
         "iam-policy",
+        "notify-test",
     } - {"env", "smoke-test"}, "without a managed orchestrator, none of these asks AWS anything"
     with stand_in() as server:
         server.nodes = [cluster_node("i-0aaaaaaaaaaaaaaa1", region=REGION, cluster="bacalhau-aws-spot")]

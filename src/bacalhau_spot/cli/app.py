@@ -35,6 +35,10 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.commands.status:status",
         "Show the cluster's health from EC2, the orchestrator and the nodes, with a remedy for each problem.",
     ),
+    "clusters": (
+        "bacalhau_spot.cli.commands.clusters:clusters",
+        "List every cluster in the account with its nodes, regions, cost per hour, owner and expiry.",
+    ),
     "ssh": (
         "bacalhau_spot.cli.commands.ssh:ssh",
         "Open a shell on a node, or run a command on one node or all: `ssh [NODE] [-- COMMAND]`.",
@@ -86,6 +90,10 @@ COMMANDS: Commands = {
     "doctor": (
         "bacalhau_spot.cli.commands.doctor:doctor",
         "Check all prerequisites of a cluster, with a fix for each failure. Changes nothing.",
+    ),
+    "notify-test": (
+        "bacalhau_spot.cli.commands.notify_test:notify_test",
+        "Send a test notice to every receiver under `notify` in the configuration.",
     ),
     "iam-policy": (
         "bacalhau_spot.cli.commands.iam_policy:iam_policy",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.aws_errors import plain_text, split
-from bacalhau_spot.cloud.ec2_params import specification, tag_filter, tag_list, tags_of
+from bacalhau_spot.cloud.ec2_params import escape, specification, tag_filter, tag_list, tags_of
 from bacalhau_spot.cloud.port import (
     CloudError,
     FleetResult,
@@ -49,6 +49,9 @@ class AwsCompute:
 
     async def instances(self, region: str, *, key: str, value: str) -> tuple[Instance, ...]:
         return await self._instances(region, tag_filter(key, value))
+
+    async def instances_with_key(self, region: str, key: str) -> tuple[Instance, ...]:
+        return await self._instances(region, [{"Name": "tag-key", "Values": [escape(key)]}])
 
     async def instances_by_id(self, region: str, ids: Sequence[str]) -> tuple[Instance, ...]:
         # As a filter, because one unknown id in InstanceIds fails the whole call.

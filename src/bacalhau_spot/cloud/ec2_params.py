@@ -44,8 +44,8 @@ def tag_filter(key: str, value: str) -> list[dict[str, Any]]:
 
 
 def scope_filter(scope: Scope) -> list[dict[str, Any]]:
-    """Matches the resources of a teardown; with a creator, all that have the key, which are checked again later."""
-    if scope.creator is None:
+    """Matches the resources of one cluster; otherwise all that have the key, which are checked again later."""
+    if scope.one_cluster:
         return tag_filter(scope.key, scope.value)
     return [{"Name": "tag-key", "Values": [escape(scope.key)]}]
 

@@ -361,6 +361,9 @@ class Compute(Protocol):
     async def instances(self, region: str, *, key: str, value: str) -> tuple[Instance, ...]:
         """All instances with the tag, including terminated ones that AWS still lists."""
 
+    async def instances_with_key(self, region: str, key: str) -> tuple[Instance, ...]:
+        """The same for every value of the tag."""
+
     async def instances_by_id(self, region: str, ids: Sequence[str]) -> tuple[Instance, ...]:
         """The listed instances among at most 200 ids, tagged or not, terminated ones included. Omits unknown ids."""
 

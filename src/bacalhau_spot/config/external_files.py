@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot import files
-from bacalhau_spot.config.field_types import MAX_TOKEN
+from bacalhau_spot.config.field_types import MAX_TOKEN, WEBHOOK
 from bacalhau_spot.config.key_files import certificate_problem, public_key_problem
 
 if TYPE_CHECKING:
@@ -37,6 +37,13 @@ def _login_problem(text: str) -> str | None:
     if not plain:
         return "is empty"
     return None if plain.isprintable() else "must be one line of text"
+
+
+def _webhook_problem(text: str) -> str | None:
+    """The address is a secret, and never quoted."""
+    if not WEBHOOK.fullmatch(text.strip()):
+        return "must hold a webhook's address and nothing else, such as https://hooks.example.com/T0/B0"
+    return None
 
 
 def _any_text(_text: str) -> str | None:
@@ -83,7 +90,7 @@ def expand(path: str, *, base: Path, home: Path) -> Path:
 def read_all(data: object, *, base: Path, home: Path, environ: Mapping[str, str]) -> LoadedFiles:
     """Reads everything that `data` names. Works on unchecked data, so that all problems come at once."""
     materials = LoadedFiles()
-    for source in (*_SOURCES, *_files(data)):
+    for source in (*_SOURCES, *_files(data), *_webhooks(data)):
         name = _lookup(data, source.path)
         if not isinstance(name, str) or not name.strip() or "\0" in name:
             continue  # missing, or of the wrong type, which the schema reports
@@ -108,6 +115,16 @@ def _files(data: object) -> list[_Source]:
     files = _lookup(data, ("instance", "files"))
     count = len(files) if isinstance(files, list) else 0
     return [_Source(("instance", "files", number, "source"), _any_text) for number in range(count)]
+
+
+def _webhooks(data: object) -> list[_Source]:
+    receivers = _lookup(data, ("notify",))
+    count = len(receivers) if isinstance(receivers, list) else 0
+    return [
+        _Source(("notify", number, key), _webhook_problem, variable=key == "url_env")
+        for number in range(count)
+        for key in ("url_env", "url_file")
+    ]
 
 
 def _lookup(data: object, path: KeyPath) -> object:

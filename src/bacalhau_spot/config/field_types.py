@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 
 from annotated_types import Ge, GroupedMetadata, Le
 from pydantic import AfterValidator, Field, SecretStr, Strict, ValidationError, WithJsonSchema, WrapValidator
@@ -175,6 +175,49 @@ Token = Annotated[
     AfterValidator(_token),
     must("text without spaces", secret=True),
     WithJsonSchema({"type": "string"}),
+]
+
+
+# Slack's and Discord's addresses have about a hundred characters.
+WEBHOOK: Final = re.compile(
+    rf"(?=.{{1,2048}}\Z)https?://(?:[!-.0-~]*@)?{_HOST}(?::[0-9]{{1,5}})?(?:[/?][!-~]*)?"
+)
+
+
+def _webhook(value: SecretStr) -> SecretStr:
+    plain = value.get_secret_value()
+    _not_placeholder(plain)
+    if not WEBHOOK.fullmatch(plain):
+        raise ValueError
+    return value
+
+
+WebhookUrl = Annotated[
+    SecretStr,
+    Field(strict=True),
+    AfterValidator(_webhook),
+    must("an address such as https://hooks.example.com/T0/B0", secret=True),
+    WithJsonSchema({"type": "string"}),
+]
+
+
+def _shell_command(value: str) -> str:
+    if not value.strip() or "\0" in value:
+        raise ValueError(value)
+    return value
+
+
+ShellCommand = Annotated[
+    str,
+    Field(strict=True),
+    AfterValidator(_shell_command),
+    must("a shell command"),
+    WithJsonSchema({"type": "string"}),
+]
+
+NoticeKinds = Literal["create-ended", "interruption", "replacement", "budget-reached", "cluster-expired"]
+NoticeEvent = Annotated[
+    NoticeKinds, must(", ".join(get_args(NoticeKinds)[:-1]) + f" or {get_args(NoticeKinds)[-1]}")
 ]
 
 

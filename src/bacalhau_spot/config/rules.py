@@ -43,6 +43,7 @@ def rule_problems(data: dict[str, Any]) -> KeyMessages:
         *_plain_http(data),
         *_orchestrator(data),
         *_file_sources(data),
+        *_receivers(data),
         *_empty(data, ()),
         *_numbers(data),
         *_tags(data),
@@ -165,6 +166,27 @@ def _file_sources(data: dict[str, Any]) -> KeyMessages:
                 messages.append(
                     ((*here, "source"), True, "cannot be combined with `content`; keep one of them")
                 )
+    return messages
+
+
+_RECEIVER_KEYS: Final = ("url", "url_env", "url_file", "command")
+
+
+def _receivers(data: dict[str, Any]) -> KeyMessages:
+    """Each receiver of notices is one webhook or one command."""
+    receivers = lookup(data, ("notify",))
+    messages: KeyMessages = []
+    for number, receiver in enumerate(receivers if isinstance(receivers, list) else ()):
+        if not isinstance(receiver, dict):
+            continue  # the schema reports it
+        given = [key for key in _RECEIVER_KEYS if receiver.get(key) is not None]
+        here: KeyPath = ("notify", number)
+        if not given:
+            messages.append((here, False, "needs `url_env`, `url_file`, `url` or `command`"))
+        messages += [
+            ((*here, key), True, f"cannot be combined with `{given[0]}`; keep one of them")
+            for key in given[1:]
+        ]
     return messages
 
 

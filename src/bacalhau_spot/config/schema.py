@@ -47,6 +47,7 @@ _MOST_TYPES: Final = 300
 _MOST_FAMILIES: Final = 400
 _MOST_REGIONS: Final = 100
 _MOST_OTHERS: Final = 200
+_MOST_RECEIVERS: Final = 20
 
 
 class _Section(BaseModel):
@@ -387,6 +388,32 @@ class TimeoutsSection(_Section):
     )
 
 
+class NotifySection(_Section):
+    """A receiver of notices: a webhook, or a shell command."""
+
+    url: field_types.WebhookUrl | None = Field(
+        default=None,
+        description="Address of a webhook, which gets the notice as JSON in a POST request. Better: `url_env` or `url_file`.",
+    )
+    url_env: field_types.EnvName | None = Field(
+        default=None, description="Environment variable that holds the webhook's address."
+    )
+    url_file: field_types.LocalPath | None = Field(
+        default=None, description="File that holds the webhook's address."
+    )
+    command: field_types.ShellCommand | None = Field(
+        default=None,
+        description="Shell command, which gets the notice as JSON on its standard input. Either this or a webhook.",
+    )
+    events: list[field_types.NoticeEvent] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=_MOST_OTHERS,
+        description="Kinds of notices: create-ended, interruption, replacement, budget-reached, cluster-expired. Without it: "
+        "all.",
+    )
+
+
 class Config(_Section):
     """A Bacalhau cluster on AWS spot instances."""
 
@@ -463,3 +490,8 @@ class Config(_Section):
         default=None, description="A node's behaviour after EC2's interruption notice."
     )
     timeouts: TimeoutsSection | None = Field(default=None, description="Timeouts.")
+    notify: list[NotifySection] | None = Field(
+        default=None,
+        max_length=_MOST_RECEIVERS,
+        description="Receivers of notices. A failed delivery is a warning.",
+    )

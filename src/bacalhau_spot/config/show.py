@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Requirements,
         Secret,
     )
+    from bacalhau_spot.core.notices import NotifyTarget
 
 HIDDEN: Final = "***"
 DEFAULT: Final = "default"
@@ -188,7 +189,13 @@ def _rest(spec: ClusterSpec) -> _Rows:
         ("timeouts.fulfilment_s", str(waits.fulfilment_s)),
         ("timeouts.join_s", str(waits.join_s)),
         ("timeouts.terminate_s", str(waits.terminate_s)),
+        ("notify", "; ".join(map(_receiver, spec.notify)) or "none"),
     ]
+
+
+def _receiver(target: NotifyTarget) -> str:
+    """`webhook at hooks.slack.com (interruption)`. A webhook's path and a command's arguments may be secrets."""
+    return f"{target.label} ({', '.join(target.events) or 'all events'})"
 
 
 def _list(items: Iterable[str]) -> str:

@@ -24,9 +24,10 @@ from bacalhau_spot.core.model import (
     Timeouts,
     TlsMode,
 )
+from bacalhau_spot.core.notices import NoticeKind, NotifyTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from bacalhau_spot.config.locations import KeyPath
     from bacalhau_spot.core.model import Naming
@@ -62,7 +63,27 @@ def to_spec(
         instance=_instance(config.instance or schema.InstanceSection(), texts),
         interruption=InterruptionSpec(**(config.interruption or schema.InterruptionSection()).model_dump()),
         timeouts=Timeouts(**(config.timeouts or schema.TimeoutsSection()).model_dump()),
+        notify=_receivers(config.notify, texts),
     )
+
+
+def _receivers(sections: Sequence[schema.NotifySection] | None, texts: Texts) -> tuple[NotifyTarget, ...]:
+    """Without receivers whose address could not be read, which a note has reported."""
+    receivers = [
+        NotifyTarget(
+            url=_webhook(section, texts, number),
+            command=section.command,
+            events=tuple(dict.fromkeys(map(NoticeKind, section.events or ()))),
+        )
+        for number, section in enumerate(sections or ())
+    ]
+    return tuple(target for target in receivers if target.url or target.command)
+
+
+def _webhook(section: schema.NotifySection, texts: Texts, number: int) -> Secret | None:
+    if section.url is not None:
+        return Secret(section.url.get_secret_value())
+    return _secret(texts.get(("notify", number, "url_env")) or texts.get(("notify", number, "url_file")))
 
 
 def _line(text: str | None) -> str | None:

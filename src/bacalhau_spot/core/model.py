@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from bacalhau_spot.core.notices import NotifyTarget
+
 
 # The tag that distinguishes the resources of a managed orchestrator from the others of the cluster.
 ROLE_KEY: Final = "BacalhauRole"
@@ -245,6 +247,7 @@ class ClusterSpec:
     instance: InstanceSpec = field(default_factory=InstanceSpec)
     interruption: InterruptionSpec = field(default_factory=InterruptionSpec)
     timeouts: Timeouts = field(default_factory=Timeouts)
+    notify: tuple[NotifyTarget, ...] = ()
 
     @property
     def planned_home(self) -> str | None:

@@ -160,15 +160,21 @@ class Scope:
     """The scope of a deletion: resources with exactly this `value` of `key`.
 
     With `creator` also resources with any other value of the key and that CreatedBy tag: other clusters of this
-    program.
+    program. `any_creator`: all resources with the key, whoever created them; only for commands that read.
     """
 
     key: str
     value: str
     creator: str | None = None
+    any_creator: bool = False
+
+    @property
+    def one_cluster(self) -> bool:
+        """Whether `value` is the only one."""
+        return self.creator is None and not self.any_creator
 
     def matches(self, tags: Mapping[str, str]) -> bool:
-        if has_tag(tags, key=self.key, value=self.value):
+        if has_tag(tags, key=self.key, value=self.value) or (self.any_creator and self.key in tags):
             return True
         return self.creator is not None and self.key in tags and tags.get(CREATOR_KEY) == self.creator
 
@@ -180,6 +186,11 @@ def cluster_scope(naming: Naming) -> Scope:
 def account_scope(naming: Naming) -> Scope:
     """Every cluster of this program under the tag's key, whatever its value."""
     return Scope(naming.tag_key, naming.tag_value, creator=naming.creator)
+
+
+def tag_key_scope(naming: Naming) -> Scope:
+    """All resources with the tag's key, those of other programs included."""
+    return Scope(naming.tag_key, naming.tag_value, any_creator=True)
 
 
 def slug(naming: Naming) -> str:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.ui.json_output.values import exact, hours, time_text
+from bacalhau_spot.core.model import State
+from bacalhau_spot.ui.json_output.values import exact, hours, optional_time, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bacalhau_spot.core.clusters.cluster_summary import ClusterOverview, ClusterSummary
     from bacalhau_spot.core.pricing.cost import Charge
     from bacalhau_spot.core.pricing.cost_report import CostReport
 
@@ -20,6 +22,10 @@ FORM = "csv"
 _COST = (
     *("cluster", "region", "zone", "type", "id", "spot", "started_at", "ended_at", "interrupted"),
     *("item", "hours", "usd", "on_demand_usd"),
+)
+_CLUSTERS = (
+    *("cluster", "managed", "created_by", "owner", "nodes", "running", "orchestrator", "regions"),
+    *("usd_per_hour", "created_at", "expires_at", "other_resources"),
 )
 
 
@@ -68,3 +74,31 @@ def _charge_rows(cluster: str, charge: Charge) -> Sequence[tuple[str, ...]]:
         for item, place, usd, dear in items
         if place
     ]
+
+
+def cluster_rows(overview: ClusterOverview) -> CsvTable:
+    """A row for each cluster."""
+    return CsvTable(
+        _CLUSTERS,
+        (
+            *(_cluster_row(cluster, managed="yes") for cluster in overview.clusters),
+            *(_cluster_row(cluster, managed="no") for cluster in overview.unmanaged),
+        ),
+    )
+
+
+def _cluster_row(cluster: ClusterSummary, *, managed: str) -> tuple[str, ...]:
+    return (
+        cluster.name,
+        managed,
+        cluster.created_by,
+        cluster.owner,
+        str(cluster.node_count),
+        str(cluster.nodes.get(State.RUNNING, 0)),
+        cluster.orchestrator or "",
+        " ".join(cluster.regions),
+        exact(cluster.usd_per_hour) or "",
+        optional_time(cluster.created_at) or "",
+        optional_time(cluster.expires_at) or "",
+        str(sum(cluster.others.values())),
+    )

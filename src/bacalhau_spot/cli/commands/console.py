@@ -67,6 +67,7 @@ def console(
             unseen=inventory.failed_regions,
             naming=naming,
             verb="listen to",
+            runner=runner,
             orchestrator=inventory.orchestrator,
         )
         offered = inventory.orchestrator if node is None else None

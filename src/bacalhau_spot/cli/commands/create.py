@@ -15,6 +15,7 @@ from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.fact_sources import fact_sources
+from bacalhau_spot.cli.runtime.notices import create_failures, send_notices, with_notices
 from bacalhau_spot.cli.runtime.parsers import amount
 from bacalhau_spot.cli.runtime.reporting import unexpected
 from bacalhau_spot.cli.runtime.result import Result
@@ -25,6 +26,7 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.refusals import Refusal
 from bacalhau_spot.core.model import MIN_PRICE_USD, OrchestratorMode, OrchestratorSpec, TlsMode
+from bacalhau_spot.core.notices import budget_reached, create_ended, interruptions
 from bacalhau_spot.core.pricing.usage_history import ended_usages
 from bacalhau_spot.engine.aws_calls.caller import Cancelled
 from bacalhau_spot.engine.launch import create as engine
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.plan import Plan
     from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec
+    from bacalhau_spot.core.notices import Notice
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 
@@ -105,9 +108,10 @@ def create(  # noqa: PLR0913 -- one parameter for each option
         runner.listen(audit.emit)
         regions = [region.region for region in planned.regions]
         launch = _Launch(context, runner, facts, planned, wait=wait, options=options)
-        result = runner.run_with_progress(
-            launch.run(), screen=partial(context.screen, regions, title=f"creating {spec.name}")
-        )
+        with create_failures(context, spec.naming.tag_value):
+            result = runner.run_with_progress(
+                launch.run(), screen=partial(context.screen, regions, title=f"creating {spec.name}")
+            )
         quotas: tuple[QuotaUsage, ...] = ()
         with suppress(KeyboardInterrupt):  # resources were changed, so the result must be printed
             quotas = runner.run_readonly(quota_usage(runner.calls, facts, result))
@@ -117,6 +121,7 @@ def create(  # noqa: PLR0913 -- one parameter for each option
         *context.record(runner.calls.mistakes),
         *filter(None, (audit.trouble,)),
         *lock.warnings,
+        *send_notices(context, _notices(spec.naming.tag_value, result)),
     )
     return Result(
         "create",
@@ -127,6 +132,23 @@ def create(  # noqa: PLR0913 -- one parameter for each option
         warnings=(*planned.warnings, *late),
         stderr_warnings=late,
     )
+
+
+def _notices(cluster: str, result: CreateResult) -> tuple[Notice, ...]:
+    """The end of the create, and each of its nodes that EC2 interrupted meanwhile: their end is in the audit log, so that no
+    later command observes it first.
+    """
+    lost = ended_usages(instance for region in result.regions for instance in region.lost)
+    return (*interruptions(cluster, lost), create_ended(cluster, result))
+
+
+def _over_budget(context: CommandContext, plan: Plan, *, dry_run: bool) -> UserError:
+    """The refusal of a plan. A dry run only asks, and sends no notice."""
+    error = views.over_budget(plan)
+    if dry_run or plan.budget is None:
+        return error
+    cluster = context.naming().tag_value
+    return with_notices(context, error, [budget_reached(cluster, plan.budget, not_launched=plan.launch)])
 
 
 @dataclass(frozen=True)
@@ -158,7 +180,7 @@ def _agreed(
         known_usages.log_observations(
             context, identity, cluster=spec.naming.tag_value, ended=ended_usages(facts.instances)
         )
-        planned, shown = _plan(context, facts, allow_removal=allow_removal)
+        planned, shown = _plan(context, facts, allow_removal=allow_removal, dry_run=dry_run)
         if dry_run or planned.empty:
             return _Agreed(facts, planned, shown)
         context.print_status(shown)
@@ -172,7 +194,9 @@ def _agreed(
         context.print_status(views.sentence_text(lock_view.changed_meanwhile()))
 
 
-def _plan(context: CommandContext, facts: LaunchFacts, *, allow_removal: bool) -> tuple[Plan, RenderableType]:
+def _plan(
+    context: CommandContext, facts: LaunchFacts, *, allow_removal: bool, dry_run: bool
+) -> tuple[Plan, RenderableType]:
     """The plan, and how it is shown. Raises CloudError and UserError for a launch that is refused."""
     planned = planner.plan(facts, allow_removal=allow_removal)
     if isinstance(planned, Refusal):
@@ -180,7 +204,7 @@ def _plan(context: CommandContext, facts: LaunchFacts, *, allow_removal: bool) -
     shown = views.plan_view(planned, identity=facts.account.identity)
     if planned.over_budget:
         context.print_status(shown)
-        raise views.over_budget(planned)
+        raise _over_budget(context, planned, dry_run=dry_run)
     return planned, shown
 
 

@@ -50,7 +50,8 @@ def prune(
     spec = context.spec(lenient=True)
     forgotten: PruneResult | None = None
     with context.runner(spec) as runner:
-        orchestrator = context.orchestrator(runner, cluster=cluster)
+        with context.naming_other_clusters(runner, cluster=cluster):
+            orchestrator = context.orchestrator(runner, cluster=cluster)
         if orchestrator is None:
             raise no_api("prune")
         plan = runner.run_readonly(_gather(runner.calls, orchestrator, cluster=context.label(cluster)))
@@ -70,6 +71,11 @@ def prune(
             )
             view = views.prune_result_view(plan, forgotten)
     code = prune_exit_code(plan, forgotten)
+    others = (
+        ()
+        if plan.decisions
+        else views.other_label_warnings(plan.other_clusters, address=orchestrator.address, command="prune")
+    )
     failures = (*(forgotten.problems if forgotten else ()), *plan.failed_regions)
     return Result(
         "prune",
@@ -77,6 +83,8 @@ def prune(
         data=json_output.prune_data(plan, forgotten, address=orchestrator.address),
         exit_code=code,
         errors=(*context.errors_of(failures, exit_code=code), *_elsewhere(plan)),
+        warnings=others,
+        stderr_warnings=others,
     )
 
 

@@ -11,14 +11,14 @@ from bacalhau_spot.cli.runtime.context import CommandContext, no_api
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, NO_OPTIONS, CommonOptions
-from bacalhau_spot.core.orchestrator.prune import region_of
+from bacalhau_spot.core.orchestrator.prune import nodes_by_other_cluster, region_of
 from bacalhau_spot.core.orchestrator.smoke_test import IMAGE, Engine, SmokeTestOptions, joined_nodes
 from bacalhau_spot.engine.orchestrator.smoke_test import run_smoke_test
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import json_output, views
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 def smoke_test(
@@ -52,9 +52,11 @@ def smoke_test(
     label = context.label()
     options = SmokeTestOptions(engine=engine, image=image, timeout_s=timeout, run_id=runtime.run_id[:8])
     with context.runner() as runner:
-        nodes, unjoined = joined_nodes(runner.run_readonly(client.nodes()), cluster=label)
+        listed = runner.run_readonly(client.nodes())
+        nodes, unjoined = joined_nodes(listed, cluster=label)
         if not nodes:
-            raise _nothing_to_test(label, unjoined, address=client.address)
+            others = nodes_by_other_cluster(listed, cluster=label)
+            raise _nothing_to_test(label, unjoined, others=others, address=client.address)
         result = runner.run_with_progress(
             run_smoke_test(runner.calls, client, nodes, options, cluster=label, unjoined=unjoined),
             screen=partial(
@@ -71,10 +73,13 @@ def smoke_test(
     )
 
 
-def _nothing_to_test(label: str, unjoined: Sequence[str], *, address: str) -> UserError:
+def _nothing_to_test(
+    label: str, unjoined: Sequence[str], *, others: Mapping[str, int], address: str
+) -> UserError:
     listed = f"; it lists {len(unjoined)} without a connection or approval" if unjoined else ""
     return UserError(
         f"no node of cluster {label} has joined the orchestrator {address}{listed}",
+        details=views.other_label_warnings(others, address=address, command="smoke-test"),
         hint="`bacalhau-spot status` shows each node with the reason; `bacalhau-spot create` launches nodes",
         exit_code=ExitCode.FAILED,
     )

@@ -86,7 +86,7 @@ def ssh(
     way = _SshTarget(ssh_setup.ssh_options(spec, naming, runtime), command, closed=not spec.ssh_cidrs)
     with context.runner() as runner:
         inventory = node_prompt.reachable_instances(context, runner, naming)
-        instances = _meant(context, inventory, naming, word, every=every)
+        instances = _meant(context, runner, inventory, naming, word, every=every)
         if show:
             return _mark_partial(
                 context, way.shown(instances, unattended=every), inventory.failed_regions if every else ()
@@ -119,7 +119,13 @@ class _SshTarget:
 
 
 def _meant(
-    context: CommandContext, inventory: ClusterInventory, naming: Naming, word: str | None, *, every: bool
+    context: CommandContext,
+    runner: Runner,
+    inventory: ClusterInventory,
+    naming: Naming,
+    word: str | None,
+    *,
+    every: bool,
 ) -> tuple[Instance, ...]:
     """The selected nodes, among those that run and have an address."""
     able = [instance for instance in inventory.instances if _is_reachable(instance)]
@@ -132,6 +138,7 @@ def _meant(
         unseen=inventory.failed_regions,
         naming=naming,
         verb="reach",
+        runner=runner,
         orchestrator=orchestrator,
     )
     if every:

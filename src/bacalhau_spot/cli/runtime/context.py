@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bacalhau_spot import config as configuration
-from bacalhau_spot.cli.runtime import aws_profile, environment_variables
+from bacalhau_spot.cli.runtime import aws_profile, environment_variables, other_clusters
 from bacalhau_spot.cli.runtime.endpoint import endpoint_override_label
 from bacalhau_spot.cli.runtime.environment_variables import unknown_variables
 from bacalhau_spot.cli.runtime.redaction import secrets_of
@@ -29,7 +29,7 @@ from bacalhau_spot.ui.progress.progress_live import LiveScreen
 from bacalhau_spot.ui.progress.progress_log import PlainScreen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from rich.console import RenderableType
@@ -368,13 +368,23 @@ class CommandContext:
         """
         spec = self.spec()
         if spec.orchestrator.in_account:
-            with self.runner(spec) as runner:
+            with self.runner(spec) as runner, self.naming_other_clusters(runner):
                 api = self._api(runner, operator=True)
         else:
             api = self._configured_api()
         if api.api_host is None:
             raise _no_orchestrator(self.command) if _is_alone(spec) else no_api(self.command)
         return api
+
+    @contextmanager
+    def naming_other_clusters(self, runner: Runner, *, cluster: str | None = None) -> Iterator[None]:
+        """Add the names of other clusters to the UserError of a missing orchestrator."""
+        try:
+            yield
+        except UserError as error:
+            others = other_clusters.error_details(runner, self.naming(cluster), command=self.command)
+            error.details = (*error.details, *others)
+            raise
 
     def addresses(self, bacalhau: BacalhauSpec) -> tuple[str, ...] | None:
         """The nodes' orchestrator addresses. None in the sandbox if its nodes join its own orchestrator."""

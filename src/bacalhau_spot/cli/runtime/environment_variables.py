@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 PREFIX: Final = "BACALHAU_SPOT_"
 CONFIG: Final = f"{PREFIX}CONFIG"
 ADVISOR_URL: Final = f"{PREFIX}ADVISOR_URL"
+EVENT: Final = f"{PREFIX}EVENT"
 # The purpose of each; docs/configuration.md has the same table.
 VARIABLES: Final = {
     CONFIG: "the configuration file, unless `--config` names one",
     ADVISOR_URL: "where the interruption rates of `offers` are read, in place of AWS's own file; empty: nowhere",
+    EVENT: "set for the commands under `notify`: the kind of the notice",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.cli.runtime import other_clusters
 from bacalhau_spot.core.model import State
 from bacalhau_spot.core.ssh.node_selector import ORCHESTRATOR, matching_nodes
 from bacalhau_spot.engine.aws_calls import discovery
@@ -42,10 +43,11 @@ def resolve_nodes(
     unseen: Sequence[ApiFailure],
     naming: Naming,
     verb: str,
+    runner: Runner,
     orchestrator: Instance | None = None,
 ) -> tuple[Instance, ...]:
     """The instances that match `word`, at least one. Otherwise raises UserError: if regions could not be scanned and no
-    instance is known, with their failures.
+    instance is known, with their failures; if the cluster has no node, with the names of other clusters.
     """
     if word == ORCHESTRATOR and orchestrator is None and not unseen:
         raise UserError(
@@ -57,6 +59,7 @@ def resolve_nodes(
             raise context.errors_of(unseen, exit_code=ExitCode.INCOMPLETE)[0]
         raise UserError(
             f"{naming.tag_value} has no node to {verb}",
+            details=other_clusters.error_details(runner, naming, command=context.command),
             hint="`bacalhau-spot status` shows the nodes, `bacalhau-spot create` launches them",
         )
     instances = matching_nodes(word, among, prefix=naming.resource_prefix, orchestrator=orchestrator)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 HIDDEN = "***"
 # A shorter value may be a common word.
 _SHORTEST = 6
+_SHORTEST_PATH = 16
 _VARIABLES = re.compile(r"SECRET|TOKEN|PASSWORD|API_?KEY", re.IGNORECASE)
 # Suffixes of variables that contain a path or a type instead of a secret.
 _NO_SECRETS = ("_FILE", "_DIR", "_PATH", "_TYPE")
@@ -60,3 +61,11 @@ def secrets_of(spec: ClusterSpec) -> Iterator[str]:
     for secret in (spec.bacalhau.token, spec.bacalhau.api_key, spec.bacalhau.api_password):
         if secret is not None:
             yield secret.reveal()
+    for target in spec.notify:
+        if target.url is not None:
+            url = target.url.reveal()
+            yield url
+            # The path is the secret of a webhook, and errors may name it alone. A short one is a word.
+            path = url.partition("://")[2].partition("/")[2]
+            if len(path) >= _SHORTEST_PATH:
+                yield path

@@ -115,7 +115,7 @@ async def find_groups(request: FindRequest) -> list[Resource]:
     scope = request.scope
     only = (
         {"Name": f"tag:{scope.key}", "Values": [scope.value]}
-        if scope.creator is None
+        if scope.one_cluster
         else {"Name": "tag-key", "Values": [scope.key]}
     )
     reply = await request.session.all_pages(

@@ -46,7 +46,7 @@ async def tagged_in_ec2(session: Session, region: str, scope: Scope) -> tuple[Ta
     """All EC2 resources with the tag."""
     keys = [scope.key] if scope.creator is None else [scope.key, CREATOR_KEY]
     filters = [{"Name": "key", "Values": [escape(key) for key in keys]}]
-    if scope.creator is None:
+    if scope.one_cluster:
         filters.append({"Name": "value", "Values": [escape(scope.value)]})
     rows = await session.pages("ec2", region, "describe_tags", "Tags", Filters=filters)
     tags: dict[tuple[str, str], dict[str, str]] = {}
@@ -64,7 +64,7 @@ async def tagged_in_ec2(session: Session, region: str, scope: Scope) -> tuple[Ta
 async def tagged_outside_ec2(session: Session, region: str, scope: Scope) -> tuple[TaggedId, ...]:
     """All tagged resources in the tagging API, except EC2's."""
     only: dict[str, Any] = {"Key": scope.key}
-    if scope.creator is None:
+    if scope.one_cluster:
         only["Values"] = [scope.value]
     reply = await session.all_pages("resourcegroupstaggingapi", region, "get_resources", TagFilters=[only])
     return tuple(

@@ -87,9 +87,11 @@ class Permission:
 # Commands that are opt-in: those with a flag need more permissions, and are not in the policy by default.
 OPT_IN_COMMANDS = ("nuke --adopt",)
 _TEARDOWN = ("destroy", "nuke")
+# Commands that list resources of every kind.
+_SCANS = (*_TEARDOWN, "clusters")
 # Commands that hold the lock of the cluster.
 LOCKING = ("create", "destroy")
-_INVENTORY = ("create", "list", "destroy", "nuke")
+_INVENTORY = ("create", "list", *_SCANS)
 _MARKET = ("create", "offers", "doctor")
 _PRICED = ("cost", "prices")
 _EVERY = (*_INVENTORY, *_PRICED, "history", "status", "offers", "ssh", "console", "prune", "doctor")
@@ -118,7 +120,10 @@ def _rows(
 _READ = (
     *_rows("ec2", "DescribeRegions DescribeInstances", commands=_EVERY),
     # Called only if the credentials are not in the region where `create` puts them.
-    *_rows("ec2", "DescribeRegions", commands=_CLIENT, conditions=(Condition.ORCHESTRATOR,)),
+    # DescribeInstances only if no region has them, to name other clusters.
+    *_rows(
+        "ec2", "DescribeRegions DescribeInstances", commands=_CLIENT, conditions=(Condition.ORCHESTRATOR,)
+    ),
     *_rows(
         "ssm",
         "GetParameter",
@@ -139,7 +144,7 @@ _READ = (
         "ec2", "DescribeFleets", commands=("create", "doctor")
     ),  # the launches of a fleet, with their times
     *_rows("ec2", "DescribeInstanceTypeOfferings DescribeInstanceTypes", commands=_MARKET),
-    *_rows("ec2", "DescribeSpotPriceHistory", commands=(*_MARKET, *_PRICED, "history", "nuke")),
+    *_rows("ec2", "DescribeSpotPriceHistory", commands=(*_MARKET, *_PRICED, "history", "nuke", "clusters")),
     *_rows(
         "ec2",
         "GetInstanceTypesFromInstanceRequirements",
@@ -151,7 +156,7 @@ _READ = (
     ),
     *_rows("ec2", "GetSpotPlacementScores", commands=("offers",)),
     *_rows("servicequotas", "GetServiceQuota", commands=("create", "offers", "doctor")),
-    *_rows("pricing", "GetProducts", commands=("create", "cost", "offers", "doctor", "nuke")),
+    *_rows("pricing", "GetProducts", commands=("create", "cost", "offers", "doctor", "nuke", "clusters")),
     *_rows("ec2", "DescribeInstanceStatus", commands=("status",)),
     *_rows("ec2", "GetConsoleOutput", commands=("status", "console"), scopes=(ResourceScope.TAGGED,)),
     # The first boot of a managed orchestrator
@@ -165,12 +170,12 @@ _READ = (
     *_rows(
         "ec2",
         "DescribeSpotInstanceRequests",
-        commands=("create", "list", "status", "history", *_PRICED, *_TEARDOWN),
+        commands=("create", "list", "status", "history", *_PRICED, *_SCANS),
     ),
     *_rows(
         "ec2",
         "DescribeInternetGateways DescribeLaunchTemplates DescribeRouteTables DescribeSecurityGroups DescribeSubnets",
-        commands=("create", *_TEARDOWN),
+        commands=("create", *_SCANS),
     ),
     # The time of the last claim on a managed orchestrator
     *_rows("ec2", "DescribeLaunchTemplateVersions", commands=("create",), conditions=(Condition.MANAGED,)),
@@ -183,24 +188,28 @@ _READ = (
     ),
     # Called only where public access is blocked and a NAT gateway is the way out.
     *_rows("ec2", "DescribeNatGateways", commands=("create", "doctor"), conditions=_EXISTING),
-    *_rows("ec2", "DescribeVpcs", commands=("create", "doctor", *_TEARDOWN)),
+    *_rows("ec2", "DescribeVpcs", commands=("create", "doctor", *_SCANS)),
     *_rows("ec2", "DescribeImages", commands=("create", "doctor"), conditions=(Condition.IMAGE,)),
-    *_rows("ec2", "DescribeImages", commands=_TEARDOWN),
-    *_rows("ec2", "DescribeVolumes DescribeAddresses", commands=(*_PRICED, *_TEARDOWN)),
+    *_rows("ec2", "DescribeImages", commands=_SCANS),
+    *_rows("ec2", "DescribeVolumes DescribeAddresses", commands=(*_PRICED, *_SCANS)),
     *_rows(
         "ec2",
         "DescribeCapacityReservations DescribeDhcpOptions DescribeEgressOnlyInternetGateways "
         "DescribeFleets DescribeFlowLogs DescribeInstanceConnectEndpoints DescribeKeyPairs "
         "DescribeNatGateways DescribeNetworkAcls DescribeNetworkInterfaces DescribePlacementGroups "
-        "DescribeSecurityGroupRules DescribeSnapshots DescribeSpotFleetRequests DescribeTransitGatewayVpcAttachments "
-        "DescribeVpcEndpoints DescribeVpcPeeringConnections DescribeVpnGateways",
+        "DescribeSnapshots DescribeSpotFleetRequests DescribeVpcEndpoints DescribeVpcPeeringConnections",
+        commands=_SCANS,
+    ),
+    *_rows(
+        "ec2",
+        "DescribeSecurityGroupRules DescribeTransitGatewayVpcAttachments DescribeVpnGateways",
         commands=_TEARDOWN,
     ),
     # Not on all resources: the call returns the user data of any instance, with its secrets.
     *_rows("ec2", "DescribeInstanceAttribute", commands=_TEARDOWN, scopes=(ResourceScope.TAGGED,)),
-    *_rows("autoscaling", "DescribeAutoScalingGroups", commands=_TEARDOWN),
-    *_rows("tag", "GetResources", commands=_TEARDOWN),
-    *_rows("ssm", "DescribeParameters ListTagsForResource", commands=_TEARDOWN),
+    *_rows("autoscaling", "DescribeAutoScalingGroups", commands=_SCANS),
+    *_rows("tag", "GetResources", commands=_SCANS),
+    *_rows("ssm", "DescribeParameters ListTagsForResource", commands=_SCANS),
     *_rows(
         "ssm",
         "ListTagsForResource",
@@ -208,14 +217,16 @@ _READ = (
         scopes=(ResourceScope.ORCHESTRATOR_PARAMETER,),
         conditions=(Condition.MANAGED,),
     ),
-    *_rows("secretsmanager", "ListSecrets DescribeSecret", commands=_TEARDOWN),
-    *_rows("events", "DescribeRule ListTagsForResource ListTargetsByRule", commands=_TEARDOWN),
-    *_rows("cloudwatch", "DescribeAlarms ListTagsForResource", commands=_TEARDOWN),
-    *_rows("sqs", "GetQueueUrl ListQueueTags", commands=_TEARDOWN),
-    *_rows("sns", "ListTagsForResource", commands=_TEARDOWN),
-    *_rows("logs", "DescribeLogGroups ListTagsForResource", commands=_TEARDOWN),
+    *_rows("secretsmanager", "ListSecrets", commands=_SCANS),
+    *_rows("secretsmanager", "DescribeSecret", commands=_TEARDOWN),
+    *_rows("events", "DescribeRule ListTagsForResource", commands=_SCANS),
+    *_rows("events", "ListTargetsByRule", commands=_TEARDOWN),
+    *_rows("cloudwatch", "DescribeAlarms ListTagsForResource", commands=_SCANS),
+    *_rows("sqs", "GetQueueUrl ListQueueTags", commands=_SCANS),
+    *_rows("sns", "ListTagsForResource", commands=_SCANS),
+    *_rows("logs", "DescribeLogGroups ListTagsForResource", commands=_SCANS),
     # The list is read only if the tags of a bucket cannot be: whether it is another account's.
-    *_rows("s3", "GetBucketTagging ListAllMyBuckets", commands=_TEARDOWN),
+    *_rows("s3", "GetBucketTagging ListAllMyBuckets", commands=_SCANS),
     *_rows(
         "iam",
         "GetInstanceProfile GetPolicy ListAttachedRolePolicies ListEntitiesForPolicy ListInstanceProfiles "

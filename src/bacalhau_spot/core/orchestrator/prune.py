@@ -16,7 +16,8 @@ The orchestrator never removes a node by itself, and a node that was removed by 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -69,7 +70,8 @@ class PrunePlan:
     """The decisions. `others`: the orchestrator's nodes outside the cluster. `failed_regions`: regions, with the
     reason.
 
-    `identity`: the identity of the AWS calls; None when none were needed.
+    `identity`: the identity of the AWS calls; None when none were needed. `other_clusters`: the nodes of other clusters of
+    bacalhau-spot among `others`, by label.
     """
 
     cluster: str
@@ -78,6 +80,7 @@ class PrunePlan:
     regions_scanned: tuple[str, ...] = ()
     failed_regions: tuple[ApiFailure, ...] = ()
     identity: Identity | None = None
+    other_clusters: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def stale(self) -> tuple[PruneDecision, ...]:
@@ -128,6 +131,17 @@ def is_cluster_node(node: OrchestratorNode, *, cluster: str) -> bool:
     return ours and _INSTANCE_ID.fullmatch(node.instance_id) is not None
 
 
+def nodes_by_other_cluster(nodes: Iterable[OrchestratorNode], *, cluster: str) -> dict[str, int]:
+    """The number of nodes of each other cluster of bacalhau-spot in the orchestrator's list, by label."""
+    names = Counter(
+        name
+        for node in nodes
+        if (name := node.labels.get(CLUSTER_LABEL, "")) not in {"", cluster}
+        and is_cluster_node(node, cluster=name)
+    )
+    return dict(sorted(names.items()))
+
+
 def instances_to_check(nodes: Iterable[OrchestratorNode], *, cluster: str) -> tuple[str, ...]:
     """Instance ids to look up in AWS: those of all the cluster's nodes, when one is disconnected."""
     ours = [node for node in nodes if is_cluster_node(node, cluster=cluster)]
@@ -164,6 +178,7 @@ def plan_prune(
         regions_scanned=tuple(regions_scanned),
         failed_regions=tuple(failed_regions),
         identity=identity,
+        other_clusters=nodes_by_other_cluster(nodes, cluster=cluster),
     )
 
 

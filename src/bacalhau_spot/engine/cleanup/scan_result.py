@@ -38,6 +38,11 @@ class ScanRequest:
     account_id: str = ""
     held: frozenset[str] = frozenset()
 
+    def __post_init__(self) -> None:
+        """A deletion follows the scan. Raises ValueError for a scope with resources of other programs."""
+        if self.scope.any_creator:
+            raise ValueError("a deletion covers only resources of bacalhau-spot")
+
 
 @dataclass(frozen=True, slots=True)
 class RegionScan:

@@ -21,6 +21,7 @@ from bacalhau_spot.ui.json_output.events import Ndjson, event_name
 from bacalhau_spot.ui.json_output.values import Data, instance_data, problem_data, time_text
 
 if TYPE_CHECKING:
+    from bacalhau_spot.ui.json_output.clusters import clusters_data
     from bacalhau_spot.ui.json_output.configuration import (
         config_show_data,
         config_upgrade_data,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.ui.json_output.explain import documentation_page_data, documentation_pages_data
     from bacalhau_spot.ui.json_output.history import history_data
     from bacalhau_spot.ui.json_output.iam_policy import policy_data
+    from bacalhau_spot.ui.json_output.notices import notice_data, notify_test_data
     from bacalhau_spot.ui.json_output.offers import offers_data
     from bacalhau_spot.ui.json_output.prices import prices_data
     from bacalhau_spot.ui.json_output.prune import prune_data, prune_result_data
@@ -60,6 +62,7 @@ __all__ = [
     "Data",
     "Ndjson",
     "archives_data",
+    "clusters_data",
     "config_show_data",
     "config_upgrade_data",
     "configure_data",
@@ -79,6 +82,8 @@ __all__ = [
     "history_data",
     "instance_data",
     "listing_data",
+    "notice_data",
+    "notify_test_data",
     "nuke_preview_data",
     "offers_data",
     "order_data",
@@ -104,6 +109,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "clusters_data": "clusters",
     "config_show_data": "configuration",
     "config_upgrade_data": "configuration",
     "configure_data": "configuration",
@@ -123,6 +129,8 @@ _MODULES = {
     "documentation_pages_data": "explain",
     "history_data": "history",
     "policy_data": "iam_policy",
+    "notice_data": "notices",
+    "notify_test_data": "notices",
     "offers_data": "offers",
     "prices_data": "prices",
     "prune_data": "prune",

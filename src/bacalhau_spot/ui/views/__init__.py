@@ -10,6 +10,7 @@ from bacalhau_spot.ui.views.blocks import (
     sentence_text,
     tree_view,
 )
+from bacalhau_spot.ui.views.clusters_view import clusters_view
 from bacalhau_spot.ui.views.configure_view import configured
 from bacalhau_spot.ui.views.cost_view import cost_view
 from bacalhau_spot.ui.views.create_view import create_result_view, dry_run_view
@@ -17,6 +18,7 @@ from bacalhau_spot.ui.views.deletion_view import (
     deletion_preview_view,
     deletion_result_view,
     other_cluster_warnings,
+    other_label_warnings,
     rescan_notice_view,
 )
 from bacalhau_spot.ui.views.doctor_view import doctor_errors, findings_view
@@ -24,6 +26,7 @@ from bacalhau_spot.ui.views.env_view import env_help_view
 from bacalhau_spot.ui.views.error_view import error_view
 from bacalhau_spot.ui.views.history_view import history_view
 from bacalhau_spot.ui.views.list_view import listing_view
+from bacalhau_spot.ui.views.notify_test_view import notify_test_view
 from bacalhau_spot.ui.views.nuke_view import nuke_preview_view, order_view
 from bacalhau_spot.ui.views.offers_view import offers_view
 from bacalhau_spot.ui.views.plan_view import over_budget, plan_view
@@ -48,6 +51,7 @@ from bacalhau_spot.ui.views.status_view import StatusView, status_view
 
 __all__ = [
     "StatusView",
+    "clusters_view",
     "config_view",
     "configured",
     "connecting_view",
@@ -71,10 +75,12 @@ __all__ = [
     "menu_view",
     "not_removed_text",
     "note",
+    "notify_test_view",
     "nuke_preview_view",
     "offers_view",
     "order_view",
     "other_cluster_warnings",
+    "other_label_warnings",
     "over_budget",
     "pages_view",
     "plan_view",

@@ -175,19 +175,31 @@ _ONE_BY_ONE = 10
 def other_cluster_warnings(clusters: Mapping[str, int], *, tag_key: str, command: str) -> tuple[str, ...]:
     """One for each cluster other than the requested one, with the command for it."""
     return tuple(
-        f"{plural(count, 'instance')} of another cluster under {tag_key}: {name}; `{_for_cluster(command, name)}`"
+        f"{plural(count, 'instance')} of another cluster under {tag_key}: {name}; {_for_cluster(command, name)}"
         for name, count in clusters.items()
     )
 
 
 def _for_cluster(command: str, name: str) -> str:
+    """The command for another cluster. `env` and `smoke-test` need the settings of its configuration."""
     quoted = shlex.quote(name)
     return {
-        "cost": f"bacalhau-spot cost --cluster {quoted}",
-        "destroy": f"bacalhau-spot destroy --cluster {quoted}",
-        "list": f"bacalhau-spot list --cluster {quoted}",
-        "status": f"bacalhau-spot status --cluster {quoted}",
-    }[command]
+        "console": f"`bacalhau-spot console --cluster {quoted}`",
+        "cost": f"`bacalhau-spot cost --cluster {quoted}`",
+        "destroy": f"`bacalhau-spot destroy --cluster {quoted}`",
+        "list": f"`bacalhau-spot list --cluster {quoted}`",
+        "prune": f"`bacalhau-spot prune --cluster {quoted}`",
+        "ssh": f"`bacalhau-spot ssh --cluster {quoted}`",
+        "status": f"`bacalhau-spot status --cluster {quoted}`",
+    }.get(command, "add --config with its configuration file")
+
+
+def other_label_warnings(clusters: Mapping[str, int], *, address: str, command: str) -> tuple[str, ...]:
+    """As `other_cluster_warnings`, for nodes in the list of the orchestrator at `address`."""
+    return tuple(
+        f"{plural(count, 'node')} of another cluster in the orchestrator {address}: {name}; {_for_cluster(command, name)}"
+        for name, count in clusters.items()
+    )
 
 
 def rescan_notice_view(lag_s: float) -> RenderableType:

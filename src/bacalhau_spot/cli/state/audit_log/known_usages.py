@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bacalhau_spot.cli.state.audit_log.reader import audit_rows, terminations
+from bacalhau_spot.cli.state.audit_log.reader import audit_rows, create_identities, terminations
 from bacalhau_spot.cli.state.audit_log.writer import NAME, AuditLog
 from bacalhau_spot.core.pricing.usage_history import more_precise_reason
 
@@ -49,6 +49,11 @@ def log_trouble(context: CommandContext, identity: Identity, *, cluster: str) ->
 def terminated_by(context: CommandContext, identity: Identity) -> dict[str, str]:
     """The command of this machine that terminated each instance."""
     return terminations(context.cache_dir / NAME, account_id=identity.account_id)
+
+
+def launched_by(context: CommandContext, identity: Identity) -> dict[str, str]:
+    """The ARN of the identity that last ran `create` on this machine, by cluster."""
+    return create_identities(context.cache_dir / NAME, account_id=identity.account_id)
 
 
 class _Observations(NamedTuple):

@@ -82,6 +82,22 @@ def terminations(path: Path, *, account_id: str) -> dict[str, str]:
     return {name: command for name, command in by_id.items() if command in _DELETE}
 
 
+def create_identities(path: Path, *, account_id: str) -> dict[str, str]:
+    """For each cluster in that account, the ARN of the identity that last ran `create` on this machine."""
+    arns: dict[str, str] = {}
+    for row in _readable(path):
+        cluster, arn = row.data.get("cluster"), row.data.get("arn")
+        if (
+            row.data.get("account_id") == account_id
+            and row.event == "command-started"
+            and _command(row.data) == "create"
+            and isinstance(cluster, str)
+            and isinstance(arn, str)
+        ):
+            arns[cluster] = arn
+    return arns
+
+
 def _command(started: LogRow) -> str:
     """Rows of earlier versions have it only as the first word of the command line."""
     argv = started.get("argv")

@@ -1,0 +1,1 @@
+"""All clusters of an account under one tag key."""

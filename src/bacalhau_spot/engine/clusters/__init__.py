@@ -1,0 +1,1 @@
+"""Finds the clusters of an account."""
