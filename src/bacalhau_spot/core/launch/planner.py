@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.plan import PoolExposure
+    from bacalhau_spot.core.launch.node_spec import DriftedNode
     from bacalhau_spot.core.launch.pool_avoidance import PoolAvoidance
 
 
@@ -52,12 +53,9 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
         orchestrator=orchestrator,
         orchestrator_cost=orchestrator_cost(orchestrator, facts.rates) if orchestrator else None,
     )
-    removed = {instance.id for instance in planned.remove}
     return replace(
         planned,
-        drifted=tuple(
-            node for node in drifted_nodes(spec, facts.instances) if node.instance.id not in removed
-        ),
+        drifted=_drifted(facts, planned),
         list_prices_missing=facts.rates_failure.code if facts.rates_failure else "",
         exposure=_exposure(facts, planned),
         archives=spec.bacalhau.sha256 if markets else (),
@@ -74,6 +72,11 @@ def region_avoidance(facts: LaunchFacts, region: str, *, launch: int) -> PoolAvo
         launch=launch,
         counts=nodes_per_pool(facts.instances),
     )
+
+
+def _drifted(facts: LaunchFacts, planned: Plan) -> tuple[DriftedNode, ...]:
+    """Without the nodes that the plan removes."""
+    return drifted_nodes(facts.spec, [node for node in facts.instances if node not in planned.remove])
 
 
 def _exposure(facts: LaunchFacts, planned: Plan) -> PoolExposure:
