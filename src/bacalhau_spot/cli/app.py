@@ -35,6 +35,10 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.commands.status:status",
         "Show the cluster's health from EC2, the orchestrator and the nodes, with a remedy for each problem.",
     ),
+    "reconcile": (
+        "bacalhau_spot.cli.commands.reconcile:reconcile",
+        "Make the cluster as configured, once or again and again, without questions: launch, replace, drain, prune.",
+    ),
     "ssh": (
         "bacalhau_spot.cli.commands.ssh:ssh",
         "Open a shell on a node, or run a command on one node or all: `ssh [NODE] [-- COMMAND]`.",

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.ui.json_output.offers import offers_data
     from bacalhau_spot.ui.json_output.prices import prices_data
     from bacalhau_spot.ui.json_output.prune import prune_data, prune_result_data
+    from bacalhau_spot.ui.json_output.reconcile import reconcile_data
     from bacalhau_spot.ui.json_output.sandbox import (
         sandbox_interrupt_data,
         sandbox_start_data,
@@ -85,6 +86,7 @@ __all__ = [
     "problem_data",
     "prune_data",
     "prune_result_data",
+    "reconcile_data",
     "resources_data",
     "sandbox_interrupt_data",
     "sandbox_start_data",
@@ -122,6 +124,7 @@ _MODULES = {
     "prices_data": "prices",
     "prune_data": "prune",
     "prune_result_data": "prune",
+    "reconcile_data": "reconcile",
     "sandbox_interrupt_data": "sandbox",
     "sandbox_start_data": "sandbox",
     "sandbox_status_data": "sandbox",

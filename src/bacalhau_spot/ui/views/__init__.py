@@ -34,6 +34,7 @@ from bacalhau_spot.ui.views.prune_view import (
     with_prune_result,
 )
 from bacalhau_spot.ui.views.quotas_view import quota_lines
+from bacalhau_spot.ui.views.reconcile_view import pass_view
 from bacalhau_spot.ui.views.smoke_test_view import smoke_test_view, smoke_test_warnings
 from bacalhau_spot.ui.views.ssh_view import (
     connecting_view,
@@ -75,6 +76,7 @@ __all__ = [
     "other_cluster_warnings",
     "over_budget",
     "pages_view",
+    "pass_view",
     "plan_view",
     "prices_view",
     "prune_preview_view",

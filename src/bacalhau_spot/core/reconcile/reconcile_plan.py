@@ -1,0 +1,162 @@
+"""The changes of one pass of `reconcile`: a pure function of the cluster's status and the configuration.
+
+Rules:
+1. A cluster that is as configured has an empty plan.
+2. The configuration has the number of nodes; what `scale` did without `--write` is undone.
+3. Missing nodes are launched only if every configured region was scanned: a region that was not may have them.
+4. A region that refused capacity lately is left out until its time has come.
+5. Surplus nodes drain: first those that drain already, then unhealthy ones, then the newest of the fullest regions.
+6. Unhealthy nodes are replaced by the rules of `unhealthy.py`. Nodes with other faults are reported.
+7. Of a cluster whose time is over, nothing is repaired: it is deleted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.health.diagnosis import Severity
+from bacalhau_spot.core.health.orchestrator_status import OrchestratorVerdict
+from bacalhau_spot.core.placement.demand import node_demand
+from bacalhau_spot.core.reconcile.unhealthy import (
+    Protection,
+    UnhealthyNode,
+    most_at_once,
+    protection,
+    unhealthy_nodes,
+)
+from bacalhau_spot.core.tags import DRAIN_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from bacalhau_spot.core.health.cluster_status import ClusterStatus
+    from bacalhau_spot.core.model import ClusterSpec, Instance
+
+_REPAIRED = frozenset(
+    {OrchestratorVerdict.MISSING, OrchestratorVerdict.STOPPED, OrchestratorVerdict.NO_VOLUME}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcilePlan:
+    """One pass. `missing`: nodes below the configured number; `launch`: those of them to launch now.
+
+    `drain`: surplus nodes to send away; `draining`: nodes that leave already. `unhealthy`: all of them; `replace`: those to
+    terminate now; `protected`: why the others are kept. `stale`: names of nodes to remove from the orchestrator. `closed`:
+    regions left out, each with the time of its next attempt. `not_scanned`: configured regions that could not be scanned.
+    `faulty`: ids of living nodes with a fault that a pass does not mend. `repair_orchestrator`: the managed one has to be mended.
+    """
+
+    missing: int = 0
+    launch: int = 0
+    drain: tuple[Instance, ...] = ()
+    draining: tuple[Instance, ...] = ()
+    unhealthy: tuple[UnhealthyNode, ...] = ()
+    replace: tuple[UnhealthyNode, ...] = ()
+    protected: Protection | None = None
+    stale: tuple[str, ...] = ()
+    closed: Mapping[str, datetime] = field(default_factory=dict)
+    not_scanned: tuple[str, ...] = ()
+    faulty: tuple[str, ...] = ()
+    repair_orchestrator: bool = False
+
+    @property
+    def launches(self) -> bool:
+        """Whether AWS has to be asked for more nodes, or for parts of the orchestrator."""
+        return bool(self.launch or self.replace) or self.repair_orchestrator
+
+    @property
+    def empty(self) -> bool:
+        """Whether the pass changes nothing."""
+        return not (self.launches or self.drain or self.stale)
+
+
+def reconcile_plan(
+    status: ClusterStatus, spec: ClusterSpec, *, closed: Mapping[str, datetime] | None = None
+) -> ReconcilePlan:
+    """The plan for the configuration's own cluster. `closed`: from `RegionBackoff.closed`."""
+    closed = closed or {}
+    alive = [node.observation.instance for node in status.nodes if node.observation.alive]
+    living = [instance for instance in alive if instance is not None]
+    draining = tuple(instance for instance in living if DRAIN_KEY in instance.tags)
+    leaving = {instance.id for instance in draining}
+    unhealthy = tuple(node for node in unhealthy_nodes(status) if node.instance.id not in leaving)
+    kept_by = protection(status, unhealthy) if unhealthy else None
+    drain = _surplus(spec, status, living, leaving=leaving, unhealthy=unhealthy)
+    gone = leaving | {instance.id for instance in drain}
+    room = max(0, most_at_once(status.wanted_total or 0) - len(draining))
+    candidates = [node for node in unhealthy if node.instance.id not in gone]
+    missing = status.missing or 0
+    not_scanned = _not_scanned(spec, status)
+    waits = bool(spec.regions) and all(region.name in closed for region in spec.regions)
+    return ReconcilePlan(
+        missing=missing,
+        launch=0 if not_scanned or waits else missing,
+        drain=drain,
+        draining=draining,
+        unhealthy=unhealthy,
+        replace=() if kept_by is not None else tuple(candidates[:room]),
+        protected=kept_by,
+        stale=tuple(node.observation.member.id for node in status.stale_nodes if node.observation.member),
+        closed=closed if missing else {},
+        not_scanned=not_scanned,
+        faulty=_faulty(status, unhealthy, gone),
+        repair_orchestrator=_needs_repair(status),
+    )
+
+
+def _needs_repair(status: ClusterStatus) -> bool:
+    """Whether `create` would repair the orchestrator. It cannot mend one that runs and does not answer."""
+    found = status.orchestrator
+    return found is not None and found.observation.managed and found.verdict in _REPAIRED
+
+
+def _surplus(
+    spec: ClusterSpec,
+    status: ClusterStatus,
+    living: Sequence[Instance],
+    *,
+    leaving: set[str],
+    unhealthy: Sequence[UnhealthyNode],
+) -> tuple[Instance, ...]:
+    """As many in each region as `create --allow-removal` would terminate, without those that leave already."""
+    if not status.surplus:
+        return ()
+    removable = (
+        _newest(living)[: status.surplus]
+        if spec.auto_regions is not None and not spec.regions
+        else list(node_demand(spec, living).removable)
+    )
+    ill = {node.instance.id for node in unhealthy}
+    chosen: list[Instance] = []
+    for region in dict.fromkeys(instance.region for instance in removable):
+        count = sum(instance.region == region for instance in removable)
+        here = _newest(instance for instance in living if instance.region == region)
+        here.sort(key=lambda instance: (instance.id not in leaving, instance.id not in ill))
+        chosen += here[:count]
+    return tuple(instance for instance in chosen if instance.id not in leaving)
+
+
+def _newest(instances: Iterable[Instance]) -> list[Instance]:
+    return sorted(instances, key=lambda instance: (instance.launched_at, instance.id), reverse=True)
+
+
+def _not_scanned(spec: ClusterSpec, status: ClusterStatus) -> tuple[str, ...]:
+    """With `regions: auto`, nodes may be in any region."""
+    failed = {failure.region for failure in status.snapshot.failed_regions}
+    if not spec.regions:
+        return tuple(sorted(failed))
+    return tuple(region.name for region in spec.regions if region.name in failed)
+
+
+def _faulty(status: ClusterStatus, unhealthy: Sequence[UnhealthyNode], gone: set[str]) -> tuple[str, ...]:
+    known = gone | {node.instance.id for node in unhealthy}
+    return tuple(
+        node.id
+        for node in status.nodes
+        if node.observation.instance is not None
+        and node.diagnosis.severity is Severity.BAD
+        and node.id not in known
+    )
