@@ -20,7 +20,7 @@ from bacalhau_spot.core.error_catalog.classifier import denied_action
 if TYPE_CHECKING:
     from bacalhau_spot.core.problem import ApiFailure
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -462,7 +462,17 @@ API_CALLS: dict[str, tuple[str, ...]] = {
     "tag:GetResources": ("resourcegroupstaggingapi:GetResources",),
 }
 
-PERMISSIONS: tuple[Permission, ...] = (*_READ, *_CREATE, *_DELETE)
+# `reconcile` does what these commands do, without questions.
+_RECONCILED = frozenset({"create", "status", "prune"})
+
+
+def _with_reconcile(row: Permission) -> Permission:
+    if _RECONCILED.isdisjoint(row.commands):
+        return row
+    return replace(row, commands=(*row.commands, "reconcile"))
+
+
+PERMISSIONS: tuple[Permission, ...] = tuple(map(_with_reconcile, (*_READ, *_CREATE, *_DELETE)))
 # Every command that needs a permission, in the order of the table.
 COMMANDS = tuple(
     name

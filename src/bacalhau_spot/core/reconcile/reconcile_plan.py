@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.health.diagnosis import Severity
+from bacalhau_spot.core.health.diagnosis import Diagnosis, Severity
 from bacalhau_spot.core.health.orchestrator_status import OrchestratorVerdict
 from bacalhau_spot.core.placement.demand import node_demand
 from bacalhau_spot.core.reconcile.unhealthy import (
@@ -152,11 +152,13 @@ def _not_scanned(spec: ClusterSpec, status: ClusterStatus) -> tuple[str, ...]:
 
 
 def _faulty(status: ClusterStatus, unhealthy: Sequence[UnhealthyNode], gone: set[str]) -> tuple[str, ...]:
+    """AWS ends a node with an interruption notice by itself; then it is missing."""
     known = gone | {node.instance.id for node in unhealthy}
     return tuple(
         node.id
         for node in status.nodes
         if node.observation.instance is not None
         and node.diagnosis.severity is Severity.BAD
+        and node.diagnosis.diagnosis is not Diagnosis.NOTICED
         and node.id not in known
     )
