@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from bacalhau_spot.core.launch.refusals import unsuitable_markets
 from bacalhau_spot.core.model import Market, Spread
 from bacalhau_spot.core.placement.demand import spread_over
 from bacalhau_spot.core.placement.pool_distribution import pool_distribution
+from bacalhau_spot.core.pricing.estimate import affordable, estimate
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.engine.aws_calls.caller import Cancelled, api_failure
 from bacalhau_spot.engine.aws_calls.consistency import FLEET_TAG
@@ -58,6 +60,7 @@ class _Work:
     problems: dict[str, ApiFailure] = field(default_factory=dict)
     instances: dict[str, tuple[Instance, ...]] = field(default_factory=dict)
     secrets: NodeSecrets | None = None
+    moved_usd: Decimal = Decimal(0)  # the cost an hour that moves between regions add to the plan's
 
     @property
     def spec(self) -> ClusterSpec:
@@ -253,12 +256,42 @@ async def _move(work: _Work, short: dict[str, int], refused: set[str]) -> dict[s
     if not short or not takers or work.calls.stop.is_set:
         return {}
     takers = await _launchable(work, takers)
-    total = sum(short.values())
-    dealt = spread_over(total, dict.fromkeys(takers, total))
+    dealt = _dealt(work, short, takers)
     for name, count in dealt.items():
         work.extra[name] = work.extra.get(name, 0) + count
     _report_moves(work, short, dealt)
     return dealt
+
+
+def _dealt(work: _Work, short: dict[str, int], takers: Sequence[str]) -> dict[str, int]:
+    """The missing nodes over the takers; with a budget, as many as it allows: another region may be dearer."""
+    total = sum(short.values())
+    budget = work.plan.budget
+    if budget is None or budget.total_usd is None:
+        return spread_over(total, dict.fromkeys(takers, total))
+    usd = {name: _most_usd(work, name) for name in {*takers, *short}}
+    # What AWS refused is not paid.
+    refused_usd = sum((usd[name] or Decimal(0)) * count for name, count in short.items())
+    left_usd = budget.usd_per_hour - budget.total_usd - work.moved_usd + refused_usd
+    prices = {name: price for name in takers if (price := usd[name]) is not None}
+    names, count = affordable(prices, left_usd=left_usd, most=total)
+    dealt = spread_over(count, dict.fromkeys(names, count))
+    work.moved_usd += sum((prices[name] * taken for name, taken in dealt.items()), -refused_usd)
+    return dealt
+
+
+def _most_usd(work: _Work, region: str) -> Decimal | None:
+    """The highest cost of one node there, an hour; None if unknown."""
+    found = estimate(
+        region,
+        1,
+        work.markets[region].offers,
+        work.facts.rates,
+        root_volume_gib=work.spec.instance.root_volume_gib,
+        public_ip=work.spec.instance.public_ip,
+        limit=work.spec.max_price_usd_per_hour,
+    ).total
+    return None if found is None else found.high
 
 
 async def _launchable(work: _Work, regions: Sequence[str]) -> list[str]:
