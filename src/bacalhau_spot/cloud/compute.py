@@ -183,6 +183,9 @@ class AwsCompute:
         ids = (name for launched in rows[0].get("Instances", ()) for name in launched.get("InstanceIds", ()))
         return FoundFleet(fleet_id, created_at, answered_at(reply) - created_at, frozenset(ids))
 
+    async def tag(self, region: str, ids: Sequence[str], *, tags: Mapping[str, str]) -> None:
+        await self._session.call("ec2", region, "create_tags", Resources=list(ids), Tags=tag_list(tags))
+
     async def terminate(self, region: str, ids: Sequence[str]) -> None:
         await self._session.call("ec2", region, "terminate_instances", InstanceIds=list(ids))
 
@@ -205,6 +208,7 @@ def _instance(row: dict[str, Any], region: str) -> Instance:
         devices=frozenset(mapping["DeviceName"] for mapping in row.get("BlockDeviceMappings", ())),
         termination_reason=row.get("StateReason", {}).get("Code") or None,
         terminated_at=_moment(row.get("StateTransitionReason", "")),
+        metadata_tags=row.get("MetadataOptions", {}).get("InstanceMetadataTags") == "enabled",
         tags=tags_of(row),
     )
 

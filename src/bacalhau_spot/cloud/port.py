@@ -387,6 +387,9 @@ class Compute(Protocol):
     async def fleet(self, region: str, fleet_id: str) -> FoundFleet | None:
         """An instant fleet; None if AWS does not list it."""
 
+    async def tag(self, region: str, ids: Sequence[str], *, tags: Mapping[str, str]) -> None:
+        """Add or overwrite tags of at most 1,000 EC2 resources. One unknown id fails the whole call."""
+
     async def terminate(self, region: str, ids: Sequence[str]) -> None:
         """Begin to terminate. Terminated instances are not an error; one unknown id fails the whole call."""
 

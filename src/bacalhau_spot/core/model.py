@@ -290,6 +290,7 @@ class Instance:
     devices: frozenset[str] | None = None  # the device names of its volumes; None: unknown
     termination_reason: str | None = None  # AWS's code, e.g. Server.SpotInstanceTermination
     terminated_at: datetime | None = None  # when its termination began, while AWS returns it
+    metadata_tags: bool = False  # whether its metadata service returns its tags
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
