@@ -27,7 +27,7 @@ from typing import (
 )
 
 from bacalhau_spot.core.launch.events import Event
-from bacalhau_spot.core.launch.lifecycle import Phase
+from bacalhau_spot.core.launch.instance_phases import Phase
 from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 from bacalhau_spot.ui.json_output import (
     configuration,

@@ -25,7 +25,7 @@ from bacalhau_spot.core.cleanup.nuke_preview import NukePreview
 from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents, OrchestratorLoss, ResultsBucket
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.create_result import CreateResult, Listing, PoolFailure, RegionResult
-from bacalhau_spot.core.launch.lifecycle import Phase
+from bacalhau_spot.core.launch.instance_phases import Phase
 from bacalhau_spot.core.launch.plan import Plan, PoolExposure, RegionPlan
 from bacalhau_spot.core.model import Arch, Identity, Image, Instance, Offer, Pool, Resource, State
 from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan, OrchestratorStep

@@ -205,6 +205,7 @@ def _instance(row: dict[str, Any], region: str) -> Instance:
         devices=frozenset(mapping["DeviceName"] for mapping in row.get("BlockDeviceMappings", ())),
         termination_reason=row.get("StateReason", {}).get("Code") or None,
         terminated_at=_moment(row.get("StateTransitionReason", "")),
+        metadata_tags=row.get("MetadataOptions", {}).get("InstanceMetadataTags") == "enabled",
         tags=tags_of(row),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.error_catalog.classifier import Category, classify, most_severe
-from bacalhau_spot.core.launch.lifecycle import Phase, phase_of
+from bacalhau_spot.core.launch.instance_phases import Phase, phase_of
 from bacalhau_spot.core.placement.pool_distribution import PoolDistribution
 from bacalhau_spot.errors import ExitCode
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bacalhau_spot.core.launch.lifecycle import Phase
+    from bacalhau_spot.core.launch.instance_phases import Phase
     from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 
 

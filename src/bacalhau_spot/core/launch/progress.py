@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.error_catalog.classifier import most_severe
 from bacalhau_spot.core.launch import events
-from bacalhau_spot.core.launch.lifecycle import FINAL, Phase
+from bacalhau_spot.core.launch.instance_phases import FINAL, Phase
 from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 
 if TYPE_CHECKING:

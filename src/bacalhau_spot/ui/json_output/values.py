@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict, overload
 
-from bacalhau_spot.core.launch.lifecycle import Phase, phase_of
+from bacalhau_spot.core.launch.instance_phases import Phase, phase_of
 from bacalhau_spot.core.model import Arch, State
 
 if TYPE_CHECKING:

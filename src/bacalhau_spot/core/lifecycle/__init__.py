@@ -1,0 +1,1 @@
+"""The change and the end of running nodes: expiry, drains, replacements."""

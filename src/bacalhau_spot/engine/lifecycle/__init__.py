@@ -1,0 +1,1 @@
+"""Changes and ends running nodes."""
