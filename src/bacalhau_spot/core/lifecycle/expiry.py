@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from bacalhau_spot.core.model import State
 from bacalhau_spot.core.tags import EXPIRES_KEY, TIME_FORMAT
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ SHORTEST: Final = timedelta(minutes=15)
 WARNING_TIME: Final = timedelta(minutes=10)
 # A node reads the tag once a minute, twice before it ends, and then lets jobs finish (interruption.grace_s: at most 100 s).
 TOLERANCE: Final = timedelta(minutes=10)
+_STOPPED: Final = frozenset({State.STOPPED, State.STOPPING})
 _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
 
 
@@ -49,16 +51,28 @@ class ClusterExpiry:
 
 @dataclass(frozen=True, slots=True)
 class ExpiryPlan:
-    """The change of an expiry. `value`: of the tag from now on; empty: no instance gets one. `retag`: living instances to change.
+    """The change of an expiry. `value`: of the tag from now on; empty: no instance gets one.
 
+    `retag`: existing instances to change.
     `chosen`: whether `create --ttl` or `extend` asked for it; otherwise it is the existing or the configured one.
     """
 
     before: ClusterExpiry
+    now: datetime
     value: str = ""
     at: datetime | None = None
     retag: tuple[Instance, ...] = ()
     chosen: bool = False
+
+    @property
+    def left(self) -> timedelta | None:
+        """Until the end, which may have passed; None without one."""
+        return None if self.at is None else self.at - self.now
+
+    @property
+    def is_near(self) -> bool:
+        """Whether the rest is too short for a new node."""
+        return self.left is not None and self.left < SHORTEST
 
     @property
     def is_new(self) -> bool:
@@ -114,26 +128,38 @@ def cluster_expiry(instances: Iterable[Instance]) -> ClusterExpiry:
     )
 
 
-def plan_expiry(spec: ClusterSpec, instances: Sequence[Instance], *, now: datetime) -> ExpiryPlan:
+def plan_expiry(spec: ClusterSpec, existing: Sequence[Instance], *, now: datetime) -> ExpiryPlan:
     """The expiry after a `create`: the chosen one, else that of the living instances, else the configured one."""
-    before = cluster_expiry(instances)
+    before = cluster_expiry(existing)
     at = None if spec.ttl_s is None else now + timedelta(seconds=spec.ttl_s)
-    if spec.ttl_is_chosen and (at or before.value):  # without an expiry there is none to remove
-        return move_expiry(before, at, living=instances, chosen=True)
-    if before.value:
-        return ExpiryPlan(before, before.value, before.at, retag=before.differing)
-    if at is None:
-        return ExpiryPlan(before)
-    return move_expiry(before, at, living=instances)
+    is_kept = bool(before.value) and not spec.ttl_is_chosen
+    if is_kept:
+        return _with_expiry(before, before.value, existing, now=now)
+    if at is None and not before.value and not _is_any_stopped(existing):  # there is none to remove
+        return ExpiryPlan(before, now)
+    return _with_expiry(before, expiry_value(at), existing, now=now, chosen=spec.ttl_is_chosen)
 
 
-def move_expiry(
-    before: ClusterExpiry, at: datetime | None, *, living: Sequence[Instance], chosen: bool = False
+def move_expiry(existing: Sequence[Instance], at: datetime | None, *, now: datetime) -> ExpiryPlan:
+    """Another expiry for all instances of a cluster, as `extend` asks for it; None: NEVER."""
+    return _with_expiry(cluster_expiry(existing), expiry_value(at), existing, now=now, chosen=True)
+
+
+def _with_expiry(
+    before: ClusterExpiry, value: str, existing: Sequence[Instance], *, now: datetime, chosen: bool = False
 ) -> ExpiryPlan:
-    """Another expiry for every living instance; None: NEVER."""
-    value = expiry_value(at)
-    retag = tuple(instance for instance in living if instance.alive and _tag(instance) != value)
-    return ExpiryPlan(before, value, expiry_time(value), retag=retag, chosen=chosen)
+    retag = tuple(instance for instance in existing if _exists(instance) and _tag(instance) != value)
+    return ExpiryPlan(before, now, value, expiry_time(value), retag=retag, chosen=chosen)
+
+
+def _exists(instance: Instance) -> bool:
+    """A stopped orchestrator can start again, and would stop at once with a past expiry."""
+    return instance.alive or instance.state in _STOPPED
+
+
+def _is_any_stopped(existing: Sequence[Instance]) -> bool:
+    """Whether an instance would stop again after its next start."""
+    return any(instance.state in _STOPPED and _tag(instance) not in {"", NEVER} for instance in existing)
 
 
 def ends_itself(instance: Instance) -> bool:
