@@ -35,6 +35,10 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.commands.status:status",
         "Show the cluster's health from EC2, the orchestrator and the nodes, with a remedy for each problem.",
     ),
+    "extend": (
+        "bacalhau_spot.cli.commands.extend:extend",
+        "Move the end of the cluster's lifetime: `extend 4h` ends it four hours from now.",
+    ),
     "ssh": (
         "bacalhau_spot.cli.commands.ssh:ssh",
         "Open a shell on a node, or run a command on one node or all: `ssh [NODE] [-- COMMAND]`.",

@@ -74,6 +74,7 @@ class Plan:
     orchestrator_cost: OrchestratorCost | None = None
     drifted: tuple[DriftedNode, ...] = ()  # nodes that `create` leaves as they are
     expiry: ExpiryPlan | None = None
+    idle_ttl_s: int | None = None
 
     @property
     def launch(self) -> int:

@@ -53,6 +53,7 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
         ),
         list_prices_missing=facts.rates_failure.code if facts.rates_failure else "",
         expiry=facts.expiry_plan,
+        idle_ttl_s=spec.idle_ttl_s,
         exposure=_exposure(facts, planned),
         archives=spec.bacalhau.sha256 if markets else (),
         budget=_budget(facts, planned),

@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 NEVER: Final = "never"
 # A node boots and joins in minutes; one that ends sooner than this would only cost money.
 SHORTEST: Final = timedelta(minutes=15)
+# A year is more than any spot cluster lasts: a longer time is a mistake.
+LONGEST_S: Final = 366 * 86400
 # A node announces its end on the console this long before.
 WARNING_TIME: Final = timedelta(minutes=10)
 # A node reads the tag once a minute, twice before it ends, and then lets jobs finish (interruption.grace_s: at most 100 s).
 TOLERANCE: Final = timedelta(minutes=10)
+_NAMED: Final = 3  # instances in a warning
+_SHOWN: Final = 40  # characters of an unreadable value
 _STOPPED: Final = frozenset({State.STOPPED, State.STOPPING})
 _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
 
@@ -53,13 +57,14 @@ class ClusterExpiry:
 class ExpiryPlan:
     """The change of an expiry. `value`: of the tag from now on; empty: no instance gets one.
 
-    `retag`: existing instances to change.
+    `living`: the cluster's instances; `retag`: existing instances to change.
     `chosen`: whether `create --ttl` or `extend` asked for it; otherwise it is the existing or the configured one.
     """
 
     before: ClusterExpiry
     now: datetime
     value: str = ""
+    living: tuple[Instance, ...] = ()
     at: datetime | None = None
     retag: tuple[Instance, ...] = ()
     chosen: bool = False
@@ -136,7 +141,7 @@ def plan_expiry(spec: ClusterSpec, existing: Sequence[Instance], *, now: datetim
     if is_kept:
         return _with_expiry(before, before.value, existing, now=now)
     if at is None and not before.value and not _is_any_stopped(existing):  # there is none to remove
-        return ExpiryPlan(before, now)
+        return ExpiryPlan(before, now)  # without its living instances: nothing concerns them
     return _with_expiry(before, expiry_value(at), existing, now=now, chosen=spec.ttl_is_chosen)
 
 
@@ -149,7 +154,8 @@ def _with_expiry(
     before: ClusterExpiry, value: str, existing: Sequence[Instance], *, now: datetime, chosen: bool = False
 ) -> ExpiryPlan:
     retag = tuple(instance for instance in existing if _exists(instance) and _tag(instance) != value)
-    return ExpiryPlan(before, now, value, expiry_time(value), retag=retag, chosen=chosen)
+    living = tuple(instance for instance in existing if instance.alive)
+    return ExpiryPlan(before, now, value, living, expiry_time(value), retag=retag, chosen=chosen)
 
 
 def _exists(instance: Instance) -> bool:
@@ -165,6 +171,23 @@ def _is_any_stopped(existing: Sequence[Instance]) -> bool:
 def ends_itself(instance: Instance) -> bool:
     """Whether the instance reads its expiry: only if its metadata service returns tags, which it does from the launch on."""
     return instance.metadata_tags
+
+
+def expiry_warnings(planned: ExpiryPlan) -> tuple[str, ...]:
+    """Instances whose tag cannot be read, and those that do not end by it."""
+    unreadable = [
+        f"the expiry of {instance.id} in {instance.region} cannot be read and does not count: {EXPIRES_KEY} is "
+        f"{_tag(instance)[:_SHOWN]!r}"
+        for instance in planned.before.unreadable
+    ]
+    deaf = [instance.id for instance in planned.living if not ends_itself(instance)] if planned.at else []
+    if deaf:
+        named = ", ".join(deaf[:_NAMED]) + (f" and {len(deaf) - _NAMED} more" if len(deaf) > _NAMED else "")
+        unreadable.append(
+            f"{named} cannot read the expiry, because of a launch by an earlier version or of a tag key that EC2's metadata "
+            "service refuses: only `bacalhau-spot reconcile` or `destroy` ends such instances"
+        )
+    return tuple(unreadable)
 
 
 def is_overdue(instance: Instance, *, now: datetime) -> bool:
