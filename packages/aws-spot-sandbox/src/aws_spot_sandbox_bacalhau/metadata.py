@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aws_spot_sandbox.http_types import Http
 
 _TOKEN = "sandbox-metadata-token"  # noqa: S105 - opens nothing
-_DATA, _ROLES = "/latest/meta-data/", "iam/security-credentials/"
+_DATA, _ROLES, _TAGS = "/latest/meta-data/", "iam/security-credentials/", "tags/instance"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -50,6 +50,8 @@ class MetadataService:
 
     def _value(self, path: str) -> str | None:
         machine = self._machine
+        if path.startswith(_TAGS):
+            return self._tags(path.removeprefix(_TAGS).removeprefix("/"))
         if path.startswith(_ROLES):
             return self._credentials(path.removeprefix(_ROLES))
         return {
@@ -67,6 +69,13 @@ class MetadataService:
             return None
         at = datetime.fromtimestamp(machine.notice_at + machine.notice_s, UTC)
         return json.dumps({"action": "terminate", "time": at.strftime(_TIME)})
+
+    def _tags(self, key: str) -> str | None:
+        """One tag, or the keys of all. EC2 user guide, "View tags for your EC2 instances using instance metadata"."""
+        if not self._machine.tags_in_metadata:
+            return None
+        tags = dict(self._region.tags(self._machine.id))
+        return tags.get(key) if key else "\n".join(sorted(tags))
 
     def _credentials(self, role: str) -> str | None:
         session = sessions.of_machine(self._region.world, self._machine)

@@ -18,6 +18,7 @@ from aws_spot_sandbox.middleware.faults import Faults
 from aws_spot_sandbox_bacalhau import api, boot, managed, orchestrator_boot, serializers
 from aws_spot_sandbox_bacalhau.access import KeyAccess, SwitchAccess
 from aws_spot_sandbox_bacalhau.directory import Directory
+from aws_spot_sandbox_bacalhau.drain import Drains
 from aws_spot_sandbox_bacalhau.job_api import JobApi
 from aws_spot_sandbox_bacalhau.job_store import JobStore
 from aws_spot_sandbox_bacalhau.managed import Records
@@ -61,6 +62,8 @@ class BacalhauPlugin:
             world, self.directory, belongs=lambda about: not self.directory.route(about).managed
         )
         self._jobs = self._job_store(self.registry, publish=lambda _job, _execution: {"Type": ""})
+        self.directory.jobs = self._jobs
+        self._drains = Drains(self.directory, is_real=lambda machine: machine.id in self._real_nodes)
         self._records: dict[str, Records] = {}  # by data volume
         self._formatted: set[str] = set()
         self._ec2: Ec2 | None = None
@@ -84,6 +87,7 @@ class BacalhauPlugin:
 
     def started(self, region: Region, machine: Machine) -> None:
         boot.fetch_token(region, machine)
+        self._drains.look(region, machine)
         host = managed.recognised(region, machine, self._formatted)
         if host is not None:
             self.directory.hosts[machine.id] = host
@@ -98,6 +102,9 @@ class BacalhauPlugin:
             node.end(orderly=machine.ended_in_order)
         for registry in self._registries():
             registry.ended(region, machine)
+
+    def tagged(self, region: Region, machine: Machine) -> None:
+        self._drains.look(region, machine)
 
     def settle(self, region: Region) -> None:
         for host in list(self.directory.hosts.values()):
