@@ -33,6 +33,17 @@ def expiry_text(expiry: ClusterExpiry, *, now: datetime) -> str:
     return NEVER if expiry.value else "none"
 
 
+def expiry_line(expiry: ClusterExpiry, *, now: datetime) -> list[Paragraph]:
+    """`expiry: 2026-11-28 20:00 UTC, in 8 h`; nothing for a cluster without one."""
+    if not expiry.value:
+        return []
+    return [
+        Paragraph(
+            expiry_text(expiry, now=now), prefix="expiry: ", style="yellow" if expiry.has_passed(now) else ""
+        )
+    ]
+
+
 def expiry_lines(planned: ExpiryPlan | None, *, idle_ttl_s: int | None = None) -> list[Paragraph]:
     """The end after a `create`, and how it is held; nothing for a cluster without one."""
     lines = [] if planned is None or not planned.value else [Paragraph(_planned(planned), prefix="expiry: ")]
@@ -41,8 +52,8 @@ def expiry_lines(planned: ExpiryPlan | None, *, idle_ttl_s: int | None = None) -
     if idle_ttl_s is not None:
         lines.append(
             Paragraph(
-                f"after {duration_text(idle_ttl_s)} without a job, as long as `bacalhau-spot reconcile --every 60s` runs somewhere: "
-                "nodes do not know of jobs",
+                f"after {duration_text(idle_ttl_s)} without a job, as long as `bacalhau-spot reconcile --every 60s` runs "
+                "somewhere: nodes do not know of the cluster's jobs",
                 prefix="idle expiry: ",
             )
         )
