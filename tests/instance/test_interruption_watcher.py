@@ -12,7 +12,7 @@ import pytest
 
 from bacalhau_spot.core.model import InterruptionSpec
 from bacalhau_spot.core.tags import DRAIN_KEY, TIME_FORMAT
-from bacalhau_spot.instance.scripts import interruption_watcher, notice_file
+from bacalhau_spot.instance.scripts import expiry, interruption_watcher, notice_file
 from bacalhau_spot.instance.scripts.bacalhau_cli import BacalhauCli
 from bacalhau_spot.instance.scripts.metadata import Metadata
 from support.clock import FakeClock
@@ -386,3 +386,21 @@ def test_a_drain_whose_time_is_over_stops_at_once(scene: Scene) -> None:
     scene.watcher.run()
     assert dict(scene.node.steps)["stop bacalhau"] == 5
     assert scene.messages.lines[0] == ("draining", "terminate in 0 s; no new work is accepted")
+
+
+def test_the_end_of_the_lifetime_is_a_drain_with_the_usual_grace(scene: Scene) -> None:
+    scene.server.values[expiry.TAG] = "2020-01-01T00:00:00Z"
+    scene.node.work = frozenset({"e-1"})
+    scene.watcher.run()
+    steps = dict(scene.node.steps)
+    assert steps["cordon"] == expiry.INTERVAL_S
+    assert (
+        GRACE_S <= steps["stop bacalhau"] - steps["cordon"] <= GRACE_S + interruption_watcher.CHECK_INTERVAL_S
+    )
+    assert [step for step, _ in scene.node.steps] == [
+        "cordon",
+        "stop bacalhau",
+        "stop containers",
+        "shut down",
+    ]
+    assert scene.messages.lines[0] == ("draining", f"terminate in {GRACE_S:.0f} s; no new work is accepted")

@@ -78,7 +78,7 @@ def test_every_variant_is_a_cloud_config_with_known_keys_and_room_to_spare(varia
     assert gzip.decompress(data).startswith(b"#cloud-config\n")
     assert set(read(variant)) == KEYS
     # For the certificate, `additional_commands` and `instance.files`.
-    assert len(data) < MAX_BYTES - (3000 if variant.bacalhau.secrets is Secrets.USER_DATA else 2000)
+    assert len(data) < MAX_BYTES - (2900 if variant.bacalhau.secrets is Secrets.USER_DATA else 1800)
 
 
 def test_with_ssm_a_private_authority_and_files_it_fits(tmp_path: Path) -> None:

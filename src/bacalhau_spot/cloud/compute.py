@@ -126,6 +126,7 @@ class AwsCompute:
             str(row["LaunchTemplateId"]),
             answered_at(reply) - row["CreateTime"],
             version=int(row["LatestVersionNumber"]),
+            tags=tags_of(row),
         )
 
     async def version_age(self, region: str, template_id: str, version: int) -> timedelta:
@@ -249,15 +250,17 @@ def _template_data(content: TemplateContent) -> dict[str, Any]:
             }
         ],
         "BlockDeviceMappings": [root_volume(content.root_device, content.root_volume_gib)],
-        "MetadataOptions": {
-            **METADATA,
-            **({"InstanceMetadataTags": "enabled"} if content.metadata_tags else {}),
-        },
+        "MetadataOptions": metadata_options(tags=content.metadata_tags),
         "InstanceInitiatedShutdownBehavior": "terminate",
         "TagSpecifications": [
             {"ResourceType": kind, "Tags": tag_list(content.tags)} for kind in _TAGGED_BY_TEMPLATE
         ],
     }
+
+
+def metadata_options(*, tags: bool) -> dict[str, Any]:
+    """Of an instance; with `tags` its metadata service returns them."""
+    return {**METADATA, **({"InstanceMetadataTags": "enabled"} if tags else {})}
 
 
 def root_volume(device: str, size_gib: int) -> dict[str, Any]:

@@ -48,7 +48,14 @@ class Drains:
             region.later(max(POLL_S, watches - region.now()), lambda: self._begin(region, machine))
 
     def _begin(self, region: Region, machine: Machine) -> None:
-        until = requested_until(region, machine)
+        self._drain(region, machine, requested_until(region, machine))
+
+    def expire(self, region: Region, machine: Machine) -> None:
+        """The cluster's lifetime is over: the same, with the time of EC2's notice for running jobs."""
+        about = boot.node_configuration(machine)
+        self._drain(region, machine, region.now() + about.grace_s if about else None)
+
+    def _drain(self, region: Region, machine: Machine, until: float | None) -> None:
         known = machine.id in self._directory.drains
         if until is None or known or machine.state != RUNNING or self._is_real(machine):
             return

@@ -134,6 +134,11 @@ class NodeRegistry:
                 if entry.membership == APPROVED and entry.connected(now) and not entry.cordoned(now)
             ]
 
+    def connected(self, now: float) -> int:
+        """The number of connected nodes."""
+        with self.lock:
+            return sum(entry.connected(now) for entry in self.entries.values())
+
     def lost(self, name: str, since: float) -> Loss | None:
         """When a node stopped working since that time, and when the orchestrator schedules its work again."""
         now = self._world.now()

@@ -87,7 +87,7 @@ class Permission:
 # Commands that are opt-in: those with a flag need more permissions, and are not in the policy by default.
 OPT_IN_COMMANDS = ("nuke --adopt",)
 _TEARDOWN = ("destroy", "nuke")
-_INVENTORY = ("create", "list", "destroy", "nuke")
+_INVENTORY = ("create", "list", "extend", "destroy", "nuke")
 _MARKET = ("create", "offers", "doctor")
 _PRICED = ("cost", "prices")
 _EVERY = (*_INVENTORY, *_PRICED, "status", "offers", "ssh", "console", "prune", "doctor")
@@ -272,6 +272,8 @@ _CREATE = (
         conditions=_EXISTING,
     ),
     *_rows("ec2", "CreateTags", commands=("create",), scopes=(ResourceScope.TAGGING,)),
+    # The expiry, on existing instances and launch templates.
+    *_rows("ec2", "CreateTags", commands=("create", "extend"), scopes=(ResourceScope.TAGGED,)),
     *_rows("ec2", "CreateTags", commands=OPT_IN_COMMANDS, scopes=(ResourceScope.ADOPTING,)),
     *_rows(
         "ec2",

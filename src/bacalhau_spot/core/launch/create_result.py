@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.error_catalog.classifier import Category, classify, most_severe
 from bacalhau_spot.core.launch.instance_phases import Phase, phase_of
+from bacalhau_spot.core.lifecycle.expiry import cluster_expiry
 from bacalhau_spot.core.placement.pool_distribution import PoolDistribution
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
+    from bacalhau_spot.core.lifecycle.expiry import ClusterExpiry
     from bacalhau_spot.core.model import Instance, Resource
     from bacalhau_spot.core.problem import ApiFailure
 
@@ -190,6 +192,11 @@ class Listing:
     failed_regions: tuple[ApiFailure, ...] = ()
     others: tuple[Resource, ...] = ()
     orchestrator: Instance | None = None
+
+    @property
+    def expiry(self) -> ClusterExpiry:
+        """The orchestrator's included."""
+        return cluster_expiry([*self.instances, *([self.orchestrator] if self.orchestrator else [])])
 
     @property
     def exit_code(self) -> ExitCode:

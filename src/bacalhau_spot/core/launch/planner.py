@@ -52,6 +52,8 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
             node for node in drifted_nodes(spec, facts.instances) if node.instance.id not in removed
         ),
         list_prices_missing=facts.rates_failure.code if facts.rates_failure else "",
+        expiry=facts.expiry_plan,
+        idle_ttl_s=spec.idle_ttl_s,
         exposure=_exposure(facts, planned),
         archives=spec.bacalhau.sha256 if markets else (),
         budget=_budget(facts, planned),

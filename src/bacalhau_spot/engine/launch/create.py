@@ -25,6 +25,7 @@ from bacalhau_spot.engine.aws_calls.consistency import FLEET_TAG
 from bacalhau_spot.engine.launch.node_secrets import NodeSecrets, node_secrets
 from bacalhau_spot.engine.launch.region_launch import RegionLaunch, launch_region
 from bacalhau_spot.engine.launch.wait_running import close_requests, wait_until_running
+from bacalhau_spot.engine.lifecycle.expiry_tags import holders_of_expiry, write_expiry
 from bacalhau_spot.engine.network.network_egress import check_networks
 from bacalhau_spot.engine.placement.market import markets
 from bacalhau_spot.errors import UserError
@@ -90,7 +91,9 @@ async def apply_plan(
         secrets=node_secrets(calls, facts),
     )
     removed = await _remove(work)
+    await _move_expiry(work, removed)
     await _launch_rounds(work)
+    await _complete_expiry(work)
     await _follow_all(work, timeout_s=facts.spec.timeouts.fulfilment_s if wait else 0)
     regions = dict.fromkeys((*(region.region for region in plan.regions), *work.problems))
     return CreateResult(
@@ -129,6 +132,44 @@ async def _remove(work: _Work) -> tuple[str, ...]:
 
     ended = await asyncio.gather(*(terminate(region) for region in by_region))
     return tuple(instance_id for ids in ended for instance_id in ids)
+
+
+async def _move_expiry(work: _Work, removed: Sequence[str]) -> None:
+    """The plan's expiry for the existing instances. Before the launch: the old one may be near."""
+    planned = work.plan.expiry
+    if planned is None or not planned.retag:
+        return
+    holders = holders_of_expiry(
+        (instance for instance in planned.retag if instance.id not in removed), _templates(work)
+    )
+    await _write_expiry(work, holders, planned.value)
+
+
+async def _complete_expiry(work: _Work) -> None:
+    """The plan's expiry for nodes that repeat the launch of a killed create, with the expiry of that one."""
+    value = work.plan.expiry.value if work.plan.expiry else ""
+    launched = {
+        region: [launched.id for result in site.results for launched in result.launched]
+        for region, site in work.sites.items()
+        if site.expiry != value and site.template_id is not None
+    }
+    holders = {
+        region: (*ids, work.sites[region].template_id or "") for region, ids in launched.items() if ids
+    }
+    await _write_expiry(work, holders, value)
+
+
+async def _write_expiry(work: _Work, holders: Mapping[str, Sequence[str]], value: str) -> None:
+    await asyncio.gather(
+        *(
+            _contained(work, region, partial(write_expiry, work.calls, region, ids, value))
+            for region, ids in holders.items()
+        )
+    )
+
+
+def _templates(work: _Work) -> Mapping[str, tuple[TaggedId, ...]]:
+    return work.facts.inventory.tagged if work.facts.inventory else {}
 
 
 async def _contained(work: _Work, region: str, part: Callable[[], Awaitable[object]]) -> bool:
@@ -219,6 +260,7 @@ def _region_launch(work: _Work, region: str) -> RegionLaunch:
             user_data=render(work.spec, region=region),
             max_per_pool=max_per_pool(work.spec),
             existing_counts=nodes_per_pool(_not_moved(work, region)),
+            expiry=work.plan.expiry.value if work.plan.expiry else "",
         )
     return work.sites[region]
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from . import notice_file
 from .bacalhau_cli import BacalhauCli
 from .console import Console
+from .expiry import INTERVAL_S, Expiry
 from .metadata import Metadata
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ FACTS = "/etc/bacalhau-spot/node.json"
 MARGIN_S = 20.0
 # The minimum time of EC2's notice, for one without a readable time.
 NOTICE_S = 120.0
+_POLLS = int(INTERVAL_S / POLL_S)
 DRAIN = "tags/instance/BacalhauDrainUntil"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -65,11 +67,13 @@ class InterruptionWatcher:
     notice_file: str = notice_file.NOTICE_FILE
 
     def run(self) -> None:
-        """Poll until a notice or a drain arrives, then drain and stop the node."""
-        advised = False
+        """Poll until a notice, a drain or the end of the lifetime, then drain and stop the node."""
+        advised, polls, expiry = False, 0, Expiry(self.metadata, self.say)
         while True:
             try:
                 notice = self.notice()
+                if not notice and polls % _POLLS == 0 and expiry.is_over():
+                    notice = Notice("terminate", self.clock.now() + self.grace_s, drain=True)
                 if notice:
                     self.leave(notice)
                     return
@@ -79,6 +83,7 @@ class InterruptionWatcher:
                     advised = True
             except OSError as error:
                 print(f"the metadata service does not answer: {error}", flush=True)
+            polls += 1
             self.clock.sleep(POLL_S)
 
     def notice(self) -> Notice | None:

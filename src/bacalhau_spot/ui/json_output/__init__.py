@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.ui.json_output.doctor import doctor_data
     from bacalhau_spot.ui.json_output.env import env_data
     from bacalhau_spot.ui.json_output.explain import documentation_page_data, documentation_pages_data
+    from bacalhau_spot.ui.json_output.extension import extension_data
     from bacalhau_spot.ui.json_output.iam_policy import policy_data
     from bacalhau_spot.ui.json_output.offers import offers_data
     from bacalhau_spot.ui.json_output.prices import prices_data
@@ -75,6 +76,7 @@ __all__ = [
     "envelope_text",
     "error_data",
     "event_name",
+    "extension_data",
     "instance_data",
     "listing_data",
     "nuke_preview_data",
@@ -119,6 +121,7 @@ _MODULES = {
     "env_data": "env",
     "documentation_page_data": "explain",
     "documentation_pages_data": "explain",
+    "extension_data": "extension",
     "policy_data": "iam_policy",
     "offers_data": "offers",
     "prices_data": "prices",

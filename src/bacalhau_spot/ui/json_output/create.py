@@ -17,8 +17,10 @@ from bacalhau_spot.ui.json_output.values import (
     PriceRangeOutput,
     ProblemOutput,
     SignedAmount,
+    Time,
     exact,
     instance_data,
+    optional_time,
     pools_data,
     problem_data,
 )
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.launch.create_result import CreateResult, Listing, RegionResult
     from bacalhau_spot.core.launch.plan import Plan, RegionPlan
+    from bacalhau_spot.core.lifecycle.expiry import ExpiryPlan
     from bacalhau_spot.core.placement.region_selection import RegionDecision
     from bacalhau_spot.core.pricing.estimate import Budget, Estimate, PriceRange
 
@@ -130,6 +133,17 @@ class OrchestratorPlanOutput(TypedDict):
     """US dollars, the part that the plan adds, which `estimate` includes; null if unknown"""
 
 
+class PlannedExpiryOutput(TypedDict):
+    """The end of the cluster's lifetime after the launches."""
+
+    expires_at: Time | None
+    """null if it was removed"""
+    before: Time | None
+    """of the existing instances; null without one"""
+    changed: list[str]
+    """ids of existing instances that get this end"""
+
+
 class PlanOutput(TypedDict):
     cluster: str
     wanted: Count
@@ -149,6 +163,10 @@ class PlanOutput(TypedDict):
     """the result for each region with `regions: auto`; otherwise empty"""
     exposure: ExposureOutput | None
     """the effect of the loss of one capacity pool after the launches"""
+    expiry: PlannedExpiryOutput | None
+    """null for a cluster without a lifetime"""
+    idle_ttl_s: Count | None
+    """the longest time without a job, which `reconcile` enforces; null without one"""
     surplus: list[str]
     """ids of surplus instances"""
     remove: list[str]
@@ -228,6 +246,8 @@ class ListOutput(TypedDict):
     """nodes"""
     orchestrator: InstanceOutput | None
     """the managed orchestrator; null without one"""
+    expires_at: Time | None
+    """the end of the cluster's lifetime: the latest of its running instances; null without one"""
     others: list[OtherResourceOutput]
     """all other resources"""
     regions_scanned: list[str]
@@ -252,8 +272,20 @@ def plan_data(plan: Plan) -> PlanOutput:
         "exposure": None
         if exposure is None
         else {"pools": exposure.pools, "at_most": exposure.max_nodes, "limit": exposure.limit},
+        "expiry": _expiry(plan.expiry),
+        "idle_ttl_s": plan.idle_ttl_s,
         "surplus": [instance.id for instance in plan.surplus],
         "remove": [instance.id for instance in plan.remove],
+    }
+
+
+def _expiry(planned: ExpiryPlan | None) -> PlannedExpiryOutput | None:
+    if planned is None or not planned.value:
+        return None
+    return {
+        "expires_at": optional_time(planned.at),
+        "before": optional_time(planned.before.at),
+        "changed": [instance.id for instance in planned.retag],
     }
 
 
@@ -384,6 +416,7 @@ def listing_data(listing: Listing) -> ListOutput:
             for instance in sorted(listing.instances, key=lambda instance: (instance.region, instance.id))
         ],
         "orchestrator": None if listing.orchestrator is None else instance_data(listing.orchestrator),
+        "expires_at": optional_time(listing.expiry.at),
         "others": [
             {"region": resource.region, "kind": resource.kind, "id": resource.id}
             for resource in listing.others

@@ -22,6 +22,7 @@ from bacalhau_spot.ui.views.deletion_view import (
 from bacalhau_spot.ui.views.doctor_view import doctor_errors, findings_view
 from bacalhau_spot.ui.views.env_view import env_help_view
 from bacalhau_spot.ui.views.error_view import error_view
+from bacalhau_spot.ui.views.expiry_view import extension_result_view, extension_view
 from bacalhau_spot.ui.views.list_view import listing_view
 from bacalhau_spot.ui.views.nuke_view import nuke_preview_view, order_view
 from bacalhau_spot.ui.views.offers_view import offers_view
@@ -61,6 +62,8 @@ __all__ = [
     "env_help_view",
     "error_from_failures",
     "error_view",
+    "extension_result_view",
+    "extension_view",
     "failed_regions_view",
     "fan_out_view",
     "findings_view",

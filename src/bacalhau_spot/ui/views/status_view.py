@@ -16,6 +16,7 @@ from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.ui.diagnosis_text import diagnosis_text, orchestrator_text
 from bacalhau_spot.ui.formatting import age, comma_list, error_label, first_few, plural
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text
+from bacalhau_spot.ui.views.expiry_view import expiry_line
 from bacalhau_spot.ui.views.pools_view import pools_line
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class StatusView:
             parts.append(_regions(status))
         parts.extend(self._nodes_at(level, status))
         parts.append(_sentence(status))
+        parts.extend(expiry_line(status.expiry, now=status.snapshot.taken_at))
         parts.extend(_orchestrator(status))
         parts.extend(pools_line(status.pools))
         parts.extend(_failures(status))
