@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from bacalhau_spot.cli.commands.destroy import (
+    BESIDE_INSTANCES_S,
+    DestroyCommand,
+    DestroyOptions,
+    destroy_request,
+)
 from bacalhau_spot.cli.commands.status import StatusReader, sigterm_as_interrupt
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
@@ -22,9 +28,12 @@ from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, NO_OPTIONS, C
 from bacalhau_spot.cli.state.audit_log.writer import AuditLog
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch.refusals import no_orchestrator_chosen
+from bacalhau_spot.core.lifecycle.expiry import expires_at
+from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.core.pricing.estimate import current_cost
-from bacalhau_spot.core.reconcile.pass_result import PassActions, PassResult
+from bacalhau_spot.core.reconcile.pass_result import Hindrance, PassActions, PassResult
 from bacalhau_spot.core.reconcile.reconcile_plan import reconcile_plan
+from bacalhau_spot.engine.cleanup.job_results import configured_home
 from bacalhau_spot.engine.launch.facts_gathering import refusal_error
 from bacalhau_spot.engine.orchestrator.readiness import OrchestratorAccess
 from bacalhau_spot.engine.reconcile.reconcile_pass import PassMemory, PassSources, carry_out
@@ -186,6 +195,7 @@ class _Reconciler:
             scan_failures=status.failures,
             orchestrator_broken=status.orchestrator is not None and status.orchestrator.broken,
             usd_per_hour=self._cost(status, spec),
+            expires_at=expires_at((*status.snapshot.instances, *status.snapshot.orchestrators)),
             dry_run=self._dry_run,
             interrupted=runner.calls.stop.by_user,
         )
@@ -207,6 +217,8 @@ class _Reconciler:
             label=context.label(),
             regions=reader.account.enabled_regions,
         )
+        if plan.expired:
+            return self._end(context, runner, spec), ()
         part = partial(carry_out, runner.calls, spec, status, plan, sources, self._memory)
         if plan.empty:
             return runner.run_readonly(part()), ()
@@ -214,9 +226,36 @@ class _Reconciler:
         runner.listen(audit.emit)
         actions = runner.run_with_progress(part(), screen=NullProgress)
         audit.log_pass(actions)
+        if actions.hindrance is Hindrance.EXPIRED:
+            actions = self._end(context, runner, spec)
         return actions, (
             *context.record(runner.calls.mistakes),
             *filter(None, (audit.trouble,)),
+        )
+
+    def _end(self, context: CommandContext, runner: Runner, spec: ClusterSpec) -> PassActions:
+        """Delete the expired cluster, as `destroy` does; job results in the orchestrator's bucket stay."""
+        managed = spec.orchestrator.mode is OrchestratorMode.MANAGED
+        command = DestroyCommand(
+            context,
+            runner,
+            naming=spec.naming,
+            request=destroy_request(spec, spec.naming, named=False),
+            orchestrator=None if managed else context.orchestrator_if_any(runner),
+            options=DestroyOptions(
+                label=context.label(),
+                agreed=True,
+                disable_protection=False,
+                delete_results=False,
+                timeout_s=spec.timeouts.terminate_s + BESIDE_INSTANCES_S,
+            ),
+            home=configured_home(spec),
+        )
+        ended = command.run(dry_run=False)
+        resources = (ended.data or {}).get("outcomes", ())
+        return PassActions(
+            deleted=len(resources),
+            hindrance=None if ended.exit_code is ExitCode.DONE else Hindrance.EXPIRED,
         )
 
     def _cost(self, status: ClusterStatus, spec: ClusterSpec) -> Decimal | None:

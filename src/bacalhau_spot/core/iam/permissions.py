@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.core.error_catalog.classifier import denied_action
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bacalhau_spot.core.problem import ApiFailure
 
 from dataclasses import dataclass, replace
@@ -67,6 +69,7 @@ class Condition(StrEnum):
     SSM_SECRETS = "`bacalhau.secrets: ssm`"
     ORCHESTRATOR = "`orchestrator: managed` or `{cluster: NAME}`"
     MANAGED = "`orchestrator: managed`"
+    LIFETIME = "`ttl` or `idle_ttl`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -464,17 +467,25 @@ API_CALLS: dict[str, tuple[str, ...]] = {
     "tag:GetResources": ("resourcegroupstaggingapi:GetResources",),
 }
 
-# `reconcile` does what these commands do, without questions.
+# `reconcile` does what these commands do, without questions; and what `destroy` does, at the end of a cluster's lifetime.
 _RECONCILED = frozenset({"create", "status", "prune"})
 
 
-def _with_reconcile(row: Permission) -> Permission:
-    if _RECONCILED.isdisjoint(row.commands):
-        return row
-    return replace(row, commands=(*row.commands, "reconcile"))
+def _with_reconcile(row: Permission) -> Iterator[Permission]:
+    if not _RECONCILED.isdisjoint(row.commands):
+        yield replace(row, commands=(*row.commands, "reconcile"))
+        return
+    yield row
+    if "destroy" in row.commands:
+        always = row.conditions == (Condition.ALWAYS,)
+        yield replace(
+            row, commands=("reconcile",), conditions=(Condition.LIFETIME,) if always else row.conditions
+        )
 
 
-PERMISSIONS: tuple[Permission, ...] = tuple(map(_with_reconcile, (*_READ, *_CREATE, *_DELETE)))
+PERMISSIONS: tuple[Permission, ...] = tuple(
+    permission for row in (*_READ, *_CREATE, *_DELETE) for permission in _with_reconcile(row)
+)
 # Every command that needs a permission, in the order of the table.
 COMMANDS = tuple(
     name
@@ -499,6 +510,7 @@ def active_conditions(spec: ClusterSpec) -> frozenset[Condition]:
         Condition.SSM_SECRETS: spec.bacalhau.secrets is Secrets.SSM,
         Condition.ORCHESTRATOR: spec.orchestrator.in_account,
         Condition.MANAGED: spec.orchestrator.mode is OrchestratorMode.MANAGED,
+        Condition.LIFETIME: spec.ttl_s is not None or spec.idle_ttl_s is not None,
     }
     return frozenset(when for when, true in holds.items() if true)
 

@@ -25,6 +25,7 @@ class Hindrance(StrEnum):
     OVER_BUDGET = "over-budget"
     REFUSED = "refused"  # the configuration or the account does not allow the launch
     NO_CAPACITY = "no-capacity"  # AWS refused
+    EXPIRED = "expired"  # its time is over
     NOT_SCANNED = "not-scanned"  # regions that may have the missing nodes
     LOCKED = "locked"  # another command is changing the cluster
 

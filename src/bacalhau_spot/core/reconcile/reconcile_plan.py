@@ -13,10 +13,13 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.health.diagnosis import Diagnosis, Severity
 from bacalhau_spot.core.health.orchestrator_status import OrchestratorVerdict
+from bacalhau_spot.core.lifecycle.drain_result import MARGIN_S, drain_until, is_draining
+from bacalhau_spot.core.lifecycle.expiry import cluster_expiry
 from bacalhau_spot.core.placement.demand import node_demand
 from bacalhau_spot.core.reconcile.unhealthy import (
     Protection,
@@ -25,7 +28,6 @@ from bacalhau_spot.core.reconcile.unhealthy import (
     protection,
     unhealthy_nodes,
 )
-from bacalhau_spot.core.tags import DRAIN_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -47,6 +49,7 @@ class ReconcilePlan:
     terminate now; `protected`: why the others are kept. `stale`: names of nodes to remove from the orchestrator. `closed`:
     regions left out, each with the time of its next attempt. `not_scanned`: configured regions that could not be scanned.
     `faulty`: ids of living nodes with a fault that a pass does not mend. `repair_orchestrator`: the managed one has to be mended.
+    `overdue`: draining nodes that should have ended by themselves. `expired`: the cluster's time is over, and it is deleted.
     """
 
     missing: int = 0
@@ -61,6 +64,8 @@ class ReconcilePlan:
     not_scanned: tuple[str, ...] = ()
     faulty: tuple[str, ...] = ()
     repair_orchestrator: bool = False
+    overdue: tuple[Instance, ...] = ()
+    expired: bool = False
 
     @property
     def launches(self) -> bool:
@@ -70,7 +75,7 @@ class ReconcilePlan:
     @property
     def empty(self) -> bool:
         """Whether the pass changes nothing."""
-        return not (self.launches or self.drain or self.stale)
+        return not (self.launches or self.drain or self.overdue or self.stale or self.expired)
 
 
 def reconcile_plan(
@@ -80,7 +85,10 @@ def reconcile_plan(
     closed = closed or {}
     alive = [node.observation.instance for node in status.nodes if node.observation.alive]
     living = [instance for instance in alive if instance is not None]
-    draining = tuple(instance for instance in living if DRAIN_KEY in instance.tags)
+    now = status.snapshot.taken_at
+    if cluster_expiry((*living, *status.snapshot.orchestrators)).has_passed(now):
+        return ReconcilePlan(expired=True)
+    draining = tuple(filter(is_draining, living))
     leaving = {instance.id for instance in draining}
     unhealthy = tuple(node for node in unhealthy_nodes(status) if node.instance.id not in leaving)
     kept_by = protection(status, unhealthy) if unhealthy else None
@@ -104,6 +112,7 @@ def reconcile_plan(
         not_scanned=not_scanned,
         faulty=_faulty(status, unhealthy, gone),
         repair_orchestrator=_needs_repair(status),
+        overdue=tuple(instance for instance in draining if _is_overdue(instance, now)),
     )
 
 
@@ -137,6 +146,12 @@ def _surplus(
         here.sort(key=lambda instance: (instance.id not in leaving, instance.id not in ill))
         chosen += here[:count]
     return tuple(instance for instance in chosen if instance.id not in leaving)
+
+
+def _is_overdue(instance: Instance, now: datetime) -> bool:
+    """A node whose watcher does not work any more."""
+    until = drain_until(instance)
+    return until is not None and until + timedelta(seconds=MARGIN_S) < now
 
 
 def _newest(instances: Iterable[Instance]) -> list[Instance]:

@@ -20,8 +20,12 @@ from bacalhau_spot.engine.launch.create import apply_plan
 from bacalhau_spot.engine.launch.facts_gathering import gather_facts
 from bacalhau_spot.engine.orchestrator.managed import ensure_orchestrator
 from bacalhau_spot.engine.orchestrator.orchestrator_sync import find_stale, orchestrator_failure, remove_nodes
-from bacalhau_spot.engine.reconcile.node_removal import remove_instances
-from bacalhau_spot.engine.reconcile.template_check import existence_problem
+from bacalhau_spot.engine.reconcile.node_removal import begin_drain, remove_instances
+from bacalhau_spot.engine.reconcile.template_check import (
+    existence_problem,
+    find_templates,
+    with_recorded_expiry,
+)
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
@@ -77,18 +81,20 @@ async def carry_out(
     sources: PassSources,
     memory: PassMemory,
 ) -> PassActions:
-    """Carry out the plan: prune, replace and drain, then launch. AWS's refusals are in the result.
+    """Carry out the plan of a cluster that has not expired: prune, replace and drain, then launch.
 
-    Raises UserError, CloudError for a launch whose facts cannot be read, after everything else is done.
+    AWS's refusals are in the result. After everything else is done, it raises UserError or CloudError for a launch whose facts
+    cannot be read.
     """
     pruned, prune_failures = await _prune(calls, plan, sources)
     replaced = await remove_instances(calls, [node.instance for node in plan.replace])
-    drained = await remove_instances(calls, plan.drain)
+    overdue = await remove_instances(calls, plan.overdue)
+    drained = await begin_drain(calls, plan.drain)
     done = PassActions(
         drained=drained.removed,
         replaced=replaced.removed,
         pruned=pruned,
-        failures=(*prune_failures, *replaced.failures, *drained.failures),
+        failures=(*prune_failures, *replaced.failures, *overdue.failures, *drained.failures),
         missing=plan.missing,
     )
     if plan.launches:
@@ -143,9 +149,12 @@ class _Launch:
     async def run(self, done: PassActions) -> PassActions:
         """What is done so far, with the launch. Raises CloudError, UserError for facts that cannot be read."""
         facts = await gather_facts(self._calls, self._spec, self._sources.facts)
-        hindrance = None if facts.inventory is None else await existence_problem(self._calls, facts)
-        if hindrance is not None:
-            return replace(done, hindrance=hindrance)
+        if facts.inventory is not None:
+            templates = await find_templates(self._calls, facts)
+            hindrance = existence_problem(facts, templates, now=self._calls.clock.now())
+            if hindrance is not None:
+                return replace(done, hindrance=hindrance)
+            facts = with_recorded_expiry(facts, templates, now=self._calls.clock.now())
         planned = planner.plan(facts)
         if isinstance(planned, Refusal):
             return _refused(done, planned)

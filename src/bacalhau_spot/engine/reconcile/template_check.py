@@ -7,33 +7,64 @@ without templates was never created or is destroyed, and one that lacks some is 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.core.lifecycle.expiry import NEVER, expiry_time
 from bacalhau_spot.core.reconcile.pass_result import Hindrance
-from bacalhau_spot.core.tags import template_name
+from bacalhau_spot.core.tags import EXPIRES_KEY, template_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
     from bacalhau_spot.cloud.port import FoundTemplate
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 
-async def existence_problem(calls: AwsCalls, facts: LaunchFacts) -> Hindrance | None:
-    """None for a cluster that exists. At most one call in each region with nodes or a template. Raises CloudError."""
+async def find_templates(calls: AwsCalls, facts: LaunchFacts) -> dict[str, FoundTemplate | None]:
+    """The template of each region with nodes or templates: one call each. Raises CloudError."""
     regions = _regions(facts)
-    found = dict(
-        zip(regions, await asyncio.gather(*(_template(calls, facts, name) for name in regions)), strict=True)
-    )
-    templates = [template for template in found.values() if template is not None]
-    if not templates:
-        alive = any(instance.alive for instance in facts.instances)
+    found = await asyncio.gather(*(_template(calls, facts, name) for name in regions))
+    return dict(zip(regions, found, strict=True))
+
+
+def existence_problem(
+    facts: LaunchFacts, templates: Mapping[str, FoundTemplate | None], *, now: datetime
+) -> Hindrance | None:
+    """None for a cluster that exists and whose time is not over."""
+    existing = [template for template in templates.values() if template is not None]
+    alive = any(instance.alive for instance in facts.instances)
+    if not existing:
         return Hindrance.DESTROYED_NOW if alive else Hindrance.NO_CLUSTER
-    created_at = calls.clock.now() - max(template.age for template in templates)
+    created_at = now - max(template.age for template in existing)
     # Terminated instances of an earlier cluster of the same name stay listed for an hour.
     own = {instance.region for instance in facts.instances if instance.launched_at >= created_at}
-    return Hindrance.DESTROYED_NOW if any(found[region] is None for region in own) else None
+    if any(templates[region] is None for region in own):
+        return Hindrance.DESTROYED_NOW
+    ends_at = _recorded_end(templates)
+    return Hindrance.EXPIRED if not alive and ends_at is not None and ends_at <= now else None
+
+
+def with_recorded_expiry(
+    facts: LaunchFacts, templates: Mapping[str, FoundTemplate | None], *, now: datetime
+) -> LaunchFacts:
+    """With the end that the templates record, where no living node has it: new nodes do not prolong the cluster's life."""
+    ends_at = _recorded_end(templates)
+    if ends_at is None or any(instance.alive for instance in facts.instances):
+        return facts
+    left_s = max(1, int((ends_at - now).total_seconds()))
+    return replace(facts, spec=replace(facts.spec, ttl_s=left_s))
+
+
+def _recorded_end(templates: Mapping[str, FoundTemplate | None]) -> datetime | None:
+    """The latest; None if the cluster never ends."""
+    values = {template.tags.get(EXPIRES_KEY, "") for template in templates.values() if template is not None}
+    times = [at for value in values if (at := expiry_time(value)) is not None]
+    return None if NEVER in values else max(times, default=None)
 
 
 def _regions(facts: LaunchFacts) -> tuple[str, ...]:

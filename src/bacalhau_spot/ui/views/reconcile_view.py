@@ -23,6 +23,7 @@ HINDRANCES: Mapping[Hindrance, str] = {
     Hindrance.OVER_BUDGET: "nothing launched: the cluster would exceed its budget",
     Hindrance.REFUSED: "nothing launched",
     Hindrance.NO_CAPACITY: "no capacity",
+    Hindrance.EXPIRED: "its time is over, and it could not be deleted completely: see `bacalhau-spot list`",
     Hindrance.NOT_SCANNED: "nothing launched: the missing nodes may be in regions that could not be scanned",
     Hindrance.LOCKED: "nothing changed: another command is changing the cluster",
 }
