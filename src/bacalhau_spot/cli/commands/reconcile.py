@@ -91,7 +91,7 @@ def reconcile(
     if interval is not None and common.output == "yaml":
         raise UserError(
             "--every prints one result after the other, which is not a single YAML document",
-            hint="use -o ndjson: one envelope a line",
+            hint="use -o json or -o ndjson: one envelope a line",
             exit_code=ExitCode.USAGE,
         )
     reconciler = _Reconciler(common, runtime, dry_run=dry_run)

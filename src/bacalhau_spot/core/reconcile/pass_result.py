@@ -86,17 +86,20 @@ class PassResult:
     @property
     def remaining(self) -> bool:
         """Whether something is wrong after the pass. Nodes that boot or drain are on their way."""
+        actions = self.actions
+        broken = self.orchestrator_broken and not actions.orchestrator_repaired
+        return bool(actions.missing or actions.failures or actions.hindrance or broken or self._left)
+
+    @property
+    def _left(self) -> bool:
+        """Whether nodes with a fault, or too many of them, are left."""
         plan, actions = self.plan, self.actions
         unhealthy = len(plan.unhealthy) - len(actions.replaced) - self._unhealthy_drained
         return bool(
-            actions.missing
-            or len(plan.drain) > len(actions.drained)
+            plan.faulty
             or unhealthy > 0
-            or plan.faulty
+            or len(plan.drain) > len(actions.drained)
             or len(plan.stale) > len(actions.pruned)
-            or actions.failures
-            or (actions.hindrance is not None)
-            or (self.orchestrator_broken and not actions.orchestrator_repaired)
         )
 
     @property

@@ -12,7 +12,8 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -82,37 +83,47 @@ def reconcile_plan(
     status: ClusterStatus, spec: ClusterSpec, *, closed: Mapping[str, datetime] | None = None
 ) -> ReconcilePlan:
     """The plan for the configuration's own cluster. `closed`: from `RegionBackoff.closed`."""
-    closed = closed or {}
-    alive = [node.observation.instance for node in status.nodes if node.observation.alive]
-    living = [instance for instance in alive if instance is not None]
-    now = status.snapshot.taken_at
-    if cluster_expiry((*living, *status.snapshot.orchestrators)).has_passed(now):
+    living = tuple(instance for instance in status.snapshot.instances if instance.alive)
+    if cluster_expiry((*living, *status.snapshot.orchestrators)).has_passed(status.snapshot.taken_at):
         return ReconcilePlan(expired=True)
+    return _with_launch(_removals(status, spec, living), status, spec, closed or {})
+
+
+def _removals(status: ClusterStatus, spec: ClusterSpec, living: Sequence[Instance]) -> ReconcilePlan:
+    """The nodes that leave, and those that stay although something is wrong with them."""
     draining = tuple(filter(is_draining, living))
     leaving = {instance.id for instance in draining}
     unhealthy = tuple(node for node in unhealthy_nodes(status) if node.instance.id not in leaving)
-    kept_by = protection(status, unhealthy) if unhealthy else None
     drain = _surplus(spec, status, living, leaving=leaving, unhealthy=unhealthy)
     gone = leaving | {instance.id for instance in drain}
-    room = max(0, most_at_once(status.wanted_total or 0) - len(draining))
-    candidates = [node for node in unhealthy if node.instance.id not in gone]
-    missing = status.missing or 0
-    not_scanned = _not_scanned(spec, status)
-    waits = bool(spec.regions) and all(region.name in closed for region in spec.regions)
+    kept_by = protection(status, unhealthy) if unhealthy else None
+    room = 0 if kept_by is not None else max(0, most_at_once(status.wanted_total or 0) - len(draining))
+    candidates = tuple(node for node in unhealthy if node.instance.id not in gone)
     return ReconcilePlan(
-        missing=missing,
-        launch=0 if not_scanned or waits else missing,
         drain=drain,
         draining=draining,
         unhealthy=unhealthy,
-        replace=() if kept_by is not None else tuple(candidates[:room]),
+        replace=candidates[:room],
         protected=kept_by,
+        faulty=_faulty(status, unhealthy, gone),
+        overdue=_overdue(draining, now=status.snapshot.taken_at),
+    )
+
+
+def _with_launch(
+    plan: ReconcilePlan, status: ClusterStatus, spec: ClusterSpec, closed: Mapping[str, datetime]
+) -> ReconcilePlan:
+    missing = status.missing or 0
+    not_scanned = _not_scanned(spec, status)
+    waits = bool(spec.regions) and all(region.name in closed for region in spec.regions)
+    return replace(
+        plan,
+        missing=missing,
+        launch=0 if not_scanned or waits else missing,
         stale=tuple(node.observation.member.id for node in status.stale_nodes if node.observation.member),
         closed=closed if missing else {},
         not_scanned=not_scanned,
-        faulty=_faulty(status, unhealthy, gone),
         repair_orchestrator=_needs_repair(status),
-        overdue=tuple(instance for instance in draining if _is_overdue(instance, now)),
     )
 
 
@@ -133,25 +144,23 @@ def _surplus(
     """As many in each region as `create --allow-removal` would terminate, without those that leave already."""
     if not status.surplus:
         return ()
-    removable = (
-        _newest(living)[: status.surplus]
-        if spec.auto_regions is not None and not spec.regions
-        else list(node_demand(spec, living).removable)
-    )
+    auto = spec.auto_regions is not None and not spec.regions
+    removable = _newest(living)[: status.surplus] if auto else node_demand(spec, living).removable
+    counts = Counter(instance.region for instance in removable)
     ill = {node.instance.id for node in unhealthy}
     chosen: list[Instance] = []
-    for region in dict.fromkeys(instance.region for instance in removable):
-        count = sum(instance.region == region for instance in removable)
-        here = _newest(instance for instance in living if instance.region == region)
-        here.sort(key=lambda instance: (instance.id not in leaving, instance.id not in ill))
-        chosen += here[:count]
+    for region, count in counts.items():
+        first = _newest(living)
+        first.sort(key=lambda one: (one.region != region, one.id not in leaving, one.id not in ill))
+        chosen += first[:count]
     return tuple(instance for instance in chosen if instance.id not in leaving)
 
 
-def _is_overdue(instance: Instance, now: datetime) -> bool:
-    """A node whose watcher does not work any more."""
-    until = drain_until(instance)
-    return until is not None and until + timedelta(seconds=MARGIN_S) < now
+def _overdue(draining: Sequence[Instance], *, now: datetime) -> tuple[Instance, ...]:
+    """Nodes whose watcher does not work any more."""
+    latest = now - timedelta(seconds=MARGIN_S)
+    ends = [(instance, drain_until(instance)) for instance in draining]
+    return tuple(instance for instance, until in ends if until is not None and until < latest)
 
 
 def _newest(instances: Iterable[Instance]) -> list[Instance]:

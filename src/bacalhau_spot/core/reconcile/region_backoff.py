@@ -5,6 +5,7 @@ Remembered over the passes of one process only. A single pass starts without ref
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -67,15 +68,15 @@ def launch_spec(spec: ClusterSpec, instances: Sequence[Instance], *, closed: Col
     With `spread: strict` they stay missing. Unchanged with `regions: auto`, and where all regions are open, or none is.
     """
     names = [region.name for region in spec.regions]
+    closed = [name for name in names if name in closed]
     opened = [name for name in names if name not in closed]
-    if not opened or len(opened) == len(names):
+    if not opened or not closed:
         return spec
     wanted = nodes_by_region(spec)
-    present = dict.fromkeys(names, 0)
-    for instance in instances:
-        if instance.alive and instance.region in present:
-            present[instance.region] += 1
-    numbers = {name: min(wanted[name], present[name]) if name in closed else wanted[name] for name in names}
+    present = Counter(instance.region for instance in instances if instance.alive)
+    numbers = dict(wanted)
+    for name in closed:
+        numbers[name] = min(wanted.get(name, 0), present[name])
     moved = 0 if spec.spread is Spread.STRICT else sum(wanted.values()) - sum(numbers.values())
     for name, count in spread_over(moved, dict.fromkeys(opened, moved)).items():
         numbers[name] += count

@@ -37,8 +37,16 @@ _AT_ONCE: Final = 10
 
 # Of nodes that have not joined in time. A node that its own console calls joined may have another orchestrator: kept.
 _NEVER_USEFUL: Final = frozenset(
-    {Diagnosis.NEVER_JOINED, Diagnosis.FAILED, Diagnosis.STUCK, Diagnosis.SILENT, Diagnosis.NOT_STARTING}
+    {
+        Diagnosis.NEVER_JOINED,
+        Diagnosis.FAILED,
+        Diagnosis.STUCK,
+        Diagnosis.SILENT,
+        Diagnosis.NOT_STARTING,
+        Diagnosis.IMPAIRED,
+    }
 )
+_GONE_SILENT: Final = frozenset({Diagnosis.DISCONNECTED, Diagnosis.IMPAIRED})
 # What EC2 and the console prove without the orchestrator's API.
 _WITHOUT_API: Final = frozenset({Diagnosis.FAILED, Diagnosis.NOT_STARTING, Diagnosis.IMPAIRED})
 _AWAY: Final = frozenset({Diagnosis.DISCONNECTED, Diagnosis.HEARTBEAT_OVERDUE, Diagnosis.RECONNECTING})
@@ -85,9 +93,14 @@ def protection(status: ClusterStatus, unhealthy: Sequence[UnhealthyNode]) -> Pro
         return Protection.ORCHESTRATOR_RESTARTED
     if api is ApiAvailability.AVAILABLE and not status.total.joined:
         return Protection.NONE_JOINED
-    away = {node.id for node in status.nodes if node.observation.alive and node.diagnosis.diagnosis in _AWAY}
-    away |= {node.instance.id for node in unhealthy}
-    return Protection.MANY_AWAY if len(away) > max(1, status.total.present // _MANY) else None
+    many = _away(status, unhealthy) > max(1, status.total.present // _MANY)
+    return Protection.MANY_AWAY if many else None
+
+
+def _away(status: ClusterStatus, unhealthy: Sequence[UnhealthyNode]) -> int:
+    """The unhealthy nodes, and those that may be so soon."""
+    ids = {node.id for node in status.nodes if node.observation.alive and node.diagnosis.diagnosis in _AWAY}
+    return len(ids | {node.instance.id for node in unhealthy})
 
 
 def most_at_once(nodes: int) -> int:
@@ -112,14 +125,12 @@ def _unhealthy(node: NodeStatus) -> UnhealthyNode | None:
 
 def _lost_for(observed: NodeObservation, diagnosis: Diagnosis) -> timedelta | None:
     """None for a node that is not of no use, or not for long enough."""
-    if observed.api is not ApiAvailability.AVAILABLE:
-        proven = diagnosis in _WITHOUT_API and observed.join_overdue
-        return observed.age if proven else None
-    if observed.member is None:
-        late = diagnosis in _NEVER_USEFUL | {Diagnosis.IMPAIRED} and observed.join_overdue
-        return observed.age if late else None
+    answers = observed.api is ApiAvailability.AVAILABLE
+    if observed.member is None or not answers:
+        useless = diagnosis in (_NEVER_USEFUL if answers else _WITHOUT_API)
+        return observed.age if useless and observed.join_overdue else None
     since = observed.member.since or observed.member.last_heartbeat_at
-    if since is None or diagnosis not in {Diagnosis.DISCONNECTED, Diagnosis.IMPAIRED}:
+    if since is None or diagnosis not in _GONE_SILENT:
         return None
-    away_for = max(timedelta(0), (observed.api_at or observed.now) - since)
+    away_for = (observed.api_at or observed.now) - since
     return away_for if away_for > LOST_FOR else None

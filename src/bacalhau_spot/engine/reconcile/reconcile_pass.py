@@ -216,9 +216,16 @@ def _launched(done: PassActions, planned: Plan, result: CreateResult) -> PassAct
         missing=missing,
         failures=failures,
     )
-    codes = [code for region in result.regions if (code := region.code) is not None]
-    code = most_severe(codes)
-    if missing and code is not None and classify(code).category in _MARKET:
-        regions = sorted(region.region for region in result.regions if region.code is not None)
+    regions = _refusing(result) if missing else ()
+    if regions:
         return replace(done, hindrance=Hindrance.NO_CAPACITY, reason=", ".join(regions))
     return done
+
+
+def _refusing(result: CreateResult) -> tuple[str, ...]:
+    """The regions that refused, if the market is the reason."""
+    codes = {region.region: code for region in result.regions if (code := region.code) is not None}
+    worst = most_severe(codes.values())
+    if worst is None or classify(worst).category not in _MARKET:
+        return ()
+    return tuple(sorted(codes))

@@ -40,13 +40,18 @@ def existence_problem(
     alive = any(instance.alive for instance in facts.instances)
     if not existing:
         return Hindrance.DESTROYED_NOW if alive else Hindrance.NO_CLUSTER
-    created_at = now - max(template.age for template in existing)
-    # Terminated instances of an earlier cluster of the same name stay listed for an hour.
-    own = {instance.region for instance in facts.instances if instance.launched_at >= created_at}
-    if any(templates[region] is None for region in own):
+    if _lacks_template(facts, templates, since=now - max(template.age for template in existing)):
         return Hindrance.DESTROYED_NOW
     ends_at = _recorded_end(templates)
     return Hindrance.EXPIRED if not alive and ends_at is not None and ends_at <= now else None
+
+
+def _lacks_template(
+    facts: LaunchFacts, templates: Mapping[str, FoundTemplate | None], *, since: datetime
+) -> bool:
+    """Terminated instances of an earlier cluster of the same name, which AWS lists for an hour, do not count."""
+    own = {instance.region for instance in facts.instances if instance.launched_at >= since}
+    return any(templates[region] is None for region in own)
 
 
 def with_recorded_expiry(

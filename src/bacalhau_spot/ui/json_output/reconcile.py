@@ -99,7 +99,7 @@ class ReconcileOutput(TypedDict):
     usd_per_hour: Amount | None
     """of the nodes found; null until this process has launched nodes and so read the prices"""
     expires_at: Time | None
-    """the end of the cluster's lifetime; null without one"""
+    """the end of the cluster's lifetime; null if it has none"""
     problems: list[ProblemOutput]
     """refusals by AWS and the orchestrator"""
     interrupted: bool

@@ -49,53 +49,56 @@ def _counts(result: PassResult) -> str:
 
 
 def _done(result: PassResult) -> Iterator[str]:
-    actions = result.actions
     if result.dry_run:
         yield from _planned(result)
         return
-    if actions.launched:
-        moved = f", {actions.moved} of them in other regions" if actions.moved else ""
-        yield f"launched {plural(len(actions.launched), 'node')}{moved}"
-    if actions.replaced:
-        yield f"terminated {plural(len(actions.replaced), 'unhealthy node')} ({first_few(actions.replaced)})"
-    if actions.drained:
-        yield f"drained {plural(len(actions.drained), 'surplus node')}"
-    if actions.pruned:
-        yield f"removed {plural(len(actions.pruned), 'stale node')} from the orchestrator"
+    actions = result.actions
+    moved = f", {actions.moved} of them in other regions" if actions.moved else ""
+    unhealthy = f" ({first_few(actions.replaced)})"
+    yield from _counted(
+        (f"launched {{}}{moved}", len(actions.launched), "node"),
+        (f"terminated {{}}{unhealthy}", len(actions.replaced), "unhealthy node"),
+        ("drained {}", len(actions.drained), "surplus node"),
+        ("removed {} from the orchestrator", len(actions.pruned), "stale node"),
+        ("its time is over: deleted {}", actions.deleted, "resource"),
+    )
     if actions.orchestrator_repaired:
         yield "repaired the orchestrator"
-    if actions.deleted:
-        yield f"its time is over: deleted {plural(actions.deleted, 'resource')}"
 
 
 def _planned(result: PassResult) -> Iterator[str]:
     plan = result.plan
-    if plan.launch:
-        yield f"would launch {plural(plan.launch, 'node')}"
-    if plan.replace:
-        yield f"would replace {plural(len(plan.replace), 'unhealthy node')}"
-    if plan.drain:
-        yield f"would drain {plural(len(plan.drain), 'surplus node')}"
-    if plan.stale:
-        yield f"would remove {plural(len(plan.stale), 'stale node')} from the orchestrator"
+    yield from _counted(
+        ("would launch {}", plan.launch, "node"),
+        ("would replace {}", len(plan.replace), "unhealthy node"),
+        ("would drain {}", len(plan.drain), "surplus node"),
+        ("would remove {} from the orchestrator", len(plan.stale), "stale node"),
+    )
     if plan.repair_orchestrator:
         yield "would repair the orchestrator"
+    if plan.expired:
+        yield "its time is over: would delete it"
+
+
+def _counted(*rows: tuple[str, int, str]) -> Iterator[str]:
+    """The sentences of what there is."""
+    for template, count, noun in rows:
+        if count:
+            yield template.format(plural(count, noun))
 
 
 def _remaining(result: PassResult) -> Iterator[str]:
     plan, actions = result.plan, result.actions
     if actions.hindrance is not None:
-        reason = f" ({actions.reason})" if actions.reason else ""
-        yield HINDRANCES[actions.hindrance] + reason
-    if actions.missing and not result.dry_run:
-        yield f"{plural(actions.missing, 'node')} missing"
+        yield HINDRANCES[actions.hindrance] + (f" ({actions.reason})" if actions.reason else "")
     if plan.protected is not None:
         kept = f"{plural(len(plan.unhealthy), 'unhealthy node')} kept"
         yield f"{kept}: {PROTECTIONS[plan.protected]}"
-    if plan.faulty:
-        yield f"{plural(len(plan.faulty), 'node')} with other faults, which `bacalhau-spot status` shows"
-    if plan.draining:
-        yield f"{plural(len(plan.draining), 'node')} draining"
+    yield from _counted(
+        ("{} missing", 0 if result.dry_run else actions.missing, "node"),
+        ("{} with other faults, which `bacalhau-spot status` shows", len(plan.faulty), "node"),
+        ("{} draining", len(plan.draining), "node"),
+    )
     if result.orchestrator_broken and not actions.orchestrator_repaired:
         yield "the orchestrator is not healthy; `bacalhau-spot status` shows why"
     codes = dict.fromkeys(failure.code for failure in (*actions.failures, *result.scan_failures))
