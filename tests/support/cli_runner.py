@@ -70,6 +70,7 @@ class CliRunner:
     environ: dict[str, str] = field(default_factory=lambda: dict(NOWHERE_ELSE))
     clock: Clock = field(default_factory=RealClock)
     runs: int = 0
+    host: str = "here"
     asks_orchestrator: bool = (
         False  # `create` connects to the configured address, which is nobody's unless a test sets it
     )
@@ -94,6 +95,7 @@ class CliRunner:
             clock=self.clock,
             jitter=lambda: 0.5,
             run_id=f"run-{self.runs}",
+            host=self.host,
         )
         with (
             nullcontext()

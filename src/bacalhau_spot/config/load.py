@@ -34,13 +34,14 @@ MAX_BYTES: Final = 1 << 18
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A configuration and its origin. `sources`: for each key, `file:line`, variable or file; a missing key has its
-    default. `path` None: there is no file.
+    default. `path` None: there is no file. `unread`: keys whose file or variable could not be read.
     """
 
     spec: ClusterSpec
     notes: tuple[MigrationNote, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     path: Path | None = None
+    unread: frozenset[str] = frozenset()
 
 
 def load(path: Path, *, environ: Mapping[str, str], home: Path, lenient: bool = False) -> Loaded:
@@ -86,7 +87,14 @@ def load_text(
         expand=lambda name: str(external_files.expand(name, base=path.absolute().parent, home=home)),
     )
     notes += _remarks(checked, path.name)
-    return Loaded(spec, tuple(notes), _sources(checked, path.name), path)
+    unread = frozenset(map(_read_key, (key for key, _ in materials.failures)))
+    return Loaded(spec, tuple(notes), _sources(checked, path.name), path, unread)
+
+
+def _read_key(path: KeyPath) -> str:
+    """The key whose value a file or variable holds: `bacalhau.token` for `token_file`, `instance.files` for one of them."""
+    named = dotted(tuple(part for part in path[:2] if isinstance(part, str)))
+    return named if named == "bacalhau.ca_file" else named.removesuffix("_file").removesuffix("_env")
 
 
 def read_config_text(path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from bacalhau_spot.cli.commands.configure import write_first
+from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.fact_sources import fact_sources
@@ -35,6 +36,7 @@ from bacalhau_spot.orchestrator.nats_probe import probe_nats
 from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui.formatting import capitalized, comma_list, plural
 from bacalhau_spot.ui.prompts import Impact
+from bacalhau_spot.ui.views import lock_view
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -97,21 +99,23 @@ def create(  # noqa: PLR0913 -- one parameter for each option
     spec = _with_lifetime(spec, ttl)
     spec = _without_orchestrator(spec, chosen=without_orchestrator)
     _check_wait(spec, wait)
-    with context.runner(spec) as runner:
-        facts = runner.run_readonly(gather_facts(runner.calls, spec, fact_sources(context)))
-        identity = facts.account.identity
-        planned = planner.plan(facts, allow_removal=allow_removal)
-        if isinstance(planned, Refusal):
-            raise refusal_error(planned)
-        shown = views.plan_view(planned, identity=identity)
-        if planned.over_budget:
+    with context.runner(spec) as runner, ExitStack() as stack:
+        lock: ClusterLock | None = None
+        while True:
+            facts = runner.run_readonly(gather_facts(runner.calls, spec, fact_sources(context)))
+            identity = facts.account.identity
+            planned, shown = _plan(context, facts, allow_removal=allow_removal)
+            if dry_run or planned.empty:
+                return _unchanged(planned, shown, options=options, allow_removal=allow_removal)
             context.print_status(shown)
-            raise views.over_budget(planned)
-        if dry_run or planned.empty:
-            return _unchanged(planned, shown, options=options, allow_removal=allow_removal)
-        context.print_status(shown)
-        where = f"of {spec.naming.tag_value} in account {identity.account_id}"
-        context.confirm(_question(planned, where=where), impact=_danger(planned), confirmed=yes)
+            where = f"of {spec.naming.tag_value} in account {identity.account_id}"
+            context.confirm(_question(planned, where=where), impact=_danger(planned), confirmed=yes)
+            lock = lock or stack.enter_context(
+                ClusterLock(context, runner, naming=spec.naming, identity=identity, command="create")
+            )
+            if not lock.take():
+                break
+            context.print_status(views.sentence_text(lock_view.changed_meanwhile()))
         audit = AuditLog(context, identity=identity, cluster=spec.naming.tag_value)
         runner.listen(audit.emit)
         regions = [region.region for region in planned.regions]
@@ -127,6 +131,7 @@ def create(  # noqa: PLR0913 -- one parameter for each option
         *views.quota_lines(quotas),
         *context.record(runner.calls.mistakes),
         *filter(None, (audit.trouble,)),
+        *lock.warnings,
     )
     return Result(
         "create",
@@ -137,6 +142,18 @@ def create(  # noqa: PLR0913 -- one parameter for each option
         warnings=(*planned.warnings, *late),
         stderr_warnings=late,
     )
+
+
+def _plan(context: CommandContext, facts: LaunchFacts, *, allow_removal: bool) -> tuple[Plan, RenderableType]:
+    """The plan, and how it is shown. Raises CloudError and UserError for a launch that is refused."""
+    planned = planner.plan(facts, allow_removal=allow_removal)
+    if isinstance(planned, Refusal):
+        raise refusal_error(planned)
+    shown = views.plan_view(planned, identity=facts.account.identity)
+    if planned.over_budget:
+        context.print_status(shown)
+        raise views.over_budget(planned)
+    return planned, shown
 
 
 def _unchanged(plan: Plan, shown: RenderableType, *, options: str, allow_removal: bool) -> Result:

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from bacalhau_spot.cli.runtime import other_clusters
 from bacalhau_spot.cli.runtime.cleanup_command import CleanupCommand, CleanupPreview, CleanupScope
+from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.result import Result
@@ -260,6 +261,15 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
             )
         else:
             self._context.confirm(question, impact=Impact.DESTROYS, confirmed=self._options.agreed)
+
+    def _lock(self, scope: CleanupScope) -> ClusterLock:
+        return ClusterLock(
+            self._context,
+            self._runner,
+            naming=self._naming,
+            identity=scope.account.identity,
+            command=self.name,
+        )
 
     async def _delete(
         self, scope: CleanupScope, scan: ScanResult, preview: DestroyPreview

@@ -61,7 +61,8 @@ def list_(
     known_usages.log_terminations(
         context, account.identity, cluster=naming.tag_value, ended=ended_usages(found.instances)
     )
-    chosen = _filtered(found, states=state, show_all=show_all)
+    drifted = context.drifted(found.instances, cluster=cluster)
+    chosen = _filtered(replace(found, drifted=drifted), states=state, show_all=show_all)
     return Result(
         "list",
         view=views.listing_view(

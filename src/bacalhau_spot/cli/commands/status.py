@@ -148,6 +148,7 @@ class StatusReader:
             spec=self._own,
             only=self._only,
             terminated_by=known_usages.terminated_by(self._call, self._here.identity),
+            drifted=self._call.drifted(snapshot.instances, cluster=self._cluster),
         )
 
     def _snapshot(self, runner: Runner, regions: Sequence[str]) -> ClusterSnapshot:

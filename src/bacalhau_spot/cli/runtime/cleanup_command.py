@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
     from bacalhau_spot.cli.runtime.context import CommandContext
     from bacalhau_spot.cli.runtime.runner import Runner
     from bacalhau_spot.core.cleanup.deletion_result import DeletionResult
@@ -72,9 +73,22 @@ class CleanupCommand(ABC, Generic[PreviewT]):
         preview = self._preview(scope, scan)
         if dry_run:
             return self._dry_run_result(preview)
-        if not preview.empty:
-            self._context.print_status(preview.view)
-            self._confirm(preview)
+        if preview.empty:
+            return self._deleted(scope, scan, preview)
+        self._context.print_status(preview.view)
+        self._confirm(preview)
+        lock = self._lock(scope)
+        if lock is None:
+            return self._deleted(scope, scan, preview)
+        with lock:
+            lock.take()
+            held = frozenset(filter(None, (lock.id,)))
+            scope = replace(scope, request=replace(scope.request, held=held))
+            return self._deleted(scope, scan, preview, lock=lock)
+
+    def _deleted(
+        self, scope: CleanupScope, scan: ScanResult, preview: PreviewT, *, lock: ClusterLock | None = None
+    ) -> Result:
         audit = AuditLog(self._context, identity=scope.account.identity, cluster=self._audited_cluster)
         self._runner.listen(audit.emit)
         result, pruned = self._runner.run_with_progress(
@@ -87,6 +101,7 @@ class CleanupCommand(ABC, Generic[PreviewT]):
             *self._context.record(self._calls.mistakes),
             *filter(None, (audit.trouble,)),
             *views.not_removed_text(pruned),
+            *(lock.warnings if lock else ()),
         )
         return self._result(result, pruned, warnings=warnings)
 
@@ -106,6 +121,11 @@ class CleanupCommand(ABC, Generic[PreviewT]):
         self, scope: CleanupScope, scan: ScanResult, preview: PreviewT
     ) -> Coroutine[object, object, tuple[DeletionResult, PruneResult | None]]:
         """The deletion's result, and that of the orchestrator's cleanup, if there was one."""
+
+    def _lock(self, scope: CleanupScope) -> ClusterLock | None:
+        """The lock to hold during the deletion; None for a command that concerns more than one cluster."""
+        del scope
+        return None
 
     @property
     @abstractmethod

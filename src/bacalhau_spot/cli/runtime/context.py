@@ -17,6 +17,7 @@ from bacalhau_spot.cli.runtime.runner import NullProgress, Runner, Screen
 from bacalhau_spot.cloud.advisor import ADVISOR_URL
 from bacalhau_spot.cloud.connection import AwsConnection
 from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.launch.node_spec import drifted_nodes
 from bacalhau_spot.core.model import BacalhauSpec, Naming, OrchestratorMode, OrchestratorSpec, Secret
 from bacalhau_spot.core.partitions import COMMERCIAL, partition_of
 from bacalhau_spot.engine.aws_calls.caller import api_failure
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cli.runtime.environment import Runtime
     from bacalhau_spot.cli.runtime.shared_options import CommonOptions
-    from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.core.launch.node_spec import DriftedNode
+    from bacalhau_spot.core.model import ClusterSpec, Instance
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.orchestrator.http import HttpOrchestrator
     from bacalhau_spot.orchestrator.port import Orchestrator
@@ -207,6 +209,16 @@ class CommandContext:
         naming = self.spec(lenient=True).naming
         return replace(naming, tag_value=cluster) if cluster else naming
 
+    def drifted(
+        self, instances: Sequence[Instance], *, cluster: str | None = None
+    ) -> tuple[DriftedNode, ...]:
+        """The nodes that differ from the configuration; none without a configuration of this cluster."""
+        loaded = self.loaded(lenient=True)
+        known = loaded.path is not None or self.common.sandbox
+        if not known or self.naming(cluster) != loaded.spec.naming:
+            return ()
+        return drifted_nodes(loaded.spec, instances, unread=loaded.unread)
+
     def label(self, cluster: str | None = None) -> str:
         """The value of the label that the cluster's nodes have in the orchestrator."""
         naming, spec = self.naming(cluster), self.spec(lenient=True)
@@ -256,6 +268,11 @@ class CommandContext:
             for region in self.spec(lenient=True).regions:
                 return partition_of(region.name).home
         return COMMERCIAL.home
+
+    @property
+    def lock_region(self) -> str:
+        """The region of the cluster's lock: the same for every command with this configuration."""
+        return self.spec(lenient=True).planned_home or self._home_region()
 
     def orchestrator(self, runner: Runner, *, cluster: str | None = None) -> Orchestrator | None:
         """The orchestrator's API; None if not configured. `cluster`: of another cluster, if it has a managed one.

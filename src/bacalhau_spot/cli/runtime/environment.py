@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shlex
+import socket
 import sys
 import uuid
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class Runtime:
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     invocation: Invocation = field(default_factory=Invocation)
     program: str = "bacalhau-spot"  # the command that the user types
+    host: str = field(default_factory=socket.gethostname)
     secrets: set[str] = field(default_factory=set)  # secrets that this run has read and must not show
 
     def __post_init__(self) -> None:

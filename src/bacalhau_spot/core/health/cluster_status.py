@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.health.boot_console import BootProgress
     from bacalhau_spot.core.health.observation import SpotStatus
     from bacalhau_spot.core.health.orchestrator_status import OrchestratorStatus
+    from bacalhau_spot.core.launch.node_spec import DriftedNode
     from bacalhau_spot.core.lifecycle.expiry import ClusterExpiry
     from bacalhau_spot.core.model import ClusterSpec, Instance, Timeouts
     from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
@@ -175,6 +176,7 @@ class ClusterStatus:
     missing: int | None = None
     surplus: int | None = None
     orchestrator: OrchestratorStatus | None = None  # None: the configuration has none
+    drifted: tuple[DriftedNode, ...] = ()  # of the configuration's cluster
 
     @property
     def total(self) -> RegionStatus:
@@ -249,7 +251,9 @@ class ClusterStatus:
     def matches_spec(self) -> bool:
         alive = [node for node in self.nodes if node.observation.alive]
         bad = any(node.diagnosis.severity is Severity.BAD for node in self.nodes)
-        complete = not self.missing and not self.surplus and not self._broken_orchestrator
+        complete = (
+            not self.missing and not self.surplus and not self.drifted and not self._broken_orchestrator
+        )
         return complete and not bad and all(node.settled for node in alive)
 
     @property
@@ -280,7 +284,7 @@ class ClusterStatus:
         wrong = {Severity.BAD, Severity.WAITING}
         short = bool(self.missing) and not self.snapshot.failed_regions
         wrong_nodes = any(node.diagnosis.severity in wrong for node in self.nodes)
-        return short or bool(self.surplus) or self._broken_orchestrator or wrong_nodes
+        return short or bool(self.surplus) or bool(self.drifted) or self._broken_orchestrator or wrong_nodes
 
 
 def cluster_status(
@@ -292,12 +296,13 @@ def cluster_status(
     spec: ClusterSpec | None,
     only: Sequence[str] = (),
     terminated_by: Mapping[str, str] | None = None,
+    drifted: Sequence[DriftedNode] = (),
 ) -> ClusterStatus:
     """The diagnoses and counts. `label`: the label of the cluster's nodes; `spec` None: the cluster is not the
     configuration's.
 
     `terminated_by`: by instance, the command of this machine that terminated it. `only`: the requested regions, if not
-    all; nodes that belong to other regions do not count as missing.
+    all; nodes that belong to other regions do not count as missing. `drifted`: nodes that differ from `spec`.
     """
     configured = spec.orchestrator if spec is not None else OrchestratorSpec(OrchestratorMode.OWN)
     in_account = configured.in_account or newest_usable(snapshot.orchestrators) is not None
@@ -319,6 +324,7 @@ def cluster_status(
     )
     if spec is None:
         return status
+    status = replace(status, drifted=tuple(drifted))
     demand = node_demand(spec, snapshot.instances)
     if only:
         return _compared_in(status, demand, only)

@@ -90,6 +90,8 @@ class Permission:
 # Commands that are opt-in: those with a flag need more permissions, and are not in the policy by default.
 OPT_IN_COMMANDS = ("nuke --adopt",)
 _TEARDOWN = ("destroy", "nuke")
+# Commands that hold the lock of the cluster.
+LOCKING = ("create", "destroy")
 _INVENTORY = ("create", "list", "extend", "destroy", "nuke")
 _MARKET = ("create", "offers", "doctor")
 _PRICED = ("cost", "prices")
@@ -226,6 +228,14 @@ _READ = (
     *_rows("iam", "SimulatePrincipalPolicy", commands=("doctor",)),
 )
 
+# The lock that keeps two commands on one cluster apart: a launch template that the command creates, renews and deletes.
+_LOCK = (
+    *_rows("ec2", "CreateLaunchTemplate", commands=LOCKING, scopes=(ResourceScope.CREATED_WITH_TAG,)),
+    *_rows("ec2", "CreateTags", commands=LOCKING, scopes=(ResourceScope.TAGGING, ResourceScope.TAGGED)),
+    *_rows("ec2", "DeleteLaunchTemplate", commands=LOCKING, scopes=(ResourceScope.TAGGED,)),
+    *_rows("ec2", "DescribeLaunchTemplates", commands=LOCKING),
+)
+
 _CREATE = (
     *_rows(
         "ec2",
@@ -257,6 +267,7 @@ _CREATE = (
         conditions=_EXISTING,
     ),
     *_rows("ec2", "CreateLaunchTemplate", commands=("create",), scopes=(ResourceScope.CREATED_WITH_TAG,)),
+    *_LOCK,
     # CreateFleet needs the tags of instances and volumes in the call: those in the template count for RunInstances only
     # (reference, CreateFleet: "do not include the resources specified in a launch template"). No snapshots: AWS checks
     # them only for a launch that names one, which could then read any disk (EC2 user guide, "Launch instances

@@ -13,6 +13,7 @@ from bacalhau_spot.core.placement.pool_distribution import PoolDistribution
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
+    from bacalhau_spot.core.launch.node_spec import DriftedNode
     from bacalhau_spot.core.lifecycle.expiry import ClusterExpiry
     from bacalhau_spot.core.model import Instance, Resource
     from bacalhau_spot.core.problem import ApiFailure
@@ -192,6 +193,7 @@ class Listing:
     failed_regions: tuple[ApiFailure, ...] = ()
     others: tuple[Resource, ...] = ()
     orchestrator: Instance | None = None
+    drifted: tuple[DriftedNode, ...] = ()  # nodes that differ from the configuration
 
     @property
     def expiry(self) -> ClusterExpiry:

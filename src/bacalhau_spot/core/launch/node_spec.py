@@ -17,7 +17,7 @@ from bacalhau_spot.core.model import OrchestratorMode, RegionSpec
 from bacalhau_spot.core.tags import NODE_SPEC_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bacalhau_spot.core.model import ClusterSpec, Instance
 
@@ -79,24 +79,28 @@ def node_spec_tag(spec: ClusterSpec, *, region: str) -> str:
     return " ".join(f"{name}={value}" for name, value in _values(spec, region=region).items())
 
 
-def drifted_nodes(spec: ClusterSpec, instances: tuple[Instance, ...]) -> tuple[DriftedNode, ...]:
-    """The living nodes that differ from the configuration, in the given order."""
+def drifted_nodes(
+    spec: ClusterSpec, instances: Sequence[Instance], *, unread: frozenset[str] = frozenset()
+) -> tuple[DriftedNode, ...]:
+    """The living nodes that differ from the configuration, in the given order. `unread`: keys whose value is unknown here."""
     compared = (
-        DriftedNode(instance, differences(spec, instance))
+        DriftedNode(instance, differences(spec, instance, unread=unread))
         for instance in instances
         if instance.alive and not instance.is_orchestrator
     )
     return tuple(node for node in compared if node.differences)
 
 
-def differences(spec: ClusterSpec, instance: Instance) -> tuple[Difference, ...]:
+def differences(
+    spec: ClusterSpec, instance: Instance, *, unread: frozenset[str] = frozenset()
+) -> tuple[Difference, ...]:
     """The values with which the instance was launched and that the configuration no longer has, in the order of the keys."""
     then = _recorded(instance.tags.get(NODE_SPEC_KEY, ""))
     now = _values(spec, region=instance.region)
     changed = [
         Difference(_KEYS[name], *_shown(then[name], value))
         for name, value in now.items()
-        if name in then and then[name] != value
+        if name in then and then[name] != value and _KEYS[name] not in unread
     ]
     return (*changed, *_visible(spec, instance))
 

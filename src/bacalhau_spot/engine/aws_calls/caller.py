@@ -83,6 +83,7 @@ class AwsCalls:
         self.made: list[events.ResourceCreated] = []
         self.mistakes: list[Exception] = []
         self.stop = CancelSignal()
+        self.before_call: Callable[[], Awaitable[None]] | None = None  # renews a lock that this run holds
         self._api_s = api_s
         self._jitter = jitter
         self._run_id = run_id
@@ -122,18 +123,23 @@ class AwsCalls:
         *,
         non_idempotent: bool = False,
         retry_dependencies: bool = True,
+        after_stop: bool = False,
     ) -> T:
         """A call that changes something. Raises Cancelled after a stop.
 
         `non_idempotent`: a repeated call would create a second resource. A lost answer then raises at once, and the
         caller looks the resource up. `retry_dependencies`: also retry while another resource depends on this one.
-        Teardown does not: it deletes other resources meanwhile.
+        Teardown does not: it deletes other resources meanwhile. `after_stop`: the call ends something, also after a stop.
         """
-        if self.stop.is_set:
+        if self.stop.is_set and not after_stop:
             raise Cancelled
         await self._await_token(region, self._writes, _WRITES)
         return await self._attempt(
-            region, call, non_idempotent=non_idempotent, retry_dependencies=retry_dependencies, brake=True
+            region,
+            call,
+            non_idempotent=non_idempotent,
+            retry_dependencies=retry_dependencies,
+            brake=not after_stop,
         )
 
     def run_token(self, *parts: str) -> str:
@@ -200,6 +206,8 @@ class AwsCalls:
         return self.clock.monotonic_s() < by_s
 
     async def _await_token(self, region: str, buckets: dict[str, Bucket], fresh: Bucket) -> None:
+        if self.before_call is not None:
+            await self.before_call()
         bucket, wait_s = buckets.get(region, fresh).take(self.clock.monotonic_s())
         buckets[region] = bucket
         if wait_s > 0:

@@ -191,9 +191,10 @@ class RegionScanner:
     ) -> tuple[Resource, ...]:
         cloud, scope = self._calls.cloud, self._request.scope
         try:
-            return await self._calls.read(
+            resources = await self._calls.read(
                 self._region, lambda: cloud.find(self._region, kind, scope, ids=ids)
             )
+            return tuple(resource for resource in resources if resource.id not in self._request.held)
         except CloudError as error:
             failures.add(error, SPEC_BY_KIND[kind].service, named=bool(ids))
             failures.failed_kinds[kind] = api_failure(error)

@@ -27,6 +27,7 @@ class ScanRequest:
     tag index names a resource of that service. `shared`: include account-wide resources, which nodes in regions outside
     the scan may use. `candidates`: by region, resources that may exist although the lagging tag index omits them.
     `account_id`: for the names of buckets with job results, which are derived for the same reason.
+    `held`: ids to leave out: that of the lock, which the command releases itself.
     """
 
     scope: Scope
@@ -35,6 +36,7 @@ class ScanRequest:
     shared: bool = True
     candidates: tuple[tuple[str, TaggedId], ...] = ()
     account_id: str = ""
+    held: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from bacalhau_spot.ui.json_output.values import (
     Amount,
     ArchiveOutput,
     Count,
+    DriftedNodeOutput,
+    DriftedNodes,
     InstanceOutput,
     Keywords,
     PoolsOutput,
@@ -18,6 +20,7 @@ from bacalhau_spot.ui.json_output.values import (
     ProblemOutput,
     SignedAmount,
     Time,
+    drift_data,
     exact,
     instance_data,
     optional_time,
@@ -171,6 +174,8 @@ class PlanOutput(TypedDict):
     """ids of surplus instances"""
     remove: list[str]
     """ids of the instances to terminate"""
+    drifted: list[DriftedNodeOutput]
+    """nodes that differ from the configuration, and stay as they are"""
 
 
 class PoolFailureOutput(TypedDict):
@@ -250,6 +255,7 @@ class ListOutput(TypedDict):
     """the end of the cluster's lifetime: the latest of its running instances; null without one"""
     others: list[OtherResourceOutput]
     """all other resources"""
+    drifted: DriftedNodes
     regions_scanned: list[str]
     failed_regions: list[ProblemOutput]
     """regions that could not be scanned"""
@@ -276,6 +282,7 @@ def plan_data(plan: Plan) -> PlanOutput:
         "idle_ttl_s": plan.idle_ttl_s,
         "surplus": [instance.id for instance in plan.surplus],
         "remove": [instance.id for instance in plan.remove],
+        "drifted": drift_data(plan.drifted),
     }
 
 
@@ -421,6 +428,7 @@ def listing_data(listing: Listing) -> ListOutput:
             {"region": resource.region, "kind": resource.kind, "id": resource.id}
             for resource in listing.others
         ],
+        "drifted": drift_data(listing.drifted),
         "regions_scanned": list(listing.regions_scanned),
         "failed_regions": [problem_data(failure) for failure in listing.failed_regions],
     }

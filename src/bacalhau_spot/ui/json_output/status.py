@@ -14,11 +14,13 @@ from bacalhau_spot.ui.diagnosis_text import diagnosis_text, orchestrator_text
 from bacalhau_spot.ui.json_output.values import (
     ConnectionTime,
     Count,
+    DriftedNodes,
     InstanceOutput,
     Keywords,
     PoolsOutput,
     ProblemOutput,
     Time,
+    drift_data,
     instance_data,
     optional_time,
     pools_data,
@@ -179,6 +181,7 @@ class StatusOutput(TypedDict):
     nodes: list[NodeStatusOutput]
     stale_nodes: list[str]
     """ids of nodes that the orchestrator lists and whose instances no longer exist"""
+    drifted: DriftedNodes
     pools: PoolsOutput
     orchestrator: OrchestratorOutput
     regions_scanned: list[str]
@@ -203,6 +206,7 @@ def status_data(status: ClusterStatus) -> StatusOutput:
         ],
         "nodes": [_node(node) for node in status.nodes],
         "stale_nodes": [node.id for node in status.stale_nodes],
+        "drifted": drift_data(status.drifted),
         "pools": pools_data(status.pools),
         "orchestrator": _orchestrator(status),
         "regions_scanned": list(snapshot.regions_scanned),

@@ -16,6 +16,9 @@ from bacalhau_spot.core.lifecycle.expiry import expires_at
 from bacalhau_spot.core.model import Arch, State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bacalhau_spot.core.launch.node_spec import DriftedNode
     from bacalhau_spot.core.model import Instance
     from bacalhau_spot.core.placement.pool_distribution import PoolDistribution
     from bacalhau_spot.core.problem import ApiFailure
@@ -96,6 +99,31 @@ class InstanceOutput(TypedDict):
     """the end of its lifetime; null without one"""
 
 
+class DifferenceOutput(TypedDict):
+    """A key of the configuration whose value differs."""
+
+    key: str
+    was: str
+    """at the launch of the node; long and secret values are not shown"""
+    now: str
+    """in the configuration"""
+
+
+class DriftedNodeOutput(TypedDict):
+    """A node that was launched with other values than the configuration's."""
+
+    id: str
+    """of the instance"""
+    region: str
+    differences: list[DifferenceOutput]
+
+
+DriftedNodes = Annotated[
+    list[DriftedNodeOutput],
+    Keywords(description="nodes that differ from the configuration; empty with `--cluster`"),
+]
+
+
 class ArchiveOutput(TypedDict):
     """The checksum of Bacalhau's archive."""
 
@@ -144,6 +172,20 @@ def problem_data(failure: ApiFailure) -> ProblemOutput:
         "region": failure.region,
         "request_id": failure.request_id,
     }
+
+
+def drift_data(drifted: Iterable[DriftedNode]) -> list[DriftedNodeOutput]:
+    return [
+        {
+            "id": node.instance.id,
+            "region": node.instance.region,
+            "differences": [
+                {"key": difference.key, "was": difference.was, "now": difference.now}
+                for difference in node.differences
+            ],
+        }
+        for node in drifted
+    ]
 
 
 def pools_data(distribution: PoolDistribution) -> PoolsOutput:

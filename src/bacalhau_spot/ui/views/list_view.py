@@ -9,6 +9,7 @@ from rich.console import Group
 
 from bacalhau_spot.ui.formatting import age, count_of_kind, plural
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text, next_commands
+from bacalhau_spot.ui.views.drift_view import drift_lines
 from bacalhau_spot.ui.views.expiry_view import expiry_line
 
 if TYPE_CHECKING:
@@ -42,7 +43,12 @@ def listing_view(listing: Listing, *, wide: bool, now: datetime, configured: boo
             right=("age",),
             spare=_SPARE,
         )
-        parts += [shown, Paragraph(_counts(listing), style="bold")]
+        alive = sum(instance.alive for instance in listing.instances)
+        parts += [
+            shown,
+            Paragraph(_counts(listing), style="bold"),
+            *drift_lines(listing.drifted, nodes=alive),
+        ]
     elif listing.orchestrator is None:
         where = plural(len(listing.regions_scanned), "region")
         parts.append(Paragraph(f"no instances of {listing.cluster} in {where}"))

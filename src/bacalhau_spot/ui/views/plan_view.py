@@ -19,6 +19,7 @@ from bacalhau_spot.ui.formatting import (
     usd_range,
 )
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, next_commands
+from bacalhau_spot.ui.views.drift_view import drift_lines
 from bacalhau_spot.ui.views.expiry_view import expiry_lines
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
         parts.append(Paragraph(_nothing(plan)))
     parts.extend(expiry_lines(plan.expiry, idle_ttl_s=plan.idle_ttl_s))
     parts.extend(_surplus(plan))
+    parts.extend(drift_lines(plan.drifted, nodes=plan.existing))
     if plan.empty:
         parts.extend(next_commands(("bacalhau-spot list",)))
     return Group(*parts)
@@ -81,7 +83,8 @@ def _archives(plan: Plan) -> list[RenderableType]:
 
 
 def _nothing(plan: Plan) -> str:
-    return f"nothing to do: {plan.present} of {plural(plan.wanted, 'node')} exist"
+    exist = f"{plan.present} of {plural(plan.wanted, 'node')} exist"
+    return f"nothing to launch: {exist}" if plan.drifted else f"nothing to do: {exist}"
 
 
 def _regions(plan: Plan) -> RenderableType:

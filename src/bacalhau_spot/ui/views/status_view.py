@@ -16,6 +16,7 @@ from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.ui.diagnosis_text import diagnosis_text, orchestrator_text
 from bacalhau_spot.ui.formatting import age, comma_list, error_label, first_few, plural
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text
+from bacalhau_spot.ui.views.drift_view import drift_lines
 from bacalhau_spot.ui.views.expiry_view import expiry_line
 from bacalhau_spot.ui.views.pools_view import pools_line
 
@@ -74,6 +75,7 @@ class StatusView:
         parts.append(_sentence(status))
         parts.extend(expiry_line(status.expiry, now=status.snapshot.taken_at))
         parts.extend(_orchestrator(status))
+        parts.extend(drift_lines(status.drifted, nodes=status.total.present))
         parts.extend(pools_line(status.pools))
         parts.extend(_failures(status))
         if not self.wide and level < _NO_REMEDIES:
@@ -236,7 +238,7 @@ def _sentence(status: ClusterStatus) -> RenderableType:
     whole = status.total
     of = whole.present if whole.wanted is None or status.surplus else whole.wanted
     verb = "joined" if status.snapshot.api is ApiAvailability.AVAILABLE else "joined (console)"
-    rest = "".join(f", {count} {words}" for count, words in _not_joined(status) if count)
+    rest = "".join(f", {count} {words}" for count, words in _remarks(status) if count)
     if status.surplus:
         rest += f", {whole.wanted} requested: {status.surplus} too many"
     text = f"{_joined(whole, of=plural(of, 'node'), verb=verb)}{rest}"
@@ -251,13 +253,14 @@ def _joined(whole: RegionStatus, *, of: str, verb: str) -> str:
     return f"{whole.joined} of {of} {verb}"
 
 
-def _not_joined(status: ClusterStatus) -> tuple[tuple[int, str], ...]:
+def _remarks(status: ClusterStatus) -> tuple[tuple[int, str], ...]:
     return (
         (status.total.alone if status.total.joined else 0, _ALONE),
         (status.total.count(Severity.WAITING), "on the way"),
         (status.total.count(Severity.BAD), "in trouble"),
         (status.total.count(Severity.UNKNOWN), "unknown"),
         (status.missing or 0, "not seen" if status.snapshot.failed_regions else "missing"),
+        (len(status.drifted), "drifted"),
     )
 
 

@@ -1,0 +1,111 @@
+"""The lock of the cluster during a command that changes it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Self
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.error_catalog.classifier import Category, classify
+from bacalhau_spot.core.lifecycle.operator_lock import LockHolder
+from bacalhau_spot.engine.lifecycle.operator_lock import LockPlace, OperatorLock
+from bacalhau_spot.ui.formatting import error_label
+from bacalhau_spot.ui.views import lock_view
+from bacalhau_spot.ui.views.blocks import Paragraph
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from bacalhau_spot.cli.runtime.context import CommandContext
+    from bacalhau_spot.cli.runtime.runner import Runner
+    from bacalhau_spot.core.model import Identity, Naming
+
+# More than most commands need; after it the other one is named.
+WAIT_S = 600.0
+
+
+class ClusterLock:
+    """A context manager that releases the lock. A refusal for want of a permission is a warning, and the command goes on."""
+
+    def __init__(
+        self, context: CommandContext, runner: Runner, *, naming: Naming, identity: Identity, command: str
+    ) -> None:
+        self._context = context
+        self._runner = runner
+        self.warnings: tuple[str, ...] = ()
+        runtime = context.runtime
+        now = runtime.clock.now()
+        holder = LockHolder(
+            command=command,
+            by=identity.arn,
+            host=runtime.host,
+            pid=os.getpid(),
+            run=runtime.run_id,
+            since=now,
+            until=now,
+        )
+        self._lock = OperatorLock(
+            runner.calls, LockPlace(context.lock_region, naming), holder, ended=self._has_ended
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._lock.id is None:
+            return
+        try:
+            self._runner.run_readonly(self._lock.release())
+        except CloudError as refusal:
+            self._context.print_status(
+                Paragraph(lock_view.not_released(error_label(refusal.code)), prefix="warning: ")
+            )
+
+    @property
+    def id(self) -> str | None:
+        """The id of the launch template, while this command holds the lock."""
+        return self._lock.id
+
+    def take(self, *, wait_s: float = WAIT_S) -> bool:
+        """Returns whether another command had it before: facts that were read earlier are then out of date.
+
+        Raises UserError if the other command does not end in time, CloudError if AWS does not answer.
+        """
+        if self._lock.id is not None or self.warnings:
+            return False
+        waited = False
+
+        def tell(holder: LockHolder) -> None:
+            nonlocal waited
+            waited = True
+            text = lock_view.waiting_text(holder, now=self._context.runtime.clock.now())
+            self._context.print_status(Paragraph(text))
+
+        try:
+            other = self._runner.run_readonly(self._lock.take(wait_s=wait_s, told=tell))
+        except CloudError as error:
+            if classify(error.code).category is not Category.PERMISSION:
+                raise
+            self.warnings = (lock_view.not_locked(error_label(error.code)),)
+            return False
+        if other is not None:
+            raise lock_view.still_held(other, now=self._context.runtime.clock.now())
+        return waited
+
+    def _has_ended(self, holder: LockHolder) -> bool:
+        """A process of this machine that does not run any more; this one cannot wait for itself."""
+        if holder.host != self._context.runtime.host:
+            return False
+        return holder.pid == os.getpid() or not _runs(holder.pid)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True

@@ -1,0 +1,120 @@
+"""The lock that keeps two commands from changing a cluster at the same time.
+
+It is a launch template without content: EC2 accepts its name once in a region, so only one of two commands creates it. Its tags
+say who holds it. A command deletes it at its end; after a command that was killed it expires.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from bacalhau_spot.core.model import ROLE_KEY
+from bacalhau_spot.core.tags import (
+    CREATOR_KEY,
+    MAX_VALUE,
+    NAME_KEY,
+    TIME_FORMAT,
+    slug,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bacalhau_spot.core.model import Naming
+
+LOCK_ROLE: Final = "operator-lock"
+# A holder renews it three times as often.
+LEASE: Final = timedelta(minutes=9)
+
+_COMMAND, _BY, _ON, _RUN = "LockedFor", "LockedBy", "LockedOn", "LockedByRun"
+_SINCE, _UNTIL = "LockedSince", "LockedUntil"
+_FOREIGN = re.compile(r"[^\w +\-=.:/@]", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class LockHolder:
+    """The command that holds the lock. `by`: its identity's ARN; `host`, `pid`: its process; `run`: distinct for each run."""
+
+    command: str
+    by: str
+    host: str
+    pid: int
+    run: str
+    since: datetime
+    until: datetime
+
+
+class LockDecision(Enum):
+    """What a command that finds the lock held does."""
+
+    WAIT = "wait"
+    TAKE_OVER = "take over"  # the holder does not exist any more
+
+
+def lock_name(naming: Naming) -> str:
+    """The name of the template, unique in a region."""
+    return f"{naming.resource_prefix}{slug(naming)}-lock"
+
+
+def lock_tags(naming: Naming, holder: LockHolder) -> dict[str, str]:
+    """The tags of the template. The user's own are left out: with these a resource may have too many."""
+    return {
+        naming.tag_key: naming.tag_value,
+        CREATOR_KEY: naming.creator,
+        NAME_KEY: lock_name(naming),
+        ROLE_KEY: LOCK_ROLE,
+        _COMMAND: _text(holder.command),
+        _BY: _text(holder.by),
+        _ON: _text(f"{holder.host}:{holder.pid}"),
+        _RUN: _text(holder.run),
+        _SINCE: _time(holder.since),
+        **renewal_tags(holder.until),
+    }
+
+
+def renewal_tags(until: datetime) -> dict[str, str]:
+    """The tag that a renewal writes."""
+    return {_UNTIL: _time(until)}
+
+
+def holder_of(tags: Mapping[str, str]) -> LockHolder | None:
+    """The holder by the tags; None if they are not complete."""
+    host, _, pid = tags.get(_ON, "").rpartition(":")
+    since, until = _parsed(tags.get(_SINCE, "")), _parsed(tags.get(_UNTIL, ""))
+    if since is None or until is None or not pid.isdecimal():
+        return None
+    return LockHolder(
+        command=tags.get(_COMMAND, ""),
+        by=tags.get(_BY, ""),
+        host=host,
+        pid=int(pid),
+        run=tags.get(_RUN, ""),
+        since=since,
+        until=until,
+    )
+
+
+def lock_decision(holder: LockHolder | None, *, now: datetime, ended: bool) -> LockDecision:
+    """Whether to wait. `ended`: the holder was a process of this machine, and does not run any more."""
+    if holder is None or ended or holder.until <= now:
+        return LockDecision.TAKE_OVER
+    return LockDecision.WAIT
+
+
+def _text(value: str) -> str:
+    return _FOREIGN.sub("-", value)[:MAX_VALUE]
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime(TIME_FORMAT)
+
+
+def _parsed(text: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, TIME_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return None

@@ -1,0 +1,136 @@
+"""Takes, renews and releases the lock of a cluster (core.lifecycle.operator_lock)."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.lifecycle.operator_lock import (
+    LEASE,
+    LockDecision,
+    holder_of,
+    lock_decision,
+    lock_name,
+    lock_tags,
+    renewal_tags,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bacalhau_spot.core.lifecycle.operator_lock import LockHolder
+    from bacalhau_spot.core.model import Naming
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+LOOK_PAUSE_S = 5.0
+_NAME_TAKEN = "InvalidLaunchTemplateName.AlreadyExistsException"
+_GONE = "InvalidLaunchTemplateId"
+
+
+@dataclass(frozen=True, slots=True)
+class LockPlace:
+    """Where the lock of a cluster is: every command of the cluster must use the same region."""
+
+    region: str
+    naming: Naming
+
+    @property
+    def name(self) -> str:
+        return lock_name(self.naming)
+
+
+class OperatorLock:
+    """The lock of one command. `ended`: whether a holder was a process of this machine that does not run any more."""
+
+    def __init__(
+        self, calls: AwsCalls, place: LockPlace, holder: LockHolder, *, ended: Callable[[LockHolder], bool]
+    ) -> None:
+        self._calls = calls
+        self._place = place
+        self._holder = holder
+        self._ended = ended
+        self._tries = 0
+        self._renewed_at = holder.since
+        self.id: str | None = None  # while this command holds it
+
+    async def take(self, *, wait_s: float, told: Callable[[LockHolder], None]) -> LockHolder | None:
+        """Wait for the lock. Returns None with the lock, or the other holder after `wait_s`. Raises CloudError, Cancelled.
+
+        `told` is called once for each holder that this command waits for.
+        """
+        deadline_s = self._calls.clock.monotonic_s() + wait_s
+        known: str | None = None
+        while not await self._create():
+            found = await self._calls.read(
+                self._place.region, partial(self._calls.cloud.lock, self._place.region, self._place.name)
+            )
+            holder = holder_of(found.tags) if found else None
+            if found is not None and self._may_take_over(holder):
+                await self._delete(found.id)
+                continue
+            if self._calls.clock.monotonic_s() >= deadline_s:
+                return holder or self._holder
+            if holder is not None and holder.run != known:
+                known = holder.run
+                told(holder)
+            await self._calls.pause(LOOK_PAUSE_S)
+        return None
+
+    async def release(self) -> None:
+        """Raises CloudError if AWS refuses; the lock then expires."""
+        if self.id is not None:
+            lock_id, self.id = self.id, None
+            self._calls.before_call = None
+            await self._delete(lock_id)
+
+    async def _create(self) -> bool:
+        """Whether EC2 accepted the name."""
+        now = self._calls.clock.now()
+        self._tries += 1
+        holder = replace(self._holder, since=now, until=now + LEASE)
+        region, name = self._place.region, self._place.name
+        try:
+            self.id = await self._calls.write(
+                region,
+                partial(
+                    self._calls.cloud.create_lock,
+                    region,
+                    name=name,
+                    client_token=self._calls.run_token(region, name, str(self._tries)),
+                    tags=lock_tags(self._place.naming, holder),
+                ),
+            )
+        except CloudError as error:
+            if error.code != _NAME_TAKEN:
+                raise
+            return False
+        self._renewed_at = now
+        self._calls.before_call = self._renew
+        return True
+
+    def _may_take_over(self, holder: LockHolder | None) -> bool:
+        ended = holder is not None and self._ended(holder)
+        return lock_decision(holder, now=self._calls.clock.now(), ended=ended) is LockDecision.TAKE_OVER
+
+    async def _delete(self, lock_id: str) -> None:
+        """By its id: a lock that another command has created since has another one."""
+        region = self._place.region
+        try:
+            await self._calls.write(
+                region, partial(self._calls.cloud.delete_lock, region, lock_id), after_stop=True
+            )
+        except CloudError as error:
+            if not error.code.startswith(_GONE):
+                raise
+
+    async def _renew(self) -> None:
+        """A failure is not reported: the lock may expire early, and the next renewal may succeed."""
+        now = self._calls.clock.now()
+        if self.id is None or now < self._renewed_at + LEASE / 3:
+            return
+        self._renewed_at = now
+        with suppress(CloudError):
+            await self._calls.cloud.renew_lock(self._place.region, self.id, tags=renewal_tags(now + LEASE))

@@ -1,0 +1,114 @@
+"""Two operators on one cluster: one changes it at a time, and each one is told about the other."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Any
+
+from bacalhau_spot.core.lifecycle.operator_lock import LEASE, LockHolder, lock_name, lock_tags
+from bacalhau_spot.core.model import Naming
+from support.cli_runner import CliRunner
+
+REGION = "us-west-2"
+ARN = "arn:aws:sts::123456789012:assumed-role/operator/anna"
+
+
+def locked(
+    sandbox: Any, user: CliRunner, *, host: str = "elsewhere", pid: int = 7, left_s: float = 540
+) -> Any:
+    """The lock of a command on another machine. Returns a client of its region."""
+    ec2 = sandbox.client("ec2", REGION)
+    now = user.clock.now()
+    until = now + timedelta(seconds=left_s)
+    holder = LockHolder("scale", ARN, host, pid, "other-run", until - LEASE, until)
+    tags = [{"Key": key, "Value": value} for key, value in lock_tags(Naming(), holder).items()]
+    ec2.create_launch_template(
+        LaunchTemplateName=lock_name(Naming()),
+        LaunchTemplateData={"MetadataOptions": {"HttpTokens": "required"}},
+        TagSpecifications=[{"ResourceType": "launch-template", "Tags": tags}],
+    )
+    return ec2
+
+
+def locks(ec2: Any) -> list[str]:
+    names = [row["LaunchTemplateName"] for row in ec2.describe_launch_templates()["LaunchTemplates"]]
+    return [name for name in names if name.endswith("-lock")]
+
+
+def test_a_command_leaves_no_lock(sandbox: Any, program: CliRunner) -> None:
+    program.configure(nodes=1, regions=f"[{REGION}]")
+    before = sandbox.leftovers()
+    assert program("create", "--yes").code == 0
+    assert locks(sandbox.client("ec2", REGION)) == []
+    assert program("destroy", "--yes").code == 0
+    assert sandbox.leftovers() == before
+
+
+def test_a_second_command_waits_and_names_the_first(sandbox: Any, program: CliRunner) -> None:
+    """It waits no longer than the other one's lease, since that one is dead by then."""
+    program.configure(nodes=1, regions=f"[{REGION}]")
+    ec2 = locked(sandbox, program, left_s=300)
+    began = program.clock.now()
+    created = program("create", "--yes")
+    assert created.code == 0
+    assert f"waiting for `scale` of {ARN} on elsewhere" in created.stderr
+    assert "another command has changed the cluster meanwhile" in created.stderr
+    assert program.clock.now() - began >= timedelta(seconds=300)
+    assert locks(ec2) == []
+
+
+def test_a_wait_has_an_end_and_changes_nothing(sandbox: Any, program: CliRunner) -> None:
+    """The hint is to wait, never to destroy what belongs to the other."""
+    program.configure(nodes=1, regions=f"[{REGION}]")
+    ec2 = locked(sandbox, program, left_s=7200)
+    before = sandbox.leftovers()
+    for command in ("create", "destroy"):
+        refused = program(command, "--yes")
+        assert refused.code == 1
+        assert "another command is changing this cluster; nothing was changed" in refused.stderr
+        assert ARN in refused.stderr and "destroy" not in refused.stderr.partition("nothing was changed")[2]
+    assert sandbox.leftovers() == before
+    assert len(locks(ec2)) == 1
+
+
+def test_the_lock_of_a_killed_process_of_this_machine_is_taken_over(sandbox: Any, program: CliRunner) -> None:
+    program.configure(nodes=1, regions=f"[{REGION}]")
+    dead = os.fork()
+    if dead == 0:
+        os._exit(0)
+    os.waitpid(dead, 0)
+    ec2 = locked(sandbox, program, host="here", pid=dead, left_s=7200)
+    created = program("create", "--yes")
+    assert created.code == 0 and "waiting" not in created.stderr
+    assert locks(ec2) == []
+
+
+def test_without_the_permission_for_a_lock_the_command_warns_and_goes_on(
+    sandbox: Any, program: CliRunner
+) -> None:
+    """Above all `destroy`, which would otherwise leave what costs money."""
+    program.configure(nodes=1, regions=f"[{REGION}]")
+    assert program("create", "--yes").code == 0
+    sandbox.settings.deny = ["ec2:CreateLaunchTemplate"]
+    destroyed = program("destroy", "--yes", "-o", "json")
+    assert destroyed.code == 0
+    assert "could not be locked" in destroyed.envelope["warnings"][0]
+
+
+def test_a_lock_that_cannot_be_released_is_told(sandbox: Any, program: CliRunner) -> None:
+    program.configure(nodes=1, regions=f"[{REGION}]")
+    sandbox.settings.deny = ["ec2:DeleteLaunchTemplate"]
+    created = program("create", "--yes")
+    assert created.code == 0
+    assert "the lock of the cluster could not be released" in created.stderr
+
+
+def test_a_long_command_renews_its_lock(sandbox: Any, program: CliRunner) -> None:
+    """Otherwise a second one would take over in the middle of it."""
+    program.configure(nodes=1, regions=f"[{REGION}]")
+    assert program("create", "--yes").code == 0
+    sandbox.world.settings.terminate_s = 500
+    assert program("destroy", "--yes").code == 0
+    renewed = [call for call in sandbox.world.calls if call[1] == "ec2:CreateTags"]
+    assert len(renewed) >= 2
