@@ -11,7 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -98,6 +98,9 @@ class RandomStorm:
         self.regions = self.random.sample(sorted(PRICES), 2)
         self.nodes = self.random.randint(2, 6)
         self.asked = self.nodes
+        self.budget_usd = Decimal(0)
+        # Another process, on another machine.
+        self.other = replace(user, host="there", runs=10_000)
         self.watch = Watch(sandbox)
         self.log: list[str] = []
 
@@ -123,7 +126,10 @@ class RandomStorm:
         self.log.append(f"configured {nodes} nodes in {', '.join(self.regions)}")
 
     def _limits(self) -> str:
-        return ""
+        dearest = max(Decimal(PRICES[region]) for region in self.regions)
+        budget = self.nodes * (dearest + BESIDE_USD)
+        self.budget_usd = max(self.budget_usd, budget)
+        return f"budget_usd_per_hour: {budget}\n"
 
     def _events(self) -> list[Callable[[], None]]:
         return [
@@ -138,6 +144,7 @@ class RandomStorm:
             self._two_at_once,
             self._two_at_once,
             self._create_meanwhile,
+            self._destroy_meanwhile,
             self._destroy,
         ]
 
@@ -191,9 +198,16 @@ class RandomStorm:
     def _create_meanwhile(self) -> None:
         self._meanwhile("create", "--yes", "--wait", "none")
 
+    def _destroy_meanwhile(self) -> None:
+        """The pass that it interrupts brings nothing back."""
+        self._meanwhile("destroy", "--yes")
+        self._passes(1)
+        self.watch.during.clear()
+        self._command("create", "--yes", "--wait", "none")
+
     def _meanwhile(self, *argv: str) -> None:
         moment = self.random.randint(1, 30)
-        self.watch.during[self.watch.calls + moment] = lambda: self._command(*argv)
+        self.watch.during[self.watch.calls + moment] = lambda: self._command(*argv, user=self.other)
         self.log.append(f"in {moment} calls: {' '.join(argv)}")
 
     def _destroy(self) -> None:
@@ -207,8 +221,8 @@ class RandomStorm:
         self._command("reconcile", "--every", "60s", "--passes", str(count), "-o", "ndjson")
         self.sandbox.clock.advance(self.random.choice([5, 60]))
 
-    def _command(self, *argv: str) -> CliResult:
-        result = self.user(*argv)
+    def _command(self, *argv: str, user: CliRunner | None = None) -> CliResult:
+        result = (user or self.user)(*argv)
         words = result.stdout.strip().splitlines()
         said = words[-1][:600] if words else result.stderr.strip()[-600:]
         self.log.append(
@@ -231,6 +245,7 @@ class RandomStorm:
         counts = living(self.sandbox)
         assert sum(counts.values()) == self.nodes, f"{dict(counts)} instead of {self.nodes} nodes"
         assert last.code == 0, last.stdout
+        assert self.watch.dearest_usd <= self.budget_usd, f"{self.watch.dearest_usd} of {self.budget_usd} USD"
         assert self.watch.most <= 2 * self.asked, f"{self.watch.most} nodes at once, {self.asked} asked for"
 
     def _end(self) -> None:
@@ -238,4 +253,4 @@ class RandomStorm:
         assert result.code == 0, result.stdout + result.stderr
         self._passes(1)
         left = self.sandbox.leftovers()
-        assert not [line for line in left if "instance" in line.split()[1:2]], left
+        assert left == [], left

@@ -17,6 +17,7 @@ from bacalhau_spot.cli.commands.destroy import (
     destroy_request,
 )
 from bacalhau_spot.cli.commands.status import StatusReader, sigterm_as_interrupt
+from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.fact_sources import fact_sources
@@ -37,6 +38,7 @@ from bacalhau_spot.engine.cleanup.job_results import configured_home
 from bacalhau_spot.engine.launch.facts_gathering import refusal_error
 from bacalhau_spot.engine.orchestrator.readiness import OrchestratorAccess
 from bacalhau_spot.engine.reconcile.reconcile_pass import PassMemory, PassSources, carry_out
+from bacalhau_spot.engine.reconcile.template_check import is_gone
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.orchestrator.nats_probe import probe_nats
 from bacalhau_spot.ui import json_output, views
@@ -151,6 +153,57 @@ class _Failed:
         return Result("reconcile", exit_code=self.exit_code, errors=(self.error,))
 
 
+@dataclass(frozen=True)
+class _Found:
+    """The cluster, and what is to be changed."""
+
+    status: ClusterStatus
+    plan: ReconcilePlan
+
+
+class _Change:
+    """The changes of one pass, recorded in the audit log."""
+
+    def __init__(
+        self,
+        context: CommandContext,
+        runner: Runner,
+        reader: StatusReader,
+        spec: ClusterSpec,
+        memory: PassMemory,
+    ) -> None:
+        self._context = context
+        self._runner = runner
+        self._reader = reader
+        self._spec = spec
+        self._memory = memory
+        self.warnings: tuple[str, ...] = ()
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """All enabled ones."""
+        return self._reader.account.enabled_regions
+
+    def run(self, found: _Found) -> PassActions:
+        context, runner = self._context, self._runner
+        sources = PassSources(
+            facts=fact_sources(context),
+            access=OrchestratorAccess(nats=probe_nats, api=context.api_client),
+            orchestrator=self._reader.orchestrator,
+            label=context.label(),
+            regions=self.regions,
+        )
+        part = partial(carry_out, runner.calls, self._spec, found.status, found.plan, sources, self._memory)
+        if found.plan.empty:
+            return runner.run_readonly(part())
+        audit = AuditLog(context, identity=self._reader.account.identity, cluster=self._spec.naming.tag_value)
+        runner.listen(audit.emit)
+        actions = runner.run_with_progress(part(), screen=NullProgress)
+        audit.log_pass(actions)
+        self.warnings = (*context.record(runner.calls.mistakes), *filter(None, (audit.trouble,)))
+        return actions
+
+
 class _Reconciler:
     """One pass at a time. Each reads the configuration again, so that a change of it takes effect."""
 
@@ -176,12 +229,12 @@ class _Reconciler:
     def _run(self, context: CommandContext, runner: Runner, spec: ClusterSpec) -> _Finished:
         began_at, began_s = runner.calls.clock.now(), runner.calls.clock.monotonic_s()
         reader = StatusReader(context, cluster=None, regions=())
-        status = reader.now(runner)
-        plan = reconcile_plan(status, spec, closed=self._memory.backoff.closed(began_at))
-        actions = PassActions(missing=plan.missing)
+        found = self._look(reader, runner, spec)
+        actions = PassActions(missing=found.plan.missing)
         warnings: tuple[str, ...] = ()
         if not self._dry_run:
-            actions, warnings = self._carry_out(context, runner, reader, spec, status, plan)
+            found, actions, warnings = self._change(context, runner, reader, spec, found)
+        status = found.status
         result = PassResult(
             cluster=spec.naming.tag_value,
             began_at=began_at,
@@ -190,7 +243,7 @@ class _Reconciler:
             wanted=status.wanted_total or 0,
             present=status.total.present,
             joined=status.total.joined,
-            plan=plan,
+            plan=found.plan,
             actions=actions,
             scan_failures=status.failures,
             orchestrator_broken=status.orchestrator is not None and status.orchestrator.broken,
@@ -201,37 +254,40 @@ class _Reconciler:
         )
         return _Finished(result, warnings)
 
-    def _carry_out(
-        self,
-        context: CommandContext,
-        runner: Runner,
-        reader: StatusReader,
-        spec: ClusterSpec,
-        status: ClusterStatus,
-        plan: ReconcilePlan,
-    ) -> tuple[PassActions, tuple[str, ...]]:
-        sources = PassSources(
-            facts=fact_sources(context),
-            access=OrchestratorAccess(nats=probe_nats, api=context.api_client),
-            orchestrator=reader.orchestrator,
-            label=context.label(),
-            regions=reader.account.enabled_regions,
+    def _look(self, reader: StatusReader, runner: Runner, spec: ClusterSpec) -> _Found:
+        status = reader.now(runner)
+        closed = self._memory.backoff.closed(status.snapshot.taken_at)
+        return _Found(status, reconcile_plan(status, spec, closed=closed))
+
+    def _change(
+        self, context: CommandContext, runner: Runner, reader: StatusReader, spec: ClusterSpec, found: _Found
+    ) -> tuple[_Found, PassActions, tuple[str, ...]]:
+        """Nothing is asked of AWS for an empty plan."""
+        if found.plan.expired:
+            return found, self._end(context, runner, spec), ()
+        carried_out = _Change(context, runner, reader, spec, self._memory)
+        if found.plan.empty:
+            return found, carried_out.run(found), ()
+        if runner.run_readonly(is_gone(runner.calls, spec, found.status, regions=carried_out.regions)):
+            return found, PassActions(missing=found.plan.missing, hindrance=Hindrance.NO_CLUSTER), ()
+        lock = ClusterLock(
+            context, runner, naming=spec.naming, identity=reader.account.identity, command="reconcile"
         )
-        if plan.expired:
-            return self._end(context, runner, spec), ()
-        part = partial(carry_out, runner.calls, spec, status, plan, sources, self._memory)
-        if plan.empty:
-            return runner.run_readonly(part()), ()
-        audit = AuditLog(context, identity=reader.account.identity, cluster=spec.naming.tag_value)
-        runner.listen(audit.emit)
-        actions = runner.run_with_progress(part(), screen=NullProgress)
-        audit.log_pass(actions)
+        with lock:
+            try:
+                lock.take(wait_s=0)
+            except UserError as held:
+                actions = PassActions(
+                    missing=found.plan.missing, hindrance=Hindrance.LOCKED, reason=held.what
+                )
+                return found, actions, ()
+            if found.plan.removes:
+                # Another command may have changed the cluster until a moment ago.
+                found = self._look(reader, runner, spec)
+            actions = carried_out.run(found)
         if actions.hindrance is Hindrance.EXPIRED:
             actions = self._end(context, runner, spec)
-        return actions, (
-            *context.record(runner.calls.mistakes),
-            *filter(None, (audit.trouble,)),
-        )
+        return found, actions, (*carried_out.warnings, *lock.warnings)
 
     def _end(self, context: CommandContext, runner: Runner, spec: ClusterSpec) -> PassActions:
         """Delete the expired cluster, as `destroy` does; job results in the orchestrator's bucket stay."""

@@ -74,9 +74,14 @@ class ReconcilePlan:
         return bool(self.launch or self.replace) or self.repair_orchestrator
 
     @property
+    def removes(self) -> bool:
+        """Whether nodes are sent away."""
+        return bool(self.drain or self.overdue or self.replace)
+
+    @property
     def empty(self) -> bool:
         """Whether the pass changes nothing."""
-        return not (self.launches or self.drain or self.overdue or self.stale or self.expired)
+        return not (self.launches or self.removes or self.stale or self.expired)
 
 
 def reconcile_plan(

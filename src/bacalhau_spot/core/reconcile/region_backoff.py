@@ -67,19 +67,19 @@ def launch_spec(spec: ClusterSpec, instances: Sequence[Instance], *, closed: Col
 
     With `spread: strict` they stay missing. Unchanged with `regions: auto`, and where all regions are open, or none is.
     """
-    names = [region.name for region in spec.regions]
-    closed = [name for name in names if name in closed]
-    opened = [name for name in names if name not in closed]
-    if not opened or not closed:
+    names = dict.fromkeys(region.name for region in spec.regions)
+    refusing = names.keys() & set(closed)
+    opened = dict.fromkeys(names.keys() - refusing)
+    if not opened or not refusing:
         return spec
-    wanted = nodes_by_region(spec)
     present = Counter(instance.region for instance in instances if instance.alive)
-    numbers = dict(wanted)
-    for name in closed:
-        numbers[name] = min(wanted.get(name, 0), present[name])
-    moved = 0 if spec.spread is Spread.STRICT else sum(wanted.values()) - sum(numbers.values())
-    for name, count in spread_over(moved, dict.fromkeys(opened, moved)).items():
-        numbers[name] += count
-    return replace(
-        spec, regions=tuple(replace(region, nodes=numbers[region.name]) for region in spec.regions)
+    numbers = nodes_by_region(spec)
+    kept = {name: min(numbers[name], present[name]) for name in refusing}
+    missing = sum(numbers[name] - kept[name] for name in refusing)
+    moved = 0 if spec.spread is Spread.STRICT else missing
+    added = spread_over(moved, dict.fromkeys(sorted(opened), moved))
+    regions = tuple(
+        replace(region, nodes=kept.get(region.name, numbers[region.name] + added.get(region.name, 0)))
+        for region in spec.regions
     )
+    return replace(spec, regions=regions)

@@ -125,12 +125,15 @@ def _unhealthy(node: NodeStatus) -> UnhealthyNode | None:
 
 def _lost_for(observed: NodeObservation, diagnosis: Diagnosis) -> timedelta | None:
     """None for a node that is not of no use, or not for long enough."""
-    answers = observed.api is ApiAvailability.AVAILABLE
-    if observed.member is None or not answers:
-        useless = diagnosis in (_NEVER_USEFUL if answers else _WITHOUT_API)
-        return observed.age if useless and observed.join_overdue else None
+    if observed.member is None or observed.api is not ApiAvailability.AVAILABLE:
+        return observed.age if _never_useful(observed, diagnosis) else None
     since = observed.member.since or observed.member.last_heartbeat_at
     if since is None or diagnosis not in _GONE_SILENT:
         return None
     away_for = (observed.api_at or observed.now) - since
     return away_for if away_for > LOST_FOR else None
+
+
+def _never_useful(observed: NodeObservation, diagnosis: Diagnosis) -> bool:
+    proofs = _NEVER_USEFUL if observed.api is ApiAvailability.AVAILABLE else _WITHOUT_API
+    return diagnosis in proofs and observed.join_overdue

@@ -17,12 +17,28 @@ from bacalhau_spot.core.reconcile.pass_result import Hindrance
 from bacalhau_spot.core.tags import EXPIRES_KEY, template_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from bacalhau_spot.cloud.port import FoundTemplate
+    from bacalhau_spot.core.health.cluster_status import ClusterStatus
     from bacalhau_spot.core.launch.facts import LaunchFacts
+    from bacalhau_spot.core.model import ClusterSpec
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+
+async def is_gone(
+    calls: AwsCalls, spec: ClusterSpec, status: ClusterStatus, *, regions: Sequence[str]
+) -> bool:
+    """Whether a cluster without living nodes has no template either. At most one call a region. Raises CloudError."""
+    if any(instance.alive for instance in status.snapshot.instances):
+        return False
+    names = [region.name for region in spec.regions] or list(regions)
+    name = template_name(spec.naming)
+    found = await asyncio.gather(
+        *(calls.read(region, partial(calls.cloud.template, region, name)) for region in names)
+    )
+    return not any(found)
 
 
 async def find_templates(calls: AwsCalls, facts: LaunchFacts) -> dict[str, FoundTemplate | None]:
@@ -42,8 +58,12 @@ def existence_problem(
         return Hindrance.DESTROYED_NOW if alive else Hindrance.NO_CLUSTER
     if _lacks_template(facts, templates, since=now - max(template.age for template in existing)):
         return Hindrance.DESTROYED_NOW
+    return Hindrance.EXPIRED if not alive and _has_ended(templates, now=now) else None
+
+
+def _has_ended(templates: Mapping[str, FoundTemplate | None], *, now: datetime) -> bool:
     ends_at = _recorded_end(templates)
-    return Hindrance.EXPIRED if not alive and ends_at is not None and ends_at <= now else None
+    return ends_at is not None and ends_at <= now
 
 
 def _lacks_template(
