@@ -264,7 +264,7 @@ class _Reconciler:
     ) -> tuple[_Found, PassActions, tuple[str, ...]]:
         """Nothing is asked of AWS for an empty plan."""
         if found.plan.expired:
-            return found, self._end(context, runner, spec), ()
+            return found, self._end(context, spec), ()
         carried_out = _Change(context, runner, reader, spec, self._memory)
         if found.plan.empty:
             return found, carried_out.run(found), ()
@@ -286,28 +286,31 @@ class _Reconciler:
                 found = self._look(reader, runner, spec)
             actions = carried_out.run(found)
         if actions.hindrance is Hindrance.EXPIRED:
-            actions = self._end(context, runner, spec)
+            actions = self._end(context, spec)
         return found, actions, (*carried_out.warnings, *lock.warnings)
 
-    def _end(self, context: CommandContext, runner: Runner, spec: ClusterSpec) -> PassActions:
+    def _end(self, context: CommandContext, spec: ClusterSpec) -> PassActions:
         """Delete the expired cluster, as `destroy` does; job results in the orchestrator's bucket stay."""
         managed = spec.orchestrator.mode is OrchestratorMode.MANAGED
-        command = DestroyCommand(
-            context,
-            runner,
-            naming=spec.naming,
-            request=destroy_request(spec, spec.naming, named=False),
-            orchestrator=None if managed else context.orchestrator_if_any(runner),
-            options=DestroyOptions(
-                label=context.label(),
-                agreed=True,
-                disable_protection=False,
-                delete_results=False,
-                timeout_s=spec.timeouts.terminate_s + BESIDE_INSTANCES_S,
-            ),
-            home=configured_home(spec),
+        options = DestroyOptions(
+            label=context.label(),
+            agreed=True,
+            disable_protection=False,
+            delete_results=False,
+            timeout_s=spec.timeouts.terminate_s + BESIDE_INSTANCES_S,
         )
-        ended = command.run(dry_run=False)
+        # Its lock needs another client token than that of the pass.
+        with context.runner(spec, run_id=f"{self._runtime.run_id}-{self._passes}-end") as runner:
+            command = DestroyCommand(
+                context,
+                runner,
+                naming=spec.naming,
+                request=destroy_request(spec, spec.naming, named=False),
+                orchestrator=None if managed else context.orchestrator_if_any(runner),
+                options=options,
+                home=configured_home(spec),
+            )
+            ended = command.run(dry_run=False)
         resources = (ended.data or {}).get("outcomes", ())
         return PassActions(
             deleted=len(resources),
