@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -286,7 +286,8 @@ class _Reconciler:
                 found = self._look(reader, runner, spec)
             actions = carried_out.run(found)
         if actions.hindrance is Hindrance.EXPIRED:
-            actions = self._end(context, spec)
+            ended = self._end(context, spec)
+            actions = replace(actions, deleted=ended.deleted, hindrance=ended.hindrance, missing=0)
         return found, actions, (*carried_out.warnings, *lock.warnings)
 
     def _end(self, context: CommandContext, spec: ClusterSpec) -> PassActions:
