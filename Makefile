@@ -1,5 +1,5 @@
 # The handful of things one does here. `make check` is what .ci/run runs.
-.PHONY: check test quick long versions lint lock docs bench
+.PHONY: check test quick long storms versions lint lock docs bench
 
 check:
 	.ci/run
@@ -12,6 +12,9 @@ quick: # what most changes break, in less than half a minute
 
 long: # the enumerations of which `make test` runs a sample
 	LONG_TESTS=1 uv run pytest tests/engine/cleanup tests/engine/orchestrator tests/iam
+
+storms: # a thousand random storms over clusters that `reconcile` keeps; STORMS=1-50 runs fewer
+	STORMS=$${STORMS:-1-1000} uv run pytest -q tests/cli/test_storms.py -k random
 
 versions: # the quick tests on the other Pythons that this machine has
 	for version in 3.12 3.13 3.14; do \

@@ -36,7 +36,7 @@ from bacalhau_spot.core.health.diagnosis import RULES as HEALTH
 from bacalhau_spot.core.health.diagnosis import DiagnosisRule
 from bacalhau_spot.core.health.orchestrator_status import ORCHESTRATOR_RULES, OrchestratorRule
 from bacalhau_spot.core.iam.permissions import PERMISSIONS, Permission
-from bacalhau_spot.core.launch.lifecycle import TRANSITIONS
+from bacalhau_spot.core.launch.instance_phases import TRANSITIONS
 from bacalhau_spot.errors import ExitCode
 from bacalhau_spot.ui.formatting import capitalized
 

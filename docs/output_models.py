@@ -27,7 +27,7 @@ from typing import (
 )
 
 from bacalhau_spot.core.launch.events import Event
-from bacalhau_spot.core.launch.lifecycle import Phase
+from bacalhau_spot.core.launch.instance_phases import Phase
 from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 from bacalhau_spot.ui.json_output import (
     clusters,
@@ -40,12 +40,14 @@ from bacalhau_spot.ui.json_output import (
     env,
     event_name,
     explain,
+    extension,
     history,
     iam_policy,
     notices,
     offers,
     prices,
     prune,
+    reconcile,
     sandbox,
     smoke_test,
     ssh,
@@ -86,7 +88,9 @@ COMMANDS: dict[str, tuple[Any, ...]] = {
     "prices": (prices.PricesOutput,),
     "history": (history.HistoryOutput,),
     "offers": (offers.OffersOutput,),
+    "extend": (extension.ExtensionOutput,),
     "prune": (prune.PruneOutput,),
+    "reconcile": (reconcile.ReconcileOutput,),
     "env": (env.EnvOutput,),
     "smoke-test": (smoke_test.SmokeTestOutput,),
     "ssh": (ssh.SshOutput, ssh.SshLinesOutput),
@@ -114,7 +118,9 @@ GROUPS = (
     ("`clusters`", ("clusters",)),
     ("`ssh` and `console`", ("ssh", "console")),
     ("`destroy` and `nuke`", ("destroy", "nuke")),
+    ("`extend`", ("extend",)),
     ("`prune`", ("prune",)),
+    ("`reconcile`", ("reconcile",)),
     ("`env` and `smoke-test`", ("env", "smoke-test")),
     ("`cost`", ("cost",)),
     ("`prices`", ("prices",)),

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from aws_spot_sandbox_bacalhau import orchestrator_boot
 from aws_spot_sandbox_bacalhau.instance_files import InstanceFiles
 from aws_spot_sandbox_bacalhau.plugin import BacalhauPlugin
 from bacalhau_spot.core.model import Naming
-from bacalhau_spot.core.tags import orchestrator_parameter
+from bacalhau_spot.core.tags import DRAIN_KEY, TIME_FORMAT, orchestrator_parameter
 from bacalhau_spot.instance.scripts import watchdog
 from support import shared_clients, wasm_programs
 from support.cli_runner import CliRunner
@@ -223,3 +224,43 @@ def test_nodes_whose_token_was_refused_heal_by_themselves(
     until("all are back", lambda: joined() == 3, seconds=120)
     consoles = [on_aws("console", row["id"]).stdout for row in on_aws("list", "-o", "json").data["instances"]]
     assert all(" restarting: Bacalhau has not connected for " in text for text in consoles)
+
+
+def test_a_drained_node_finishes_its_job_and_moves_a_longer_one(
+    on_aws: CliRunner, sandbox_server: Sandbox
+) -> None:
+    """By the node's own programs: the tag of the instance, the watcher, and the shutdown of the machine."""
+    assert on_aws("create", "--yes", "-o", "json").code == 0
+    client = Client(on_aws)
+    ec2 = boto3.client("ec2", **access(sandbox_server.url))
+
+    def runs_on(job: str) -> list[str]:
+        return [node for node, state in client.executions(job) if state == RUNNING]
+
+    def submit(name: str, seconds: float) -> tuple[str, str]:
+        job = client.submit(wasm_programs.job(name, wasm_programs.echo("done", sleep_s=seconds)))
+        (node,) = until("it runs", lambda: runs_on(job))
+        return job, node
+
+    long, first = submit("long", 600)
+    short, second = submit("short", 20)
+    ends = datetime.now(tz=UTC) + timedelta(seconds=35)
+    drained = {node.removeprefix("bacalhau-") for node in (first, second)}
+    tag = {"Key": DRAIN_KEY, "Value": ends.strftime(TIME_FORMAT)}
+    ec2.create_tags(Resources=list(drained), Tags=[tag])
+
+    until(
+        "it runs elsewhere",
+        lambda: [node for node in runs_on(long) if node not in {first, second}],
+        seconds=90,
+    )
+    assert client.executions(short) == [(second, COMPLETED)]
+
+    def reasons() -> set[str]:
+        found = ec2.describe_instances(InstanceIds=list(drained))["Reservations"]
+        rows = [row for reservation in found for row in reservation["Instances"]]
+        return {row.get("StateReason", {}).get("Code", "") for row in rows}
+
+    until(
+        "both have ended by themselves", lambda: reasons() == {"Client.InstanceInitiatedShutdown"}, seconds=30
+    )

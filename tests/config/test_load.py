@@ -328,3 +328,16 @@ def test_a_folded_text_has_no_marks_of_the_librarys(loading: Load) -> None:
     assert loading(text).spec.instance.additional_commands == "echo a b\necho c\n"
     assert loading(f"max_instances: 3\n{text}").spec.instance.additional_commands == "echo a b\necho c\n"
     assert upgrade_text(f"max_instances: 3\n{text}") == f"nodes: 3\n{text}"
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("8h", 28800), ("1h30m", 5400), ("2d", 172800), ("false", None), ("", None)]
+)
+def test_a_lifetime_is_a_duration_or_none(loading: Load, value: str, seconds: int | None) -> None:
+    spec = loading(f"ttl: {value}\nidle_ttl: {value}\n").spec
+    assert (spec.ttl_s, spec.idle_ttl_s, spec.ttl_is_chosen) == (seconds, seconds, False)
+
+
+def test_a_tag_key_that_metadata_refuses_is_accepted_without_a_lifetime(loading: Load) -> None:
+    """Nothing reads the tags of such nodes: see docs/lifetime.md."""
+    assert loading("cluster: {tag_key: my cluster}\nttl: false\nidle_ttl: 30m\n").spec.ttl_s is None

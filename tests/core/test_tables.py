@@ -13,7 +13,7 @@ from bacalhau_spot.core.cleanup.deletion_order import KIND_SPECS as KINDS
 from bacalhau_spot.core.cleanup.deletion_order import deletable, prerequisites
 from bacalhau_spot.core.error_catalog.classifier import classify, most_severe
 from bacalhau_spot.core.kinds import ResourceKind
-from bacalhau_spot.core.launch.lifecycle import FINAL, TRANSITIONS, Phase, next_phase, phase_of
+from bacalhau_spot.core.launch.instance_phases import FINAL, TRANSITIONS, Phase, next_phase, phase_of
 from bacalhau_spot.core.model import Instance, Naming, Resource, Secret, State
 from bacalhau_spot.core.tags import (
     MAX_KEY,

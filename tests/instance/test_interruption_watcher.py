@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bacalhau_spot.core.model import InterruptionSpec
-from bacalhau_spot.instance.scripts import interruption_watcher, notice_file
+from bacalhau_spot.core.tags import DRAIN_KEY, TIME_FORMAT
+from bacalhau_spot.instance.scripts import expiry, interruption_watcher, notice_file
 from bacalhau_spot.instance.scripts.bacalhau_cli import BacalhauCli
 from bacalhau_spot.instance.scripts.metadata import Metadata
 from support.clock import FakeClock
@@ -61,6 +62,10 @@ class FakeNode(BacalhauCli):
 
     def stop_containers(self) -> str:
         self._note("stop containers")
+        return ""
+
+    def shut_down(self) -> str:
+        self._note("shut down")
         return ""
 
 
@@ -310,3 +315,92 @@ def test_running_work_is_what_bacalhau_says(serve: Callable[..., str]) -> None:
     assert BacalhauCli(agent=serve((500, b"no"))).running() is None
     assert BacalhauCli(agent=serve((500, b"no"))).unfinished() is None
     assert BacalhauCli(agent="http://127.0.0.1:9").engines() == []
+
+
+def drain(scene: Scene, *, at: float, until: float) -> None:
+    """bacalhau-spot tags the instance at a time; both are seconds after the begin."""
+    text = dt.datetime.fromtimestamp(T0 + until, tz=dt.UTC).strftime(TIME_FORMAT)
+    scene.at(at, lambda: scene.server.values.update({interruption_watcher.DRAIN: text}))
+
+
+def test_the_watcher_reads_the_tag_that_the_program_writes() -> None:
+    assert f"tags/instance/{DRAIN_KEY}" == interruption_watcher.DRAIN
+
+
+def test_a_drained_node_waits_for_its_work_and_shuts_its_machine_down(scene: Scene) -> None:
+    scene.node.work = frozenset({"e-1"})
+    drain(scene, at=5, until=905)
+    scene.at(400, lambda: setattr(scene.node, "work", frozenset()))
+    scene.watcher.run()
+    steps = dict(scene.node.steps)
+    assert list(steps) == ["cordon", "stop bacalhau", "stop containers", "shut down"]
+    assert steps["cordon"] == 5
+    assert 400 <= steps["shut down"] <= 400 + interruption_watcher.CHECK_INTERVAL_S
+    assert scene.messages.lines == [
+        ("draining", "terminate in 900 s; no new work is accepted"),
+        ("stopping", "unfinished executions: 0"),
+        ("stopped", "the machine shuts down"),
+    ]
+    assert json.loads(scene.notice_file.read_text())["seconds_left"] == 900
+
+
+def test_a_drain_ends_at_its_time(scene: Scene) -> None:
+    scene.node.work = frozenset({"e-1"})
+    drain(scene, at=5, until=95)
+    scene.watcher.run()
+    assert 95 <= dict(scene.node.steps)["stop bacalhau"] <= 95 + interruption_watcher.CHECK_INTERVAL_S
+
+
+def test_a_drain_can_be_shortened_but_not_extended(scene: Scene) -> None:
+    scene.node.work = frozenset({"e-1"})
+    drain(scene, at=5, until=905)
+    drain(scene, at=100, until=2000)
+    drain(scene, at=200, until=200)
+    scene.watcher.run()
+    assert 200 <= dict(scene.node.steps)["stop bacalhau"] <= 200 + interruption_watcher.CHECK_INTERVAL_S
+    assert json.loads(scene.notice_file.read_text())["seconds_left"] == 0
+
+
+def test_ec2s_notice_during_a_drain_shortens_it(scene: Scene) -> None:
+    """The jobs are told the new time."""
+    scene.node.work = frozenset({"e-1"})
+    drain(scene, at=5, until=3605)
+    scene.announce(at=101)
+    scene.watcher.run()
+    stopped = dict(scene.node.steps)["stop bacalhau"]
+    assert GRACE_S + 101 <= stopped <= GRACE_S + 101 + 2 * interruption_watcher.CHECK_INTERVAL_S
+    assert json.loads(scene.notice_file.read_text())["seconds_left"] == pytest.approx(120, abs=2)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "2027-13-01T00:00:00Z"])
+def test_a_tag_without_a_readable_time_drains_nothing(scene: Scene, text: str) -> None:
+    scene.server.values[interruption_watcher.DRAIN] = text
+    scene.announce(at=50)
+    scene.watcher.run()
+    assert dict(scene.node.steps)["cordon"] == 50
+
+
+def test_a_drain_whose_time_is_over_stops_at_once(scene: Scene) -> None:
+    scene.node.work = frozenset({"e-1"})
+    drain(scene, at=5, until=-100)
+    scene.watcher.run()
+    assert dict(scene.node.steps)["stop bacalhau"] == 5
+    assert scene.messages.lines[0] == ("draining", "terminate in 0 s; no new work is accepted")
+
+
+def test_the_end_of_the_lifetime_is_a_drain_with_the_usual_grace(scene: Scene) -> None:
+    scene.server.values[expiry.TAG] = "2020-01-01T00:00:00Z"
+    scene.node.work = frozenset({"e-1"})
+    scene.watcher.run()
+    steps = dict(scene.node.steps)
+    assert steps["cordon"] == expiry.INTERVAL_S
+    assert (
+        GRACE_S <= steps["stop bacalhau"] - steps["cordon"] <= GRACE_S + interruption_watcher.CHECK_INTERVAL_S
+    )
+    assert [step for step, _ in scene.node.steps] == [
+        "cordon",
+        "stop bacalhau",
+        "stop containers",
+        "shut down",
+    ]
+    assert scene.messages.lines[0] == ("draining", f"terminate in {GRACE_S:.0f} s; no new work is accepted")

@@ -43,7 +43,16 @@ BUCKET = "bacalhau-results-14f543f3-000000000000-eu-west-1"
 WHERE = {"region": "eu-west-1", "bucket": BUCKET}
 PROGRAMS = "/usr/local/lib/bacalhau-spot/node/"
 # Shared with the nodes.
-SHARED = {"__init__.py", "console.py", "metadata.py", "shell.py", "download.py", "secret.py", "whole_file.py"}
+SHARED = {
+    "__init__.py",
+    "console.py",
+    "expiry.py",
+    "metadata.py",
+    "shell.py",
+    "download.py",
+    "secret.py",
+    "whole_file.py",
+}
 
 
 def read(spec: ClusterSpec = FULL) -> dict[str, Any]:
@@ -130,7 +139,7 @@ def test_programs_import_only_programs_that_are_there() -> None:
 def test_the_units_start_the_programs_and_paths_that_are_sent() -> None:
     sent = files()
     started = re.findall(r"-m node\.(\w+)", "".join(str(file["content"]) for file in sent.values()))
-    assert set(started) == {"orchestrator_boot", "orchestrator_credentials"}
+    assert set(started) == {"orchestrator_boot", "orchestrator_credentials", "orchestrator_expiry"}
     unit = content("/etc/systemd/system/bacalhau-orchestrator.service")
     (command,) = re.findall(r"^ExecStart=(.+)$", unit, re.MULTILINE)
     assert re.findall(r"--config (\S+)", command) == [

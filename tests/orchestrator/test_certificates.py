@@ -17,7 +17,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from bacalhau_spot.core.model import Secret
 from bacalhau_spot.core.orchestrator.credentials import OrchestratorCredentials
-from bacalhau_spot.orchestrator.certificates import expires_at, needs_renewal, new_credentials, renewed
+from bacalhau_spot.orchestrator.certificates import (
+    certificate_ends_at,
+    needs_renewal,
+    new_credentials,
+    renewed,
+)
 
 NOW = dt.datetime(2026, 11, 28, 12, tzinfo=dt.UTC)
 HOST = "127.0.0.9"
@@ -126,7 +131,7 @@ def test_renewal_changes_the_server_certificate_and_nothing_else(tmp_path: Path)
 
 def test_the_last_year_and_another_host_need_a_renewal() -> None:
     credentials = new_credentials(HOST, now=NOW)
-    ends = expires_at(credentials)
+    ends = certificate_ends_at(credentials)
     assert ends - NOW == dt.timedelta(days=1825)
     assert not needs_renewal(credentials, HOST, now=NOW)
     assert needs_renewal(credentials, "other.example.com", now=NOW)
@@ -139,7 +144,7 @@ def test_the_last_year_and_another_host_need_a_renewal() -> None:
 def test_no_server_certificate_outlives_its_authority() -> None:
     credentials = new_credentials(HOST, now=NOW)
     late = renewed(credentials, HOST, now=NOW + dt.timedelta(days=3000))
-    assert expires_at(late) == certificate(credentials.ca_pem).not_valid_after_utc
+    assert certificate_ends_at(late) == certificate(credentials.ca_pem).not_valid_after_utc
     # A renewal would gain nothing.
     assert not needs_renewal(late, HOST, now=NOW + dt.timedelta(days=3600))
 

@@ -21,15 +21,17 @@ HARD_WORDS = {
         '"docker", "waiting until it answers"',
         "Bacalhau {facts['version']}",
         "{name}, Bacalhau {facts['version']}, archive sha256 {digest}",
-        "EC2 takes the instance back; the node does not start",
+        "the instance is about to end; the node does not start",
         "the configuration names no orchestrator",
         "connected for {lasted:.0f} s, engines ",
         "Bacalhau does not offer Docker here",
     ),
     "interruption_watcher.py": (
-        '"interrupted", f"{notice.action} in {self._left(notice)} s; no new work is accepted"',
+        '"draining" if notice.drain else "interrupted"',
+        'f"{notice.action} in {self._left(notice)} s; no new work is accepted"',
         '"stopping", f"unfinished executions: ',
         '"stopped", f"{self._left(notice)} s before the instance ends"',
+        '"stopped", "the machine shuts down"',
     ),
     "docker.py": ("Docker does not answer after {wait_for_runtime.DOCKER_S:.0f} s: ",),
     "secret.py": ("the parameter {parameter} cannot be read: {why}", "the instance has no role"),
@@ -163,7 +165,7 @@ def test_a_notice_during_the_boot(sandbox: Any) -> None:
     sandbox.server.interrupt("us-east-1", instance_id)
     sandbox.clock.advance(60)
     lines = phase_lines(sandbox, instance_id)
-    assert lines[-1] == ("failed", "start: EC2 takes the instance back; the node does not start")
+    assert lines[-1] == ("failed", "start: the instance is about to end; the node does not start")
     assert ("interrupted", "terminate in 117 s; no new work is accepted") in lines
 
 

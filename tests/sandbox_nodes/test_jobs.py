@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import http.client
 import io
 import os
@@ -15,8 +16,10 @@ import pytest
 
 from aws_spot_sandbox_bacalhau import job_store
 from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
+from bacalhau_spot.core.tags import DRAIN_KEY, TIME_FORMAT
 from sandbox_nodes.machines import launch
 from sandbox_nodes.orchestrators import BUCKET, Orchestrator, echo, permissions
+from sandbox_nodes.test_console import phase_lines
 
 # Keys of an execution in a reply of the real program
 EXECUTION = {
@@ -36,7 +39,7 @@ def cluster(sandbox: Any) -> Orchestrator:
     made = Orchestrator.complete(sandbox)
     sandbox.client("s3").create_bucket(Bucket=BUCKET)
     made.boots()
-    launch(sandbox, 3, of=made.spec())
+    launch(sandbox, 3, of=made.spec(), MetadataOptions={"InstanceMetadataTags": "enabled"})
     sandbox.clock.advance(60)
     assert made.summary() == [("CONNECTED", "")] * 3
     return made
@@ -166,6 +169,82 @@ def test_short_work_ends_before_the_node_leaves(cluster: Orchestrator) -> None:
         "DISCONNECTED",
         "graceful shutdown",
     )
+
+
+def drain(cluster: Orchestrator, node: str, *, in_s: int) -> str:
+    """Tag the node's instance, as bacalhau-spot does. Its id."""
+    instance_id = node.removeprefix("bacalhau-")
+    until = dt.datetime.fromtimestamp(cluster.sandbox.clock.now() + in_s, tz=dt.UTC)
+    tag = {"Key": DRAIN_KEY, "Value": until.strftime(TIME_FORMAT)}
+    cluster.ec2.create_tags(Resources=[instance_id], Tags=[tag])
+    return instance_id
+
+
+def state_of(cluster: Orchestrator, instance_id: str) -> tuple[str, str]:
+    """Of the instance, with AWS's reason."""
+    row = cluster.ec2.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]
+    return row["State"]["Name"], row.get("StateReason", {}).get("Code", "")
+
+
+def test_a_drained_node_ends_its_work_and_then_its_instance(cluster: Orchestrator) -> None:
+    """It accepts no new work from the watcher's next look on, and leaves when its work is done, before the time is over."""
+    job_id = cluster.submit(echo("sleep", "30"))
+    node = cluster.executions(job_id)[0]["NodeID"]
+    instance_id = drain(cluster, node, in_s=300)
+    cluster.sandbox.clock.advance(6)
+    ops = cluster.submit(echo("echo", name="ops", Type="ops"))
+    assert node not in [row["NodeID"] for row in cluster.executions(ops)]
+    assert state_of(cluster, instance_id)[0] == "running"
+    cluster.sandbox.clock.advance(26)
+    assert state_of(cluster, instance_id) == ("terminated", "Client.InstanceInitiatedShutdown")
+    assert [row["ComputeState"]["StateType"] for row in cluster.executions(job_id)] == [job_store.COMPLETED]
+    assert dict(zip(names(cluster), cluster.summary(), strict=True))[node] == (
+        "DISCONNECTED",
+        "graceful shutdown",
+    )
+    assert [line[0] for line in phase_lines(cluster.sandbox, instance_id)][-3:] == [
+        "draining",
+        "stopping",
+        "stopped",
+    ]
+
+
+def test_longer_work_than_the_grace_moves_to_another_node(cluster: Orchestrator) -> None:
+    job_id = cluster.submit(echo("sleep", "600"))
+    first = cluster.executions(job_id)[0]["NodeID"]
+    instance_id = drain(cluster, first, in_s=60)
+    cluster.sandbox.clock.advance(58)
+    assert state_of(cluster, instance_id)[0] == "running"
+    cluster.sandbox.clock.advance(5)
+    assert state_of(cluster, instance_id)[0] == "terminated"
+    cluster.sandbox.clock.advance(16)
+    assert len(cluster.executions(job_id)) == 2
+    assert cluster.executions(job_id)[1]["NodeID"] != first
+    cluster.sandbox.clock.advance(600)
+    assert cluster.job(job_id)["State"]["StateType"] == "Completed"
+
+
+def test_a_drain_can_be_shortened_and_an_interruption_ends_it(cluster: Orchestrator) -> None:
+    """The notice leaves less time than the drain."""
+    job_id = cluster.submit(echo("sleep", "600"))
+    node = cluster.executions(job_id)[0]["NodeID"]
+    instance_id = drain(cluster, node, in_s=3000)
+    cluster.sandbox.clock.advance(60)
+    cluster.sandbox.server.interrupt("us-east-1", instance_id)
+    cluster.sandbox.clock.advance(78)
+    assert state_of(cluster, instance_id)[0] == "terminated"
+
+    cluster.sandbox.clock.advance(30)
+    node = next(
+        row["NodeID"]
+        for row in cluster.executions(job_id)
+        if row["ComputeState"]["StateType"] == job_store.BATCH_RUNNING
+    )
+    instance_id = drain(cluster, node, in_s=3000)
+    cluster.sandbox.clock.advance(60)
+    drain(cluster, node, in_s=0)
+    cluster.sandbox.clock.advance(4)
+    assert state_of(cluster, instance_id)[0] == "terminated"
 
 
 def test_a_lost_machine_costs_more_time(cluster: Orchestrator) -> None:

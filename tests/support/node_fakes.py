@@ -14,6 +14,7 @@ class MetadataServer:
         self.values: dict[str, str] = {}
         self.tokens = 0
         self.refuse_tokens_before = 0
+        self.date = ""  # of the answers; empty: the real one
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
@@ -48,7 +49,8 @@ def _handler(state: MetadataServer) -> type[BaseHTTPRequestHandler]:
             self._answer(404 if value is None else 200, value or "")
 
         def _answer(self, code: int, text: str) -> None:
-            self.send_response(code)
+            self.send_response_only(code)
+            self.send_header("Date", state.date or self.date_time_string())
             self.send_header("Content-Length", str(len(text.encode())))
             self.end_headers()
             self.wfile.write(text.encode())

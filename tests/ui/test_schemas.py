@@ -25,7 +25,7 @@ from bacalhau_spot.core.cleanup.nuke_preview import NukePreview
 from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents, OrchestratorLoss, ResultsBucket
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.create_result import CreateResult, Listing, PoolFailure, RegionResult
-from bacalhau_spot.core.launch.lifecycle import Phase
+from bacalhau_spot.core.launch.instance_phases import Phase
 from bacalhau_spot.core.launch.plan import Plan, PoolExposure, RegionPlan
 from bacalhau_spot.core.model import Arch, Identity, Image, Instance, Offer, Pool, Resource, State
 from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan, OrchestratorStep
@@ -267,6 +267,7 @@ STORY: tuple[events.Event, ...] = (
     events.SmokeTestStarted("r", 2),
     events.NodeTested("r", "bacalhau-i-1", Outcome.RAN, "", 1.5),
     events.NodeTested("r", "bacalhau-i-2", Outcome.FAILED, "no such image"),
+    events.NodeDraining("us-east-1", "i-1", "2026-01-31T12:15:00Z"),
     events.Cancelling(),
 )
 

@@ -39,6 +39,14 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.commands.clusters:clusters",
         "List every cluster in the account with its nodes, regions, cost per hour, owner and expiry.",
     ),
+    "reconcile": (
+        "bacalhau_spot.cli.commands.reconcile:reconcile",
+        "Make the cluster as configured, once or again and again, without questions: launch, replace, drain, prune.",
+    ),
+    "extend": (
+        "bacalhau_spot.cli.commands.extend:extend",
+        "Move the end of the cluster's lifetime: `extend 4h` ends it four hours from now.",
+    ),
     "ssh": (
         "bacalhau_spot.cli.commands.ssh:ssh",
         "Open a shell on a node, or run a command on one node or all: `ssh [NODE] [-- COMMAND]`.",

@@ -129,6 +129,7 @@ class AwsCompute:
             str(row["LaunchTemplateId"]),
             answered_at(reply) - row["CreateTime"],
             version=int(row["LatestVersionNumber"]),
+            tags=tags_of(row),
         )
 
     async def version_age(self, region: str, template_id: str, version: int) -> timedelta:
@@ -186,6 +187,9 @@ class AwsCompute:
         ids = (name for launched in rows[0].get("Instances", ()) for name in launched.get("InstanceIds", ()))
         return FoundFleet(fleet_id, created_at, answered_at(reply) - created_at, frozenset(ids))
 
+    async def tag(self, region: str, ids: Sequence[str], *, tags: Mapping[str, str]) -> None:
+        await self._session.call("ec2", region, "create_tags", Resources=list(ids), Tags=tag_list(tags))
+
     async def terminate(self, region: str, ids: Sequence[str]) -> None:
         await self._session.call("ec2", region, "terminate_instances", InstanceIds=list(ids))
 
@@ -208,6 +212,7 @@ def _instance(row: dict[str, Any], region: str) -> Instance:
         devices=frozenset(mapping["DeviceName"] for mapping in row.get("BlockDeviceMappings", ())),
         termination_reason=row.get("StateReason", {}).get("Code") or None,
         terminated_at=_moment(row.get("StateTransitionReason", "")),
+        metadata_tags=row.get("MetadataOptions", {}).get("InstanceMetadataTags") == "enabled",
         tags=tags_of(row),
     )
 
@@ -248,15 +253,17 @@ def _template_data(content: TemplateContent) -> dict[str, Any]:
             }
         ],
         "BlockDeviceMappings": [root_volume(content.root_device, content.root_volume_gib)],
-        "MetadataOptions": {
-            **METADATA,
-            **({"InstanceMetadataTags": "enabled"} if content.metadata_tags else {}),
-        },
+        "MetadataOptions": metadata_options(tags=content.metadata_tags),
         "InstanceInitiatedShutdownBehavior": "terminate",
         "TagSpecifications": [
             {"ResourceType": kind, "Tags": tag_list(content.tags)} for kind in _TAGGED_BY_TEMPLATE
         ],
     }
+
+
+def metadata_options(*, tags: bool) -> dict[str, Any]:
+    """Of an instance; with `tags` its metadata service returns them."""
+    return {**METADATA, **({"InstanceMetadataTags": "enabled"} if tags else {})}
 
 
 def root_volume(device: str, size_gib: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.cloud.compute import AWS_KEY, METADATA, root_volume
+from bacalhau_spot.cloud.compute import AWS_KEY, metadata_options, root_volume
 from bacalhau_spot.cloud.ec2_params import specification, tag_filter, tag_list, tags_of
 from bacalhau_spot.cloud.networking import admitted_ranges
 from bacalhau_spot.cloud.port import CloudError, RequestedInstance, RequestedVolume
@@ -236,7 +236,7 @@ def _run(request: InstanceRequest) -> dict[str, Any]:
             }
         ],
         "BlockDeviceMappings": [root_volume(request.root_device, request.root_volume_gib)],
-        "MetadataOptions": METADATA,
+        "MetadataOptions": metadata_options(tags=request.metadata_tags),
         "MaintenanceOptions": {"AutoRecovery": "default"},
         "InstanceInitiatedShutdownBehavior": "stop",
         "TagSpecifications": [{"ResourceType": kind, "Tags": tag_list(request.tags)} for kind in _TAGGED],

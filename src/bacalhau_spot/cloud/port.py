@@ -6,7 +6,7 @@ behind writes by seconds. Each method raises `CloudError` and nothing else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class TemplateContent:
 class InstanceRequest:
     """A launch of one on-demand instance. The same `client_token` never launches twice.
 
-    `tags`: of the instance, its root volume and its network interface.
+    `tags`: of the instance, its root volume and its network interface. `metadata_tags`: as in `TemplateContent`.
     """
 
     type: str
@@ -85,6 +85,7 @@ class InstanceRequest:
     root_volume_gib: int
     tags: Mapping[str, str]
     client_token: str
+    metadata_tags: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,7 @@ class FoundTemplate:
     id: str
     age: timedelta
     version: int
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,6 +399,9 @@ class Compute(Protocol):
 
     async def fleet(self, region: str, fleet_id: str) -> FoundFleet | None:
         """An instant fleet; None if AWS does not list it."""
+
+    async def tag(self, region: str, ids: Sequence[str], *, tags: Mapping[str, str]) -> None:
+        """Add or overwrite tags of at most 1,000 EC2 resources. One unknown id fails the whole call."""
 
     async def terminate(self, region: str, ids: Sequence[str]) -> None:
         """Begin to terminate. Terminated instances are not an error; one unknown id fails the whole call."""

@@ -15,6 +15,7 @@ from annotated_types import Ge, GroupedMetadata, Le
 from pydantic import AfterValidator, Field, SecretStr, Strict, ValidationError, WithJsonSchema, WrapValidator
 from pydantic_core import PydanticCustomError
 
+from bacalhau_spot.core.lifecycle.durations import DURATION, duration_s
 from bacalhau_spot.core.model import MAX_PRICE_USD, MIN_PRICE_USD
 
 if TYPE_CHECKING:
@@ -417,6 +418,34 @@ def _not_built(value: object) -> object:
     raise say("is not built yet; leave the key out, or set it to false")
 
 
+def _lifetime(least: str, most: str, *, why: str) -> Any:
+    """A duration between two others, both included, or false."""
+    allowed = f"days, hours and minutes from {least} to {most} such as 90m, 8h, 2d or 1h30m, or false"
+
+    def check(value: object) -> object:
+        if value is False:
+            return value
+        seconds = duration_s(value) if isinstance(value, str) else None
+        if seconds is None:
+            raise ValueError(value)
+        if seconds < (duration_s(least) or 0):
+            raise say(f'"{value}" is too short; {why}')
+        if seconds > (duration_s(most) or 0):
+            raise ValueError(value)
+        return value
+
+    return Annotated[
+        Any,
+        AfterValidator(check),
+        must(allowed),
+        WithJsonSchema({"anyOf": [{"type": "string", "pattern": f"^{DURATION}$"}, {"enum": [False, None]}]}),
+    ]
+
+
+# A year is more than any spot cluster lasts: a longer time is a mistake.
+LONGEST_TTL: Final = "366d"
+Ttl = _lifetime("15m", LONGEST_TTL, why="a node boots and joins in minutes, so a cluster lives at least 15m")
+IdleTtl = _lifetime("10m", "30d", why="a job may wait for minutes between its parts, so the least is 10m")
 NotBuilt = Annotated[Any, AfterValidator(_not_built), WithJsonSchema({"enum": [False, None]})]
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from bacalhau_spot.config.locations import KeyPath, dotted, lookup
 from bacalhau_spot.core.model import Naming, OrchestratorMode
-from bacalhau_spot.core.tags import tag_problems
+from bacalhau_spot.core.tags import metadata_key_problems, tag_problems
 
 _LOOPBACK: Final = re.compile(r"http://(?:127(?:\.[0-9]{1,3}){3}|localhost|\[::1\])(?::[0-9]+)?/")
 
@@ -28,7 +28,7 @@ _TOGETHER: Final[tuple[tuple[KeyPath, KeyPath], ...]] = (
 # Keys that may stand with nothing after their colon: sections whose keys are all commented out, and the reserved ones.
 _MAY_BE_EMPTY: Final = {
     "cluster", "cluster.tags", "bacalhau", "bacalhau.sha256", "bacalhau.labels", "bacalhau.api", "instance",
-    "instance.files", "interruption", "timeouts", "self_heal", "ttl",
+    "instance.files", "interruption", "timeouts", "self_heal", "ttl", "idle_ttl",
 }  # fmt: skip
 
 
@@ -47,6 +47,7 @@ def rule_problems(data: dict[str, Any]) -> KeyMessages:
         *_empty(data, ()),
         *_numbers(data),
         *_tags(data),
+        *_lifetime(data),
     ]
 
 
@@ -260,6 +261,25 @@ def naming(cluster: object) -> Naming:
     tags = section.get("tags")
     extra = tags.items() if isinstance(tags, dict) else ()
     return Naming(**given, extra_tags=tuple((key, value) for key, value in extra if isinstance(value, str)))
+
+
+def _lifetime(data: dict[str, Any]) -> KeyMessages:
+    """A node reads its expiry from a tag through EC2's metadata service, which refuses some keys that a tag may have."""
+    if not data.get("ttl"):
+        return []
+    messages: KeyMessages = []
+    for key in metadata_key_problems(naming(data.get("cluster"))):
+        section = lookup(data, ("cluster", "tags"))
+        is_extra = isinstance(section, dict) and key in section
+        path: KeyPath = ("cluster", "tags", key) if is_extra else ("cluster", "tag_key")
+        messages.append((path, is_extra, _NO_METADATA_KEY))
+    return messages
+
+
+_NO_METADATA_KEY: Final = (
+    "with `ttl`, nodes read a tag from EC2's metadata service, which accepts no tag keys with spaces or slashes; "
+    "rename this key, or remove `ttl`"
+)
 
 
 def _tags(data: dict[str, Any]) -> KeyMessages:

@@ -462,8 +462,15 @@ class Config(_Section):
     self_heal: field_types.NotBuilt = Field(
         default=None, description="Reserved; not built yet. Only false is accepted."
     )
-    ttl: field_types.NotBuilt = Field(
-        default=None, description="Reserved; not built yet. Only false is accepted."
+    ttl: field_types.Ttl | None = Field(
+        default=None,
+        description="Lifetime of the cluster from its first launch, such as 90m, 8h, 2d or 1h30m (15m to 366d); then its nodes "
+        "end themselves. Without it, or with `false`: no end.",
+    )
+    idle_ttl: field_types.IdleTtl | None = Field(
+        default=None,
+        description="Longest time without a job on the whole cluster, such as 30m (10m to 30d); then `reconcile`, which must "
+        "be running, ends the cluster. Without it, or with `false`: any time.",
     )
     image: field_types.Image = Field(
         default="auto",

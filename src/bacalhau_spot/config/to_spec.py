@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.config import field_types, schema
+from bacalhau_spot.core.lifecycle.durations import duration_s
 from bacalhau_spot.core.model import (
     CALLER,
     Arch,
@@ -53,6 +54,8 @@ def to_spec(
         budget_usd_per_hour=config.budget_usd_per_hour,
         spread=Spread(config.spread),
         max_share_per_pool=_share(config.max_share_per_pool),
+        ttl_s=_seconds(config.ttl),
+        idle_ttl_s=_seconds(config.idle_ttl),
         image=config.image,
         username=config.username,
         public_key=_line(texts.get(("public_ssh_key_path",))),
@@ -98,6 +101,10 @@ def _auto_count(regions: schema.Regions | None) -> int | None:
 
 def _share(share: str | float | None) -> Decimal | None:
     return None if share is None else field_types.share(share)
+
+
+def _seconds(duration: object) -> int | None:
+    return duration_s(duration) if isinstance(duration, str) else None
 
 
 def _nodes(nodes: int | None, regions: tuple[RegionSpec, ...]) -> int:

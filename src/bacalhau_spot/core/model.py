@@ -237,6 +237,9 @@ class ClusterSpec:
     max_share_per_pool: Decimal | None = (
         None  # of the cluster's nodes, above 0 and up to 1; None: AWS decides
     )
+    ttl_s: int | None = None  # the lifetime of the cluster from its first launch; None: no end
+    ttl_is_chosen: bool = False  # `create --ttl`: for a living cluster, too
+    idle_ttl_s: int | None = None  # the longest time without a job, which `reconcile` enforces; None: any
     image: str = "auto"  # auto | ami-… | ssm:/parameter/name
     username: str = "bacalhau"
     public_key: str | None = None  # the key's text
@@ -293,6 +296,7 @@ class Instance:
     devices: frozenset[str] | None = None  # the device names of its volumes; None: unknown
     termination_reason: str | None = None  # AWS's code, e.g. Server.SpotInstanceTermination
     terminated_at: datetime | None = None  # when its termination began, while AWS returns it
+    metadata_tags: bool = False  # whether its metadata service returns its tags
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property

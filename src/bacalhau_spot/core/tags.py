@@ -146,9 +146,15 @@ def metadata_key_problems(naming: Naming) -> tuple[str, ...]:
     return tuple(key for key in keys if not _METADATA_KEY.fullmatch(key) or key in _METADATA_RESERVED)
 
 
-def node_tags(naming: Naming, *, node_spec: str) -> dict[str, str]:
-    """The tags of a node's instance, volume and network interface. `node_spec`: its launch values."""
-    return {**tags_for(naming, node_name(naming)), NODE_SPEC_KEY: node_spec}
+def node_tags(naming: Naming, *, node_spec: str, expiry: str = "") -> dict[str, str]:
+    """The tags of a node's instance, volume and network interface. `node_spec`: its launch values; `expiry`: empty for none."""
+    own = {NODE_SPEC_KEY: node_spec, **expiry_tags(expiry)}
+    return {**tags_for(naming, node_name(naming)), **own}
+
+
+def expiry_tags(expiry: str) -> dict[str, str]:
+    """The tag with the end of the lifetime (core.lifecycle.expiry); none for an empty value."""
+    return {EXPIRES_KEY: expiry} if expiry else {}
 
 
 def has_tag(tags: Mapping[str, str], *, key: str, value: str) -> bool:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import ast
 import io
 import tokenize
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _LAYOUT = {tokenize.NL, tokenize.COMMENT, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
 
 
 def minify_python(source: str) -> str:
-    """The same program without docstrings, full-line comments, imports for type checkers and deep indentation."""
+    """The same program without docstrings, full-line comments, annotations of functions and deep indentation."""
+    source = _without_annotations(source)
     drop = _docstring_lines(source) | _comment_lines(source) | _type_checking_lines(source)
     depths = _depths(source)
     return "".join(
@@ -18,6 +23,28 @@ def minify_python(source: str) -> str:
         for number, line in enumerate(source.splitlines(keepends=True), start=1)
         if number not in drop and (line.strip() or number not in depths)
     )
+
+
+def _without_annotations(source: str) -> str:
+    """Without those of parameters and results. Fields of classes keep theirs, which make a dataclass."""
+    lines = source.splitlines(keepends=True)
+    for line, begin, end in sorted(_annotations(source, lines), reverse=True):
+        lines[line - 1] = lines[line - 1][:begin] + lines[line - 1][end:]
+    return "".join(lines)
+
+
+def _annotations(source: str, lines: list[str]) -> Iterator[tuple[int, int, int]]:
+    """Line, begin and end of each annotation that is within a line. The programs are ASCII: bytes are columns."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.arg) and _within_a_line(node):
+            yield node.lineno, node.col_offset + len(node.arg), node.end_col_offset or 0
+        if isinstance(node, ast.FunctionDef) and node.returns is not None and _within_a_line(node.returns):
+            line, column = node.returns.lineno, node.returns.col_offset
+            yield line, lines[line - 1].rindex(" ->", 0, column), node.returns.end_col_offset or column
+
+
+def _within_a_line(node: ast.arg | ast.expr) -> bool:
+    return node.lineno == node.end_lineno
 
 
 def _docstring_lines(source: str) -> set[int]:

@@ -59,7 +59,7 @@ def check_authority(credentials: OrchestratorCredentials) -> None:
     x509_certificates.loaded_authority(credentials.ca_pem, credentials.ca_key)
 
 
-def expires_at(credentials: OrchestratorCredentials) -> dt.datetime:
+def certificate_ends_at(credentials: OrchestratorCredentials) -> dt.datetime:
     """The end of the server certificate. Raises ValueError if it cannot be read."""
     from bacalhau_spot.orchestrator import x509_certificates  # noqa: PLC0415 - see above
 
@@ -82,7 +82,7 @@ def needs_renewal(credentials: OrchestratorCredentials, host: str, *, now: dt.da
 
     if credentials.host != host:
         return True
-    ends = expires_at(credentials)
+    ends = certificate_ends_at(credentials)
     in_last_year = ends - (now or _now()) < dt.timedelta(days=RENEWAL_DAYS)
     return in_last_year and ends < x509_certificates.end_of(credentials.ca_pem)
 

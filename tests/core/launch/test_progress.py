@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bacalhau_spot.core.launch import events
-from bacalhau_spot.core.launch.lifecycle import Phase
+from bacalhau_spot.core.launch.instance_phases import Phase
 from bacalhau_spot.core.launch.progress import Progress, apply_event
 from support.recorded_events import CREATE
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -11,13 +12,14 @@ import pytest
 
 from bacalhau_spot.cloud import archive
 from bacalhau_spot.cloud.aws import Aws
+from bacalhau_spot.cloud.port import FleetRequest, FleetResult
 from bacalhau_spot.core.cleanup.deletion_result import DeletionResult
 from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.create_result import CreateResult
 from bacalhau_spot.core.launch.facts import LaunchFacts
 from bacalhau_spot.core.launch.plan import Plan
-from bacalhau_spot.core.model import ClusterSpec, Naming, RegionSpec
-from bacalhau_spot.core.tags import account_scope, cluster_scope
+from bacalhau_spot.core.model import ClusterSpec, Instance, Naming, RegionSpec
+from bacalhau_spot.core.tags import EXPIRES_KEY, account_scope, cluster_scope
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 from bacalhau_spot.engine.cleanup import resource_scan, teardown
@@ -81,6 +83,16 @@ async def destroyed(calls: AwsCalls) -> DeletionResult:
     return await teardown.delete_resources(calls, search, cluster="c", scan=scan, timeout_s=600)
 
 
+def instances_of(cloud: Aws) -> list[Instance]:
+    """The cluster's instances in both regions, read from AWS."""
+    naming = SPEC.naming
+    return [
+        instance
+        for region in SPEC.regions
+        for instance in asyncio.run(cloud.instances(region.name, key=naming.tag_key, value=naming.tag_value))
+    ]
+
+
 def die(cloud: Aws, sandbox: Any, *, at: int, answered: bool) -> None:
     """A create that dies at its `at`-th change, if it has so many."""
     with fragile(cloud, at=at, answered=answered), contextlib.suppress(Killed):
@@ -104,6 +116,32 @@ def test_killed_at_every_change(cloud: Aws, sandbox: Any, at: int, answered: boo
         o for o in deletion.outcomes if o.status not in {"deleted", "already gone"}
     ]
     assert sandbox.leftovers() == before
+
+
+WITH_TTL = replace(SPEC, ttl_s=8 * 3600)
+
+
+def test_killed_in_a_fleet_with_a_lifetime_and_repeated_later(
+    cloud: Aws, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second create has another end in mind, and sends the same request all the same: one cluster, one expiry."""
+    sandbox.world.settings.read_lag_s = 8
+    launch = cloud.launch
+
+    async def launch_and_die(region: str, request: FleetRequest) -> FleetResult:
+        await launch(region, request)
+        raise Killed
+
+    with monkeypatch.context() as patch, contextlib.suppress(Killed):
+        patch.setattr(cloud, "launch", launch_and_die)
+        asyncio.run(created(calls_of(cloud, sandbox), WITH_TTL))
+    result = asyncio.run(created(calls_of(cloud, sandbox), WITH_TTL))
+    assert result.exit_code is ExitCode.DONE, [(region.region, region.problem) for region in result.regions]
+    living = [instance for instance in instances_of(cloud) if instance.alive]
+    assert len(living) == 4
+    assert len({instance.tags[EXPIRES_KEY] for instance in living}) == 1
+    outcomes = {outcome for _, name, outcome in sandbox.world.calls if name.endswith("CreateFleet")}
+    assert outcomes == {"ok"}, "no token was sent with another request"
 
 
 @pytest.mark.parametrize(

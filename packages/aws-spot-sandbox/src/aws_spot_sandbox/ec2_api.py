@@ -114,6 +114,7 @@ ANSWERS: Mapping[str, Action] = {
     "GetEbsDefaultKmsKeyId": storage.default_key,
     "GetInstanceTypesFromInstanceRequirements": catalog.types_from_requirements,
     "GetSpotPlacementScores": placement.scores,
+    "ModifyInstanceMetadataOptions": instances.modify_metadata_options,
     "ReleaseAddress": elastic_ips.release,
     "RegisterImage": account_images.register_image,
     "RequestSpotFleet": spot_fleets.request,

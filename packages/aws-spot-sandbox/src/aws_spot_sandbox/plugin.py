@@ -44,6 +44,9 @@ class Plugin(Protocol):
     def ended(self, region: Region, machine: Machine) -> None:
         """An instance begins to shut down."""
 
+    def tagged(self, region: Region, machine: Machine) -> None:
+        """The tags of an instance have changed, in any state."""
+
     def settle(self, region: Region) -> None:
         """Update the plug-in with the events of the region so far."""
 
@@ -81,6 +84,10 @@ class Plugins:
     def ended(self, region: Region, machine: Machine) -> None:
         for plugin in self._plugins:
             plugin.ended(region, machine)
+
+    def tagged(self, region: Region, machine: Machine) -> None:
+        for plugin in self._plugins:
+            plugin.tagged(region, machine)
 
     def settle(self, region: Region) -> None:
         for plugin in self._plugins:

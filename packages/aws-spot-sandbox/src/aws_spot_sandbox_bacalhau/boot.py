@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aws_spot_sandbox.ec2.machine import Machine
     from aws_spot_sandbox.ec2.region import Region
     from aws_spot_sandbox_bacalhau.directory import Directory, Route
+    from aws_spot_sandbox_bacalhau.drain import Drain
     from aws_spot_sandbox_bacalhau.user_data_parser import Given
 
 # Start of each phase, as a fraction of the time from running to joined
@@ -47,7 +48,7 @@ class Timeline:
 
     lines: tuple[Line, ...] = ()
     joins_at: float | None = None
-    leaves_at: float | None = None  # disconnects, because of EC2's interruption notice
+    leaves_at: float | None = None  # disconnects, because of EC2's interruption notice or a drain
 
 
 def node_configuration(machine: Machine) -> Given | None:
@@ -72,7 +73,14 @@ def timeline(region: Region, machine: Machine, directory: Directory) -> Timeline
     if about is None or machine.started_at is None:
         return Timeline()
     fetch_token(region, machine)
-    course = _Course(region, machine, about, directory.route(about), directory.joined.get(machine.id))
+    course = _Course(
+        region,
+        machine,
+        about,
+        directory.route(about),
+        directory.joined.get(machine.id),
+        directory.drains.get(machine.id),
+    )
     joins_at = _joins_at(course)
     leaves_at = _leaves_at(course)
     if leaves_at is not None and joins_at is not None and leaves_at <= joins_at:
@@ -90,6 +98,7 @@ class _Course:
     about: Given
     route: Route
     joined_at: float | None
+    drain: Drain | None = None
 
     @property
     def began(self) -> float:
@@ -98,6 +107,28 @@ class _Course:
     @property
     def connects_at(self) -> float:
         return self.began + self.region.world.settings.boot_s
+
+
+def cordoned_at(machine: Machine, drain: Drain | None) -> float | None:
+    """When the node stops to accept work, for EC2's notice or a drain."""
+    moments = (machine.notice_at, drain.began if drain else None)
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def works_on(region: Region, machine: Machine, directory: Directory, drain: Drain) -> bool:
+    """Whether a draining node still waits for the work that it had when the drain began."""
+    about = node_configuration(machine)
+    if about is None or region.now() >= drain.until:
+        return False
+    if machine.notice_at is not None and region.now() >= _latest(machine, about, machine.notice_at):
+        return False
+    works = directory.route(about).works(name(machine, about), since=drain.began, at=region.now())
+    return works or executions(region, machine) > 0
+
+
+def _latest(machine: Machine, about: Given, notice_at: float) -> float:
+    """The end of the grace after EC2's notice."""
+    return notice_at + min(about.grace_s, max(0.0, machine.notice_s - MARGIN_S))
 
 
 def starts_at(region: Region, machine: Machine, directory: Directory) -> float | None:
@@ -146,9 +177,11 @@ def _joins_at(course: _Course) -> float | None:
 def _leaves_at(course: _Course) -> float | None:
     """The watcher waits for running work for the configured time, as long as the notice allows."""
     machine = course.machine
+    if course.drain is not None:
+        return course.drain.left_at
     if machine.notice_at is None:
         return None
-    latest = machine.notice_at + min(course.about.grace_s, max(0.0, machine.notice_s - MARGIN_S))
+    latest = _latest(machine, course.about, machine.notice_at)
     if executions(course.region, machine):
         return latest
     return min(latest, course.route.busy_until(name(machine, course.about), machine.notice_at))
@@ -188,8 +221,9 @@ def _boot(course: _Course, leaves_at: float | None) -> Iterator[Line]:
             yield _gives_up(machine, about, obstacle, began + boot_s * part)
             return
     started = began + boot_s * START
-    if machine.notice_at is not None and machine.notice_at <= started:
-        yield Line(started, "failed", "start: EC2 takes the instance back; the node does not start")
+    cordoned = cordoned_at(machine, course.drain)
+    if cordoned is not None and cordoned <= started:
+        yield Line(started, "failed", "start: the instance is about to end; the node does not start")
         return
     if about.commands:
         yield Line(started, "commands", "additional_commands")
@@ -242,6 +276,9 @@ def _gives_up(machine: Machine, about: Given, obstacle: str, since: float) -> Li
 def _watch(course: _Course, leaves_at: float | None) -> Iterator[Line]:
     """The watcher's lines on EC2's notice, which may precede the watcher's start."""
     region, machine = course.region, course.machine
+    if course.drain is not None:
+        yield from _drained(course, course.drain)
+        return
     if leaves_at is None or machine.notice_at is None or machine.started_at is None:
         return
     sees = max(machine.notice_at, machine.started_at + region.world.settings.boot_s * WATCHES)
@@ -251,3 +288,15 @@ def _watch(course: _Course, leaves_at: float | None) -> Iterator[Line]:
     running = executions(region, machine) or course.route.running_on(name(machine, course.about), leaves)
     yield Line(leaves, "stopping", f"unfinished executions: {running}")
     yield Line(leaves, "stopped", f"{max(0, round(ends - leaves))} s before the instance ends")
+
+
+def _drained(course: _Course, drain: Drain) -> Iterator[Line]:
+    left = max(0, round(drain.until - drain.began))
+    yield Line(drain.began, "draining", f"terminate in {left} s; no new work is accepted")
+    if drain.left_at is None:
+        return
+    running = executions(course.region, course.machine) or course.route.running_on(
+        name(course.machine, course.about), drain.left_at
+    )
+    yield Line(drain.left_at, "stopping", f"unfinished executions: {running}")
+    yield Line(drain.left_at, "stopped", "the machine shuts down")

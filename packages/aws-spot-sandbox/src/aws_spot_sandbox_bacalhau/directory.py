@@ -14,6 +14,8 @@ from aws_spot_sandbox_bacalhau import network
 
 if TYPE_CHECKING:
     from aws_spot_sandbox.ec2.machine import Machine
+    from aws_spot_sandbox_bacalhau.drain import Drain
+    from aws_spot_sandbox_bacalhau.job_store import JobStore
     from aws_spot_sandbox_bacalhau.managed import ManagedOrchestrator
     from aws_spot_sandbox_bacalhau.user_data_parser import Given
 
@@ -22,11 +24,12 @@ TOKEN, CERTIFICATE, JOIN = "token", "certificate", "join"
 
 @dataclass(frozen=True)
 class Route:
-    """`managed`: to a machine's address; `host`: the orchestrator that has it, if any."""
+    """`managed`: to a machine's address; `host`: the orchestrator that has it, if any; `jobs`: the orchestrator's."""
 
     managed: bool = False
     address: str = ""
     host: ManagedOrchestrator | None = None
+    jobs: JobStore | None = None
 
     @property
     def answers_at(self) -> float | None:
@@ -48,16 +51,22 @@ class Route:
         return self.host.distrust(about.ca_pem) if self.host and obstacle == CERTIFICATE else ""
 
     def busy_until(self, node: str, since: float) -> float:
-        return self.host.busy_until(node, since) if self.host else since
+        return self.jobs.busy_until(node, since) if self.jobs else since
 
     def running_on(self, node: str, at: float) -> int:
-        return self.host.running_on(node, at) if self.host else 0
+        return self.jobs.running_at(node, at) if self.jobs else 0
+
+    def works(self, node: str, *, since: float, at: float) -> bool:
+        """Whether work that the node had at `since` still runs."""
+        return self.jobs is not None and self.jobs.works(node, since=since, at=at)
 
 
 @dataclass
 class Directory:
     hosts: dict[str, ManagedOrchestrator] = field(default_factory=dict)  # by instance
     joined: dict[str, float] = field(default_factory=dict)  # when a node's machine has joined first
+    drains: dict[str, Drain] = field(default_factory=dict)  # by instance
+    jobs: JobStore | None = None  # of the sandbox's own orchestrator
 
     def route(self, about: Given) -> Route:
         """To the first of the node's orchestrators that is a machine's; a node tries them in turn."""
@@ -65,11 +74,12 @@ class Directory:
         for address in addresses:
             for host in self.hosts.values():
                 if address and host.address == address:
-                    return Route(managed=True, address=address, host=host)
+                    jobs = host.records.jobs if host.records else None
+                    return Route(managed=True, address=address, host=host, jobs=jobs)
         for address in addresses:
             if network.is_instance_address(address):
                 return Route(managed=True, address=address)
-        return Route()
+        return Route(jobs=self.jobs)
 
 
 def _host(url: str) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 LIBRARY = "usr/local/lib/bacalhau-spot"
 CONSOLE = "dev/console"
 SERVICES = "run/services"
+POWEROFF = "poweroff"  # among them: the machine shuts down
 LOG = "var/log/bacalhau-spot.log"
 _OWN = re.compile(
     r"(?<![\w.*-])/(etc/bacalhau|run/bacalhau|var/lib/bacalhau|usr/local/lib/bacalhau-spot|bacalhau_data|dev/console|"
@@ -51,6 +52,8 @@ stop)
         tries=0
         while [ -e "$unit.busy" ] && [ $tries -lt 300 ]; do sleep 0.1; tries=$((tries + 1)); done
     fi;;
+poweroff)
+    touch poweroff;;
 try-restart)
     if pid=$(cat "$unit.pid" 2>/dev/null); then
         touch "$unit.again"; kill -TERM "$pid"; wait_for_end "$unit" "$pid"

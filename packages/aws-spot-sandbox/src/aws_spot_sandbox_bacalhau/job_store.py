@@ -180,6 +180,11 @@ class JobStore:
         with self._lock:
             return len(list(self._work(node, at)))
 
+    def works(self, node: str, *, since: float, at: float) -> bool:
+        """Whether work that the node had at `since` still runs at `at`."""
+        with self._lock:
+            return any(one.began <= since for one in self._work(node, at))
+
     def busy_until(self, node: str, since: float) -> float:
         """When the last work that the node had at `since` ends."""
         with self._lock:

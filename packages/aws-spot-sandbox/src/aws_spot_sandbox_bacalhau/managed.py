@@ -147,12 +147,6 @@ class ManagedOrchestrator:
     def accepts(self, token: str) -> bool:
         return self.credentials is not None and token == self.credentials.token
 
-    def busy_until(self, node: str, since: float) -> float:
-        return self.records.jobs.busy_until(node, since) if self.records else since
-
-    def running_on(self, node: str, at: float) -> int:
-        return self.records.jobs.running_at(node, at) if self.records else 0
-
 
 def host_name(machine: Machine) -> str:
     """EC2's: NameProvider is `hostname`."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aws_spot_sandbox.http_types import Http
 
 _TOKEN = "sandbox-metadata-token"  # noqa: S105 - opens nothing
-_DATA, _ROLES = "/latest/meta-data/", "iam/security-credentials/"
+_DATA, _ROLES, _TAGS = "/latest/meta-data/", "iam/security-credentials/", "tags/instance"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -51,6 +51,8 @@ class MetadataService:
 
     def _value(self, path: str) -> str | None:
         machine = self._machine
+        if path.startswith(_TAGS):
+            return self._tags(path.removeprefix(_TAGS).removeprefix("/"))
         if path.startswith(_ROLES):
             return self._credentials(path.removeprefix(_ROLES))
         return {
@@ -76,6 +78,13 @@ class MetadataService:
             return None
         at = datetime.fromtimestamp(machine.rebalance_at, UTC)
         return json.dumps({"noticeTime": at.strftime(_TIME)})
+
+    def _tags(self, key: str) -> str | None:
+        """One tag, or the keys of all. EC2 user guide, "View tags for your EC2 instances using instance metadata"."""
+        if not self._machine.tags_in_metadata:
+            return None
+        tags = dict(self._region.tags(self._machine.id))
+        return tags.get(key) if key else "\n".join(sorted(tags))
 
     def _credentials(self, role: str) -> str | None:
         session = sessions.of_machine(self._region.world, self._machine)

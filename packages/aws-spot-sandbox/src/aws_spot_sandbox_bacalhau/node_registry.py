@@ -61,7 +61,7 @@ class Entry:
     error: str = ""
     silent_at: float | None = None  # its instance ended without disconnecting
     free_at: float = 0.0  # approved after a rejection: it registers at its next try
-    cordoned_at: float | None = None  # EC2's notice: it rejects new work
+    cordoned_at: float | None = None  # EC2's notice or a drain: it rejects new work
 
     def connected(self, now: float) -> bool:
         return self.away_at is None and (self.silent_at is None or now < _noticed(self))
@@ -134,6 +134,11 @@ class NodeRegistry:
                 if entry.membership == APPROVED and entry.connected(now) and not entry.cordoned(now)
             ]
 
+    def connected(self, now: float) -> int:
+        """The number of connected nodes."""
+        with self.lock:
+            return sum(entry.connected(now) for entry in self.entries.values())
+
     def lost(self, name: str, since: float) -> Loss | None:
         """When a node stopped working since that time, and when the orchestrator schedules its work again."""
         now = self._world.now()
@@ -191,7 +196,7 @@ class NodeRegistry:
             entry = self._heard(region, machine, entry, joins_at=timeline.joins_at, until=timeline.leaves_at)
         leaves = timeline.leaves_at is not None and now >= timeline.leaves_at
         if entry is not None:
-            entry.cordoned_at = machine.notice_at
+            entry.cordoned_at = boot.cordoned_at(machine, self._directory.drains.get(machine.id))
             if entry.away_at is None and leaves:
                 entry.away_at, entry.error = timeline.leaves_at, GOODBYE
         return entry

@@ -17,9 +17,12 @@ from aws_spot_sandbox.http_types import AwsError, Call, Reply
 from aws_spot_sandbox.middleware.faults import Faults
 from aws_spot_sandbox_bacalhau import api, boot, managed, orchestrator_boot, serializers
 from aws_spot_sandbox_bacalhau.access import KeyAccess, SwitchAccess
+from aws_spot_sandbox_bacalhau.boot import Line
 from aws_spot_sandbox_bacalhau.directory import Directory
+from aws_spot_sandbox_bacalhau.drain import Drains
 from aws_spot_sandbox_bacalhau.job_api import JobApi
 from aws_spot_sandbox_bacalhau.job_store import JobStore
+from aws_spot_sandbox_bacalhau.lifetime import Lifetimes
 from aws_spot_sandbox_bacalhau.managed import Records
 from aws_spot_sandbox_bacalhau.node_registry import NodeRegistry
 from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
@@ -61,6 +64,14 @@ class BacalhauPlugin:
             world, self.directory, belongs=lambda about: not self.directory.route(about).managed
         )
         self._jobs = self._job_store(self.registry, publish=lambda _job, _execution: {"Type": ""})
+        self.directory.jobs = self._jobs
+        self._drains = Drains(self.directory, is_real=lambda machine: machine.id in self._real_nodes)
+        self._lifetimes = Lifetimes(
+            self._drains,
+            is_real=lambda machine: machine.id in self._real_nodes,
+            connected=self._connected_nodes,
+            says=self._says,
+        )
         self._records: dict[str, Records] = {}  # by data volume
         self._formatted: set[str] = set()
         self._ec2: Ec2 | None = None
@@ -84,6 +95,8 @@ class BacalhauPlugin:
 
     def started(self, region: Region, machine: Machine) -> None:
         boot.fetch_token(region, machine)
+        self._drains.look(region, machine)
+        self._lifetimes.look(region, machine)
         host = managed.recognised(region, machine, self._formatted)
         if host is not None:
             self.directory.hosts[machine.id] = host
@@ -98,6 +111,22 @@ class BacalhauPlugin:
             node.end(orderly=machine.ended_in_order)
         for registry in self._registries():
             registry.ended(region, machine)
+
+    def tagged(self, region: Region, machine: Machine) -> None:
+        self._drains.look(region, machine)
+        self._lifetimes.look(region, machine)
+
+    def _connected_nodes(self, machine: Machine) -> int | None:
+        """Of a managed orchestrator's machine; None for others."""
+        host = self.directory.hosts.get(machine.id)
+        if host is None:
+            return None
+        return host.records.registry.connected(host.region.now()) if host.records is not None else 0
+
+    def _says(self, machine: Machine, detail: str) -> None:
+        host = self.directory.hosts.get(machine.id)
+        if host is not None:
+            host.boot.lines.append(Line(host.region.now(), "stopped", detail))
 
     def settle(self, region: Region) -> None:
         for host in list(self.directory.hosts.values()):

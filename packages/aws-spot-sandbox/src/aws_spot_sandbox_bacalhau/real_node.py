@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from aws_spot_sandbox.ec2 import instances
 from aws_spot_sandbox_bacalhau import boot, network, user_data_parser
-from aws_spot_sandbox_bacalhau.instance_files import CONSOLE, LIBRARY, InstanceFiles
+from aws_spot_sandbox_bacalhau.instance_files import CONSOLE, LIBRARY, POWEROFF, SERVICES, InstanceFiles
 from aws_spot_sandbox_bacalhau.metadata import MetadataService
 from aws_spot_sandbox_bacalhau.programs import environment
 from aws_spot_sandbox_bacalhau.units import Service
@@ -118,6 +119,8 @@ class RealNode:
         )
 
     def follow(self) -> None:
+        if self._root is not None and not self.ended and (self._root / SERVICES / POWEROFF).exists():
+            instances.shut_down_from_inside(self.region, self.machine)
         if not self.ended:
             for service in self.services:
                 service.follow()

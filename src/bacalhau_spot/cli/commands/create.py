@@ -16,7 +16,7 @@ from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.fact_sources import fact_sources
 from bacalhau_spot.cli.runtime.notices import create_failures, send_notices, with_notices
-from bacalhau_spot.cli.runtime.parsers import amount
+from bacalhau_spot.cli.runtime.parsers import amount, lifetime
 from bacalhau_spot.cli.runtime.reporting import unexpected
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
@@ -28,6 +28,7 @@ from bacalhau_spot.core.launch.refusals import Refusal
 from bacalhau_spot.core.model import MIN_PRICE_USD, OrchestratorMode, OrchestratorSpec, TlsMode
 from bacalhau_spot.core.notices import budget_reached, create_ended, interruptions
 from bacalhau_spot.core.pricing.usage_history import ended_usages
+from bacalhau_spot.core.tags import metadata_key_problems
 from bacalhau_spot.engine.aws_calls.caller import Cancelled
 from bacalhau_spot.engine.launch import create as engine
 from bacalhau_spot.engine.launch.facts_gathering import gather_facts, refusal_error
@@ -60,6 +61,7 @@ def create(  # noqa: PLR0913 -- one parameter for each option
     allow_removal: Annotated[bool, Parameter(negative="")] = False,
     max_price: str | None = None,
     budget: str | None = None,
+    ttl: str | None = None,
     without_orchestrator: Annotated[bool, Parameter(negative="")] = False,
     wait: Literal["joined", "running", "none"] | None = None,
     common: CommonOptions = NO_OPTIONS,
@@ -83,6 +85,9 @@ def create(  # noqa: PLR0913 -- one parameter for each option
     budget
         Maximum cost of the cluster, in US dollars an hour, instead of the configuration's `budget_usd_per_hour`: a plan that
         may cost more is refused. `none` for no limit.
+    ttl
+        Lifetime of the cluster from now on, such as `8h` or `1h30m`, instead of the configuration's `ttl`. It moves the end of a
+        cluster that exists; `none` removes it.
     without_orchestrator
         Launch nodes that join no orchestrator and receive no jobs, whatever the configuration names.
     wait
@@ -93,9 +98,10 @@ def create(  # noqa: PLR0913 -- one parameter for each option
     if context.first_time and runtime.interactive and not yes and context.for_people:
         write_first(context)
     options = _options(
-        max_price=max_price, budget=budget, without_orchestrator=without_orchestrator, wait=wait
+        max_price=max_price, budget=budget, ttl=ttl, without_orchestrator=without_orchestrator, wait=wait
     )
     spec = _limited(context.spec(), max_price=max_price, budget=budget)
+    spec = _with_lifetime(spec, ttl)
     spec = _without_orchestrator(spec, chosen=without_orchestrator)
     _check_wait(spec, wait)
     with context.runner(spec) as runner, ExitStack() as stack:
@@ -280,10 +286,15 @@ class _Launch:
 
 
 def _options(
-    *, max_price: str | None, budget: str | None, without_orchestrator: bool, wait: str | None
+    *,
+    max_price: str | None,
+    budget: str | None,
+    ttl: str | None,
+    without_orchestrator: bool,
+    wait: str | None,
 ) -> str:
     """The options of this run that decide how nodes are launched: the command that goes on has them, too."""
-    values = {"--max-price": max_price, "--budget": budget, "--wait": wait}
+    values = {"--max-price": max_price, "--budget": budget, "--ttl": ttl, "--wait": wait}
     words = [" --without-orchestrator"] if without_orchestrator else []
     words += [f" {name} {shlex.quote(value)}" for name, value in values.items() if value is not None]
     return "".join(words)
@@ -298,6 +309,23 @@ def _limited(spec: ClusterSpec, *, max_price: str | None, budget: str | None) ->
     if budget is not None:
         spec = replace(spec, budget_usd_per_hour=amount(budget, flag="--budget"))
     return spec
+
+
+def _with_lifetime(spec: ClusterSpec, ttl: str | None) -> ClusterSpec:
+    """The configuration with the lifetime of the command line. Raises UserError."""
+    if ttl is None:
+        return spec
+    seconds = None if ttl.strip().lower() == "none" else lifetime(ttl, flag="--ttl")
+    keys = metadata_key_problems(spec.naming)
+    if seconds is not None and keys:
+        raise UserError(
+            f"--ttl: nodes cannot read the end of their lifetime: a tag key is {keys[0]!r}",
+            why="EC2's metadata service accepts no tag keys with spaces or slashes",
+            hint="rename it under `cluster`, or leave out --ttl",
+            docs="docs/lifetime.md",
+            exit_code=ExitCode.USAGE,
+        )
+    return replace(spec, ttl_s=seconds, ttl_is_chosen=True)
 
 
 def _without_orchestrator(spec: ClusterSpec, *, chosen: bool) -> ClusterSpec:
@@ -342,4 +370,6 @@ def _question(plan: Plan, *, where: str) -> str:
         parts.append(f"launch {plural(plan.launch, 'instance')}")
     if plan.remove:
         parts.append(f"terminate {plural(len(plan.remove), 'running instance')}")
+    if plan.retag and not parts:
+        parts.append(f"change the expiry of {plural(len(plan.retag), 'instance')}")
     return f"{capitalized(comma_list(parts))} {where}?"

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 # Deletion takes the time that instances need to terminate, and a little more; doubled.
-_BESIDE_INSTANCES_S = 300
+BESIDE_INSTANCES_S = 300
 # States of instances without running workloads.
 _ENDING = frozenset({State.SHUTTING_DOWN, State.TERMINATED})
 
@@ -102,9 +102,9 @@ def destroy(
         agreed=yes,
         disable_protection=disable_protection,
         delete_results=delete_results,
-        timeout_s=timeout or spec.timeouts.terminate_s + _BESIDE_INSTANCES_S,
+        timeout_s=timeout or spec.timeouts.terminate_s + BESIDE_INSTANCES_S,
     )
-    request = _request(spec, naming, named=cluster is not None)
+    request = destroy_request(spec, naming, named=cluster is not None)
     with context.runner(spec) as runner:
         # A managed orchestrator is deleted with its cluster, and its list of nodes with it.
         managed = spec.orchestrator.mode is OrchestratorMode.MANAGED
@@ -302,7 +302,7 @@ def _is_running_node(resource: Resource) -> bool:
     )
 
 
-def _request(spec: ClusterSpec, naming: Naming, *, named: bool) -> ScanRequest:
+def destroy_request(spec: ClusterSpec, naming: Naming, *, named: bool) -> ScanRequest:
     """`named`: a cluster that may differ from the configuration's. All services that it may use are then required."""
     needed = {"ec2", "ssm", "iam"} if named or uses_ssm_token(spec) else {"ec2"}
     if named or spec.orchestrator.mode is OrchestratorMode.MANAGED:

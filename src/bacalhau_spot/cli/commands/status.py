@@ -80,7 +80,7 @@ def status(
             hint="use -o ndjson: one envelope a line",
             exit_code=ExitCode.USAGE,
         )
-    reader = _StatusReader(context, cluster=cluster, regions=tuple(dict.fromkeys(region or ())))
+    reader = StatusReader(context, cluster=cluster, regions=tuple(dict.fromkeys(region or ())))
     if watch:
         return _watch(context, reader, interval_s=interval)
     with context.runner() as runner:
@@ -92,7 +92,7 @@ def status(
     return _result(context, found, warnings=others)
 
 
-class _StatusReader:
+class StatusReader:
     """A repeatable check: the identity and the regions are read only once, the orchestrator's address until its API answers."""
 
     def __init__(self, context: CommandContext, *, cluster: str | None, regions: tuple[str, ...]) -> None:
@@ -108,6 +108,18 @@ class _StatusReader:
         self._unreadable: ApiFailure | None = None
         self._answers = False
         self._here: AccountContext | None = None
+
+    @property
+    def account(self) -> AccountContext:
+        """Call `now` first."""
+        if self._here is None:
+            raise AssertionError("the account is known after the first check")
+        return self._here
+
+    @property
+    def orchestrator(self) -> Orchestrator | None:
+        """The one that the latest check asked; None without an API."""
+        return self._orchestrator
 
     def other_clusters(self, runner: Runner) -> tuple[str, ...]:
         """Other clusters under the tag key, for a cluster without running nodes. Call `now` first."""
@@ -194,12 +206,12 @@ def _result(context: CommandContext, found: ClusterStatus, *, warnings: tuple[st
     )
 
 
-def _watch(context: CommandContext, reader: _StatusReader, *, interval_s: float) -> Result:
+def _watch(context: CommandContext, reader: StatusReader, *, interval_s: float) -> Result:
     """Until Ctrl-C. The first check may raise; after a later failure the previous result remains on screen."""
     found: ClusterStatus | None = None
     watcher: status_watch.StatusWatcher | None = None
     try:
-        with _ended_in_order(), context.runner() as runner:
+        with sigterm_as_interrupt(), context.runner() as runner:
             found = reader.now(runner)
             watcher = _watcher(context, interval_s=interval_s)
             watcher.show(found)
@@ -222,7 +234,7 @@ def _watch(context: CommandContext, reader: _StatusReader, *, interval_s: float)
 
 
 @contextlib.contextmanager
-def _ended_in_order() -> Iterator[None]:
+def sigterm_as_interrupt() -> Iterator[None]:
     """Handle SIGTERM like Ctrl-C, so that the terminal is restored."""
     if threading.current_thread() is not threading.main_thread():
         yield

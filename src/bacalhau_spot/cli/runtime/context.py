@@ -402,9 +402,10 @@ class CommandContext:
         if note and self.for_people:
             self.err.print(views.note("note", note), crop=False)
 
-    def runner(self, spec: ClusterSpec | None = None) -> Runner:
+    def runner(self, spec: ClusterSpec | None = None, *, run_id: str = "") -> Runner:
+        """`run_id`: as for `Runner`."""
         api_s = spec.timeouts.api_s if spec else _LOOK_S
-        return Runner(self.runtime, self.connection, api_s=api_s)
+        return Runner(self.runtime, self.connection, api_s=api_s, run_id=run_id)
 
 
 def _is_alone(spec: ClusterSpec) -> bool:

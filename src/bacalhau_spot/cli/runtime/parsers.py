@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
+from bacalhau_spot.core.lifecycle.durations import duration_s
+from bacalhau_spot.core.lifecycle.expiry import LONGEST_S, SHORTEST
 from bacalhau_spot.core.model import MAX_PRICE_USD
 from bacalhau_spot.errors import ExitCode, UserError
 
@@ -42,6 +44,41 @@ def duration(text: str, *, flag: str) -> timedelta:
             exit_code=ExitCode.USAGE,
         )
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+_SHORTEST_S = int(SHORTEST.total_seconds())
+
+
+def lifetime(text: str, *, flag: str) -> int:
+    """The seconds of `90m`, `8h`, `2d` or `1h30m`. Raises UserError for less than 15 minutes and more than 366 days."""
+    seconds = duration_s(text)
+    if seconds is None or not _SHORTEST_S <= seconds <= LONGEST_S:
+        raise UserError(
+            f"{flag}: {text[:_LONGEST]!r} is not a lifetime of a cluster",
+            hint="days, hours and minutes from 15m to 366d, such as 90m, 8h, 2d or 1h30m",
+            exit_code=ExitCode.USAGE,
+        )
+    return seconds
+
+
+def end_time(text: str, *, flag: str, now: datetime) -> datetime:
+    """`2026-11-28T20:00`, in UTC unless it has another offset. Raises UserError unless it is 15 minutes to 366 days from now."""
+    try:
+        value = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise UserError(
+            f"{flag}: {text[:_LONGEST]!r} is not a time",
+            hint="a time such as 2026-11-28T20:00 (UTC), or with an offset 2026-11-28T20:00+01:00",
+            exit_code=ExitCode.USAGE,
+        ) from None
+    value = value if value.tzinfo else value.replace(tzinfo=UTC)
+    if not SHORTEST <= value - now <= timedelta(seconds=LONGEST_S):
+        raise UserError(
+            f"{flag}: {text} is not 15 minutes to 366 days from now",
+            hint="`bacalhau-spot destroy` ends a cluster now",
+            exit_code=ExitCode.USAGE,
+        )
+    return value
 
 
 def moment(text: str, *, flag: str, now: datetime) -> datetime:

@@ -60,7 +60,10 @@ class Runner:
     restored in both cases.
     """
 
-    def __init__(self, runtime: Runtime, connection: AwsConnection, *, api_s: float) -> None:
+    def __init__(
+        self, runtime: Runtime, connection: AwsConnection, *, api_s: float, run_id: str = ""
+    ) -> None:
+        """`run_id`: of one of several runs of a process; each needs its own client tokens. Empty: the process's."""
         self._runtime = runtime
         self._cloud = Aws(connection)
         self._runner = asyncio.Runner()
@@ -71,7 +74,7 @@ class Runner:
             emit=self._emit,
             api_s=api_s,
             jitter=runtime.jitter,
-            run_id=runtime.run_id,
+            run_id=run_id or runtime.run_id,
             hide=partial(redacted, runtime=runtime),
             profile=selected_profile(connection.profile, environ=runtime.environ)
             if connection.access_key_id is None

@@ -18,6 +18,7 @@ from bacalhau_spot.core.error_catalog.classifier import Category, classify, most
 from bacalhau_spot.core.health.diagnosis import Diagnosis, NodeDiagnosis, Severity, diagnose
 from bacalhau_spot.core.health.observation import ApiAvailability, NodeObservation, StatusChecks
 from bacalhau_spot.core.health.orchestrator_status import OrchestratorObservation, orchestrator_status
+from bacalhau_spot.core.lifecycle.expiry import cluster_expiry
 from bacalhau_spot.core.model import OrchestratorMode, OrchestratorSpec
 from bacalhau_spot.core.orchestrator.managed_state import newest_usable
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import Capacity, NodeListing
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.health.orchestrator_status import OrchestratorStatus
     from bacalhau_spot.core.history.node_records import NodeRecord
     from bacalhau_spot.core.launch.node_spec import DriftedNode
+    from bacalhau_spot.core.lifecycle.expiry import ClusterExpiry
     from bacalhau_spot.core.model import ClusterSpec, Instance, SpotRequest, Timeouts
     from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
     from bacalhau_spot.core.placement.demand import Demand
@@ -202,6 +204,11 @@ class ClusterStatus:
     @property
     def pools(self) -> PoolDistribution:
         return pool_distribution(self.snapshot.instances)
+
+    @property
+    def expiry(self) -> ClusterExpiry:
+        """Of all instances, the orchestrator's included."""
+        return cluster_expiry((*self.snapshot.instances, *self.snapshot.orchestrators))
 
     @property
     def stale_nodes(self) -> tuple[NodeStatus, ...]:

@@ -29,6 +29,7 @@ from bacalhau_spot.core.health.termination_reasons import (
     join_failure,
 )
 from bacalhau_spot.core.launch.gpu_image import has_gpu
+from bacalhau_spot.core.lifecycle.expiry import expires_at, is_overdue
 from bacalhau_spot.core.model import State
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import Membership
 
@@ -60,6 +61,7 @@ class Diagnosis(StrEnum):
     STARTING = "starting"
     NOT_STARTING = "not-starting"
     IMPAIRED = "impaired"
+    OVERDUE = "past-its-expiry"
     REJECTED = "rejected"
     RECONNECTING = "reconnecting"
     DISCONNECTED = "disconnected"
@@ -133,6 +135,11 @@ RECONNECT = timedelta(minutes=5)
 
 def _is_terminated(obs: NodeObservation) -> bool:
     return obs.instance is not None and not obs.instance.alive
+
+
+def _since_expiry(obs: NodeObservation) -> timedelta | None:
+    at = expires_at([obs.instance]) if obs.instance else None
+    return None if at is None else obs.since(at)
 
 
 def _state(obs: NodeObservation, *states: State) -> bool:
@@ -367,6 +374,12 @@ RULES: tuple[DiagnosisRule, ...] = (
     DiagnosisRule(
         Diagnosis.IMPAIRED, Severity.BAD, "an EC2 status check is impaired",
         lambda obs: bool(obs.checks.impaired), "status check impaired{why}", _TERMINATE, _checks,
+    ),
+    DiagnosisRule(
+        Diagnosis.OVERDUE, Severity.BAD, "its lifetime is over, and it still runs ten minutes later",
+        lambda obs: obs.instance is not None and is_overdue(obs.instance, now=obs.now), "past its expiry{ago}",
+        f"{_TERMINATE}; `bacalhau-spot destroy` removes the cluster, `bacalhau-spot extend 4h` moves its end",
+        lambda obs: MessageArgs(time=_since_expiry(obs)),
     ),
     DiagnosisRule(
         Diagnosis.REJECTED, Severity.BAD, "the orchestrator has rejected it",

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.core.error_catalog.classifier import denied_action
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bacalhau_spot.core.problem import ApiFailure
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -67,6 +69,7 @@ class Condition(StrEnum):
     SSM_SECRETS = "`bacalhau.secrets: ssm`"
     ORCHESTRATOR = "`orchestrator: managed` or `{cluster: NAME}`"
     MANAGED = "`orchestrator: managed`"
+    LIFETIME = "`ttl` or `idle_ttl`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ _TEARDOWN = ("destroy", "nuke")
 _SCANS = (*_TEARDOWN, "clusters")
 # Commands that hold the lock of the cluster.
 LOCKING = ("create", "destroy")
-_INVENTORY = ("create", "list", *_SCANS)
+_INVENTORY = ("create", "list", "extend", *_SCANS)
 _MARKET = ("create", "offers", "doctor")
 _PRICED = ("cost", "prices")
 _EVERY = (*_INVENTORY, *_PRICED, "history", "status", "offers", "ssh", "console", "prune", "doctor")
@@ -296,6 +299,8 @@ _CREATE = (
         conditions=_EXISTING,
     ),
     *_rows("ec2", "CreateTags", commands=("create",), scopes=(ResourceScope.TAGGING,)),
+    # The expiry, on existing instances and launch templates.
+    *_rows("ec2", "CreateTags", commands=("create", "extend"), scopes=(ResourceScope.TAGGED,)),
     *_rows("ec2", "CreateTags", commands=OPT_IN_COMMANDS, scopes=(ResourceScope.ADOPTING,)),
     *_rows(
         "ec2",
@@ -486,7 +491,25 @@ API_CALLS: dict[str, tuple[str, ...]] = {
     "tag:GetResources": ("resourcegroupstaggingapi:GetResources",),
 }
 
-PERMISSIONS: tuple[Permission, ...] = (*_READ, *_CREATE, *_DELETE)
+# `reconcile` does what these commands do, without questions; and what `destroy` does, at the end of a cluster's lifetime.
+_RECONCILED = frozenset({"create", "status", "prune"})
+
+
+def _with_reconcile(row: Permission) -> Iterator[Permission]:
+    if not _RECONCILED.isdisjoint(row.commands):
+        yield replace(row, commands=(*row.commands, "reconcile"))
+        return
+    yield row
+    if "destroy" in row.commands:
+        always = row.conditions == (Condition.ALWAYS,)
+        yield replace(
+            row, commands=("reconcile",), conditions=(Condition.LIFETIME,) if always else row.conditions
+        )
+
+
+PERMISSIONS: tuple[Permission, ...] = tuple(
+    permission for row in (*_READ, *_CREATE, *_DELETE) for permission in _with_reconcile(row)
+)
 # Every command that needs a permission, in the order of the table.
 COMMANDS = tuple(
     name
@@ -511,6 +534,7 @@ def active_conditions(spec: ClusterSpec) -> frozenset[Condition]:
         Condition.SSM_SECRETS: spec.bacalhau.secrets is Secrets.SSM,
         Condition.ORCHESTRATOR: spec.orchestrator.in_account,
         Condition.MANAGED: spec.orchestrator.mode is OrchestratorMode.MANAGED,
+        Condition.LIFETIME: spec.ttl_s is not None or spec.idle_ttl_s is not None,
     }
     return frozenset(when for when, true in holds.items() if true)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.error_catalog.classifier import Category, classify, most_severe
-from bacalhau_spot.core.launch.lifecycle import Phase, phase_of
+from bacalhau_spot.core.launch.instance_phases import Phase, phase_of
+from bacalhau_spot.core.lifecycle.expiry import cluster_expiry
 from bacalhau_spot.core.placement.pool_distribution import PoolDistribution
 from bacalhau_spot.errors import ExitCode
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bacalhau_spot.core.launch.node_spec import DriftedNode
+    from bacalhau_spot.core.lifecycle.expiry import ClusterExpiry
     from bacalhau_spot.core.model import Instance, Resource
     from bacalhau_spot.core.problem import ApiFailure
 
@@ -197,6 +199,11 @@ class Listing:
     others: tuple[Resource, ...] = ()
     orchestrator: Instance | None = None
     drifted: tuple[DriftedNode, ...] = ()  # nodes that differ from the configuration
+
+    @property
+    def expiry(self) -> ClusterExpiry:
+        """The orchestrator's included."""
+        return cluster_expiry([*self.instances, *([self.orchestrator] if self.orchestrator else [])])
 
     @property
     def exit_code(self) -> ExitCode:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bacalhau_spot.core.launch.lifecycle import Phase
+    from bacalhau_spot.core.launch.instance_phases import Phase
     from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 
 
@@ -159,6 +159,16 @@ class NodeTested:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeDraining:
+    """A node accepts no more jobs; it stops when its running jobs have ended, at the latest at `until`."""
+
+    region: str
+    id: str
+    until: str
+    """UTC, as 2026-01-31T12:00:00Z"""
+
+
+@dataclass(frozen=True, slots=True)
 class Cancelling:
     """Ctrl-C: no new calls; calls in flight finish."""
 
@@ -179,5 +189,6 @@ Event = (
     | NodesJoined
     | SmokeTestStarted
     | NodeTested
+    | NodeDraining
     | Cancelling
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.lifecycle.expiry import plan_expiry
 from bacalhau_spot.core.model import CALLER, ClusterSpec, Instance, Market, Pool
 from bacalhau_spot.core.orchestrator.managed_plan import orchestrator_plan
 from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.inventory import AccountContext, ClusterInventory
     from bacalhau_spot.core.launch.network_egress import NetworkCheck
+    from bacalhau_spot.core.lifecycle.expiry import ExpiryPlan
     from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan
     from bacalhau_spot.core.orchestrator.managed_state import SharedOrchestratorState
     from bacalhau_spot.core.orchestrator.nats_check import NatsCheck
@@ -36,6 +38,7 @@ class LaunchFacts:
     `nats_checks`: a connection to each orchestrator address, from this machine; not of a managed one, for which `create` waits.
     `orchestrator`: the managed one or that of another cluster.
     `markets`, `networks`: only of regions that are to launch.
+    `now`: when they were gathered; None: the plan leaves expiries alone.
     `pool_prices`: of the pools of existing nodes, in USD an hour; only with a budget.
     """
 
@@ -54,6 +57,7 @@ class LaunchFacts:
     rates: Rates = field(default_factory=Rates)
     rates_failure: ApiFailure | None = None
     pool_prices: Prices = field(default_factory=dict)
+    now: datetime | None = None
 
     @property
     def instances(self) -> tuple[Instance, ...]:
@@ -68,6 +72,14 @@ class LaunchFacts:
             if self.inventory
             else frozenset()
         )
+
+    @property
+    def expiry_plan(self) -> ExpiryPlan | None:
+        """The expiry after the create, the orchestrator's included; None without a scan of the cluster."""
+        if self.inventory is None or self.now is None:
+            return None
+        existing = (*self.inventory.instances, *self.inventory.orchestrators)
+        return plan_expiry(self.spec, existing, now=self.now)
 
     @property
     def orchestrator_plan(self) -> OrchestratorPlan | None:

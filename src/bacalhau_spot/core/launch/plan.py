@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.launch.node_spec import DriftedNode
     from bacalhau_spot.core.launch.pool_avoidance import PoolAvoidance
+    from bacalhau_spot.core.lifecycle.expiry import ExpiryPlan
     from bacalhau_spot.core.model import ClusterSpec, Image, Instance, Market
     from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan
     from bacalhau_spot.core.placement.demand import Demand
@@ -77,6 +78,8 @@ class Plan:
     )
     orchestrator_cost: OrchestratorCost | None = None
     drifted: tuple[DriftedNode, ...] = ()  # nodes that `create` leaves as they are
+    expiry: ExpiryPlan | None = None
+    idle_ttl_s: int | None = None
 
     @property
     def launch(self) -> int:
@@ -99,7 +102,12 @@ class Plan:
     @property
     def empty(self) -> bool:
         changes = self.orchestrator is not None and not self.orchestrator.empty
-        return self.launch == 0 and not self.remove and not changes
+        return self.launch == 0 and not self.remove and not changes and not self.retag
+
+    @property
+    def retag(self) -> tuple[Instance, ...]:
+        """Existing instances that get another expiry."""
+        return self.expiry.retag if self.expiry else ()
 
     @property
     def avoidances(self) -> dict[str, PoolAvoidance]:

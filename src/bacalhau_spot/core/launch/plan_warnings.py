@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.core.launch.gpu_image import image_warning
 from bacalhau_spot.core.launch.pool_limits import nodes_per_pool, share_warnings
+from bacalhau_spot.core.lifecycle.expiry import expiry_warnings
 from bacalhau_spot.core.model import CALLER, OrchestratorMode
 from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState, SharedOrchestratorState
 from bacalhau_spot.core.orchestrator.nats_check import NatsStatus
@@ -32,6 +33,7 @@ def plan_warnings(facts: LaunchFacts) -> tuple[str, ...]:
         *facts.notes,
         *_unscanned_regions(facts),
         *(check.warning for check in (facts.networks or {}).values() if check.warning),
+        *(expiry_warnings(facts.expiry_plan) if facts.expiry_plan else ()),
         *_of_configuration(facts),
         *_encrypted_images(facts.markets or {}),
     )

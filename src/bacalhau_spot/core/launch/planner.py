@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from bacalhau_spot.core.launch.facts import LaunchFacts
-    from bacalhau_spot.core.launch.plan import PoolExposure
     from bacalhau_spot.core.launch.node_spec import DriftedNode
+    from bacalhau_spot.core.launch.plan import PoolExposure
     from bacalhau_spot.core.launch.pool_avoidance import PoolAvoidance
 
 
@@ -57,6 +57,8 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
         planned,
         drifted=_drifted(facts, planned),
         list_prices_missing=facts.rates_failure.code if facts.rates_failure else "",
+        expiry=facts.expiry_plan,
+        idle_ttl_s=spec.idle_ttl_s,
         exposure=_exposure(facts, planned),
         archives=spec.bacalhau.sha256 if markets else (),
         budget=_budget(facts, planned),

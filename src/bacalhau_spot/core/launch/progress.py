@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.error_catalog.classifier import most_severe
 from bacalhau_spot.core.launch import events
-from bacalhau_spot.core.launch.lifecycle import FINAL, Phase
+from bacalhau_spot.core.launch.instance_phases import FINAL, Phase
 from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         | events.Waiting
         | events.SmokeTestStarted
         | events.NodeTested
+        | events.NodeDraining
     )
 
 
@@ -162,6 +163,8 @@ def _step(region: RegionProgress, event: Event) -> RegionProgress:
             return _fleet_responded(region, launched, most_severe(code for _, _, code in refusals))
         case events.RegionFailed(code=code):
             return replace(region, failed=code, status_text="failed", done=True)
+        case events.NodeDraining(id=node):
+            return replace(region, status_text=f"draining {node}", done=False)
         case events.Waiting(message=what, remaining=left):
             return replace(region, status_text=f"{what}: {left} left" if left else what)
     return _test_step(_deletion_step(region, event), event)

@@ -145,6 +145,23 @@ def _hidden_nodes(failures: Sequence[ApiFailure]) -> Refusal | None:
     )
 
 
+def _expires_soon(facts: LaunchFacts) -> Refusal | None:
+    """New nodes would end before they could work."""
+    planned = facts.expiry_plan
+    if planned is None or planned.left is None or not planned.is_near:
+        return None
+    if not node_demand(facts.spec, facts.instances).launch:
+        return None
+    minutes = int(planned.left.total_seconds() // 60)
+    state = f"ends in {minutes} minutes" if minutes > 0 else "has reached the end of its lifetime"
+    return Refusal(
+        f"the cluster {state}, and new nodes would end with it",
+        details=(f"its expiry is {planned.value}",),
+        hint="`bacalhau-spot create --ttl 8h` moves the end and launches; `bacalhau-spot destroy` removes the cluster",
+        docs="docs/lifetime.md",
+    )
+
+
 def _no_region(facts: LaunchFacts) -> Refusal | None:
     none = explain_no_region(facts.decisions) if facts.decisions is not None else None
     if none is None or facts.inventory is None:
@@ -347,6 +364,7 @@ _CHECKS: tuple[Callable[[LaunchFacts], Refusal | None], ...] = (
     _no_orchestrator_chosen,
     unusable_configured_regions,
     _unscanned_regions,
+    _expires_soon,
     _no_region,
     _unusable_home_region,
     _no_shared_orchestrator,

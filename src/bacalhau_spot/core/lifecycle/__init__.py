@@ -1,1 +1,1 @@
-"""What keeps a living cluster: expiry, drift, drains, and the lock between operators."""
+"""The change and the end of running nodes: expiry, drains, replacements."""

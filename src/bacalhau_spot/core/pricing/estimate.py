@@ -127,6 +127,21 @@ def _multiply(price_range: PriceRange | None, count: int) -> PriceRange | None:
     return None if price_range is None else PriceRange(price_range.low * count, price_range.high * count)
 
 
+def affordable(prices: Mapping[str, Decimal], *, left_usd: Decimal, most: int) -> tuple[tuple[str, ...], int]:
+    """The regions, and how many nodes over them, up to `most`, cost no more than `left_usd` wherever each one goes.
+
+    `prices`: the highest cost of a node in each region. More nodes are better than more regions.
+    """
+    cheapest = sorted(prices, key=lambda name: (prices[name], name))
+    best: tuple[tuple[str, ...], int] = ((), 0)
+    for size in range(1, len(cheapest) + 1):
+        dearest_usd = prices[cheapest[size - 1]]
+        count = most if dearest_usd <= 0 else min(most, max(0, int(left_usd / dearest_usd)))
+        if count and count >= best[1]:
+            best = (tuple(cheapest[:size]), count)
+    return best
+
+
 def sum_estimates(estimates: Iterable[Estimate]) -> Estimate:
     """The sum; unknown if a part is unknown."""
     whole = Estimate(

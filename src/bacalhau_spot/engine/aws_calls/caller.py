@@ -79,6 +79,7 @@ class AwsCalls:
         self.profile = profile  # the AWS profile in use, for suggested `aws` commands
         self.clock = clock
         self._listener = emit
+        self.sent = 0  # requests, retries included; a list of several pages counts once
         self.made: list[events.ResourceCreated] = []
         self.mistakes: list[Exception] = []
         self.stop = CancelSignal()
@@ -170,6 +171,7 @@ class AwsCalls:
         deadline_s = self.clock.monotonic_s() + min(self._api_s, within_s or self._api_s)
         attempt = 0
         while True:
+            self.sent += 1
             try:
                 return await call()
             except CloudError as error:

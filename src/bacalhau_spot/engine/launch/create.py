@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,14 @@ from bacalhau_spot.core.launch.refusals import unsuitable_markets
 from bacalhau_spot.core.model import Market, Spread
 from bacalhau_spot.core.placement.demand import spread_over
 from bacalhau_spot.core.placement.pool_distribution import pool_distribution
+from bacalhau_spot.core.pricing.estimate import affordable, estimate
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.engine.aws_calls.caller import Cancelled, api_failure
 from bacalhau_spot.engine.aws_calls.consistency import FLEET_TAG
 from bacalhau_spot.engine.launch.node_secrets import NodeSecrets, node_secrets
 from bacalhau_spot.engine.launch.region_launch import RegionLaunch, launch_region
 from bacalhau_spot.engine.launch.wait_running import close_requests, wait_until_running
+from bacalhau_spot.engine.lifecycle.expiry_tags import holders_of_expiry, write_expiry
 from bacalhau_spot.engine.network.network_egress import check_networks
 from bacalhau_spot.engine.placement.market import markets
 from bacalhau_spot.errors import UserError
@@ -59,6 +62,7 @@ class _Work:
     problems: dict[str, ApiFailure] = field(default_factory=dict)
     instances: dict[str, tuple[Instance, ...]] = field(default_factory=dict)
     secrets: NodeSecrets | None = None
+    moved_usd: Decimal = Decimal(0)  # the cost an hour that moves between regions add to the plan's
 
     @property
     def spec(self) -> ClusterSpec:
@@ -88,7 +92,9 @@ async def apply_plan(
         secrets=node_secrets(calls, facts),
     )
     removed = await _remove(work)
+    await _move_expiry(work, removed)
     await _launch_rounds(work)
+    await _complete_expiry(work)
     await _follow_all(work, timeout_s=facts.spec.timeouts.fulfilment_s if wait else 0)
     regions = dict.fromkeys((*(region.region for region in plan.regions), *work.problems))
     return CreateResult(
@@ -127,6 +133,44 @@ async def _remove(work: _Work) -> tuple[str, ...]:
 
     ended = await asyncio.gather(*(terminate(region) for region in by_region))
     return tuple(instance_id for ids in ended for instance_id in ids)
+
+
+async def _move_expiry(work: _Work, removed: Sequence[str]) -> None:
+    """The plan's expiry for the existing instances. Before the launch: the old one may be near."""
+    planned = work.plan.expiry
+    if planned is None or not planned.retag:
+        return
+    holders = holders_of_expiry(
+        (instance for instance in planned.retag if instance.id not in removed), _templates(work)
+    )
+    await _write_expiry(work, holders, planned.value)
+
+
+async def _complete_expiry(work: _Work) -> None:
+    """The plan's expiry for nodes that repeat the launch of a killed create, with the expiry of that one."""
+    value = work.plan.expiry.value if work.plan.expiry else ""
+    launched = {
+        region: [launched.id for result in site.results for launched in result.launched]
+        for region, site in work.sites.items()
+        if site.expiry != value and site.template_id is not None
+    }
+    holders = {
+        region: (*ids, work.sites[region].template_id or "") for region, ids in launched.items() if ids
+    }
+    await _write_expiry(work, holders, value)
+
+
+async def _write_expiry(work: _Work, holders: Mapping[str, Sequence[str]], value: str) -> None:
+    await asyncio.gather(
+        *(
+            _contained(work, region, partial(write_expiry, work.calls, region, ids, value))
+            for region, ids in holders.items()
+        )
+    )
+
+
+def _templates(work: _Work) -> Mapping[str, tuple[TaggedId, ...]]:
+    return work.facts.inventory.tagged if work.facts.inventory else {}
 
 
 async def _contained(work: _Work, region: str, part: Callable[[], Awaitable[object]]) -> bool:
@@ -218,6 +262,7 @@ def _region_launch(work: _Work, region: str) -> RegionLaunch:
             max_per_pool=max_per_pool(work.spec),
             existing_counts=nodes_per_pool(_not_moved(work, region)),
             avoided=_avoided(work, region),
+            expiry=work.plan.expiry.value if work.plan.expiry else "",
         )
     return work.sites[region]
 
@@ -263,12 +308,42 @@ async def _move(work: _Work, short: dict[str, int], refused: set[str]) -> dict[s
     if not short or not takers or work.calls.stop.is_set:
         return {}
     takers = await _launchable(work, takers)
-    total = sum(short.values())
-    dealt = spread_over(total, dict.fromkeys(takers, total))
+    dealt = _dealt(work, short, takers)
     for name, count in dealt.items():
         work.extra[name] = work.extra.get(name, 0) + count
     _report_moves(work, short, dealt)
     return dealt
+
+
+def _dealt(work: _Work, short: dict[str, int], takers: Sequence[str]) -> dict[str, int]:
+    """The missing nodes over the takers; with a budget, as many as it allows: another region may be dearer."""
+    total = sum(short.values())
+    budget = work.plan.budget
+    if budget is None or budget.total_usd is None:
+        return spread_over(total, dict.fromkeys(takers, total))
+    usd = {name: _most_usd(work, name) for name in {*takers, *short}}
+    # What AWS refused is not paid.
+    refused_usd = sum((usd[name] or Decimal(0)) * count for name, count in short.items())
+    left_usd = budget.usd_per_hour - budget.total_usd - work.moved_usd + refused_usd
+    prices = {name: price for name in takers if (price := usd[name]) is not None}
+    names, count = affordable(prices, left_usd=left_usd, most=total)
+    dealt = spread_over(count, dict.fromkeys(names, count))
+    work.moved_usd += sum((prices[name] * taken for name, taken in dealt.items()), -refused_usd)
+    return dealt
+
+
+def _most_usd(work: _Work, region: str) -> Decimal | None:
+    """The highest cost of one node there, an hour; None if unknown."""
+    found = estimate(
+        region,
+        1,
+        work.markets[region].offers,
+        work.facts.rates,
+        root_volume_gib=work.spec.instance.root_volume_gib,
+        public_ip=work.spec.instance.public_ip,
+        limit=work.spec.max_price_usd_per_hour,
+    ).total
+    return None if found is None else found.high
 
 
 async def _launchable(work: _Work, regions: Sequence[str]) -> list[str]:

@@ -75,7 +75,7 @@ async def gather_facts(calls: AwsCalls, spec: ClusterSpec, sources: FactSources)
     """Read-only. Raises CloudError for a call that every plan needs, UserError for an invalid configuration."""
     account = await load_account(calls)
     launched_in = () if spec.auto_regions is None else sources.launched_in(account.identity)
-    facts = LaunchFacts(spec=spec, account=account, launched_in=launched_in)
+    facts = LaunchFacts(spec=spec, account=account, launched_in=launched_in, now=calls.clock.now())
     for stage in (_inventory, _regions, _shared, _markets, _networks, _managed, _prices):
         if refusal(facts) is not None:
             break

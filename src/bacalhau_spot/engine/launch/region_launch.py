@@ -24,8 +24,16 @@ from bacalhau_spot.core.launch.node_spec import node_spec_tag
 from bacalhau_spot.core.launch.pool_limits import LaunchBatch, headroom, next_batch
 from bacalhau_spot.core.model import Network, Pool
 from bacalhau_spot.core.placement.pool_distribution import burstable
-from bacalhau_spot.core.tags import metadata_key_problems, node_name, node_tags, tags_for, template_name
+from bacalhau_spot.core.tags import (
+    expiry_tags,
+    metadata_key_problems,
+    node_name,
+    node_tags,
+    tags_for,
+    template_name,
+)
 from bacalhau_spot.engine.launch.fleet import FleetLaunch, launched_of, request_fleet
+from bacalhau_spot.engine.lifecycle.expiry_tags import recorded_expiry
 from bacalhau_spot.engine.network.network_builder import NetworkBuilder, merge
 
 if TYPE_CHECKING:
@@ -76,6 +84,9 @@ class RegionLaunch:
     max_per_pool: int | None = None  # None: AWS decides
     avoided: frozenset[Pool] = frozenset()  # used only if the other pools have no capacity
     existing_counts: Mapping[Pool, int] = field(default_factory=dict)  # by pool, before this create
+    expiry: str = (
+        ""  # the value of the nodes' tag; empty for none. From the template on, the one to launch with
+    )
 
     @property
     def pool_counts(self) -> dict[Pool, int]:
@@ -224,7 +235,7 @@ async def _template(calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLau
     )
     if known is not None:
         await _settle(calls, spec, region_launch, known)
-        return known.id
+        return await _with_expiry(calls, region_launch, known)
     try:
         template_id = await _new_template(calls, spec, region_launch, name=name)
     except CloudError as error:
@@ -241,6 +252,12 @@ async def _template(calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLau
         return template_id
     await _count_others(calls, spec, region_launch, known, count=count)
     await _settle(calls, spec, region_launch, known)
+    return await _with_expiry(calls, region_launch, known)
+
+
+async def _with_expiry(calls: AwsCalls, region_launch: RegionLaunch, known: FoundTemplate) -> str:
+    """The template's id, once the expiry of this launch is the recorded one."""
+    region_launch.expiry = await recorded_expiry(calls, region_launch.region, known, region_launch.expiry)
     return known.id
 
 
@@ -252,7 +269,7 @@ async def _new_template(calls: AwsCalls, spec: ClusterSpec, region_launch: Regio
             region_launch.region,
             name=name,
             client_token=calls.run_token(region_launch.region, name),
-            tags=tags_for(spec.naming, name),
+            tags={**tags_for(spec.naming, name), **expiry_tags(region_launch.expiry)},
         ),
     )
     calls.emit(
@@ -430,7 +447,11 @@ def _request(
             *([f"attempt {attempt}"] if attempt > 1 else []),
         ),
         fleet_tags=tags_for(spec.naming, f"{spec.naming.resource_prefix}fleet"),
-        instance_tags=node_tags(spec.naming, node_spec=node_spec_tag(spec, region=region_launch.region)),
+        instance_tags=node_tags(
+            spec.naming,
+            node_spec=node_spec_tag(spec, region=region_launch.region),
+            expiry=region_launch.expiry,
+        ),
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events
-from bacalhau_spot.core.launch.lifecycle import FINAL, Phase, next_phase, phase_of
+from bacalhau_spot.core.launch.instance_phases import FINAL, Phase, next_phase, phase_of
 from bacalhau_spot.core.tags import cluster_scope
 from bacalhau_spot.engine.aws_calls.caller import Cancelled
 

@@ -1,1 +1,1 @@
-"""Changes of a living cluster."""
+"""Changes and ends running nodes."""

@@ -20,6 +20,7 @@ from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorStep, inbou
 from bacalhau_spot.core.orchestrator.managed_state import DataVolume, InboundGroup
 from bacalhau_spot.core.pricing.orchestrator_cost import ROOT_VOLUME_GIB
 from bacalhau_spot.core.tags import (
+    metadata_key_problems,
     orchestrator_name,
     orchestrator_parameter,
     orchestrator_tags,
@@ -87,6 +88,7 @@ class OrchestratorBuilder:
             self._naming,
             running_within_s=timeouts.fulfilment_s,
             detached_within_s=timeouts.terminate_s,
+            expiry=facts.expiry_plan.value if facts.expiry_plan else "",
         )
         self._steps: Mapping[OrchestratorStep, Callable[[], Awaitable[None]]] = {
             OrchestratorStep.BUCKET: self._make_bucket,
@@ -376,6 +378,7 @@ class OrchestratorBuilder:
             root_volume_gib=max(ROOT_VOLUME_GIB, images[0].volume_gib),
             tags=orchestrator_tags(self._naming, self._name),
             client_token="",
+            metadata_tags=not metadata_key_problems(self._naming),
         )
         instance = await self._follower.launch(request, ended=self._ended)
         self.state = replace(self.state, instance=instance)

@@ -38,7 +38,12 @@ from bacalhau_spot.engine.orchestrator.resolve import (
     with_orchestrator,
 )
 from bacalhau_spot.engine.placement.placement_scores import QUOTA_WAIT_S
-from bacalhau_spot.orchestrator.certificates import begun_at, check_authority, expires_at, needs_renewal
+from bacalhau_spot.orchestrator.certificates import (
+    begun_at,
+    certificate_ends_at,
+    check_authority,
+    needs_renewal,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -135,7 +140,7 @@ async def _readable_tags(calls: AwsCalls, region: str, name: str) -> Mapping[str
 def _certificate_ends(credentials: OrchestratorCredentials | None) -> datetime | None:
     if credentials is not None:
         with suppress(ValueError):
-            return expires_at(credentials)
+            return certificate_ends_at(credentials)
     return None
 
 

@@ -16,6 +16,7 @@ from bacalhau_spot.core.model import State
 from bacalhau_spot.core.orchestrator.managed_state import DATA_DEVICE
 from bacalhau_spot.engine.aws_calls.caller import UNCERTAIN
 from bacalhau_spot.engine.aws_calls.consistency import LAG_S
+from bacalhau_spot.engine.lifecycle.expiry_tags import write_expiry
 from bacalhau_spot.errors import UserError
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class InstanceFollower:
     naming: Naming
     running_within_s: float
     detached_within_s: float
+    expiry: str = ""  # for a launched or started instance; empty for none
 
     async def launch(self, request: InstanceRequest, *, ended: Collection[str]) -> Instance:
         """A running instance. The client token depends on the request and the ended instances, so repetition is safe."""
@@ -58,6 +60,8 @@ class InstanceFollower:
             self.calls.emit(
                 events.ResourceCreated(region=self.region, kind=ResourceKind.INSTANCE, id=asked.id)
             )
+            # Not with the launch: its request would differ from that of a create that repeats it.
+            await self._set_expiry(asked.id)
             return await self.running(asked.id)
         raise UserError(
             f"AWS repeats the launches of terminated instances in {self.region}",
@@ -136,7 +140,13 @@ class InstanceFollower:
             docs="docs/orchestrator.md",
         )
 
+    async def _set_expiry(self, instance_id: str) -> None:
+        if self.expiry:
+            await write_expiry(self.calls, self.region, [instance_id], self.expiry)
+
     async def start(self, instance_id: str) -> None:
+        """The expiry first: with a past one, the machine would stop again."""
+        await self._set_expiry(instance_id)
         await self.calls.write(
             self.region, partial(self.calls.cloud.start_instance, self.region, instance_id)
         )

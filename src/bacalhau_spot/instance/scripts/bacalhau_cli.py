@@ -70,6 +70,10 @@ class BacalhauCli:
             return str(why)
         return ""
 
+    def shut_down(self) -> str:
+        """Shut the machine down, which terminates the instance. Why it could not be done; empty on success."""
+        return _problem(["systemctl", "poweroff"], timeout_s=60)
+
 
 def _problem(command: list[str], *, timeout_s: float) -> str:
     try:

@@ -66,7 +66,7 @@ def first_boot(facts: dict[str, Any], console: Console) -> None:
         token.result()
     console.say("start", f"{name}, Bacalhau {facts['version']}, archive sha256 {digest}")
     if BacalhauCli().cordoned():
-        raise CommandFailedError("EC2 takes the instance back; the node does not start")
+        raise CommandFailedError("the instance is about to end; the node does not start")
     services = ["bacalhau.service", "bacalhau-spot-watchdog.service"]
     run_command(["systemctl", "enable", "--now", *services], timeout_s=900)
 

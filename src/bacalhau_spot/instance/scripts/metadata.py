@@ -24,6 +24,7 @@ class Metadata:
         self._timeout_s = timeout_s
         self._token = ""
         self._opener = opener()
+        self.date = ""  # of the last answer, by AWS's clock
 
     def get(self, path: str) -> str | None:
         fresh = not self._token
@@ -47,4 +48,5 @@ class Metadata:
         request = urllib.request.Request(self._service + path, headers=headers, method=method)
         with self._opener.open(request, timeout=self._timeout_s) as answer:
             text: str = answer.read().decode()
+            self.date = answer.headers.get("Date", "")
             return text

@@ -40,12 +40,14 @@ if TYPE_CHECKING:
     from bacalhau_spot.ui.json_output.doctor import doctor_data
     from bacalhau_spot.ui.json_output.env import env_data
     from bacalhau_spot.ui.json_output.explain import documentation_page_data, documentation_pages_data
+    from bacalhau_spot.ui.json_output.extension import extension_data
     from bacalhau_spot.ui.json_output.history import history_data
     from bacalhau_spot.ui.json_output.iam_policy import policy_data
     from bacalhau_spot.ui.json_output.notices import notice_data, notify_test_data
     from bacalhau_spot.ui.json_output.offers import offers_data
     from bacalhau_spot.ui.json_output.prices import prices_data
     from bacalhau_spot.ui.json_output.prune import prune_data, prune_result_data
+    from bacalhau_spot.ui.json_output.reconcile import reconcile_data
     from bacalhau_spot.ui.json_output.sandbox import (
         sandbox_interrupt_data,
         sandbox_rebalance_data,
@@ -79,6 +81,7 @@ __all__ = [
     "envelope_text",
     "error_data",
     "event_name",
+    "extension_data",
     "history_data",
     "instance_data",
     "listing_data",
@@ -93,6 +96,7 @@ __all__ = [
     "problem_data",
     "prune_data",
     "prune_result_data",
+    "reconcile_data",
     "resources_data",
     "sandbox_interrupt_data",
     "sandbox_rebalance_data",
@@ -128,6 +132,7 @@ _MODULES = {
     "documentation_page_data": "explain",
     "documentation_pages_data": "explain",
     "history_data": "history",
+    "extension_data": "extension",
     "policy_data": "iam_policy",
     "notice_data": "notices",
     "notify_test_data": "notices",
@@ -135,6 +140,7 @@ _MODULES = {
     "prices_data": "prices",
     "prune_data": "prune",
     "prune_result_data": "prune",
+    "reconcile_data": "reconcile",
     "sandbox_interrupt_data": "sandbox",
     "sandbox_rebalance_data": "sandbox",
     "sandbox_start_data": "sandbox",

@@ -23,6 +23,7 @@ from bacalhau_spot.ui.json_output.values import (
     drift_data,
     exact,
     instance_data,
+    optional_time,
     pools_data,
     problem_data,
     time_text,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.launch.create_result import CreateResult, Listing, RegionResult
     from bacalhau_spot.core.launch.plan import Plan, PoolExposure, RegionPlan
     from bacalhau_spot.core.launch.pool_avoidance import InterruptedPool
+    from bacalhau_spot.core.lifecycle.expiry import ExpiryPlan
     from bacalhau_spot.core.placement.region_selection import RegionDecision
     from bacalhau_spot.core.pricing.estimate import Budget, Estimate, PriceRange
 
@@ -146,6 +148,17 @@ class InterruptedPoolOutput(TypedDict):
     """the last interruption"""
 
 
+class PlannedExpiryOutput(TypedDict):
+    """The end of the cluster's lifetime after the launches."""
+
+    expires_at: Time | None
+    """null if it was removed"""
+    before: Time | None
+    """of the existing instances; null without one"""
+    changed: list[str]
+    """ids of existing instances that get this end"""
+
+
 class PlanOutput(TypedDict):
     cluster: str
     wanted: Count
@@ -169,6 +182,10 @@ class PlanOutput(TypedDict):
     """recently interrupted pools in regions whose other pools cannot hold the nodes, or cost over 50 % more"""
     exposure: ExposureOutput | None
     """the effect of the loss of one capacity pool after the launches"""
+    expiry: PlannedExpiryOutput | None
+    """null for a cluster without a lifetime"""
+    idle_ttl_s: Count | None
+    """the longest time without a job, which `reconcile` enforces; null without one"""
     surplus: list[str]
     """ids of surplus instances"""
     remove: list[str]
@@ -250,6 +267,8 @@ class ListOutput(TypedDict):
     """nodes"""
     orchestrator: InstanceOutput | None
     """the managed orchestrator; null without one"""
+    expires_at: Time | None
+    """the end of the cluster's lifetime: the latest of its running instances; null without one"""
     others: list[OtherResourceOutput]
     """all other resources"""
     drifted: DriftedNodes
@@ -275,6 +294,8 @@ def plan_data(plan: Plan) -> PlanOutput:
         "avoided_pools": _interrupted_pools(part.avoided for part in plan.avoidances.values()),
         "not_avoided_pools": _interrupted_pools(part.not_avoided for part in plan.avoidances.values()),
         "exposure": _exposure(plan.exposure),
+        "expiry": _expiry(plan.expiry),
+        "idle_ttl_s": plan.idle_ttl_s,
         "surplus": [instance.id for instance in plan.surplus],
         "remove": [instance.id for instance in plan.remove],
         "drifted": drift_data(plan.drifted),
@@ -297,6 +318,16 @@ def _interrupted_pools(regions: Iterable[Sequence[InterruptedPool]]) -> list[Int
         for pools in regions
         for found in pools
     ]
+
+
+def _expiry(planned: ExpiryPlan | None) -> PlannedExpiryOutput | None:
+    if planned is None or not planned.value:
+        return None
+    return {
+        "expires_at": optional_time(planned.at),
+        "before": optional_time(planned.before.at),
+        "changed": [instance.id for instance in planned.retag],
+    }
 
 
 def _orchestrator_plan(plan: Plan) -> OrchestratorPlanOutput | None:
@@ -426,6 +457,7 @@ def listing_data(listing: Listing) -> ListOutput:
             for instance in sorted(listing.instances, key=lambda instance: (instance.region, instance.id))
         ],
         "orchestrator": None if listing.orchestrator is None else instance_data(listing.orchestrator),
+        "expires_at": optional_time(listing.expiry.at),
         "others": [
             {"region": resource.region, "kind": resource.kind, "id": resource.id}
             for resource in listing.others

@@ -200,6 +200,8 @@ class StatusOutput(TypedDict):
     """null with `--cluster`"""
     surplus: Count | None
     """null with `--cluster`"""
+    expires_at: Time | None
+    """the end of the cluster's lifetime; null without one"""
     total: NodeCountsOutput
     regions: list[RegionStatusOutput]
     nodes: list[NodeStatusOutput]
@@ -224,6 +226,7 @@ def status_data(status: ClusterStatus) -> StatusOutput:
         "matches_spec": status.matches_spec,
         "missing": status.missing,
         "surplus": status.surplus,
+        "expires_at": optional_time(status.expiry.at),
         "total": _counts(status.total),
         "regions": [
             {"region": region_status.name, **_counts(region_status)} for region_status in status.regions

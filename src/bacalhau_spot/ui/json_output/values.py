@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict, overload
 
-from bacalhau_spot.core.launch.lifecycle import Phase, phase_of
+from bacalhau_spot.core.launch.instance_phases import Phase, phase_of
+from bacalhau_spot.core.lifecycle.expiry import expires_at
 from bacalhau_spot.core.model import Arch, State
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ class InstanceOutput(TypedDict):
     subnet_id: str | None
     termination_reason: str | None
     """AWS's code"""
+    expires_at: Time | None
+    """the end of its lifetime; null without one"""
 
 
 class DifferenceOutput(TypedDict):
@@ -212,4 +215,5 @@ def instance_data(instance: Instance) -> InstanceOutput:
         "vpc_id": instance.vpc_id,
         "subnet_id": instance.subnet_id,
         "termination_reason": instance.termination_reason,
+        "expires_at": optional_time(expires_at([instance])),
     }

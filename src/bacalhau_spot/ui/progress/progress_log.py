@@ -129,4 +129,6 @@ def _test_words(event: Event) -> str | None:
         case events.NodeTested(region=region, node=node, outcome=outcome, detail=detail, seconds=seconds):
             time = f" in {seconds:.1f} s" if seconds is not None else ""
             return f"{region or 'no region'}: {node} {outcome}{time}{f': {detail}' if detail else ''}"
+        case events.NodeDraining(region=region, id=node, until=until):
+            return f"{region}: {node} draining: running jobs may end until {until}"
     return None

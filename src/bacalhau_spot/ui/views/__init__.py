@@ -24,6 +24,7 @@ from bacalhau_spot.ui.views.deletion_view import (
 from bacalhau_spot.ui.views.doctor_view import doctor_errors, findings_view
 from bacalhau_spot.ui.views.env_view import env_help_view
 from bacalhau_spot.ui.views.error_view import error_view
+from bacalhau_spot.ui.views.expiry_view import extension_result_view, extension_view
 from bacalhau_spot.ui.views.history_view import history_view
 from bacalhau_spot.ui.views.list_view import listing_view
 from bacalhau_spot.ui.views.notify_test_view import notify_test_view
@@ -38,6 +39,7 @@ from bacalhau_spot.ui.views.prune_view import (
     with_prune_result,
 )
 from bacalhau_spot.ui.views.quotas_view import quota_lines
+from bacalhau_spot.ui.views.reconcile_view import pass_view
 from bacalhau_spot.ui.views.smoke_test_view import smoke_test_view, smoke_test_warnings
 from bacalhau_spot.ui.views.ssh_view import (
     connecting_view,
@@ -65,6 +67,8 @@ __all__ = [
     "env_help_view",
     "error_from_failures",
     "error_view",
+    "extension_result_view",
+    "extension_view",
     "failed_regions_view",
     "fan_out_view",
     "findings_view",
@@ -83,6 +87,7 @@ __all__ = [
     "other_label_warnings",
     "over_budget",
     "pages_view",
+    "pass_view",
     "plan_view",
     "prices_view",
     "prune_preview_view",

@@ -8,7 +8,7 @@ from rich.console import Group
 
 from bacalhau_spot.core.error_catalog.classifier import classify, denied_action
 from bacalhau_spot.core.health.termination_reasons import ENDED_BY, LOCKED_DISK, LOCKED_DISK_HINT
-from bacalhau_spot.core.launch.lifecycle import Phase, phase_of
+from bacalhau_spot.core.launch.instance_phases import Phase, phase_of
 from bacalhau_spot.core.placement.quotas import quotas_of
 from bacalhau_spot.ui.formatting import comma_list, count_of_kind, error_label, first_few, plural
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, next_commands

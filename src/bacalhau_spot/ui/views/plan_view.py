@@ -21,6 +21,7 @@ from bacalhau_spot.ui.formatting import (
 )
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, next_commands
 from bacalhau_spot.ui.views.drift_view import drift_lines
+from bacalhau_spot.ui.views.expiry_view import expiry_lines
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -43,8 +44,9 @@ def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
         parts += [*_avoidance(plan), *_archives(plan)]
     elif plan.orchestrator is not None and not plan.orchestrator.empty:
         parts += [*_orchestrator(plan), *(_totals(plan) if plan.adds_cost else [])]
-    elif not plan.surplus:
+    elif not plan.surplus and not plan.retag:
         parts.append(Paragraph(_nothing(plan)))
+    parts.extend(expiry_lines(plan.expiry, idle_ttl_s=plan.idle_ttl_s))
     parts.extend(_surplus(plan))
     parts.extend(drift_lines(plan.drifted, nodes=plan.existing))
     if plan.empty:

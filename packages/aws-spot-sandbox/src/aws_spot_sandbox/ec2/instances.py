@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aws_spot_sandbox.ec2 import catalog, filters, interfaces, launch, machine, paging, spot
+from aws_spot_sandbox.ec2 import catalog, filters, interfaces, launch, machine, paging, spot, tags
 from aws_spot_sandbox.ec2.codec import timestamp
 from aws_spot_sandbox.ec2.machine import STATES, TERMINATED, Machine
 from aws_spot_sandbox.http_types import AwsError
@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from aws_spot_sandbox.ec2.region import Answer, Args, Region
+
+
+# AWS's name -> moto's
+_METADATA_OPTIONS = {
+    "HttpTokens": "http_tokens",
+    "HttpPutResponseHopLimit": "http_put_response_hop_limit",
+    "HttpEndpoint": "http_endpoint",
+    "HttpProtocolIpv6": "http_protocol_ipv6",
+    "InstanceMetadataTags": "instance_metadata_tags",
+}
 
 
 def _interfaces(machine: Machine) -> list[Any]:
@@ -189,7 +199,6 @@ def _hardware(machine: Machine) -> dict[str, Any]:
 
 
 def _options(machine: Machine) -> dict[str, Any]:
-    options = machine.moto.metadata_options
     return {
         "SourceDestCheck": bool(machine.moto.source_dest_check),
         "ProductCodes": [],
@@ -199,14 +208,15 @@ def _options(machine: Machine) -> dict[str, Any]:
         "HibernationOptions": {"Configured": False},
         "EnclaveOptions": {"Enabled": False},
         "MaintenanceOptions": {"AutoRecovery": machine.auto_recovery, "RebootMigration": "default"},
-        "MetadataOptions": {
-            "State": "applied",
-            "HttpTokens": options.http_tokens,
-            "HttpPutResponseHopLimit": options.http_put_response_hop_limit,
-            "HttpEndpoint": options.http_endpoint,
-            "HttpProtocolIpv6": options.http_protocol_ipv6,
-            "InstanceMetadataTags": options.instance_metadata_tags,
-        },
+        "MetadataOptions": _metadata_options(machine),
+    }
+
+
+def _metadata_options(machine: Machine) -> dict[str, Any]:
+    options = machine.moto.metadata_options
+    return {
+        "State": "applied",
+        **{name: getattr(options, attribute) for name, attribute in _METADATA_OPTIONS.items()},
     }
 
 
@@ -332,6 +342,36 @@ def _terminate(region: Region, instance: Machine) -> dict[str, Any]:
     return {"InstanceId": instance.id, "PreviousState": before, "CurrentState": after}
 
 
+def shut_down_from_inside(region: Region, instance: Machine) -> None:
+    """Its operating system shuts down. A second call changes nothing.
+
+    AWS: EC2 user guide, "Change instance initiated shutdown behavior". A spot instance of a one-time request cannot stop.
+    """
+    if instance.state != machine.RUNNING:
+        return
+    if instance.terminates_itself or instance.spot:
+        machine.shut_down(region, instance, code=machine.INSTANCE_SHUTDOWN, by_user=True)
+        spot.close(region, instance, status="instance-terminated-by-user")
+        return
+    instance.set_state(machine.STOPPED)
+    machine.explain(instance, machine.INSTANCE_SHUTDOWN, by_user=True, moment=region.now())
+    _release_addresses(region, instance)
+    region.plugins.ended(region, instance)
+
+
+def modify_metadata_options(region: Region, args: Args) -> Answer:
+    """Omitted options keep their values. AWS: EC2 API reference, ModifyInstanceMetadataOptions."""
+    instance = find(region, [str(args.get("InstanceId") or "")])[0]
+    if args.get("InstanceMetadataTags") == "enabled":
+        tags.check_metadata_keys(region.tags(instance.id))
+    options = instance.moto.metadata_options
+    for name, attribute in _METADATA_OPTIONS.items():
+        if args.get(name) is not None:
+            setattr(options, attribute, args[name])
+    region.plugins.tagged(region, instance)
+    return {"InstanceId": instance.id, "InstanceMetadataOptions": _metadata_options(instance)}
+
+
 def check_stop(region: Region, args: Args) -> None:
     """A spot instance of a one-time request can be terminated, not stopped."""
     for instance in find(region, args.get("InstanceIds") or ()):
@@ -347,10 +387,14 @@ def stopped(region: Region, args: Args) -> None:
     """An automatic address is released; an Elastic IP stays (EC2 User Guide, "Public IPv4 addresses")."""
     for instance in find(region, args.get("InstanceIds") or ()):
         machine.explain(instance, machine.USER_SHUTDOWN, by_user=True, moment=region.now())
-        for eni in _interfaces(instance):
-            if eni.public_ip and interfaces.elastic_ip(region, eni) is None:
-                eni.public_ip = None
+        _release_addresses(region, instance)
         region.plugins.ended(region, instance)
+
+
+def _release_addresses(region: Region, instance: Machine) -> None:
+    for eni in _interfaces(instance):
+        if eni.public_ip and interfaces.elastic_ip(region, eni) is None:
+            eni.public_ip = None
 
 
 def _check_start(region: Region, args: Args) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aws_spot_sandbox.ec2 import catalog, images, profiles, templates
+from aws_spot_sandbox.ec2.tags import check_metadata_keys
 from aws_spot_sandbox.http_types import AwsError
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def resolve(
     profiles.check(region, data.get("IamInstanceProfile"))
     tags = tags_by_kind(data.get("TagSpecifications"))
     _check_request_tags(tags, spot=spot)
+    if (data.get("MetadataOptions") or {}).get("InstanceMetadataTags") == "enabled":
+        check_metadata_keys(tags.get("instance", {}))
     public = interface.get("AssociatePublicIpAddress")
     return Launch(
         image=image,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 PENDING, RUNNING, SHUTTING_DOWN, TERMINATED, STOPPING, STOPPED = 0, 16, 32, 48, 64, 80
 STATES = {0: "pending", 16: "running", 32: "shutting-down", 48: "terminated", 64: "stopping", 80: "stopped"}
 USER_SHUTDOWN = "Client.UserInitiatedShutdown"
+INSTANCE_SHUTDOWN = "Client.InstanceInitiatedShutdown"
 SPOT_SHUTDOWN = "Server.SpotInstanceTermination"
 
 
@@ -69,7 +70,17 @@ class Machine:
     @property
     def ended_in_order(self) -> bool:
         """Whether its operating system is shut down, which AWS does not guarantee after an interruption."""
-        return str(self.moto.state_reason.code) == USER_SHUTDOWN
+        return str(self.moto.state_reason.code) in {USER_SHUTDOWN, INSTANCE_SHUTDOWN}
+
+    @property
+    def tags_in_metadata(self) -> bool:
+        """Whether its metadata service has its tags, which is off by default."""
+        return str(self.moto.metadata_options.instance_metadata_tags) == "enabled"
+
+    @property
+    def terminates_itself(self) -> bool:
+        """Whether a shutdown of its operating system terminates it, instead of stopping it, which is the default."""
+        return str(self.moto.instance_initiated_shutdown_behavior) == "terminate"
 
     @property
     def alive(self) -> bool:
@@ -93,8 +104,14 @@ def explain(machine: Machine, code: str, *, by_user: bool, moment: float) -> Non
     """The reason and the time of its last change of state, as EC2 returns them."""
     when = f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} GMT"
     who = "User initiated" if by_user else "Service initiated"
-    texts = {USER_SHUTDOWN: "User initiated shutdown", SPOT_SHUTDOWN: "Spot instance termination"}
-    machine.moto._reason = f"{who} ({when})"  # noqa: SLF001 - moto returns it as StateTransitionReason
+    texts = {
+        USER_SHUTDOWN: "User initiated shutdown",
+        INSTANCE_SHUTDOWN: "Instance initiated shutdown",
+        SPOT_SHUTDOWN: "Spot instance termination",
+    }
+    # EC2 user guide, "Troubleshoot EC2 instance termination": of a shutdown from inside, AWS has no transition reason
+    text = "" if code == INSTANCE_SHUTDOWN else f"{who} ({when})"
+    machine.moto._reason = text  # noqa: SLF001 - moto returns it as StateTransitionReason
     machine.moto.state_reason.code = code
     machine.moto.state_reason.message = f"{code}: {texts.get(code, 'Instance ended')}"
 

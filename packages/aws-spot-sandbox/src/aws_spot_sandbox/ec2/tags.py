@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from aws_spot_sandbox.ec2 import filters, paging
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from aws_spot_sandbox.ec2.region import Answer, Args, Region
 
 KEY_LIMIT, VALUE_LIMIT, COUNT_LIMIT = 127, 256, 50
+# EC2 user guide, "View tags for your EC2 instances using instance metadata".
+_IN_METADATA = re.compile(r"[0-9a-zA-Z\-_+=,.@:]{1,255}")
+_RESERVED = frozenset({".", "..", "_index"})
 # By id prefix: AWS's name of the resource type, and the error code for an unknown id
 KINDS = {
     "cr": ("capacity-reservation", "InvalidCapacityReservationId.NotFound"),
@@ -104,6 +108,17 @@ def _check(tags: Iterable[Mapping[str, str]]) -> None:
         _refuse_count()
 
 
+def check_metadata_keys(keys: Iterable[str]) -> None:
+    """Of an instance whose metadata has its tags. The error: karpenter-provider-aws#1527, aws-controllers-k8s#1789."""
+    for key in keys:
+        if not _IN_METADATA.fullmatch(key) or key in _RESERVED:
+            raise AwsError(
+                "InvalidParameterValue",
+                f"'{key}' is not a valid tag key. Tag keys must match pattern ([0-9a-zA-Z\\-_+=,.@:]{{1,255}}), and must "
+                "not be a reserved name ('.', '..', '_index')",
+            )
+
+
 def _refuse_count() -> None:
     raise AwsError("TagLimitExceeded", "The maximum number of tags for this resource has been reached.")
 
@@ -180,9 +195,20 @@ def create_tags(region: Region, args: Args) -> Answer:
         own = [key for key in {**region.tags(resource_id), **new} if not key.startswith("aws:")]
         if len(own) > COUNT_LIMIT:
             _refuse_count()
+        instance = region.machines.get(resource_id)
+        if instance is not None and instance.tags_in_metadata:
+            check_metadata_keys(new)
     for resource_id in ids:
         region.set_tags(resource_id, new)
+        _tell(region, resource_id)
     return {}
+
+
+def _tell(region: Region, resource_id: str) -> None:
+    """The metadata of a running instance has its changed tags at once (EC2 user guide, as above)."""
+    instance = region.machines.get(resource_id)
+    if instance is not None:
+        region.plugins.tagged(region, instance)
 
 
 def delete_tags(region: Region, args: Args) -> Answer:
@@ -195,4 +221,5 @@ def delete_tags(region: Region, args: Args) -> Answer:
         for tag in list(tags):
             if "Value" not in tag or own.get(tag["Key"]) == tag["Value"]:
                 own.pop(tag["Key"], None)
+        _tell(region, resource_id)
     return {}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.ec2.clusters import build_network, build_template, refused
+from sandbox.ec2.clusters import build_network, build_template, image, refused
 
 VPC = "vpc"
 
@@ -58,6 +58,64 @@ def test_fifty_tags_in_all(sandbox: Any) -> None:
     ec2.create_tags(Resources=[vpc], Tags=[{"Key": "k1", "Value": "other"}])
     with refused("TagLimitExceeded"):
         ec2.create_tags(Resources=[vpc], Tags=[{"Key": "more", "Value": "x"}])
+
+
+NOT_IN_METADATA = ("Patch Group", "k8s.io/cluster", "_index", "..", "Größe")
+
+
+@pytest.mark.parametrize("key", NOT_IN_METADATA)
+def test_metadata_takes_fewer_keys(sandbox: Any, key: str) -> None:
+    """EC2 user guide, "View tags for your EC2 instances using instance metadata"; the error of karpenter#1527."""
+    ec2 = sandbox.client()
+    tags = [{"ResourceType": "instance", "Tags": [{"Key": key, "Value": "x"}]}]
+    plain = ec2.run_instances(
+        ImageId=image(ec2), MinCount=1, MaxCount=1, InstanceType="t3.medium", TagSpecifications=tags
+    )
+    (row,) = plain["Instances"]
+    assert row["MetadataOptions"]["InstanceMetadataTags"] == "disabled"
+    with refused("InvalidParameterValue"):
+        ec2.modify_instance_metadata_options(InstanceId=row["InstanceId"], InstanceMetadataTags="enabled")
+    enabled = {"HttpTokens": "required", "InstanceMetadataTags": "enabled"}
+    with refused("InvalidParameterValue"):
+        ec2.run_instances(
+            ImageId=image(ec2),
+            MinCount=1,
+            MaxCount=1,
+            InstanceType="t3.medium",
+            MetadataOptions=enabled,
+            TagSpecifications=tags,
+        )
+    (row,) = ec2.run_instances(
+        ImageId=image(ec2), MinCount=1, MaxCount=1, InstanceType="t3.medium", MetadataOptions=enabled
+    )["Instances"]
+    assert row["MetadataOptions"]["InstanceMetadataTags"] == "enabled"
+    ec2.create_tags(
+        Resources=[row["InstanceId"]], Tags=[{"Key": "a+b-c=d.e,f_g:h@1", "Value": "any / value"}]
+    )
+    with refused("InvalidParameterValue"):
+        ec2.create_tags(Resources=[row["InstanceId"]], Tags=[{"Key": key, "Value": "x"}])
+
+
+def test_metadata_options_that_are_not_named_stay(sandbox: Any) -> None:
+    """EC2 API reference, ModifyInstanceMetadataOptions."""
+    ec2 = sandbox.client()
+    (row,) = ec2.run_instances(
+        ImageId=image(ec2),
+        MinCount=1,
+        MaxCount=1,
+        InstanceType="t3.medium",
+        MetadataOptions={"HttpTokens": "required", "HttpPutResponseHopLimit": 2},
+    )["Instances"]
+    ec2.modify_instance_metadata_options(InstanceId=row["InstanceId"], InstanceMetadataTags="enabled")
+    (row,) = ec2.describe_instances(InstanceIds=[row["InstanceId"]])["Reservations"][0]["Instances"]
+    assert row["MetadataOptions"] == {
+        "State": "applied",
+        "HttpTokens": "required",
+        "HttpPutResponseHopLimit": 2,
+        "HttpEndpoint": "enabled",
+        "HttpProtocolIpv6": "disabled",
+        "InstanceMetadataTags": "enabled",
+    }
 
 
 def test_the_index_is_filtered(sandbox: Any) -> None:

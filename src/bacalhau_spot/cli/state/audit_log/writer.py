@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.launch.events import Event
     from bacalhau_spot.core.model import Identity, Instance
     from bacalhau_spot.core.pricing.cost import Usage
+    from bacalhau_spot.core.reconcile.pass_result import PassActions
 
 NAME = "audit.jsonl"
 _KEPT = (
@@ -109,6 +110,16 @@ class AuditLog:
             type=node.type,
             started_at=time_text(started_at),
             happened_at=time_text(happened_at),
+        )
+
+    def log_pass(self, actions: PassActions) -> None:
+        """The end of a pass of `reconcile` that had something to change."""
+        self._write(
+            "reconciled",
+            launched=list(actions.launched),
+            removed=[*actions.drained, *actions.replaced],
+            pruned=list(actions.pruned),
+            hindrance=actions.hindrance,
         )
 
     def log_ended_usages(self, usages: Iterable[Usage]) -> None:

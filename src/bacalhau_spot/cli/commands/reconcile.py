@@ -1,0 +1,412 @@
+"""`reconcile`: makes the cluster as configured, once or again and again."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from bacalhau_spot.cli.commands.destroy import (
+    BESIDE_INSTANCES_S,
+    DestroyCommand,
+    DestroyOptions,
+    destroy_request,
+)
+from bacalhau_spot.cli.commands.status import StatusReader, sigterm_as_interrupt
+from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.fact_sources import fact_sources
+from bacalhau_spot.cli.runtime.parsers import duration
+from bacalhau_spot.cli.runtime.reporting import consoles, unexpected
+from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.runtime.runner import NullProgress
+from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, NO_OPTIONS, CommonOptions
+from bacalhau_spot.cli.state.audit_log.writer import AuditLog
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.launch.refusals import no_orchestrator_chosen
+from bacalhau_spot.core.lifecycle.expiry import expires_at
+from bacalhau_spot.core.model import OrchestratorMode
+from bacalhau_spot.core.pricing.estimate import current_cost
+from bacalhau_spot.core.reconcile.pass_result import Hindrance, PassActions, PassResult
+from bacalhau_spot.core.reconcile.reconcile_plan import reconcile_plan
+from bacalhau_spot.engine.cleanup.job_results import configured_home
+from bacalhau_spot.engine.launch.facts_gathering import refusal_error
+from bacalhau_spot.engine.orchestrator.readiness import OrchestratorAccess
+from bacalhau_spot.engine.reconcile.reconcile_pass import PassMemory, PassSources, carry_out
+from bacalhau_spot.engine.reconcile.template_check import is_gone
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.orchestrator.nats_probe import probe_nats
+from bacalhau_spot.ui import json_output, views
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from bacalhau_spot.cli.runtime.runner import Runner
+    from bacalhau_spot.core.health.cluster_status import ClusterStatus
+    from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.core.reconcile.reconcile_plan import ReconcilePlan
+
+# A shorter interval finds nothing new: a launched node needs a minute to join.
+_SHORTEST = timedelta(seconds=10)
+# The longest pause after failed passes, unless the interval is longer.
+_LONGEST_PAUSE_S = 600.0
+_MOST_DOUBLINGS = 10
+
+
+def reconcile(
+    *,
+    every: str | None = None,
+    passes: Annotated[int | None, AT_LEAST_ONE] = None,
+    dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Make the cluster as configured, once or again and again, without questions.
+
+    Launches missing nodes, in other regions where one has no capacity; replaces unhealthy ones, drains surplus ones, and
+    removes stale ones from the orchestrator. Keeps to `budget_usd_per_hour` and `max_price_usd_per_hour`. A cluster that
+    does not exist is not created: `create` begins it, `destroy` ends it.
+
+    Exit code 0: nothing was wrong, or all is put right. Exit code 1: something remains.
+
+    Parameters
+    ----------
+    every
+        Repeat at this interval, such as 60s or 5m, until Ctrl-C or SIGTERM. The exit code is that of the last pass.
+    passes
+        End after this many passes.
+    dry_run
+        Show what a pass would change; nothing is changed.
+    """
+    interval = None if every is None else _interval(every)
+    if interval is None and passes not in {None, 1}:
+        raise UserError(
+            "--passes needs --every, the interval between two passes",
+            hint="add `--every 60s`",
+            exit_code=ExitCode.USAGE,
+        )
+    if interval is not None and common.output == "yaml":
+        raise UserError(
+            "--every prints one result after the other, which is not a single YAML document",
+            hint="use -o json or -o ndjson: one envelope a line",
+            exit_code=ExitCode.USAGE,
+        )
+    reconciler = _Reconciler(common, runtime, dry_run=dry_run)
+    if interval is None:
+        return reconciler.run_once().as_result(reconciler.context)
+    return _Repetition(reconciler, runtime, interval_s=interval.total_seconds(), most=passes).run()
+
+
+def _interval(text: str) -> timedelta:
+    """Raises UserError."""
+    interval = duration(text, flag="--every")
+    if interval < _SHORTEST:
+        raise UserError(
+            f"--every: {text} is too short",
+            hint=f"at least {_SHORTEST.total_seconds():g}s: a launched node needs about a minute to join",
+            exit_code=ExitCode.USAGE,
+        )
+    return interval
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """A pass with a result. `warnings`: about this machine, such as an audit log that cannot be written."""
+
+    result: PassResult
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return self.result.exit_code
+
+    def as_result(self, context: CommandContext) -> Result:
+        failures = (*self.result.actions.failures, *self.result.scan_failures)
+        return Result(
+            "reconcile",
+            view=views.pass_view(self.result),
+            data=json_output.reconcile_data(self.result),
+            exit_code=self.exit_code,
+            errors=context.errors_of(failures, exit_code=self.exit_code),
+            warnings=self.warnings,
+            stderr_warnings=self.warnings,
+        )
+
+
+@dataclass(frozen=True)
+class _Failed:
+    """A pass that ended with an error, before or between its changes."""
+
+    error: UserError
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return self.error.exit_code
+
+    def as_result(self, context: CommandContext) -> Result:
+        del context
+        return Result("reconcile", exit_code=self.exit_code, errors=(self.error,))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The cluster, and what is to be changed."""
+
+    status: ClusterStatus
+    plan: ReconcilePlan
+
+
+class _Change:
+    """The changes of one pass, recorded in the audit log."""
+
+    def __init__(
+        self,
+        context: CommandContext,
+        runner: Runner,
+        reader: StatusReader,
+        spec: ClusterSpec,
+        memory: PassMemory,
+    ) -> None:
+        self._context = context
+        self._runner = runner
+        self._reader = reader
+        self._spec = spec
+        self._memory = memory
+        self.warnings: tuple[str, ...] = ()
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """All enabled ones."""
+        return self._reader.account.enabled_regions
+
+    def run(self, found: _Found) -> PassActions:
+        context, runner = self._context, self._runner
+        sources = PassSources(
+            facts=fact_sources(context),
+            access=OrchestratorAccess(nats=probe_nats, api=context.api_client),
+            orchestrator=self._reader.orchestrator,
+            label=context.label(),
+            regions=self.regions,
+        )
+        part = partial(carry_out, runner.calls, self._spec, found.status, found.plan, sources, self._memory)
+        if found.plan.empty:
+            return runner.run_readonly(part())
+        audit = AuditLog(context, identity=self._reader.account.identity, cluster=self._spec.naming.tag_value)
+        runner.listen(audit.emit)
+        actions = runner.run_with_progress(part(), screen=NullProgress)
+        audit.log_pass(actions)
+        self.warnings = (*context.record(runner.calls.mistakes), *filter(None, (audit.trouble,)))
+        return actions
+
+
+class _Reconciler:
+    """One pass at a time. Each reads the configuration again, so that a change of it takes effect."""
+
+    def __init__(self, common: CommonOptions, runtime: Runtime, *, dry_run: bool) -> None:
+        self._common = common
+        self._runtime = runtime
+        self._dry_run = dry_run
+        self._memory = PassMemory()
+        self._passes = 0
+        self.context = CommandContext("reconcile", common, runtime)
+
+    def run_once(self) -> _Finished:
+        """Raises UserError, CloudError, KeyboardInterrupt."""
+        self._passes += 1
+        self.context = context = CommandContext("reconcile", self._common, self._runtime)
+        spec = context.spec()
+        unchosen = no_orchestrator_chosen(spec)
+        if unchosen is not None:
+            raise refusal_error(unchosen)
+        with context.runner(spec, run_id=f"{self._runtime.run_id}-{self._passes}") as runner:
+            return self._run(context, runner, spec)
+
+    def _run(self, context: CommandContext, runner: Runner, spec: ClusterSpec) -> _Finished:
+        began_at, began_s = runner.calls.clock.now(), runner.calls.clock.monotonic_s()
+        reader = StatusReader(context, cluster=None, regions=())
+        found = self._look(reader, runner, spec)
+        actions = PassActions(missing=found.plan.missing)
+        warnings: tuple[str, ...] = ()
+        if not self._dry_run:
+            found, actions, warnings = self._change(context, runner, reader, spec, found)
+        status = found.status
+        result = PassResult(
+            cluster=spec.naming.tag_value,
+            began_at=began_at,
+            took=timedelta(seconds=runner.calls.clock.monotonic_s() - began_s),
+            calls=runner.calls.sent,
+            wanted=status.wanted_total or 0,
+            present=status.total.present,
+            joined=status.total.joined,
+            plan=found.plan,
+            actions=actions,
+            scan_failures=status.failures,
+            orchestrator_broken=status.orchestrator is not None and status.orchestrator.broken,
+            usd_per_hour=self._cost(status, spec),
+            expires_at=expires_at((*status.snapshot.instances, *status.snapshot.orchestrators)),
+            dry_run=self._dry_run,
+            interrupted=runner.calls.stop.by_user,
+        )
+        return _Finished(result, warnings)
+
+    def _look(self, reader: StatusReader, runner: Runner, spec: ClusterSpec) -> _Found:
+        status = reader.now(runner)
+        closed = self._memory.backoff.closed(status.snapshot.taken_at)
+        return _Found(status, reconcile_plan(status, spec, closed=closed))
+
+    def _change(
+        self, context: CommandContext, runner: Runner, reader: StatusReader, spec: ClusterSpec, found: _Found
+    ) -> tuple[_Found, PassActions, tuple[str, ...]]:
+        """Nothing is asked of AWS for an empty plan."""
+        if found.plan.expired:
+            return found, self._end(context, spec), ()
+        carried_out = _Change(context, runner, reader, spec, self._memory)
+        if found.plan.empty:
+            return found, carried_out.run(found), ()
+        if runner.run_readonly(is_gone(runner.calls, spec, found.status, regions=carried_out.regions)):
+            return found, PassActions(missing=found.plan.missing, hindrance=Hindrance.NO_CLUSTER), ()
+        lock = ClusterLock(
+            context, runner, naming=spec.naming, identity=reader.account.identity, command="reconcile"
+        )
+        with lock:
+            try:
+                lock.take(wait_s=0)
+            except UserError as held:
+                actions = PassActions(
+                    missing=found.plan.missing, hindrance=Hindrance.LOCKED, reason=held.what
+                )
+                return found, actions, ()
+            if found.plan.removes:
+                # Another command may have changed the cluster until a moment ago.
+                found = self._look(reader, runner, spec)
+            actions = carried_out.run(found)
+        if actions.hindrance is Hindrance.EXPIRED:
+            ended = self._end(context, spec)
+            actions = replace(actions, deleted=ended.deleted, hindrance=ended.hindrance, missing=0)
+        return found, actions, (*carried_out.warnings, *lock.warnings)
+
+    def _end(self, context: CommandContext, spec: ClusterSpec) -> PassActions:
+        """Delete the expired cluster, as `destroy` does; job results in the orchestrator's bucket stay."""
+        managed = spec.orchestrator.mode is OrchestratorMode.MANAGED
+        options = DestroyOptions(
+            label=context.label(),
+            agreed=True,
+            disable_protection=False,
+            delete_results=False,
+            timeout_s=spec.timeouts.terminate_s + BESIDE_INSTANCES_S,
+        )
+        # Its lock needs another client token than that of the pass.
+        with context.runner(spec, run_id=f"{self._runtime.run_id}-{self._passes}-end") as runner:
+            command = DestroyCommand(
+                context,
+                runner,
+                naming=spec.naming,
+                request=destroy_request(spec, spec.naming, named=False),
+                orchestrator=None if managed else context.orchestrator_if_any(runner),
+                options=options,
+                home=configured_home(spec),
+            )
+            ended = command.run(dry_run=False)
+        resources = (ended.data or {}).get("outcomes", ())
+        return PassActions(
+            deleted=len(resources),
+            hindrance=None if ended.exit_code is ExitCode.DONE else Hindrance.EXPIRED,
+        )
+
+    def _cost(self, status: ClusterStatus, spec: ClusterSpec) -> Decimal | None:
+        memory = self._memory
+        if memory.rates is None:
+            return None
+        return current_cost(
+            [instance for instance in status.snapshot.instances if instance.alive],
+            memory.prices,
+            memory.rates,
+            root_volume_gib=spec.instance.root_volume_gib,
+            public_ip=spec.instance.public_ip,
+        )
+
+
+class _Repetition:
+    """Passes until a signal. An error of one does not end them, and makes the next pause longer."""
+
+    def __init__(
+        self, reconciler: _Reconciler, runtime: Runtime, *, interval_s: float, most: int | None
+    ) -> None:
+        self._reconciler = reconciler
+        self._runtime = runtime
+        self._interval_s = interval_s
+        self._most = most
+        self._failed = 0  # passes, one after the other
+
+    def run(self) -> Result:
+        """Raises UserError for a first pass whose configuration or command line is wrong."""
+        last: _Finished | _Failed | None = None
+        passes = 0
+        try:
+            while True:
+                begun_s = self._runtime.clock.monotonic_s()
+                with sigterm_as_interrupt():
+                    last = self._pass(first=passes == 0)
+                passes += 1
+                self._print(last)
+                if passes == self._most or last.exit_code is ExitCode.INTERRUPTED:
+                    break
+                with sigterm_as_interrupt():
+                    self._pause(self._runtime.clock.monotonic_s() - begun_s)
+        except KeyboardInterrupt:
+            if last is None:
+                raise
+        return Result("reconcile", exit_code=last.exit_code, already_printed=True)
+
+    def _pass(self, *, first: bool) -> _Finished | _Failed:
+        try:
+            finished = self._reconciler.run_once()
+        except UserError as error:
+            if first and error.exit_code is ExitCode.USAGE:
+                raise
+            self._failed += 1
+            return _Failed(error)
+        except CloudError as error:
+            self._failed += 1
+            return _Failed(unexpected(error, self._runtime))
+        self._failed = 0
+        return finished
+
+    def _pause(self, took_s: float) -> None:
+        """Until the next pass is due; longer after failures. A late pass is not followed by two at once."""
+        wait_s = self._interval_s
+        if self._failed:
+            longest_s = max(self._interval_s, _LONGEST_PAUSE_S)
+            wait_s = min(longest_s, self._interval_s * 2 ** min(self._failed, _MOST_DOUBLINGS))
+        asyncio.run(self._runtime.clock.sleep(max(0.0, wait_s - took_s)))
+
+    def _print(self, ended: _Finished | _Failed) -> None:
+        result = ended.as_result(self._reconciler.context)
+        if self._reconciler.context.for_people:
+            out, err = consoles(self._runtime)
+            if result.view is not None:
+                out.print(result.view, crop=False)
+            for warning in result.stderr_warnings:
+                err.print(views.note("warning", warning), crop=False)
+            for error in result.errors:
+                err.print(views.error_view(error), crop=False)
+        else:
+            self._print_line(result)
+        self._runtime.stdout.flush()
+
+    def _print_line(self, result: Result) -> None:
+        envelope = json_output.envelope(
+            command="reconcile",
+            data=result.data,
+            exit_code=result.exit_code,
+            errors=result.errors,
+            warnings=result.warnings,
+            endpoint=self._reconciler.context.endpoint,
+        )
+        form = "ndjson" if self._reconciler.context.common.output == "ndjson" else "line"
+        json_output.write_envelope(self._runtime.stdout, envelope, form=form)

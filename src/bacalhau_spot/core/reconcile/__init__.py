@@ -1,0 +1,1 @@
+"""What one pass of `reconcile` changes, and what it leaves."""

@@ -1,0 +1,1 @@
+"""Carries out the passes of `reconcile`."""

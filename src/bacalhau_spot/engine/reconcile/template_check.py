@@ -1,0 +1,106 @@
+"""Whether the cluster still exists: a launch template of it in every region where its nodes are.
+
+`create` makes a region's template before anything else there, and `destroy` deletes it with the first resources. So a cluster
+without templates was never created or is destroyed, and one that lacks some is being destroyed: neither is repaired.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.core.lifecycle.expiry import NEVER, expiry_time
+from bacalhau_spot.core.reconcile.pass_result import Hindrance
+from bacalhau_spot.core.tags import EXPIRES_KEY, template_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from bacalhau_spot.cloud.port import FoundTemplate
+    from bacalhau_spot.core.health.cluster_status import ClusterStatus
+    from bacalhau_spot.core.launch.facts import LaunchFacts
+    from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+
+async def is_gone(
+    calls: AwsCalls, spec: ClusterSpec, status: ClusterStatus, *, regions: Sequence[str]
+) -> bool:
+    """Whether a cluster without living nodes has no template either. At most one call a region. Raises CloudError."""
+    if any(instance.alive for instance in status.snapshot.instances):
+        return False
+    names = [region.name for region in spec.regions] or list(regions)
+    name = template_name(spec.naming)
+    found = await asyncio.gather(
+        *(calls.read(region, partial(calls.cloud.template, region, name)) for region in names)
+    )
+    return not any(found)
+
+
+async def find_templates(calls: AwsCalls, facts: LaunchFacts) -> dict[str, FoundTemplate | None]:
+    """The template of each region with nodes or templates: one call each. Raises CloudError."""
+    regions = _regions(facts)
+    found = await asyncio.gather(*(_template(calls, facts, name) for name in regions))
+    return dict(zip(regions, found, strict=True))
+
+
+def existence_problem(
+    facts: LaunchFacts, templates: Mapping[str, FoundTemplate | None], *, now: datetime
+) -> Hindrance | None:
+    """None for a cluster that exists and whose time is not over."""
+    existing = [template for template in templates.values() if template is not None]
+    alive = any(instance.alive for instance in facts.instances)
+    if not existing:
+        return Hindrance.DESTROYED_NOW if alive else Hindrance.NO_CLUSTER
+    if _lacks_template(facts, templates, since=now - max(template.age for template in existing)):
+        return Hindrance.DESTROYED_NOW
+    return Hindrance.EXPIRED if not alive and _has_ended(templates, now=now) else None
+
+
+def _has_ended(templates: Mapping[str, FoundTemplate | None], *, now: datetime) -> bool:
+    ends_at = _recorded_end(templates)
+    return ends_at is not None and ends_at <= now
+
+
+def _lacks_template(
+    facts: LaunchFacts, templates: Mapping[str, FoundTemplate | None], *, since: datetime
+) -> bool:
+    """Terminated instances of an earlier cluster of the same name, which AWS lists for an hour, do not count."""
+    own = {instance.region for instance in facts.instances if instance.launched_at >= since}
+    return any(templates[region] is None for region in own)
+
+
+def with_recorded_expiry(
+    facts: LaunchFacts, templates: Mapping[str, FoundTemplate | None], *, now: datetime
+) -> LaunchFacts:
+    """With the end that the templates record, where no living node has it: new nodes do not prolong the cluster's life."""
+    ends_at = _recorded_end(templates)
+    if ends_at is None or any(instance.alive for instance in facts.instances):
+        return facts
+    left_s = max(1, int((ends_at - now).total_seconds()))
+    return replace(facts, spec=replace(facts.spec, ttl_s=left_s))
+
+
+def _recorded_end(templates: Mapping[str, FoundTemplate | None]) -> datetime | None:
+    """The latest; None if the cluster never ends."""
+    values = {template.tags.get(EXPIRES_KEY, "") for template in templates.values() if template is not None}
+    times = [at for value in values if (at := expiry_time(value)) is not None]
+    return None if NEVER in values else max(times, default=None)
+
+
+def _regions(facts: LaunchFacts) -> tuple[str, ...]:
+    inventory = facts.inventory
+    tagged = inventory.tagged if inventory is not None else {}
+    names = {
+        region for region, rows in tagged.items() if any(row.kind == ResourceKind.TEMPLATE for row in rows)
+    }
+    return tuple(sorted(names | {instance.region for instance in facts.instances}))
+
+
+async def _template(calls: AwsCalls, facts: LaunchFacts, region: str) -> FoundTemplate | None:
+    name = template_name(facts.spec.naming)
+    return await calls.read(region, partial(calls.cloud.template, region, name))

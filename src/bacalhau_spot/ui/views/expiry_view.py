@@ -1,0 +1,113 @@
+"""The end of a cluster's lifetime: in the plan, in lists, before and after a change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+
+from bacalhau_spot.core.lifecycle.durations import duration_text
+from bacalhau_spot.core.lifecycle.expiry import NEVER
+from bacalhau_spot.ui.formatting import age, error_label, plural
+from bacalhau_spot.ui.views.blocks import Paragraph
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rich.console import RenderableType
+
+    from bacalhau_spot.core.lifecycle.expiry import ClusterExpiry, ExpiryPlan
+    from bacalhau_spot.core.lifecycle.extension import ExpiryChange
+
+
+def end_text(at: datetime, *, now: datetime) -> str:
+    """`2026-11-28 20:00 UTC, in 7 h 59 min`; `… UTC, 5 min ago`."""
+    when = f"{at:%Y-%m-%d %H:%M} UTC"
+    return f"{when}, in {age(at - now)}" if at > now else f"{when}, {age(now - at)} ago"
+
+
+def expiry_text(expiry: ClusterExpiry, *, now: datetime) -> str:
+    """Of a cluster: its end, `never`, or `none` if it has no expiry."""
+    if expiry.at is not None:
+        return end_text(expiry.at, now=now)
+    return NEVER if expiry.value else "none"
+
+
+def expiry_line(expiry: ClusterExpiry, *, now: datetime) -> list[Paragraph]:
+    """`expiry: 2026-11-28 20:00 UTC, in 8 h`; nothing for a cluster without one."""
+    if not expiry.value:
+        return []
+    return [
+        Paragraph(
+            expiry_text(expiry, now=now), prefix="expiry: ", style="yellow" if expiry.has_passed(now) else ""
+        )
+    ]
+
+
+def expiry_lines(planned: ExpiryPlan | None, *, idle_ttl_s: int | None = None) -> list[Paragraph]:
+    """The end after a `create`, and how it is held; nothing for a cluster without one."""
+    lines = [] if planned is None or not planned.value else [Paragraph(_planned(planned), prefix="expiry: ")]
+    if planned is not None and planned.retag and not planned.is_new:
+        lines.append(Paragraph(f"{plural(len(planned.retag), 'running instance')} get this expiry"))
+    if idle_ttl_s is not None:
+        lines.append(
+            Paragraph(
+                f"after {duration_text(idle_ttl_s)} without a job, as long as `bacalhau-spot reconcile --every 60s` runs "
+                "somewhere: nodes do not know of the cluster's jobs",
+                prefix="idle expiry: ",
+            )
+        )
+    return lines
+
+
+def _planned(planned: ExpiryPlan) -> str:
+    if planned.at is None:
+        return "never, which removes the present one" if planned.moves else "never, as chosen"
+    end = end_text(planned.at, now=planned.now)
+    if planned.moves:
+        return f"{end}, instead of {expiry_text(planned.before, now=planned.now)}"
+    if planned.is_new:
+        return f"{end}: then the nodes terminate themselves, and a managed orchestrator stops"
+    return f"{end}, that of the existing instances; `bacalhau-spot extend` moves it"
+
+
+def extension_view(planned: ExpiryPlan) -> Group:
+    """The change of `extend`, before it."""
+    return Group(Paragraph(f"expiry: {_change(planned)}", style="bold"), *_counts(planned))
+
+
+def extension_result_view(change: ExpiryChange) -> Group:
+    """The change of `extend`, as far as AWS accepted it."""
+    planned, changed = change.planned, change.changed
+    if not planned.retag:
+        return Group(Paragraph(f"nothing to do: the expiry is {_end(planned)}"))
+    parts: list[RenderableType] = []
+    if changed:
+        parts.append(
+            Paragraph(f"expiry: {_change(planned)}, of {plural(len(changed), 'instance')}", style="bold")
+        )
+    parts += [
+        Paragraph(
+            f"{failure.region}: its instances keep their expiry ({error_label(failure.code)})", style="red"
+        )
+        for failure in change.failed
+    ]
+    if change.interrupted:
+        parts.append(Paragraph("interrupted: some regions may keep their expiry", style="yellow"))
+    if change.failed or change.interrupted:
+        parts.append(Paragraph("the same command again changes the rest"))
+    return Group(*parts)
+
+
+def _end(planned: ExpiryPlan) -> str:
+    return NEVER if planned.at is None else end_text(planned.at, now=planned.now)
+
+
+def _change(planned: ExpiryPlan) -> str:
+    """`none -> 2026-11-28 20:00 UTC, in 8 h`"""
+    return f"{expiry_text(planned.before, now=planned.now)} -> {_end(planned)}"
+
+
+def _counts(planned: ExpiryPlan) -> list[Paragraph]:
+    regions = {instance.region for instance in planned.retag}
+    return [Paragraph(f"{plural(len(planned.retag), 'instance')} in {plural(len(regions), 'region')}")]

@@ -1,0 +1,115 @@
+"""One pass of `reconcile` on one line: its time, the counts, what it did, what remains."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.reconcile.pass_result import Hindrance
+from bacalhau_spot.core.reconcile.unhealthy import Protection
+from bacalhau_spot.ui.formatting import age, comma_list, first_few, plural, usd
+from bacalhau_spot.ui.views.blocks import Paragraph
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bacalhau_spot.core.reconcile.pass_result import PassResult
+
+HINDRANCES: Mapping[Hindrance, str] = {
+    Hindrance.NO_CLUSTER: "the cluster does not exist; `bacalhau-spot create` creates it",
+    Hindrance.DESTROYED_NOW: (
+        "nothing launched: the cluster has nodes in a region without its launch template, as during `bacalhau-spot destroy`; "
+        "otherwise `bacalhau-spot create` makes the template again"
+    ),
+    Hindrance.OVER_BUDGET: "nothing launched: the cluster would exceed its budget",
+    Hindrance.REFUSED: "nothing launched",
+    Hindrance.NO_CAPACITY: "no capacity",
+    Hindrance.EXPIRED: "its time is over, and it could not be deleted completely: see `bacalhau-spot list`",
+    Hindrance.NOT_SCANNED: "nothing launched: the missing nodes may be in regions that could not be scanned",
+    Hindrance.LOCKED: "nothing changed: another command is changing the cluster",
+}
+PROTECTIONS: Mapping[Protection, str] = {
+    Protection.ORCHESTRATOR_AWAY: "the orchestrator does not answer",
+    Protection.ORCHESTRATOR_UNHEALTHY: "the orchestrator is not healthy",
+    Protection.ORCHESTRATOR_RESTARTED: "the orchestrator restarted a few minutes ago",
+    Protection.NONE_JOINED: "no node has joined",
+    Protection.MANY_AWAY: "more than a third of the nodes are away",
+}
+
+
+def pass_view(result: PassResult) -> Paragraph:
+    """One line, however long: for logs."""
+    style = "" if not result.remaining else "yellow"
+    parts = [*_done(result), *_remaining(result)] or ["nothing to do"]
+    text = f"{_counts(result)}: {'; '.join(parts)}{_end(result)}"
+    return Paragraph(text, prefix=f"{result.began_at:%Y-%m-%d %H:%M:%S}Z ", style=style, whole=True)
+
+
+def _counts(result: PassResult) -> str:
+    return f"{result.cluster}, {result.joined} of {plural(result.wanted, 'node')} joined"
+
+
+def _done(result: PassResult) -> Iterator[str]:
+    if result.dry_run:
+        yield from _planned(result)
+        return
+    actions = result.actions
+    moved = f", {actions.moved} of them in other regions" if actions.moved else ""
+    unhealthy = f" ({first_few(actions.replaced)})"
+    yield from _counted(
+        (f"launched {{}}{moved}", len(actions.launched), "node"),
+        (f"terminated {{}}{unhealthy}", len(actions.replaced), "unhealthy node"),
+        ("drained {}", len(actions.drained), "surplus node"),
+        ("removed {} from the orchestrator", len(actions.pruned), "stale node"),
+        ("its time is over: deleted {}", actions.deleted, "resource"),
+    )
+    if actions.orchestrator_repaired:
+        yield "repaired the orchestrator"
+
+
+def _planned(result: PassResult) -> Iterator[str]:
+    plan = result.plan
+    yield from _counted(
+        ("would launch {}", plan.launch, "node"),
+        ("would replace {}", len(plan.replace), "unhealthy node"),
+        ("would drain {}", len(plan.drain), "surplus node"),
+        ("would remove {} from the orchestrator", len(plan.stale), "stale node"),
+    )
+    if plan.repair_orchestrator:
+        yield "would repair the orchestrator"
+    if plan.expired:
+        yield "its time is over: would delete it"
+
+
+def _counted(*rows: tuple[str, int, str]) -> Iterator[str]:
+    """The sentences of what there is."""
+    for template, count, noun in rows:
+        if count:
+            yield template.format(plural(count, noun))
+
+
+def _remaining(result: PassResult) -> Iterator[str]:
+    plan, actions = result.plan, result.actions
+    if actions.hindrance is not None:
+        yield HINDRANCES[actions.hindrance] + (f" ({actions.reason})" if actions.reason else "")
+    if plan.protected is not None:
+        kept = f"{plural(len(plan.unhealthy), 'unhealthy node')} kept"
+        yield f"{kept}: {PROTECTIONS[plan.protected]}"
+    yield from _counted(
+        ("{} missing", 0 if result.dry_run else actions.missing, "node"),
+        ("{} with other faults, which `bacalhau-spot status` shows", len(plan.faulty), "node"),
+        ("{} draining", len(plan.draining), "node"),
+    )
+    if result.orchestrator_broken and not actions.orchestrator_repaired:
+        yield "the orchestrator is not healthy; `bacalhau-spot status` shows why"
+    codes = dict.fromkeys(failure.code for failure in (*actions.failures, *result.scan_failures))
+    if codes:
+        yield f"refused: {comma_list(list(codes))}"
+
+
+def _end(result: PassResult) -> str:
+    parts = [f"{plural(result.calls, 'call')}", age(result.took)]
+    if result.usd_per_hour is not None:
+        parts.insert(0, f"{usd(result.usd_per_hour)} an hour")
+    if result.expires_at is not None:
+        parts.append(f"expires {result.expires_at:%Y-%m-%d %H:%M}Z")
+    return f" ({', '.join(parts)})"

@@ -1,0 +1,184 @@
+"""`reconcile` from the command line, in the sandbox: one pass puts right what is wrong, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from aws_spot_sandbox.ec2 import regions
+from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cli.runtime.runner import Runner
+from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
+from support.cli_runner import CliRunner
+from support.schemas import contract
+from support.storms import PRICES, Watch, fixed_prices, living, machines, region_of
+
+HERE = "[us-east-1, us-west-2]"
+
+
+@pytest.fixture
+def user(sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    def orchestrator(_context: CommandContext, _runner: Runner, **_options: str) -> HttpOrchestrator:
+        return HttpOrchestrator(f"{sandbox.url}/_sandbox/orchestrator", login=Login(None))
+
+    monkeypatch.setattr(CommandContext, "orchestrator", orchestrator)
+    monkeypatch.setattr(regions, "ENABLED_BY_DEFAULT", tuple(PRICES))
+    program.configure(nodes=4, regions=HERE)
+    fixed_prices(sandbox)
+    return program
+
+
+def created(user: CliRunner, sandbox: Any) -> None:
+    result = user("create", "--yes", "--wait", "running", "-o", "json")
+    assert result.code == 0, result.stdout
+    sandbox.clock.advance(60)
+
+
+def test_complete_cluster_costs_the_calls_of_status(sandbox: Any, user: CliRunner) -> None:
+    created(user, sandbox)
+    start = len(sandbox.world.calls)
+    assert user("status", "-o", "json").code == 0
+    middle = len(sandbox.world.calls)
+    result = user("reconcile", "-o", "json")
+    assert (result.code, result.data["changed"], result.data["remaining"]) == (0, False, False), result.stdout
+    assert Counter(sandbox.world.calls[middle:]) == Counter(sandbox.world.calls[start:middle])
+    assert "4 of 4 nodes joined: nothing to do" in user("reconcile").stdout
+
+
+def test_missing_and_stale_nodes(sandbox: Any, user: CliRunner) -> None:
+    """In another region where the own one refuses; the orchestrator forgets the dead; a dry run changes nothing."""
+    created(user, sandbox)
+    gone = next(machine for machine in machines(sandbox) if region_of(machine) == "us-west-2")
+    sandbox.server.interrupt("us-west-2", gone.id, notice_s=1)
+    sandbox.settings.capacity = {"us-west-2": 0}
+    sandbox.clock.advance(120)
+    shown = user("reconcile", "--dry-run")
+    assert (shown.code, sum(living(sandbox).values())) == (1, 3)
+    assert "would launch 1 node; would remove 1 stale node from the orchestrator" in shown.stdout
+    result = user("reconcile", "-o", "json")
+    assert result.code == 0, result.stdout
+    contract("reconcile", result.data)
+    assert living(sandbox) == {"us-east-1": 3, "us-west-2": 1}
+    assert (result.data["done"]["moved"], result.data["done"]["pruned"]) == (1, [f"bacalhau-{gone.id}"])
+    log = (user.folder / ".local/state/bacalhau-spot/audit.jsonl").read_text()
+    rows = [json.loads(line) for line in log.splitlines()]
+    assert [row["launched"] for row in rows if row["event"] == "reconciled"] == [
+        result.data["done"]["launched"]
+    ]
+
+
+def test_node_that_never_joins_is_replaced(sandbox: Any, user: CliRunner) -> None:
+    created(user, sandbox)
+    sandbox.server.interrupt(
+        "us-west-2", next(m.id for m in machines(sandbox) if region_of(m) == "us-west-2"), notice_s=1
+    )
+    sandbox.clock.advance(30)
+    before = {machine.id for machine in machines(sandbox)}
+    assert user("reconcile").code == 0
+    (bad,) = {machine.id for machine in machines(sandbox)} - before
+    sandbox.world.settings_of(NodeSettings).stuck = {bad: "docker"}
+    sandbox.clock.advance(300)
+    assert user("reconcile", "-o", "json").data["done"]["replaced"] == []
+    sandbox.clock.advance(400)
+    result = user("reconcile", "-o", "json")
+    assert (result.code, result.data["done"]["replaced"]) == (0, [bad]), result.stdout
+    assert [node["diagnosis"] for node in result.data["found"]["unhealthy"]] == ["failed"]
+    sandbox.clock.advance(60)
+    assert user("reconcile").code == 0
+    assert bad not in {machine.id for machine in machines(sandbox)}
+    assert sum(living(sandbox).values()) == 4
+
+
+def test_surplus_nodes_drain_by_themselves(sandbox: Any, user: CliRunner) -> None:
+    created(user, sandbox)
+    user.configure(nodes=2, regions=HERE)
+    result = user("reconcile", "-o", "json")
+    assert (result.code, len(result.data["done"]["drained"])) == (0, 2), result.stdout
+    assert user("reconcile", "-o", "json").data["changed"] is False
+    sandbox.clock.advance(60)
+    assert user("list").code == 0
+    sandbox.clock.advance(60)
+    sandbox.server.settle()
+    assert living(sandbox) == {"us-east-1": 1, "us-west-2": 1}
+
+
+def test_budget_holds_where_another_region_is_dearer(sandbox: Any, user: CliRunner) -> None:
+    """The plan fits; with the cheap region closed, the dear one gets as many nodes as the budget allows, and no more."""
+    user.configure(nodes=4, regions="[us-east-1, eu-west-1]", more="budget_usd_per_hour: 0.18\n")
+    sandbox.settings.capacity = {"us-east-1": 0}
+    user("create", "--yes", "--wait", "none")
+    assert living(sandbox) == {"eu-west-1": 3}
+    start = len(sandbox.world.calls)
+    result = user("reconcile", "-o", "json")
+    assert (result.code, result.data["hindrance"], living(sandbox)) == (1, "over-budget", {"eu-west-1": 3})
+    assert not [call for call in sandbox.world.calls[start:] if call[1] == "ec2:CreateFleet"]
+
+
+def test_destroyed_cluster_stays_destroyed(sandbox: Any, user: CliRunner) -> None:
+    result = user("reconcile")
+    assert (result.code, "`bacalhau-spot create` creates it" in result.stdout) == (1, True)
+    created(user, sandbox)
+    assert user("destroy", "--yes").code == 0
+    result = user("reconcile", "-o", "json")
+    assert (result.code, result.data["hindrance"]) == (1, "no-cluster")
+    assert sandbox.leftovers() == []
+
+
+@pytest.mark.parametrize("moment", [3, 18, 28])
+def test_two_passes_at_once_launch_once(sandbox: Any, user: CliRunner, moment: int) -> None:
+    """The second one runs inside a call of the first: before, during and after its launch."""
+    created(user, sandbox)
+    for machine in machines(sandbox)[:2]:
+        sandbox.server.interrupt(region_of(machine), machine.id, notice_s=1)
+    sandbox.clock.advance(30)
+    watch, other = Watch(sandbox), replace(user, host="there", runs=100)
+    seen: list[Any] = []
+    watch.during[moment] = lambda: seen.append(other("reconcile", "-o", "json").data)
+    with watch.watching():
+        user("reconcile")
+    assert (watch.most, sum(living(sandbox).values()), len(seen)) == (4, 4, 1)
+    sandbox.clock.advance(60)
+    assert user("reconcile").code == 0
+
+
+def test_expired_cluster_is_deleted_and_not_repaired(sandbox: Any, user: CliRunner) -> None:
+    user.configure(nodes=2, regions=HERE, more="ttl: 15m\n")
+    created(user, sandbox)
+    assert user("reconcile", "-o", "json").data["expires_at"] is not None
+    sandbox.clock.advance(16 * 60)
+    result = user("reconcile", "-o", "json")
+    assert result.envelope["errors"] == []
+    assert (result.code, result.data["done"]["deleted"] > 0) == (0, True), result.stdout
+    assert sandbox.leftovers() == []
+    assert user("reconcile", "-o", "json").data["hindrance"] == "no-cluster"
+
+
+def test_failed_pass_ends_nothing(sandbox: Any, user: CliRunner) -> None:
+    """Later passes follow after longer pauses; SIGTERM ends the command after a pass, with its exit code."""
+    created(user, sandbox)
+    sandbox.settings.faults = [{"match": "GetCallerIdentity", "code": "ServiceUnavailable", "status": 503}]
+    begun = sandbox.clock.now()
+    sandbox.clock.at(begun + 200, sandbox.settings.faults.clear)
+    result = user("reconcile", "--every", "60s", "--passes", "3", "-o", "json")
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [row["exit_code"] for row in rows] == [1, 1, 0]
+    assert rows[0]["data"] is None
+    assert rows[0]["errors"][0]["code"] == "ServiceUnavailable"
+    assert sandbox.clock.now() - begun >= 360
+    sandbox.clock.at(sandbox.clock.now() + 90, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    result = user("reconcile", "--every", "60s")
+    assert (result.code, len(result.stdout.splitlines())) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    "argv", [("--every", "5s"), ("--passes", "3"), ("--every", "60s", "-o", "yaml"), ("--every", "soon")]
+)
+def test_wrong_options(user: CliRunner, argv: tuple[str, ...]) -> None:
+    assert user("reconcile", *argv).code == 2
