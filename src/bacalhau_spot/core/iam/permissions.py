@@ -87,7 +87,7 @@ class Permission:
 # Commands that are opt-in: those with a flag need more permissions, and are not in the policy by default.
 OPT_IN_COMMANDS = ("nuke --adopt",)
 _TEARDOWN = ("destroy", "nuke")
-_INVENTORY = ("create", "list", "extend", "destroy", "nuke")
+_INVENTORY = ("create", "list", "destroy", "nuke", "extend")
 _MARKET = ("create", "offers", "doctor")
 _PRICED = ("cost", "prices")
 _EVERY = (*_INVENTORY, *_PRICED, "status", "offers", "ssh", "console", "prune", "doctor")
