@@ -144,7 +144,7 @@ _READ = (
     *_rows("ec2", "DescribeSecurityGroups", commands=("doctor",), conditions=(Condition.ORCHESTRATOR,)),
     *_rows("ec2", "DescribeTags", commands=(*_INVENTORY, *_PRICED, "history", "doctor")),
     *_rows(
-        "ec2", "DescribeFleets", commands=("create", "doctor")
+        "ec2", "DescribeFleets", commands=("create", "extend", "doctor")
     ),  # the launches of a fleet, with their times
     *_rows("ec2", "DescribeInstanceTypeOfferings DescribeInstanceTypes", commands=_MARKET),
     *_rows("ec2", "DescribeSpotPriceHistory", commands=(*_MARKET, *_PRICED, "history", "nuke", "clusters")),
