@@ -74,6 +74,7 @@ class RegionLaunch:
     )  # of the template; key: whether it is for burstable types
     results: list[FleetResult] = field(default_factory=list)
     max_per_pool: int | None = None  # None: AWS decides
+    more_tags: Mapping[str, str] = field(default_factory=dict)  # of the instances
     existing_counts: Mapping[Pool, int] = field(default_factory=dict)  # by pool, before this create
 
     @property
@@ -408,7 +409,10 @@ def _request(
             *([f"attempt {attempt}"] if attempt > 1 else []),
         ),
         fleet_tags=tags_for(spec.naming, f"{spec.naming.resource_prefix}fleet"),
-        instance_tags=node_tags(spec.naming, node_spec=node_spec_tag(spec, region=region_launch.region)),
+        instance_tags={
+            **node_tags(spec.naming, node_spec=node_spec_tag(spec, region=region_launch.region)),
+            **region_launch.more_tags,
+        },
     )
 
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.ui.json_output.env import env_data
     from bacalhau_spot.ui.json_output.explain import documentation_page_data, documentation_pages_data
     from bacalhau_spot.ui.json_output.iam_policy import policy_data
+    from bacalhau_spot.ui.json_output.node_change import node_change_data
     from bacalhau_spot.ui.json_output.offers import offers_data
     from bacalhau_spot.ui.json_output.prices import prices_data
     from bacalhau_spot.ui.json_output.prune import prune_data, prune_result_data
@@ -76,6 +77,7 @@ __all__ = [
     "event_name",
     "instance_data",
     "listing_data",
+    "node_change_data",
     "nuke_preview_data",
     "offers_data",
     "order_data",
@@ -118,6 +120,7 @@ _MODULES = {
     "documentation_page_data": "explain",
     "documentation_pages_data": "explain",
     "policy_data": "iam_policy",
+    "node_change_data": "node_change",
     "offers_data": "offers",
     "prices_data": "prices",
     "prune_data": "prune",

@@ -23,6 +23,7 @@ from bacalhau_spot.ui.views.doctor_view import doctor_errors, findings_view
 from bacalhau_spot.ui.views.env_view import env_help_view
 from bacalhau_spot.ui.views.error_view import error_view
 from bacalhau_spot.ui.views.list_view import listing_view
+from bacalhau_spot.ui.views.node_change_view import node_change_result_view, node_change_view
 from bacalhau_spot.ui.views.nuke_view import nuke_preview_view, order_view
 from bacalhau_spot.ui.views.offers_view import offers_view
 from bacalhau_spot.ui.views.plan_view import over_budget, plan_view
@@ -67,6 +68,8 @@ __all__ = [
     "json_text",
     "listing_view",
     "menu_view",
+    "node_change_result_view",
+    "node_change_view",
     "not_removed_text",
     "note",
     "nuke_preview_view",
