@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
+from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.core.tags import DRAIN_KEY, REPLACES_KEY
+from bacalhau_spot.orchestrator.http import HttpOrchestrator
 from sandbox_nodes.machines import ask
 from sandbox_nodes.orchestrators import echo
 from support.cli_runner import CliRunner
@@ -170,20 +172,21 @@ def test_a_draining_node_is_not_counted(four: CliRunner, sandbox: Any) -> None:
 
 
 @pytest.fixture
-def joined(four: CliRunner, sandbox: Any) -> CliRunner:
-    """With the API of the sandbox's orchestrator."""
-    four.configure(nodes=4, regions=TWO, more=api(sandbox))
+def joined(four: CliRunner, sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    """With the API of the sandbox's orchestrator, which shares the sandbox's address: no configuration could name that."""
+
+    def client(*_: Any) -> HttpOrchestrator:
+        return HttpOrchestrator(f"{sandbox.url}/_sandbox/orchestrator")
+
+    monkeypatch.setattr(CommandContext, "api_client", client)
+    monkeypatch.setattr(CommandContext, "operator_api", lambda context: context.spec().bacalhau)
     return four
-
-
-def api(sandbox: Any, *, version: str = "v1.9.3") -> str:
-    return f"  api: {{host: '{sandbox.url}/_sandbox/orchestrator'}}\n  version: {version}\n"
 
 
 def test_a_rolling_version_change_loses_no_job(joined: CliRunner, sandbox: Any) -> None:
     """Jobs shorter than the grace end on their nodes; a longer one moves, and each new node has run its test."""
     submitted = [submit(sandbox, seconds) for seconds in (100, 100, 100, 3000)]
-    joined.configure(nodes=4, regions=TWO, more=api(sandbox, version="v1.9.2"))
+    joined.configure(nodes=4, regions=TWO, more="  version: v1.9.2\n")
     result = joined("replace", "--drifted", "--at-once", "2", "--yes", "-o", "json")
     assert result.code == 0, result.stdout + result.stderr
     sandbox.clock.advance(3100)

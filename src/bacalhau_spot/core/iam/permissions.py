@@ -90,7 +90,7 @@ _TEARDOWN = ("destroy", "nuke")
 # Commands that launch as `create` does, and those that send nodes away.
 _LAUNCH = ("create", "scale", "replace")
 _DRAIN = ("scale", "replace", "remove")
-_INVENTORY = (*_LAUNCH, "list", "destroy", "nuke")
+_INVENTORY = ("create", "list", "destroy", "nuke", "scale", "replace")
 _MARKET = (*_LAUNCH, "offers", "doctor")
 _PRICED = ("cost", "prices")
 _EVERY = (

@@ -66,10 +66,8 @@ class ChangeResult:
 
     @property
     def exit_code(self) -> ExitCode:
-        codes = [
-            *(batch.launch.exit_code for batch in self.batches if batch.launch),
-            *(batch.drain.exit_code for batch in self.batches if batch.drain),
-        ]
+        parts = [part for batch in self.batches for part in (batch.launch, batch.drain)]
+        codes = [part.exit_code for part in parts if part is not None]
         if self.stop is Stop.INTERRUPTED or ExitCode.INTERRUPTED in codes:
             return ExitCode.INTERRUPTED
         failed = [code for code in codes if code is not ExitCode.DONE]

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec, Instance, Network, TaggedId
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
+_NO_TAGS: Mapping[str, str] = MappingProxyType({})
 # Refusals after which another region may have better results.
 _OTHER_REGIONS_HELP = frozenset({Category.CAPACITY, Category.QUOTA, Category.PRICE})
 
@@ -72,7 +74,7 @@ async def apply_plan(
     *,
     wait: bool = True,
     created_networks: Mapping[str, Network] | None = None,
-    more_tags: Mapping[str, str] | None = None,
+    more_tags: Mapping[str, str] = _NO_TAGS,
 ) -> CreateResult:
     """Launch and remove the nodes of the plan. Never raises for a refusal by AWS: the result contains it, region by region.
 
@@ -86,7 +88,7 @@ async def apply_plan(
         markets=dict(facts.markets or {}),
         networks=dict(facts.networks or {}),
         created_networks=created_networks or {},
-        more_tags=more_tags or {},
+        more_tags=more_tags,
         secrets=node_secrets(calls, facts),
     )
     removed = await _remove(work)
