@@ -63,6 +63,18 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.commands.smoke_test:smoke_test",
         "Run one tiny job on every joined node of the cluster, and report for each node whether it ran and how long it took.",
     ),
+    "scale": (
+        "bacalhau_spot.cli.commands.scale:scale",
+        "Launch or remove nodes until the cluster, or one region, has this number.",
+    ),
+    "replace": (
+        "bacalhau_spot.cli.commands.replace:replace",
+        "Replace nodes by new ones, a few at a time.",
+    ),
+    "remove": (
+        "bacalhau_spot.cli.commands.remove:remove",
+        "Drain nodes and terminate their instances.",
+    ),
     "destroy": (
         "bacalhau_spot.cli.commands.destroy:destroy",
         "Delete all resources of this cluster in every region, and verify the deletion.",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.parsers import end_time, lifetime
@@ -73,9 +74,13 @@ def extend(
                 context.print_status(views.extension_view(planned))
                 where = f"{naming.tag_value} in account {living.identity.account_id}"
                 context.confirm(f"End {where} earlier than before?", impact=Impact.DESTROYS, confirmed=yes)
-            change = runner.run_with_progress(
-                engine.change_expiry(runner.calls, living, planned), screen=NullProgress
-            )
+            with ClusterLock(
+                context, runner, naming=naming, identity=living.identity, command="extend"
+            ) as lock:
+                lock.take()
+                change = runner.run_with_progress(
+                    engine.change_expiry(runner.calls, living, planned), screen=NullProgress
+                )
     code = change.exit_code
     return Result(
         "extend",

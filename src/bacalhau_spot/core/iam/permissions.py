@@ -92,16 +92,30 @@ OPT_IN_COMMANDS = ("nuke --adopt",)
 _TEARDOWN = ("destroy", "nuke")
 # Commands that list resources of every kind.
 _SCANS = (*_TEARDOWN, "clusters")
+# Commands that launch as `create` does, and those that send nodes away.
+_LAUNCH = ("create", "scale", "replace")
+_DRAIN = ("scale", "replace", "remove")
 # Commands that hold the lock of the cluster.
-LOCKING = ("create", "destroy")
-_INVENTORY = ("create", "list", "extend", *_SCANS)
-_MARKET = ("create", "offers", "doctor")
+LOCKING = (*_LAUNCH, "remove", "extend", "destroy")
+_INVENTORY = ("create", "list", "extend", "scale", "replace", *_SCANS)
+_MARKET = (*_LAUNCH, "offers", "doctor")
 _PRICED = ("cost", "prices")
-_EVERY = (*_INVENTORY, *_PRICED, "history", "status", "offers", "ssh", "console", "prune", "doctor")
+_EVERY = (
+    *_INVENTORY,
+    *_PRICED,
+    "remove",
+    "history",
+    "status",
+    "offers",
+    "ssh",
+    "console",
+    "prune",
+    "doctor",
+)
 # Commands for the orchestrator's API alone: without a managed one they call nothing on AWS.
 _CLIENT = ("env", "smoke-test")
 # Commands that read the credentials of a managed orchestrator, for its API or for the nodes.
-_CREDENTIALS = ("create", "status", "history", "prune", "doctor", *_CLIENT)
+_CREDENTIALS = (*_LAUNCH, "remove", "status", "history", "prune", "doctor", *_CLIENT)
 _NETWORK = (Condition.OWN_VPC,)
 _EXISTING = (Condition.EXISTING_VPC,)
 
@@ -144,10 +158,14 @@ _READ = (
     *_rows("ec2", "DescribeSecurityGroups", commands=("doctor",), conditions=(Condition.ORCHESTRATOR,)),
     *_rows("ec2", "DescribeTags", commands=(*_INVENTORY, *_PRICED, "history", "doctor")),
     *_rows(
-        "ec2", "DescribeFleets", commands=("create", "extend", "doctor")
+        "ec2", "DescribeFleets", commands=(*_LAUNCH, "extend", "doctor")
     ),  # the launches of a fleet, with their times
     *_rows("ec2", "DescribeInstanceTypeOfferings DescribeInstanceTypes", commands=_MARKET),
-    *_rows("ec2", "DescribeSpotPriceHistory", commands=(*_MARKET, *_PRICED, "history", "nuke", "clusters")),
+    *_rows(
+        "ec2",
+        "DescribeSpotPriceHistory",
+        commands=(*_MARKET, *_PRICED, "remove", "history", "nuke", "clusters"),
+    ),
     *_rows(
         "ec2",
         "GetInstanceTypesFromInstanceRequirements",
@@ -155,11 +173,11 @@ _READ = (
         conditions=(Condition.REQUIREMENTS,),
     ),
     *_rows(
-        "ec2", "GetSpotPlacementScores", commands=("create", "doctor"), conditions=(Condition.AUTO_REGIONS,)
+        "ec2", "GetSpotPlacementScores", commands=(*_LAUNCH, "doctor"), conditions=(Condition.AUTO_REGIONS,)
     ),
     *_rows("ec2", "GetSpotPlacementScores", commands=("offers",)),
-    *_rows("servicequotas", "GetServiceQuota", commands=("create", "offers", "doctor")),
-    *_rows("pricing", "GetProducts", commands=("create", "cost", "offers", "doctor", "nuke", "clusters")),
+    *_rows("servicequotas", "GetServiceQuota", commands=(*_LAUNCH, "offers", "doctor")),
+    *_rows("pricing", "GetProducts", commands=(*_LAUNCH, "cost", "offers", "doctor", "nuke", "clusters")),
     *_rows("ec2", "DescribeInstanceStatus", commands=("status",)),
     *_rows("ec2", "GetConsoleOutput", commands=("status", "console"), scopes=(ResourceScope.TAGGED,)),
     # The first boot of a managed orchestrator
@@ -173,16 +191,16 @@ _READ = (
     *_rows(
         "ec2",
         "DescribeSpotInstanceRequests",
-        commands=("create", "list", "status", "history", *_PRICED, *_SCANS),
+        commands=(*_LAUNCH, "list", "status", "history", *_PRICED, *_SCANS),
     ),
     *_rows(
         "ec2",
         "DescribeInternetGateways DescribeLaunchTemplates DescribeRouteTables DescribeSecurityGroups DescribeSubnets",
-        commands=("create", *_SCANS),
+        commands=(*_LAUNCH, *_SCANS),
     ),
     # The time of the last claim on a managed orchestrator
     *_rows("ec2", "DescribeLaunchTemplateVersions", commands=("create",), conditions=(Condition.MANAGED,)),
-    *_rows("ec2", "DescribeVpcBlockPublicAccessOptions", commands=("create", "doctor")),
+    *_rows("ec2", "DescribeVpcBlockPublicAccessOptions", commands=(*_LAUNCH, "doctor")),
     *_rows(
         "ec2",
         "DescribeSubnets DescribeRouteTables",
@@ -190,9 +208,9 @@ _READ = (
         conditions=(Condition.EXISTING_VPC,),
     ),
     # Called only where public access is blocked and a NAT gateway is the way out.
-    *_rows("ec2", "DescribeNatGateways", commands=("create", "doctor"), conditions=_EXISTING),
-    *_rows("ec2", "DescribeVpcs", commands=("create", "doctor", *_SCANS)),
-    *_rows("ec2", "DescribeImages", commands=("create", "doctor"), conditions=(Condition.IMAGE,)),
+    *_rows("ec2", "DescribeNatGateways", commands=(*_LAUNCH, "doctor"), conditions=_EXISTING),
+    *_rows("ec2", "DescribeVpcs", commands=(*_LAUNCH, "doctor", *_SCANS)),
+    *_rows("ec2", "DescribeImages", commands=(*_LAUNCH, "doctor"), conditions=(Condition.IMAGE,)),
     *_rows("ec2", "DescribeImages", commands=_SCANS),
     *_rows("ec2", "DescribeVolumes DescribeAddresses", commands=(*_PRICED, *_SCANS)),
     *_rows(
@@ -253,33 +271,33 @@ _CREATE = (
     *_rows(
         "ec2",
         "CreateVpc CreateInternetGateway",
-        commands=("create",),
+        commands=_LAUNCH,
         scopes=(ResourceScope.CREATED_WITH_TAG,),
         conditions=_NETWORK,
     ),
     *_rows(
         "ec2",
         "CreateSubnet",
-        commands=("create",),
+        commands=_LAUNCH,
         scopes=(ResourceScope.CREATED_WITH_TAG, ResourceScope.TAGGED),
         conditions=_NETWORK,
     ),
-    *_rows("ec2", "CreateSecurityGroup", commands=("create",), scopes=(ResourceScope.CREATED_WITH_TAG,)),
+    *_rows("ec2", "CreateSecurityGroup", commands=_LAUNCH, scopes=(ResourceScope.CREATED_WITH_TAG,)),
     *_rows(
         "ec2",
         "CreateSecurityGroup",
-        commands=("create",),
+        commands=_LAUNCH,
         scopes=(ResourceScope.TAGGED,),
         conditions=_NETWORK,
     ),
     *_rows(
         "ec2",
         "CreateSecurityGroup",
-        commands=("create",),
+        commands=_LAUNCH,
         scopes=(ResourceScope.YOUR_VPC,),
         conditions=_EXISTING,
     ),
-    *_rows("ec2", "CreateLaunchTemplate", commands=("create",), scopes=(ResourceScope.CREATED_WITH_TAG,)),
+    *_rows("ec2", "CreateLaunchTemplate", commands=_LAUNCH, scopes=(ResourceScope.CREATED_WITH_TAG,)),
     *_LOCK,
     # CreateFleet needs the tags of instances and volumes in the call: those in the template count for RunInstances only
     # (reference, CreateFleet: "do not include the resources specified in a launch template"). No snapshots: AWS checks
@@ -288,28 +306,28 @@ _CREATE = (
     *_rows(
         "ec2",
         "CreateFleet RunInstances",
-        commands=("create",),
+        commands=_LAUNCH,
         scopes=(ResourceScope.CREATED_WITH_TAG, ResourceScope.TAGGED, ResourceScope.IMAGES),
     ),
     *_rows(
         "ec2",
         "CreateFleet RunInstances",
-        commands=("create",),
+        commands=_LAUNCH,
         scopes=(ResourceScope.YOUR_SUBNETS,),
         conditions=_EXISTING,
     ),
-    *_rows("ec2", "CreateTags", commands=("create",), scopes=(ResourceScope.TAGGING,)),
-    # The expiry, on existing instances and launch templates.
-    *_rows("ec2", "CreateTags", commands=("create", "extend"), scopes=(ResourceScope.TAGGED,)),
+    *_rows("ec2", "CreateTags", commands=_LAUNCH, scopes=(ResourceScope.TAGGING,)),
+    # The expiry, on existing instances and launch templates; the end of a drain, on instances.
+    *_rows("ec2", "CreateTags", commands=("create", "extend", *_DRAIN), scopes=(ResourceScope.TAGGED,)),
     *_rows("ec2", "CreateTags", commands=OPT_IN_COMMANDS, scopes=(ResourceScope.ADOPTING,)),
     *_rows(
         "ec2",
         "AttachInternetGateway",
-        commands=("create",),
+        commands=_LAUNCH,
         scopes=(ResourceScope.TAGGED,),
         conditions=_NETWORK,
     ),
-    *_rows("ec2", "CreateRoute", commands=("create",), scopes=(ResourceScope.ROUTES,), conditions=_NETWORK),
+    *_rows("ec2", "CreateRoute", commands=_LAUNCH, scopes=(ResourceScope.ROUTES,), conditions=_NETWORK),
     # The reference lists the rule as an optional resource: it counts only if it is tagged, and these are not (IAM user
     # guide, "Amazon EC2: Allows managing EC2 security groups with a specific tag": the group alone).
     *_rows(
@@ -333,18 +351,18 @@ _CREATE = (
         scopes=(ResourceScope.TAGGED,),
         conditions=(Condition.MANAGED,),
     ),
-    *_rows("ec2", "CreateLaunchTemplateVersion", commands=("create",), scopes=(ResourceScope.TAGGED,)),
+    *_rows("ec2", "CreateLaunchTemplateVersion", commands=_LAUNCH, scopes=(ResourceScope.TAGGED,)),
     *_rows(
         "ssm",
         "GetParameters",
-        commands=("create", "doctor"),
+        commands=(*_LAUNCH, "doctor"),
         scopes=(ResourceScope.PUBLIC_PARAMETERS,),
         conditions=(Condition.IMAGE_PARAMETER,),
     ),
     *_rows(
         "ssm",
         "AddTagsToResource GetParameter PutParameter",
-        commands=("create",),
+        commands=_LAUNCH,
         scopes=(ResourceScope.CLUSTER_PARAMETER,),
         conditions=(Condition.SSM_SECRETS,),
     ),
@@ -384,14 +402,20 @@ _CREATE = (
         scopes=(ResourceScope.PASSED_ROLE,),
         conditions=(Condition.SSM_SECRETS, Condition.MANAGED),
     ),
-    *_rows("iam", "CreateServiceLinkedRole", commands=("create",), scopes=(ResourceScope.SERVICE_ROLES,)),
+    *_rows("iam", "CreateServiceLinkedRole", commands=_LAUNCH, scopes=(ResourceScope.SERVICE_ROLES,)),
 )
 
 _DELETE = (
     *_rows(
         "ec2",
-        "CancelSpotInstanceRequests TerminateInstances",
-        commands=("create", *_TEARDOWN),
+        "CancelSpotInstanceRequests",
+        commands=(*_LAUNCH, *_TEARDOWN),
+        scopes=(ResourceScope.TAGGED,),
+    ),
+    *_rows(
+        "ec2",
+        "TerminateInstances",
+        commands=(*_LAUNCH, "remove", *_TEARDOWN),
         scopes=(ResourceScope.TAGGED,),
     ),
     *_rows(

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.lifecycle.drain_result import without_draining
 from bacalhau_spot.core.model import Spread
 
 if TYPE_CHECKING:
@@ -51,9 +52,12 @@ def spread_over(count: int, rooms: Mapping[str, int]) -> dict[str, int]:
 
 
 def node_demand(spec: ClusterSpec, instances: Sequence[Instance]) -> Demand:
-    """The missing and surplus nodes. `instances`: all with the cluster's tag, in any region and state."""
+    """The missing and surplus nodes. `instances`: all with the cluster's tag, in any region and state.
+
+    A draining node is about to leave: it counts neither as present nor as surplus.
+    """
     wanted = nodes_by_region(spec)
-    alive = [instance for instance in instances if instance.alive]
+    alive = [instance for instance in without_draining(instances) if instance.alive]
     counts = Counter(instance.region for instance in alive)
     present = {name: counts[name] for name in wanted}
     lacking = {name: max(0, wanted[name] - present[name]) for name in wanted}

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec, Instance, Network, Pool, TaggedId
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
+_NO_TAGS: Mapping[str, str] = MappingProxyType({})
 # Refusals after which another region may have better results.
 _OTHER_REGIONS_HELP = frozenset({Category.CAPACITY, Category.QUOTA, Category.PRICE})
 
@@ -56,6 +58,7 @@ class _Work:
     markets: dict[str, Market]
     networks: dict[str, NetworkCheck]
     created_networks: Mapping[str, Network]
+    more_tags: Mapping[str, str]
     sites: dict[str, RegionLaunch] = field(default_factory=dict)
     extra: dict[str, int] = field(default_factory=dict)
     reassigned: dict[str, int] = field(default_factory=dict)
@@ -76,11 +79,12 @@ async def apply_plan(
     *,
     wait: bool = True,
     created_networks: Mapping[str, Network] | None = None,
+    more_tags: Mapping[str, str] = _NO_TAGS,
 ) -> CreateResult:
     """Launch and remove the nodes of the plan. Never raises for a refusal by AWS: the result contains it, region by region.
 
     Without `wait` each instance is listed once; those not yet running are reported as such. `created_networks`: by region,
-    networks created after the facts were gathered.
+    networks created after the facts were gathered. `more_tags`: of the launched instances.
     """
     work = _Work(
         calls=calls,
@@ -89,6 +93,7 @@ async def apply_plan(
         markets=dict(facts.markets or {}),
         networks=dict(facts.networks or {}),
         created_networks=created_networks or {},
+        more_tags=more_tags,
         secrets=node_secrets(calls, facts),
     )
     removed = await _remove(work)
@@ -260,6 +265,7 @@ def _region_launch(work: _Work, region: str) -> RegionLaunch:
             subnets=work.networks[region].subnets if region in work.networks else {},
             user_data=render(work.spec, region=region),
             max_per_pool=max_per_pool(work.spec),
+            more_tags=work.more_tags,
             existing_counts=nodes_per_pool(_not_moved(work, region)),
             avoided=_avoided(work, region),
             expiry=work.plan.expiry.value if work.plan.expiry else "",

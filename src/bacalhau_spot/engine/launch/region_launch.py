@@ -83,6 +83,7 @@ class RegionLaunch:
     results: list[FleetResult] = field(default_factory=list)
     max_per_pool: int | None = None  # None: AWS decides
     avoided: frozenset[Pool] = frozenset()  # used only if the other pools have no capacity
+    more_tags: Mapping[str, str] = field(default_factory=dict)  # of the instances
     existing_counts: Mapping[Pool, int] = field(default_factory=dict)  # by pool, before this create
     expiry: str = (
         ""  # the value of the nodes' tag; empty for none. From the template on, the one to launch with
@@ -447,11 +448,14 @@ def _request(
             *([f"attempt {attempt}"] if attempt > 1 else []),
         ),
         fleet_tags=tags_for(spec.naming, f"{spec.naming.resource_prefix}fleet"),
-        instance_tags=node_tags(
-            spec.naming,
-            node_spec=node_spec_tag(spec, region=region_launch.region),
-            expiry=region_launch.expiry,
-        ),
+        instance_tags={
+            **node_tags(
+                spec.naming,
+                node_spec=node_spec_tag(spec, region=region_launch.region),
+                expiry=region_launch.expiry,
+            ),
+            **region_launch.more_tags,
+        },
     )
 
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.ui.json_output.extension import extension_data
     from bacalhau_spot.ui.json_output.history import history_data
     from bacalhau_spot.ui.json_output.iam_policy import policy_data
+    from bacalhau_spot.ui.json_output.node_change import node_change_data
     from bacalhau_spot.ui.json_output.notices import notice_data, notify_test_data
     from bacalhau_spot.ui.json_output.offers import offers_data
     from bacalhau_spot.ui.json_output.prices import prices_data
@@ -85,6 +86,7 @@ __all__ = [
     "history_data",
     "instance_data",
     "listing_data",
+    "node_change_data",
     "notice_data",
     "notify_test_data",
     "nuke_preview_data",
@@ -136,6 +138,7 @@ _MODULES = {
     "policy_data": "iam_policy",
     "notice_data": "notices",
     "notify_test_data": "notices",
+    "node_change_data": "node_change",
     "offers_data": "offers",
     "prices_data": "prices",
     "prune_data": "prune",

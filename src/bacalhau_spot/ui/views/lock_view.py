@@ -43,6 +43,15 @@ def changed_meanwhile() -> str:
     return "another command has changed the cluster meanwhile: this is the plan now"
 
 
+def outdated_plan(command: str) -> UserError:
+    """The refusal of a plan that was shown before another command's changes."""
+    return UserError(
+        "another command has changed the cluster since this plan was made; nothing was changed",
+        hint=f"run `bacalhau-spot {command}` again with the same arguments",
+        docs="docs/operators.md",
+    )
+
+
 def _holder_text(holder: LockHolder, *, now: datetime) -> str:
     return (
         f"`{holder.command}` of {holder.by} on {holder.host} "

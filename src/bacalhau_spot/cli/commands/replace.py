@@ -1,0 +1,140 @@
+"""`replace`: launches new nodes in place of others, a few at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace as changed
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from bacalhau_spot.cli.runtime import node_changes
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.node_changes import DEFAULT_GRACE, DryRun, Grace
+from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
+from bacalhau_spot.core.launch.node_spec import drifted_nodes
+from bacalhau_spot.core.lifecycle.node_change import at_once_of, old_first_reason, target_of_batch
+from bacalhau_spot.core.pricing.estimate import current_cost
+from bacalhau_spot.engine.lifecycle.node_change_runner import NodeChangeRunner
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import views
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from bacalhau_spot.cli.runtime.node_changes import Cluster
+    from bacalhau_spot.cli.runtime.runner import Runner
+    from bacalhau_spot.core.launch.facts import LaunchFacts
+    from bacalhau_spot.core.lifecycle.node_change import NodeChange
+    from bacalhau_spot.core.model import ClusterSpec
+
+
+def replace(  # noqa: PLR0913 -- one parameter for each option
+    *words: Annotated[str, Parameter(name="NODE")],
+    drifted: Annotated[bool, Parameter(name="--drifted", negative="")] = False,
+    region: str | None = None,
+    at_once: str = "1",
+    old_first: Annotated[bool, Parameter(name="--old-first", negative="")] = False,
+    grace: Grace = DEFAULT_GRACE,
+    smoke_test: bool = True,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Replace nodes by new ones, a few at a time.
+
+    New nodes are launched first. When they have joined and run a smoke test, the old ones are drained and terminated. If a new
+    node does not join or fails its test, nothing more is replaced. Running the command again continues.
+
+    Parameters
+    ----------
+    words
+        The nodes: ids of instances, the beginning of ids, names of nodes, zones or regions.
+    drifted
+        All nodes that were launched with other values than the configuration's.
+    region
+        All nodes of a region.
+    at_once
+        Number of nodes at a time, or a percentage such as `25%`; at most 12.
+    old_first
+        Drain the old nodes before the new ones are launched, as without budget for both.
+    grace
+        The time for running jobs, such as `90s`, `10m` or `2h`; `0` for none. An idle node does not wait.
+    smoke_test
+        Run a job on each new node, where the orchestrator's API is known.
+    yes
+        Do not ask.
+    dry_run
+        Show the plan and stop.
+    """
+    context = CommandContext("replace", common, runtime)
+    grace_s = node_changes.grace_seconds(grace)
+    if sum((bool(words), drifted, region is not None)) != 1:
+        raise UserError(
+            "replace needs nodes, --drifted or --region, and one of these only",
+            hint="`bacalhau-spot replace --drifted`; `bacalhau-spot list` shows the nodes",
+            exit_code=ExitCode.USAGE,
+        )
+    with context.runner(context.spec()) as runner:
+        spec = context.spec()
+        cluster = node_changes.look(context, runner, spec)
+        if drifted:
+            now = changed(spec, bacalhau=context.joining(runner))
+            old = tuple(node.instance for node in drifted_nodes(now, cluster.present))
+        elif region is not None:
+            old = tuple(instance for instance in cluster.present if instance.region == region)
+        else:
+            old = node_changes.selected_nodes(context, runner, cluster, words, verb="replace")
+        change = cluster.change(spec.name, old, grace_s=grace_s)
+        change = changed(change, after=change.present, at_once=_at_once(at_once, len(cluster.present)))
+        change = _priced(context, runner, spec, cluster, change, old_first=old_first)
+        tools = node_changes.tools(context, runner, cluster, testing=smoke_test)
+        work = NodeChangeRunner(runner.calls, spec, change, tools)
+        return node_changes.carry_out(
+            context, runner, cluster, change, work.replace, yes=yes, dry_run=dry_run
+        )
+
+
+def _at_once(text: str, nodes: int) -> int:
+    number = at_once_of(text, nodes)
+    if number is None:
+        raise UserError(
+            f"--at-once: {text[:20]!r} is neither a number of nodes nor a percentage",
+            hint="such as 2 or 25%",
+            exit_code=ExitCode.USAGE,
+        )
+    return number
+
+
+def _priced(
+    context: CommandContext,
+    runner: Runner,
+    spec: ClusterSpec,
+    cluster: Cluster,
+    change: NodeChange,
+    *,
+    old_first: bool,
+) -> NodeChange:
+    """With the plan of all launches together, and the order. Raises UserError if even the old order exceeds the budget."""
+    target = target_of_batch(spec, change.old, cluster.instances)
+    if target is None:  # an interrupted run has launched them all
+        return change
+    facts, plan = node_changes.planned_launch(context, runner, target)
+    change = changed(change, launch=plan)
+    reason = "chosen by --old-first" if old_first else old_first_reason(change, old_usd=_cost(facts, change))
+    if reason is None:
+        raise views.over_budget(plan)
+    return changed(change, old_first=reason)
+
+
+def _cost(facts: LaunchFacts, change: NodeChange) -> Decimal | None:
+    spec = facts.spec
+    return current_cost(
+        change.old,
+        facts.pool_prices,
+        facts.rates,
+        root_volume_gib=spec.instance.root_volume_gib,
+        public_ip=spec.instance.public_ip,
+    )

@@ -1,0 +1,173 @@
+"""`scale`: another number of nodes, without or with a change of the configuration."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace as changed
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from bacalhau_spot import config as configuration
+from bacalhau_spot.cli.runtime import node_changes
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.node_changes import DEFAULT_GRACE, DryRun, Grace
+from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
+from bacalhau_spot.core.lifecycle.node_change import (
+    MAX_NODES,
+    scaled,
+    surplus_nodes,
+    written_values,
+)
+from bacalhau_spot.core.placement.demand import nodes_by_region
+from bacalhau_spot.engine.lifecycle.node_change_runner import NodeChangeRunner
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import views
+from bacalhau_spot.ui.formatting import plural
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bacalhau_spot.core.model import ClusterSpec
+
+
+def scale(
+    nodes: int,
+    *,
+    region: str | None = None,
+    write: Annotated[bool, Parameter(name="--write", negative="")] = False,
+    grace: Grace = DEFAULT_GRACE,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Launch or remove nodes until the cluster, or one region, has this number.
+
+    Missing nodes are launched as by `create`. Surplus nodes are drained and terminated: drifted ones first, then those in the
+    dearest pools, then the newest. Without --write the configuration keeps its number, to which the next `create` returns.
+
+    Parameters
+    ----------
+    nodes
+        The number of nodes.
+    region
+        Of this region; the other regions keep their nodes.
+    write
+        Also write the number into the configuration: `nodes`, or the region's `nodes`.
+    grace
+        The time for running jobs, such as `90s`, `10m` or `2h`; `0` for none. An idle node does not wait.
+    yes
+        Do not ask.
+    dry_run
+        Show the plan and stop.
+    """
+    context = CommandContext("scale", common, runtime)
+    grace_s = node_changes.grace_seconds(grace)
+    spec = context.spec()
+    _check(spec, nodes, region=region)
+    edit = _edit(context, spec, nodes, region=region) if write else None
+    with context.runner(spec) as runner:
+        cluster = node_changes.look(context, runner, spec)
+        target = scaled(spec, nodes, region=region, present=cluster.present)
+        facts, plan = node_changes.planned_launch(context, runner, target)
+        if plan.over_budget:
+            raise views.over_budget(plan)
+        old, reasons = surplus_nodes(facts.spec, cluster.instances, cluster.prices)
+        change = changed(
+            cluster.change(spec.name, old, grace_s=grace_s),
+            launch=plan if plan.launch else None,
+            reasons=reasons,
+        )
+        change = changed(change, after=change.after + change.launches)
+        tools = node_changes.tools(context, runner, cluster, testing=False)
+        work = NodeChangeRunner(runner.calls, facts.spec, change, tools)
+        if edit is not None:
+            context.print_status(views.raw(edit.diff))
+        result = node_changes.carry_out(
+            context, runner, cluster, change, partial(work.scale, facts, plan), yes=yes, dry_run=dry_run
+        )
+    return _written(spec, result, edit, nodes=nodes, region=region, dry_run=dry_run)
+
+
+class _Edit:
+    """The configuration before and after."""
+
+    def __init__(self, path: Path, before: str, after: str) -> None:
+        self.path, self.text = path, after
+        lines = difflib.unified_diff(
+            before.splitlines(),
+            after.splitlines(),
+            f"{path.name} (now)",
+            f"{path.name} (then)",
+            lineterm="",
+            n=1,
+        )
+        self.diff = "\n".join(lines)
+
+
+def _check(spec: ClusterSpec, nodes: int, *, region: str | None) -> None:
+    """Raises UserError (exit code 2) for a number that no cluster can have."""
+    if not 0 <= nodes <= MAX_NODES:
+        raise UserError(
+            f"{nodes} is not a number of nodes",
+            hint=f"0 to {MAX_NODES}; `bacalhau-spot destroy` removes everything",
+            exit_code=ExitCode.USAGE,
+        )
+    if region is None:
+        _check_fixed(spec, nodes)
+    else:
+        node_changes.check_known_region(spec, region)
+
+
+def _check_fixed(spec: ClusterSpec, nodes: int) -> None:
+    """Raises UserError if the numbers of single regions leave no choice."""
+    fixed = [found for found in spec.regions if found.nodes is not None]
+    if fixed and (len(fixed) == len(spec.regions) or sum(found.nodes or 0 for found in fixed) > nodes):
+        counts = ", ".join(f"{found.name} {found.nodes}" for found in fixed)
+        raise UserError(
+            f"the configuration fixes the number of nodes of regions: {counts}",
+            why="the cluster's number applies to the other regions",
+            hint="`bacalhau-spot scale --region REGION N` changes one region",
+            exit_code=ExitCode.USAGE,
+        )
+
+
+def _edit(context: CommandContext, spec: ClusterSpec, nodes: int, *, region: str | None) -> _Edit:
+    """Raises UserError for a file that cannot be changed."""
+    path = context.config_path()
+    before = configuration.read_config_text(path)
+    values = written_values(spec, nodes, region=region)
+    text = before
+    if region is not None and isinstance(configuration.regions_like(before, [region], file=path.name), list):
+        # A list of names has no room for a number.
+        regions = {found.name: {"nodes": nodes} if found.name == region else {} for found in spec.regions}
+        text = configuration.set_block(before, {"regions": regions}, file=path.name)
+        values.pop(f"regions.{region}.nodes")
+    after = configuration.set_values(text, values, file=path.name)
+    return _Edit(path, before, after)
+
+
+def _written(
+    spec: ClusterSpec,
+    result: Result,
+    edit: _Edit | None,
+    *,
+    nodes: int,
+    region: str | None,
+    dry_run: bool,
+) -> Result:
+    """After the change, so that a declined or failed one leaves the file as it is."""
+    if edit is not None:
+        if not dry_run and result.exit_code is ExitCode.DONE:
+            configuration.write_config(edit.path, edit.text, overwrite=True)
+        return result
+    configured = nodes_by_region(spec)
+    number = configured.get(region or "", 0) if region else sum(configured.values())
+    if number == nodes or spec.auto_regions is not None:
+        return result
+    note = f"the configuration has {plural(number, 'node')}{f' in {region}' if region else ''}: the next create returns to it"
+    return changed(result, warnings=(*result.warnings, f"{note}; --write changes it"))

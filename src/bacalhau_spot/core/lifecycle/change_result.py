@@ -1,0 +1,76 @@
+"""The result of `remove`, `replace` and `scale`, batch by batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.errors import ExitCode
+
+if TYPE_CHECKING:
+    from bacalhau_spot.core.launch.create_result import CreateResult
+    from bacalhau_spot.core.lifecycle.drain_result import DrainedNode, DrainResult
+    from bacalhau_spot.core.problem import ApiFailure
+
+
+class Stop(StrEnum):
+    """Why the change stopped before its end."""
+
+    OVER_BUDGET = "over the budget"
+    NOT_LAUNCHED = "not launched"
+    NOT_JOINED = "not joined"
+    TEST_FAILED = "smoke test failed"
+    NOT_DRAINED = "not drained"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """One batch. `new`: ids of its new nodes, also those of an interrupted run. `faulty`: those that are not joined or failed the
+    smoke test.
+    """
+
+    old: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+    faulty: tuple[str, ...] = ()
+    launch: CreateResult | None = None
+    drain: DrainResult | None = None
+    stop: Stop | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeResult:
+    """`left`: ids of nodes that were to leave, and of which no batch was begun."""
+
+    batches: tuple[BatchResult, ...] = ()
+    left: tuple[str, ...] = ()
+
+    @property
+    def stop(self) -> Stop | None:
+        return next((batch.stop for batch in self.batches if batch.stop is not None), None)
+
+    @property
+    def drained(self) -> tuple[DrainedNode, ...]:
+        return tuple(node for batch in self.batches if batch.drain for node in batch.drain.nodes)
+
+    @property
+    def new(self) -> tuple[str, ...]:
+        return tuple(name for batch in self.batches for name in batch.new)
+
+    @property
+    def failures(self) -> tuple[ApiFailure, ...]:
+        drains = (failure for batch in self.batches if batch.drain for failure in batch.drain.failures)
+        launches = (failure for batch in self.batches if batch.launch for failure in batch.launch.unresolved)
+        return (*launches, *drains)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        parts = [part for batch in self.batches for part in (batch.launch, batch.drain)]
+        codes = [part.exit_code for part in parts if part is not None]
+        if self.stop is Stop.INTERRUPTED or ExitCode.INTERRUPTED in codes:
+            return ExitCode.INTERRUPTED
+        failed = [code for code in codes if code is not ExitCode.DONE]
+        if failed:
+            return failed[0]
+        return ExitCode.FAILED if self.stop is not None else ExitCode.DONE

@@ -1,0 +1,190 @@
+"""The plan of `remove`, `replace` and `scale`: which nodes leave, in which order, and which are launched.
+
+Rules:
+1. A surplus node leaves in this order: drifted, the dearest pool, the newest.
+2. A replacement is launched before the old node leaves, unless the budget does not allow both at once.
+3. At most BATCH nodes are replaced at once: their ids are in one tag of their replacements.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from decimal import ROUND_CEILING, Decimal
+from typing import TYPE_CHECKING, Final
+
+from bacalhau_spot.core.launch.node_spec import drifted_nodes
+from bacalhau_spot.core.lifecycle.drain_result import can_drain, without_draining
+from bacalhau_spot.core.model import RegionSpec
+from bacalhau_spot.core.placement.demand import node_demand, nodes_by_region
+from bacalhau_spot.core.tags import REPLACES_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bacalhau_spot.core.launch.plan import Plan
+    from bacalhau_spot.core.model import ClusterSpec, Instance
+    from bacalhau_spot.core.pricing.list_prices import Prices
+
+MAX_NODES: Final = 10_000
+BATCH: Final = 12  # a tag value has at most 255 characters, an id 19
+
+
+@dataclass(frozen=True, slots=True)
+class NodeChange:
+    """`old`: the nodes that leave, in their order; `reasons`: of some of them, by id. `launch`: the plan of a launch, if any.
+
+    `present`: living nodes that are not draining; `after`: their number after the change. `old_first`: why the old nodes leave
+    before their replacements are launched; empty if they do not. `usd_before`, `usd_old`: spot prices an hour, of all present
+    nodes and of those that leave; None: unknown.
+    """
+
+    cluster: str
+    present: int
+    after: int
+    old: tuple[Instance, ...] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    launch: Plan | None = None
+    at_once: int = 1
+    old_first: str = ""
+    grace_s: int = 0
+    usd_before: Decimal | None = None
+    usd_old: Decimal | None = None
+
+    @property
+    def launches(self) -> int:
+        return self.launch.launch if self.launch else 0
+
+    @property
+    def empty(self) -> bool:
+        return not self.old and not self.launches
+
+    @property
+    def cannot_drain(self) -> tuple[Instance, ...]:
+        """Running nodes whose jobs cannot finish: they are terminated at once."""
+        return tuple(instance for instance in self.old if not can_drain(instance))
+
+    @property
+    def usd_after(self) -> tuple[Decimal, Decimal] | None:
+        """The range of the spot prices after the change; None: unknown."""
+        added = self.launch.usd_per_hour if self.launch else (Decimal(0), Decimal(0))
+        if self.usd_before is None or self.usd_old is None or added is None:
+            return None
+        kept = self.usd_before - self.usd_old
+        return kept + added[0], kept + added[1]
+
+
+def present_nodes(instances: Iterable[Instance]) -> tuple[Instance, ...]:
+    """The living nodes that are not draining."""
+    return tuple(instance for instance in without_draining(instances) if instance.alive)
+
+
+def surplus_nodes(
+    spec: ClusterSpec, instances: Sequence[Instance], prices: Prices
+) -> tuple[tuple[Instance, ...], dict[str, str]]:
+    """The nodes beyond the configuration's number, by rule 1, and the reasons by id."""
+    counts = Counter(instance.region for instance in node_demand(spec, instances).removable)
+    drifted = {node.instance.id: node for node in drifted_nodes(spec, tuple(instances))}
+
+    def order(instance: Instance) -> tuple[bool, Decimal, float]:
+        usd = prices.get((instance.region, instance.type, instance.zone), Decimal(0))
+        return instance.id not in drifted, -usd, -instance.launched_at.timestamp()
+
+    chosen: list[Instance] = []
+    present = present_nodes(instances)
+    for region, count in counts.items():
+        chosen += sorted((one for one in present if one.region == region), key=order)[:count]
+    reasons = {one.id: "drifted" if one.id in drifted else "" for one in chosen}
+    return tuple(chosen), reasons
+
+
+def scaled(spec: ClusterSpec, nodes: int, *, region: str | None, present: Sequence[Instance]) -> ClusterSpec:
+    """The configuration with another number of nodes. With `region`, the others keep the number that they have."""
+    if region is None:
+        return replace(spec, nodes=nodes)
+    counts = Counter(instance.region for instance in present)
+    return with_numbers(spec, {**counts, region: nodes})
+
+
+def with_numbers(spec: ClusterSpec, numbers: Mapping[str, int]) -> ClusterSpec:
+    """The configuration with a number of nodes for each region, 0 for those not named."""
+    configured = {region.name: region for region in spec.regions}
+    names = [*configured, *(name for name in numbers if name not in configured)]
+    regions = tuple(
+        replace(configured.get(name) or RegionSpec(name), nodes=numbers.get(name, 0)) for name in names
+    )
+    return replace(spec, regions=regions, nodes=sum(numbers.values()))
+
+
+def written_values(spec: ClusterSpec, nodes: int, *, region: str | None) -> dict[str, object]:
+    """The keys of the configuration that hold the new number. The shares of other regions stay."""
+    if region is None:
+        return {"nodes": nodes}
+    before = nodes_by_region(spec)
+    values: dict[str, object] = {f"regions.{region}.nodes": nodes}
+    shares = any(found.name == region and found.nodes is None for found in spec.regions)
+    if shares or any(found.nodes is None for found in spec.regions):
+        values["nodes"] = spec.nodes - before[region] + nodes
+    return values
+
+
+def batches(nodes: Sequence[Instance], at_once: int) -> list[tuple[Instance, ...]]:
+    return [tuple(nodes[first : first + at_once]) for first in range(0, len(nodes), at_once)]
+
+
+def at_once_of(text: str, nodes: int) -> int | None:
+    """The number of `3` or `25%`, which is rounded up; at most BATCH. None for other text."""
+    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    if not number.isascii() or not number.isdigit():
+        return None
+    value = Decimal(number)
+    if percent:
+        value = (value * nodes / 100).to_integral_value(ROUND_CEILING) if value <= 100 else Decimal(0)  # noqa: PLR2004 - percent
+    return min(int(value), BATCH) if value >= 1 else None
+
+
+def replacements(batch: Iterable[Instance], instances: Iterable[Instance]) -> tuple[Instance, ...]:
+    """The living nodes that were launched in place of one of the batch, by an interrupted run."""
+    ids = {instance.id for instance in batch}
+    return tuple(
+        instance
+        for instance in present_nodes(instances)
+        if instance.id not in ids and ids & set(instance.tags.get(REPLACES_KEY, "").split())
+    )
+
+
+def target_of_batch(
+    spec: ClusterSpec, batch: Sequence[Instance], instances: Sequence[Instance]
+) -> ClusterSpec | None:
+    """The configuration whose plan launches the missing replacements of a batch; None if none is missing.
+
+    A replacement is launched in the old node's region, or in the configured one with the fewest nodes if the configuration no
+    longer has that region.
+    """
+    missing = len(batch) - len(replacements(batch, instances))
+    if missing <= 0:
+        return None
+    counts = Counter(instance.region for instance in present_nodes(instances))
+    configured = [region.name for region in spec.regions]
+    for old in batch[:missing]:
+        here = old.region in configured
+        counts[old.region if here else min(configured, key=lambda name: counts[name])] += 1
+    return with_numbers(spec, counts)
+
+
+def old_first_reason(change: NodeChange, *, old_usd: Decimal | None) -> str | None:
+    """Why the budget demands that old nodes leave first; empty if it does not, None if it allows neither order.
+
+    `old_usd`: the whole cost of the old nodes an hour; None: unknown.
+    """
+    plan = change.launch
+    if plan is None or plan.budget is None or not plan.launch:
+        return ""
+    budget = plan.budget
+    if budget.existing_usd is None or budget.launch_usd is None or old_usd is None:
+        return None
+    if budget.existing_usd - old_usd + budget.launch_usd > budget.usd_per_hour:
+        return None
+    batch_usd = budget.launch_usd * min(change.at_once, plan.launch) / plan.launch
+    over = budget.existing_usd + batch_usd > budget.usd_per_hour
+    return "the budget does not allow both at once" if over else ""

@@ -1,0 +1,113 @@
+"""The plan and the result of `remove`, `replace` and `scale`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+
+from bacalhau_spot.core.lifecycle.change_result import Stop
+from bacalhau_spot.ui.formatting import first_few, plural, usd, usd_range
+from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, next_commands
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from bacalhau_spot.core.lifecycle.change_result import ChangeResult
+    from bacalhau_spot.core.lifecycle.node_change import NodeChange
+    from bacalhau_spot.core.model import Identity
+
+_HEADS = ("node", "zone", "type", "reason")
+
+
+def node_change_view(change: NodeChange, *, identity: Identity) -> Group:
+    """The nodes that leave, the launches, the order, and the price before and after."""
+    parts: list[RenderableType] = [
+        Paragraph(f"account {identity.account_id} as {identity.arn}", style="dim"),
+        Paragraph(
+            f"{change.cluster}: {plural(change.present, 'node')} now, {change.after} after the change",
+            style="bold",
+        ),
+    ]
+    if change.empty:
+        parts.append(Paragraph("nothing to change", style="bold green"))
+        return Group(*parts)
+    parts += [*_leaving(change), *_launching(change), Paragraph(_price(change)), *_warnings(change)]
+    return Group(*parts)
+
+
+def _leaving(change: NodeChange) -> list[RenderableType]:
+    if not change.old:
+        return []
+    rows = [(one.id, one.zone, one.type, change.reasons.get(one.id, "")) for one in change.old]
+    return [
+        Paragraph("to leave:", style="bold"),
+        TextTable(_HEADS, rows, spare=("reason", "type")),
+        Paragraph(f"running jobs may end within {change.grace_s} s; then they restart on other nodes"),
+    ]
+
+
+def _launching(change: NodeChange) -> list[RenderableType]:
+    if change.launch is None or not change.launches:
+        return []
+    where = ", ".join(f"{one.launch} in {one.region}" for one in change.launch.regions if one.launch)
+    parts: list[RenderableType] = [Paragraph(f"to launch: {where}")]
+    if change.old:
+        later = f"the old nodes leave first: {change.old_first}"
+        order = later if change.old_first else "the new nodes join first"
+        parts.append(Paragraph(f"{change.at_once} at a time; {order}"))
+    return parts
+
+
+def _warnings(change: NodeChange) -> list[RenderableType]:
+    texts = list(change.launch.warnings) if change.launch else []
+    if change.cannot_drain:
+        names = first_few([one.id for one in change.cannot_drain])
+        texts.append(f"terminated at once, because the nodes cannot read their tags: {names}")
+    return [Paragraph(f"warning: {text}", style="yellow") for text in texts]
+
+
+def _price(change: NodeChange) -> str:
+    if change.usd_before is None or change.usd_after is None:
+        return "spot prices: unknown"
+    low, high = change.usd_after
+    return (
+        f"spot prices: {usd(change.usd_before)} an hour now, {usd_range(low, high)} an hour after the change"
+    )
+
+
+def node_change_result_view(command: str, change: NodeChange, result: ChangeResult) -> Group:
+    """How each node ended, the new nodes, and how to go on after a stop."""
+    parts: list[RenderableType] = []
+    if result.drained:
+        rows = [
+            (node.instance.id, node.instance.zone, node.instance.type, f"{node.end}, {node.seconds:.0f} s")
+            for node in result.drained
+        ]
+        parts.append(TextTable((*_HEADS[:3], "end"), rows, spare=("type",)))
+    style = "bold green" if result.stop is None else "bold yellow"
+    parts.append(Paragraph(f"{change.cluster}: {_counts(change, result)}", style=style))
+    if result.stop is not None:
+        parts += _stop(command, result, result.stop)
+    return Group(*parts)
+
+
+def _counts(change: NodeChange, result: ChangeResult) -> str:
+    ended = sum(node.over for node in result.drained)
+    counts = [f"{plural(ended, 'node')} ended"] if change.old else []
+    counts += [f"{plural(len(result.new), 'node')} launched"] if change.launch or result.new else []
+    return ", ".join(counts)
+
+
+def _stop(command: str, result: ChangeResult, stop: Stop) -> list[RenderableType]:
+    faulty = [name for batch in result.batches for name in batch.faulty]
+    names = f": {', '.join(faulty)}" if faulty else ""
+    lines: list[RenderableType] = [Paragraph(f"stopped: {stop}{names}", style="yellow")]
+    if result.left:
+        lines.append(Paragraph(f"unchanged: {first_few(list(result.left), at_most=10)}"))
+    commands = [f"bacalhau-spot {command}: the same command continues", "bacalhau-spot status"]
+    if faulty and stop is Stop.NOT_JOINED:
+        commands.insert(0, f"bacalhau-spot console {faulty[0]}")
+    if stop is Stop.NOT_LAUNCHED and command == "replace":
+        commands.insert(0, "bacalhau-spot replace --old-first: with the quota and capacity of the old nodes")
+    return [*lines, *next_commands(commands)]

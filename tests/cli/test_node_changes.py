@@ -1,0 +1,228 @@
+"""`remove`, `replace` and `scale` as a user runs them, in the sandbox."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import count
+from typing import Any
+
+import pytest
+
+from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.core.tags import DRAIN_KEY, REPLACES_KEY
+from bacalhau_spot.orchestrator.http import HttpOrchestrator
+from sandbox_nodes.machines import ask
+from sandbox_nodes.orchestrators import echo
+from support.cli_runner import CliRunner
+
+NAMES = count()
+TWO = "[us-east-1, us-west-2]"
+
+
+@pytest.fixture
+def four(program: CliRunner, sandbox: Any) -> CliRunner:
+    """Four nodes in two regions."""
+    program.configure(nodes=4, regions=TWO)
+    created = program("create", "--yes")
+    assert created.code == 0, created.stdout + created.stderr
+    sandbox.clock.advance(60)
+    sandbox.server.settle()
+    return program
+
+
+def nodes(program: CliRunner) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = program("list", "-o", "json").data["instances"]
+    return [row for row in rows if row["state"] in {"pending", "running"}]
+
+
+def ids(program: CliRunner) -> set[str]:
+    return {row["id"] for row in nodes(program)}
+
+
+def test_removed_nodes_drain_and_the_others_stay(four: CliRunner) -> None:
+    first, second, *others = sorted(ids(four))
+    shown = four("remove", first, second, "--dry-run", "-o", "json")
+    assert shown.data["plan"]["after"] == 2 and shown.data["result"] is None
+    assert len(ids(four)) == 4
+    result = four("remove", first, second, "--yes", "-o", "json")
+    assert result.code == 0, result.stdout + result.stderr
+    drained = result.data["result"]["batches"][0]["drained"]
+    assert {row["id"]: row["end"] for row in drained} == {first: "shut down", second: "shut down"}
+    assert ids(four) == set(others)
+
+
+def test_without_a_terminal_or_yes_nothing_is_changed(four: CliRunner, sandbox: Any) -> None:
+    name = min(ids(four))
+    for command in (("remove", name), ("replace", name), ("scale", "2")):
+        start = len(sandbox.world.calls)
+        assert four(*command).code == 3
+        assert not [
+            call for _, call, _ in sandbox.world.calls[start:] if "Describe" not in call and "Get" not in call
+        ]
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("remove", "i-0123"), "no node matches i-0123"),
+        (("remove",), "remove needs the nodes"),
+        (("replace",), "replace needs nodes, --drifted or --region"),
+        (("replace", "--drifted", "--region", "us-east-1"), "one of these only"),
+        (("replace", "--drifted", "--at-once", "0"), "--at-once"),
+        (("scale", "-1"), "-1"),
+        (("scale", "10001"), "10001 is not a number of nodes"),
+        (("scale", "3", "--region", "eu-west-1"), "eu-west-1 is not a region of the configuration"),
+        (("remove", "us-east-1", "--grace", "soon"), "--grace"),
+    ],
+)
+def test_what_is_refused(four: CliRunner, command: tuple[str, ...], words: str) -> None:
+    result = four(*command, "--yes")
+    assert result.code == 2, result.stdout + result.stderr
+    assert words in result.stderr
+
+
+def test_scale_up_down_and_back_by_create(four: CliRunner) -> None:
+    up = four("scale", "6", "--yes", "-o", "json")
+    assert up.code == 0, up.stdout + up.stderr
+    assert any("the next create returns to it" in text for text in up.envelope["warnings"])
+    assert Counter(row["region"] for row in nodes(four)) == {"us-east-1": 3, "us-west-2": 3}
+    down = four("scale", "3", "--yes", "-o", "json")
+    assert down.code == 0, down.stdout + down.stderr
+    assert len(ids(four)) == 3
+    assert down.data["plan"]["usd_per_hour_before"] > down.data["plan"]["usd_per_hour_after"]["high"]
+    assert four("create", "--yes").code == 0
+    assert len(ids(four)) == 4
+
+
+def test_scale_of_one_region_keeps_the_others_and_writes_the_number(four: CliRunner) -> None:
+    before = {row["id"] for row in nodes(four) if row["region"] == "us-west-2"}
+    result = four("scale", "1", "--region", "us-east-1", "--write", "--yes", "-o", "json")
+    assert result.code == 0, result.stdout + result.stderr
+    now = nodes(four)
+    assert {row["id"] for row in now if row["region"] == "us-west-2"} == before
+    assert len(now) == 3
+    assert (
+        "nothing to do" in four("create").stdout
+        or four("create", "--dry-run", "-o", "json").data["plan"]["launch"] == 0
+    )
+
+
+def test_drifted_nodes_are_scaled_down_first(four: CliRunner, sandbox: Any) -> None:
+    old = ids(four)
+    four.configure(nodes=6, regions=TWO, more="  version: v1.9.2\n")
+    assert four("create", "--yes").code == 0
+    assert four("scale", "2", "--yes").code == 0
+    assert not ids(four) & old
+
+
+def test_replace_brings_a_new_version_to_all_nodes(four: CliRunner, sandbox: Any) -> None:
+    """New nodes join first, two at a time; there are never more than four and two."""
+    old = ids(four)
+    four.configure(nodes=4, regions=TWO, more="  version: v1.9.2\n")
+    result = four("replace", "--drifted", "--at-once", "2", "--yes", "-o", "json")
+    assert result.code == 0, result.stdout + result.stderr
+    assert [len(batch["new"]) for batch in result.data["result"]["batches"]] == [2, 2]
+    now = nodes(four)
+    assert len(now) == 4 and not ids(four) & old
+    assert four("replace", "--drifted", "-o", "json").data["plan"]["leaving"] == []
+
+
+def test_a_killed_replacement_continues(
+    four: CliRunner, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the launch and before the drain: the second run finds the new node by its tag, and launches no other."""
+    from bacalhau_spot.engine.lifecycle import node_change_runner  # noqa: PLC0415 - the module to patch
+
+    async def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    name = min(ids(four))
+    with monkeypatch.context() as patch:
+        patch.setattr(node_change_runner, "drain", killed)
+        assert four("replace", name, "--yes").code != 0
+    assert len(ids(four)) == 5
+    result = four("replace", name, "--yes", "-o", "json")
+    assert result.code == 0, result.stdout + result.stderr
+    assert result.data["result"]["batches"][0]["launch"] is None
+    assert len(ids(four)) == 4 and name not in ids(four)
+
+
+def test_a_small_budget_makes_the_old_nodes_leave_first(four: CliRunner, sandbox: Any) -> None:
+    four.configure(nodes=4, regions=TWO, more="budget_usd_per_hour: 0.09\n")
+    name = min(ids(four))
+    shown = four("replace", name, "--dry-run", "-o", "json")
+    assert shown.code == 0, shown.stdout
+    plan = shown.data["plan"]
+    assert plan["old_first"] == "the budget does not allow both at once"
+    result = four("replace", name, "--yes", "-o", "json")
+    assert result.code == 0, result.stdout + result.stderr
+    assert len(ids(four)) == 4 and name not in ids(four)
+
+
+def test_a_draining_node_is_not_counted(four: CliRunner, sandbox: Any) -> None:
+    name = min(ids(four))
+    region = next(row["region"] for row in nodes(four) if row["id"] == name)
+    sandbox.world.settings_of(NodeSettings).executions = {name: 1}
+    sandbox.client("ec2", region).create_tags(
+        Resources=[name], Tags=[{"Key": DRAIN_KEY, "Value": "2099-01-01T00:00:00Z"}]
+    )
+    assert four("create", "--dry-run", "-o", "json").data["plan"]["launch"] == 1
+    assert REPLACES_KEY not in str(four("list", "-o", "json").stdout)
+
+
+@pytest.fixture
+def joined(four: CliRunner, sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    """With the API of the sandbox's orchestrator, which shares the sandbox's address: no configuration could name that."""
+
+    def client(*_: Any) -> HttpOrchestrator:
+        return HttpOrchestrator(f"{sandbox.url}/_sandbox/orchestrator")
+
+    monkeypatch.setattr(CommandContext, "api_client", client)
+    monkeypatch.setattr(CommandContext, "operator_api", lambda context: context.spec().bacalhau)
+    return four
+
+
+def test_a_rolling_version_change_loses_no_job(joined: CliRunner, sandbox: Any) -> None:
+    """Jobs shorter than the grace end on their nodes; a longer one moves, and each new node has run its test."""
+    submitted = [submit(sandbox, seconds) for seconds in (100, 100, 100, 3000)]
+    joined.configure(nodes=4, regions=TWO, more="  version: v1.9.2\n")
+    result = joined("replace", "--drifted", "--at-once", "2", "--yes", "-o", "json")
+    assert result.code == 0, result.stdout + result.stderr
+    sandbox.clock.advance(3100)
+    assert [state_of(sandbox, job) for job in submitted] == ["Completed"] * 4
+    assert [executions_of(sandbox, job) for job in submitted][:3] == [1, 1, 1]
+    assert len(ids(joined)) == 4
+
+
+def test_a_new_node_that_never_joins_stops_the_replacement(joined: CliRunner, sandbox: Any) -> None:
+    first, second, *_ = old = sorted(ids(joined))
+    sandbox.world.settings_of(NodeSettings).stuck = {"*": "docker", **dict.fromkeys(old, "")}
+    result = joined("replace", first, second, "--yes", "-o", "json")
+    assert result.code == 1, result.stdout + result.stderr
+    assert result.data["result"]["stopped"] == "not joined"
+    assert result.data["result"]["left"] == [second]
+    assert len(result.data["result"]["batches"][0]["faulty"]) == 1
+    assert ids(joined) > {first, second} and len(ids(joined)) == 5
+    sandbox.world.settings_of(NodeSettings).stuck = {}
+    assert joined("replace", first, second, "--yes").code == 0
+    assert len(ids(joined)) == 4 and not ids(joined) & {first, second}
+
+
+def submit(sandbox: Any, seconds: int) -> str:
+    return str(
+        ask(
+            sandbox,
+            "/orchestrator/jobs",
+            method="PUT",
+            body={"Job": echo("sleep", str(seconds), name=f"job-{seconds}-{next(NAMES)}")},
+        )[1]["JobID"]
+    )
+
+
+def state_of(sandbox: Any, job: str) -> str:
+    return str(ask(sandbox, f"/orchestrator/jobs/{job}")[1]["Job"]["State"]["StateType"])
+
+
+def executions_of(sandbox: Any, job: str) -> int:
+    return len(ask(sandbox, f"/orchestrator/jobs/{job}/executions")[1]["Items"])
