@@ -132,7 +132,7 @@ def test_a_killed_replacement_continues(
     four: CliRunner, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the launch and before the drain: the second run finds the new node by its tag, and launches no other."""
-    from bacalhau_spot.engine.lifecycle import node_change_runner  # noqa: PLC0415 - the module to patch
+    from bacalhau_spot.engine.node_changes import node_change_runner  # noqa: PLC0415 - the module to patch
 
     async def killed(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt

@@ -12,7 +12,7 @@ from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.node_changes import DEFAULT_GRACE, DryRun, Grace
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
-from bacalhau_spot.engine.lifecycle.node_change_runner import NodeChangeRunner
+from bacalhau_spot.engine.node_changes.node_change_runner import NodeChangeRunner
 
 
 def remove(
@@ -49,4 +49,6 @@ def remove(
         change = cluster.change(spec.name, old, grace_s=grace_s)
         tools = node_changes.tools(context, runner, cluster, testing=False)
         work = NodeChangeRunner(runner.calls, spec, change, tools)
-        return node_changes.carry_out(context, runner, cluster, change, work.remove, yes=yes, dry_run=dry_run)
+        return node_changes.run_change(
+            context, runner, cluster, change, work.remove, yes=yes, dry_run=dry_run
+        )

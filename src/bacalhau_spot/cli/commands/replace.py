@@ -14,9 +14,9 @@ from bacalhau_spot.cli.runtime.node_changes import DEFAULT_GRACE, DryRun, Grace
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
 from bacalhau_spot.core.launch.node_spec import drifted_nodes
-from bacalhau_spot.core.lifecycle.node_change import at_once_of, old_first_reason, target_of_batch
+from bacalhau_spot.core.node_changes.node_change import at_once_of, old_first_reason, target_of_batch
 from bacalhau_spot.core.pricing.estimate import current_cost
-from bacalhau_spot.engine.lifecycle.node_change_runner import NodeChangeRunner
+from bacalhau_spot.engine.node_changes.node_change_runner import NodeChangeRunner
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import views
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime.node_changes import Cluster
     from bacalhau_spot.cli.runtime.runner import Runner
     from bacalhau_spot.core.launch.facts import LaunchFacts
-    from bacalhau_spot.core.lifecycle.node_change import NodeChange
     from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.core.node_changes.node_change import NodeChange
 
 
 def replace(  # noqa: PLR0913 -- one parameter for each option
@@ -92,7 +92,7 @@ def replace(  # noqa: PLR0913 -- one parameter for each option
         change = _priced(context, runner, spec, cluster, change, old_first=old_first)
         tools = node_changes.tools(context, runner, cluster, testing=smoke_test)
         work = NodeChangeRunner(runner.calls, spec, change, tools)
-        return node_changes.carry_out(
+        return node_changes.run_change(
             context, runner, cluster, change, work.replace, yes=yes, dry_run=dry_run
         )
 

@@ -16,14 +16,14 @@ from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.node_changes import DEFAULT_GRACE, DryRun, Grace
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
-from bacalhau_spot.core.lifecycle.node_change import (
+from bacalhau_spot.core.node_changes.node_change import (
     MAX_NODES,
     scaled,
     surplus_nodes,
     written_values,
 )
 from bacalhau_spot.core.placement.demand import nodes_by_region
-from bacalhau_spot.engine.lifecycle.node_change_runner import NodeChangeRunner
+from bacalhau_spot.engine.node_changes.node_change_runner import NodeChangeRunner
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import views
 from bacalhau_spot.ui.formatting import plural
@@ -87,7 +87,7 @@ def scale(
         work = NodeChangeRunner(runner.calls, facts.spec, change, tools)
         if edit is not None:
             context.print_status(views.raw(edit.diff))
-        result = node_changes.carry_out(
+        result = node_changes.run_change(
             context, runner, cluster, change, partial(work.scale, facts, plan), yes=yes, dry_run=dry_run
         )
     return _written(spec, result, edit, nodes=nodes, region=region, dry_run=dry_run)

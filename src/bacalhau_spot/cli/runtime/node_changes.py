@@ -19,12 +19,12 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.refusals import Refusal
 from bacalhau_spot.core.lifecycle.drain_result import GRACE_S
-from bacalhau_spot.core.lifecycle.node_change import NodeChange, present_nodes
 from bacalhau_spot.core.model import OrchestratorMode
+from bacalhau_spot.core.node_changes.node_change import NodeChange, present_nodes
 from bacalhau_spot.core.orchestrator.smoke_test import IMAGE, Engine, SmokeTestOptions
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.launch.facts_gathering import gather_facts, refusal_error
-from bacalhau_spot.engine.lifecycle.node_change_runner import ChangeTools
+from bacalhau_spot.engine.node_changes.node_change_runner import ChangeTools
 from bacalhau_spot.engine.pricing.prices import prices_now
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import json_output, views
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.inventory import AccountContext, ClusterInventory
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.plan import Plan
-    from bacalhau_spot.core.lifecycle.change_result import ChangeResult
     from bacalhau_spot.core.model import ClusterSpec, Instance
+    from bacalhau_spot.core.node_changes.change_result import ChangeResult
     from bacalhau_spot.core.pricing.list_prices import Prices
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
@@ -186,7 +186,7 @@ def _test_options(run_id: str) -> SmokeTestOptions:
     return SmokeTestOptions(engine=Engine.DOCKER, image=IMAGE, timeout_s=_TEST_S, run_id=run_id[:8])
 
 
-def carry_out(
+def run_change(
     context: CommandContext,
     runner: Runner,
     cluster: Cluster,
@@ -209,10 +209,10 @@ def carry_out(
     ) as lock:
         if lock.take():
             raise lock_view.outdated_plan(context.command)
-        return _changed(context, runner, cluster, change, work, lock=lock)
+        return _carried_out(context, runner, cluster, change, work, lock=lock)
 
 
-def _changed(
+def _carried_out(
     context: CommandContext,
     runner: Runner,
     cluster: Cluster,

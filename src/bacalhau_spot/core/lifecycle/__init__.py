@@ -1,1 +1,1 @@
-"""The change and the end of running nodes: expiry, drains, replacements."""
+"""The end of running nodes: expiry and drains; and the lock between operators."""

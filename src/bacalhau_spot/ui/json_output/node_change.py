@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
-from bacalhau_spot.core.lifecycle.change_result import Stop
 from bacalhau_spot.core.lifecycle.drain_result import DrainEnd
+from bacalhau_spot.core.node_changes.change_result import Stop
 from bacalhau_spot.ui.json_output.create import PlanOutput, ReceiptOutput, create_data, plan_data
 from bacalhau_spot.ui.json_output.values import (
     Amount,
@@ -21,9 +21,9 @@ from bacalhau_spot.ui.json_output.values import (
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from bacalhau_spot.core.lifecycle.change_result import BatchResult, ChangeResult
     from bacalhau_spot.core.lifecycle.drain_result import DrainedNode
-    from bacalhau_spot.core.lifecycle.node_change import NodeChange
+    from bacalhau_spot.core.node_changes.change_result import BatchResult, ChangeResult
+    from bacalhau_spot.core.node_changes.node_change import NodeChange
 
 
 class LeavingNodeOutput(TypedDict):

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from rich.console import Group
 
-from bacalhau_spot.core.lifecycle.change_result import Stop
+from bacalhau_spot.core.node_changes.change_result import Stop
 from bacalhau_spot.ui.formatting import first_few, plural, usd, usd_range
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, next_commands
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from bacalhau_spot.core.lifecycle.change_result import ChangeResult
-    from bacalhau_spot.core.lifecycle.node_change import NodeChange
     from bacalhau_spot.core.model import Identity
+    from bacalhau_spot.core.node_changes.change_result import ChangeResult
+    from bacalhau_spot.core.node_changes.node_change import NodeChange
 
 _HEADS = ("node", "zone", "type", "reason")
 

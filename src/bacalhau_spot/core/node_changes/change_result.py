@@ -66,11 +66,12 @@ class ChangeResult:
 
     @property
     def exit_code(self) -> ExitCode:
-        parts = [part for batch in self.batches for part in (batch.launch, batch.drain)]
-        codes = [part.exit_code for part in parts if part is not None]
-        if self.stop is Stop.INTERRUPTED or ExitCode.INTERRUPTED in codes:
+        if self.stop is Stop.INTERRUPTED or ExitCode.INTERRUPTED in self._codes:
             return ExitCode.INTERRUPTED
-        failed = [code for code in codes if code is not ExitCode.DONE]
-        if failed:
-            return failed[0]
-        return ExitCode.FAILED if self.stop is not None else ExitCode.DONE
+        stopped = ExitCode.DONE if self.stop is None else ExitCode.FAILED
+        return next((code for code in self._codes if code is not ExitCode.DONE), stopped)
+
+    @property
+    def _codes(self) -> tuple[ExitCode, ...]:
+        parts = (part for batch in self.batches for part in (batch.launch, batch.drain))
+        return tuple(part.exit_code for part in parts if part is not None)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.core.launch import events, planner
 from bacalhau_spot.core.launch.refusals import Refusal
-from bacalhau_spot.core.lifecycle.change_result import BatchResult, ChangeResult, Stop
-from bacalhau_spot.core.lifecycle.node_change import batches, replacements, target_of_batch
+from bacalhau_spot.core.node_changes.change_result import BatchResult, ChangeResult, Stop
+from bacalhau_spot.core.node_changes.node_change import batches, replacements_of, target_of_batch
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import Membership
 from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 from bacalhau_spot.core.tags import REPLACES_KEY
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.launch.create_result import CreateResult
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.plan import Plan
-    from bacalhau_spot.core.lifecycle.node_change import NodeChange
     from bacalhau_spot.core.model import ClusterSpec, Instance
+    from bacalhau_spot.core.node_changes.node_change import NodeChange
     from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
     from bacalhau_spot.core.orchestrator.smoke_test import SmokeTestOptions
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
@@ -102,7 +102,7 @@ class NodeChangeRunner:
         """The missing replacements of a batch; those of an interrupted run are found by their tag."""
         inventory = await instances_of(self._calls, self._spec.naming, regions=self._tools.regions)
         present = inventory.instances
-        existing = _ids(replacements(batch, present))
+        existing = _ids(replacements_of(batch, present))
         target = target_of_batch(self._spec, batch, present)
         result = BatchResult(result.old, existing, drain=result.drain)
         if target is None:

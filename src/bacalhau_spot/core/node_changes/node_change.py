@@ -143,7 +143,7 @@ def at_once_of(text: str, nodes: int) -> int | None:
     return min(int(value), BATCH) if value >= 1 else None
 
 
-def replacements(batch: Iterable[Instance], instances: Iterable[Instance]) -> tuple[Instance, ...]:
+def replacements_of(batch: Iterable[Instance], instances: Iterable[Instance]) -> tuple[Instance, ...]:
     """The living nodes that were launched in place of one of the batch, by an interrupted run."""
     ids = {instance.id for instance in batch}
     return tuple(
@@ -161,7 +161,7 @@ def target_of_batch(
     A replacement is launched in the old node's region, or in the configured one with the fewest nodes if the configuration no
     longer has that region.
     """
-    missing = len(batch) - len(replacements(batch, instances))
+    missing = len(batch) - len(replacements_of(batch, instances))
     if missing <= 0:
         return None
     counts = Counter(instance.region for instance in present_nodes(instances))

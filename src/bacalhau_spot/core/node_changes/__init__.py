@@ -1,0 +1,1 @@
+"""The removal, replacement and number of nodes, as plans and results."""

@@ -1,0 +1,1 @@
+"""Removes, replaces and launches nodes of a living cluster."""
