@@ -74,6 +74,7 @@ def test_the_policy_suffices(sandbox: Any, user: CliRunner) -> None:
         ["create", "--yes", "--wait", "running"],
         ["create", "--yes", "--wait", "running"],
         ["list"],
+        ["extend", "4h", "--yes"],
         ["status"],
         ["reconcile"],
         ["console", REGION],

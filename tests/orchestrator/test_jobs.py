@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -187,3 +187,19 @@ def test_other_answers(
 ) -> None:
     server.answer = (status, {}, body)
     assert code_of(client.submit(JOB)) == code
+
+
+def test_all_jobs_are_read_with_their_last_change() -> None:
+    """The shape of Bacalhau 1.9.3: GET /api/v1/orchestrator/jobs."""
+    rows = [
+        job_state({"ID": "j-1", "CreateTime": CREATED_NS, "ModifyTime": CREATED_NS + 10**9}, "Completed"),
+        job_state({"ID": "j-2"}, "Running"),
+    ]
+    first, second = parsing.parse_jobs({"Items": rows, "NextToken": ""})
+    assert (first.id, first.state, first.changed_at) == (
+        "j-1",
+        JobState.COMPLETED,
+        CREATED + timedelta(seconds=1),
+    )
+    assert (second.state, second.changed_at) == (JobState.RUNNING, None)
+    assert parsing.parse_jobs({"Items": None}) == ()

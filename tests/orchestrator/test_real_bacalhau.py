@@ -122,3 +122,24 @@ def test_the_api_over_tls(tmp_path: Path) -> None:
         plain = HttpOrchestrator(address.replace("https", "http"))
         assert refusal(plain.nodes()) == "OrchestratorScheme"
         assert refusal(plain.remove("n-1")) == "OrchestratorScheme"
+
+
+def test_the_jobs_of_the_whole_cluster_need_one_action_more(tmp_path: Path) -> None:
+    """`idle_ttl`: the key with read:node and write:node alone is refused; read:job reads all namespaces."""
+    job = {
+        "Name": "idle",
+        "Namespace": "other",
+        "Type": "batch",
+        "Tasks": [{"Name": "main", "Engine": {"Type": "wasm", "Params": {"EntryModule": "none.wasm"}}}],
+    }
+    users = [*USERS, {"Alias": "all", "APIKey": f"{KEY}-of-all", "Capabilities": [{"Actions": ["*"]}]}]
+    with orchestrator(tmp_path, users=users) as here:
+        address = f"127.0.0.1:{here.api}"
+        deployer = HttpOrchestrator(address, login=Login(Secret(KEY)))
+        assert refusal(deployer.all_jobs()) == "OrchestratorJobForbidden"
+        everything = HttpOrchestrator(address, login=Login(Secret(f"{KEY}-of-all")))
+        submitted = asyncio.run(everything.submit(job))
+        reader = HttpOrchestrator(address, login=Login(Secret(f"{KEY}-of-another")))
+        (found,) = asyncio.run(reader.all_jobs())
+        assert found.id == submitted
+        assert found.changed_at is not None

@@ -150,6 +150,10 @@ class HttpOrchestrator:
         answer = await self._ask("GET", f"{_JOBS}/{quote(job_id, safe='')}?include=executions")
         return self._read(lambda: parsing.parse_job(self._good(answer, codes=_JOB_CODES)))
 
+    async def all_jobs(self) -> tuple[Job, ...]:
+        answer = await self._ask("GET", f"{_JOBS}?namespace=*")  # without a limit: all
+        return self._read(lambda: parsing.parse_jobs(self._good(answer, codes=_JOB_CODES)))
+
     async def stop_job(self, job_id: str, *, reason: str) -> None:
         answer = await self._ask(
             "DELETE", f"{_JOBS}/{quote(job_id, safe='')}?reason={quote(reason, safe='')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -91,25 +92,37 @@ def parse_submission(body: Any) -> str:
     return job
 
 
+def parse_jobs(body: Any) -> tuple[Job, ...]:
+    """The jobs of a list, without their executions."""
+    rows = _field(_mapping(body, "the answer"), "Items", list, where="the answer", default=[])
+    return tuple(_job(_mapping(row, f"job {number}")) for number, row in enumerate(rows, start=1))
+
+
 def parse_job(body: Any) -> Job:
     """A job with its executions, the oldest first."""
     answer = _mapping(body, "the answer")
-    job = _field(answer, "Job", dict, where="the answer")
-    state = _field(job, "State", dict, where="the job", default={})
-    word = state.get("StateType")
     listed = _field(answer, "Executions", dict, where="the answer", default={})
     items = _field(listed, "Items", list, where="Executions", default=[])
     executions = [
         _execution(_mapping(item, f"execution {number}")) for number, item in enumerate(items, start=1)
     ]
+    return replace(
+        _job(_field(answer, "Job", dict, where="the answer")),
+        executions=tuple(
+            sorted(executions, key=lambda execution: (execution.created_at is not None, execution.created_at))
+        ),
+    )
+
+
+def _job(job: dict[str, Any]) -> Job:
+    state = _field(job, "State", dict, where="the job", default={})
+    word = state.get("StateType")
     return Job(
         id=str(_field(job, "ID", str, where="the job")),
         state=JobState(word) if isinstance(word, str) and word in set(JobState) else JobState.OTHER,
         message=_text(state.get("Message"), longest=_LONGEST_MESSAGE),
         created_at=_nanoseconds(job, "CreateTime", "the job"),
-        executions=tuple(
-            sorted(executions, key=lambda execution: (execution.created_at is not None, execution.created_at))
-        ),
+        changed_at=_nanoseconds(job, "ModifyTime", "the job"),
     )
 
 

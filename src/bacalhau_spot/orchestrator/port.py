@@ -63,3 +63,10 @@ class JobClient(Protocol):
 
     async def stop_job(self, job_id: str, *, reason: str) -> None:
         """Stop a job. One that has ended, or that does not exist, is not an error."""
+
+
+class JobLister(Protocol):
+    """The list of all jobs. Its key or user needs the action read:job."""
+
+    async def all_jobs(self) -> tuple[Job, ...]:
+        """All jobs of all namespaces that the orchestrator keeps, in any state, without their executions."""

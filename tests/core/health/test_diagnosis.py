@@ -22,6 +22,7 @@ from bacalhau_spot.core.health.observation import (
 from bacalhau_spot.core.health.termination_reasons import INTERRUPTED, JOIN_FAILURES, join_failure
 from bacalhau_spot.core.model import Instance, State
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import Capacity, Membership, OrchestratorNode
+from bacalhau_spot.core.tags import EXPIRES_KEY
 from bacalhau_spot.ui.diagnosis_text import diagnosis_text
 from support.health import MINUTE, NOW, booted, console_output, evidence, member, node, spot
 
@@ -115,6 +116,11 @@ CASES: dict[str, tuple[NodeObservation, Diagnosis, str]] = {
         evidence(NODE, checks=StatusChecks(StatusCheck.IMPAIRED, StatusCheck.IMPAIRED), member=member(NODE)),
         Diagnosis.IMPAIRED,
         "status check impaired: system and instance",
+    ),
+    "past its expiry": (
+        evidence(replace(NODE, tags={EXPIRES_KEY: "2026-11-23T11:30:00Z"}), member=member(NODE)),
+        Diagnosis.OVERDUE,
+        "past its expiry for 30 min",
     ),
     "rejected": (
         evidence(NODE, member=member(NODE, membership=Membership.REJECTED, connected=False)),

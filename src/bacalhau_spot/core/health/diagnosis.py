@@ -377,7 +377,7 @@ RULES: tuple[DiagnosisRule, ...] = (
     ),
     DiagnosisRule(
         Diagnosis.OVERDUE, Severity.BAD, "its lifetime is over, and it still runs ten minutes later",
-        lambda obs: obs.instance is not None and is_overdue(obs.instance, now=obs.now), "past its expiry{ago}",
+        lambda obs: obs.instance is not None and is_overdue(obs.instance, now=obs.now), "past its expiry{span}",
         f"{_TERMINATE}; `bacalhau-spot destroy` removes the cluster, `bacalhau-spot extend 4h` moves its end",
         lambda obs: MessageArgs(time=_since_expiry(obs)),
     ),

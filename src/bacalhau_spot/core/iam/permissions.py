@@ -92,7 +92,7 @@ OPT_IN_COMMANDS = ("nuke --adopt",)
 _TEARDOWN = ("destroy", "nuke")
 # Commands that hold the lock of the cluster.
 LOCKING = ("create", "destroy")
-_INVENTORY = ("create", "list", "extend", "destroy", "nuke")
+_INVENTORY = ("create", "list", "destroy", "nuke", "extend")
 _MARKET = ("create", "offers", "doctor")
 _PRICED = ("cost", "prices")
 _EVERY = (*_INVENTORY, *_PRICED, "status", "offers", "ssh", "console", "prune", "doctor")
@@ -139,7 +139,7 @@ _READ = (
     *_rows("ec2", "DescribeSecurityGroups", commands=("doctor",), conditions=(Condition.ORCHESTRATOR,)),
     *_rows("ec2", "DescribeTags", commands=(*_INVENTORY, *_PRICED, "doctor")),
     *_rows(
-        "ec2", "DescribeFleets", commands=("create", "doctor")
+        "ec2", "DescribeFleets", commands=("create", "extend", "doctor")
     ),  # the launches of a fleet, with their times
     *_rows("ec2", "DescribeInstanceTypeOfferings DescribeInstanceTypes", commands=_MARKET),
     *_rows("ec2", "DescribeSpotPriceHistory", commands=(*_MARKET, *_PRICED, "nuke")),

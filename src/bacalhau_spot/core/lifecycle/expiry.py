@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.core.model import State
@@ -51,6 +52,21 @@ class ClusterExpiry:
 
     def has_passed(self, now: datetime) -> bool:
         return self.at is not None and self.at <= now
+
+
+class ExpiryKind(StrEnum):
+    """Why a cluster ends."""
+
+    LIFETIME = "lifetime"
+    IDLE = "idle"
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryReason:
+    """`since`: the end of the lifetime, or of the last job."""
+
+    kind: ExpiryKind
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +204,21 @@ def expiry_warnings(planned: ExpiryPlan) -> tuple[str, ...]:
             "service refuses: only `bacalhau-spot reconcile` or `destroy` ends such instances"
         )
     return tuple(unreadable)
+
+
+def expiry_reason(
+    spec: ClusterSpec, existing: Sequence[Instance], *, now: datetime, idle_from: datetime | None = None
+) -> ExpiryReason | None:
+    """Why the cluster is to be ended now; None if it lives on. `idle_from`: core.lifecycle.idle; None: busy, or unknown.
+
+    After the lifetime the nodes have TOLERANCE to end themselves.
+    """
+    at = expires_at(existing)
+    if at is not None and at + TOLERANCE < now:
+        return ExpiryReason(ExpiryKind.LIFETIME, at)
+    if spec.idle_ttl_s is None or idle_from is None or now - idle_from < timedelta(seconds=spec.idle_ttl_s):
+        return None
+    return ExpiryReason(ExpiryKind.IDLE, idle_from)
 
 
 def is_overdue(instance: Instance, *, now: datetime) -> bool:

@@ -70,3 +70,4 @@ class Job:
     message: str = ""
     created_at: datetime | None = None
     executions: tuple[Execution, ...] = ()
+    changed_at: datetime | None = None  # its last change of state
