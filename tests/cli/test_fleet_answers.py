@@ -231,7 +231,11 @@ def test_the_loser_of_two_creates_is_not_told_to_destroy(sandbox: Any, program: 
     """B5: it would destroy the winner's cluster."""
     program.configure(nodes=2, regions="[us-east-1]")
     sandbox.settings.faults = [
-        {"match": "CreateLaunchTemplate", "code": "InvalidLaunchTemplateName.AlreadyExistsException"}
+        {
+            "match": "CreateLaunchTemplate",
+            "code": "InvalidLaunchTemplateName.AlreadyExistsException",
+            "after": 1,  # that of the operators' lock
+        }
     ]
     result = program("create", "--yes")
     assert result.code == 1

@@ -41,7 +41,7 @@ COMMANDS: Commands = {
     ),
     "reconcile": (
         "bacalhau_spot.cli.commands.reconcile:reconcile",
-        "Make the cluster as configured, once or again and again, without questions: launch, replace, drain, prune.",
+        "Make the cluster as configured, once or again and again, without questions.",
     ),
     "extend": (
         "bacalhau_spot.cli.commands.extend:extend",

@@ -15,8 +15,9 @@ from bacalhau_spot.orchestrator.nats_probe import probe_orchestrators
 
 if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime.context import CommandContext
-    from bacalhau_spot.core.model import BacalhauSpec
+    from bacalhau_spot.core.model import BacalhauSpec, Identity
     from bacalhau_spot.core.orchestrator.nats_check import NatsCheck
+    from bacalhau_spot.core.pricing.usage_history import LoggedInstance
 
 
 def fact_sources(context: CommandContext) -> FactSources:
@@ -25,9 +26,14 @@ def fact_sources(context: CommandContext) -> FactSources:
         nats_checks=partial(_nats_checks, context),
         caller_address=partial(caller_address, context.connection.checkip_url),
         launched_in=partial(known_usages.launched_in, context),
-        logged=partial(known_usages.logged_usages, context, cluster=context.naming().tag_value),
+        logged=partial(_logged, context),
         cache=FileCache(context.cache_dir, clock=context.runtime.clock),
     )
+
+
+def _logged(context: CommandContext, identity: Identity) -> tuple[LoggedInstance, ...]:
+    """Of the configured cluster; `doctor` has sources also without a valid configuration."""
+    return tuple(known_usages.logged_usages(context, identity, cluster=context.naming().tag_value))
 
 
 async def _nats_checks(context: CommandContext, bacalhau: BacalhauSpec) -> tuple[NatsCheck, ...]:

@@ -151,7 +151,7 @@ _READ = (
     *_rows(
         "ec2",
         "DescribeAddresses DescribeSecurityGroups DescribeVolumes",
-        commands=("create", "doctor"),
+        commands=(*_LAUNCH, "doctor"),
         conditions=(Condition.MANAGED,),
     ),
     # Another cluster's orchestrator: whether its security group admits the nodes.
@@ -199,7 +199,7 @@ _READ = (
         commands=(*_LAUNCH, *_SCANS),
     ),
     # The time of the last claim on a managed orchestrator
-    *_rows("ec2", "DescribeLaunchTemplateVersions", commands=("create",), conditions=(Condition.MANAGED,)),
+    *_rows("ec2", "DescribeLaunchTemplateVersions", commands=_LAUNCH, conditions=(Condition.MANAGED,)),
     *_rows("ec2", "DescribeVpcBlockPublicAccessOptions", commands=(*_LAUNCH, "doctor")),
     *_rows(
         "ec2",
@@ -234,7 +234,7 @@ _READ = (
     *_rows(
         "ssm",
         "ListTagsForResource",
-        commands=("create", "doctor"),
+        commands=(*_LAUNCH, "doctor"),
         scopes=(ResourceScope.ORCHESTRATOR_PARAMETER,),
         conditions=(Condition.MANAGED,),
     ),
@@ -333,7 +333,7 @@ _CREATE = (
     *_rows(
         "ec2",
         "AuthorizeSecurityGroupIngress",
-        commands=("create",),
+        commands=_LAUNCH,
         scopes=(ResourceScope.TAGGED,),
         conditions=(Condition.SSH, Condition.MANAGED),
     ),
@@ -375,7 +375,14 @@ _CREATE = (
     ),
     *_rows(
         "s3",
-        "CreateBucket GetBucketTagging GetLifecycleConfiguration PutBucketPublicAccessBlock PutLifecycleConfiguration",
+        "GetBucketTagging GetLifecycleConfiguration",
+        commands=_LAUNCH,
+        scopes=(ResourceScope.RESULTS_BUCKET,),
+        conditions=(Condition.MANAGED,),
+    ),
+    *_rows(
+        "s3",
+        "CreateBucket PutBucketPublicAccessBlock PutLifecycleConfiguration",
         commands=("create",),
         scopes=(ResourceScope.RESULTS_BUCKET,),
         conditions=(Condition.MANAGED,),
@@ -391,14 +398,14 @@ _CREATE = (
         "iam",
         "AddRoleToInstanceProfile CreateInstanceProfile CreateRole GetInstanceProfile GetRole GetRolePolicy "
         "PutRolePolicy TagInstanceProfile TagRole",
-        commands=("create",),
+        commands=_LAUNCH,
         scopes=(ResourceScope.CLUSTER_ROLE,),
         conditions=(Condition.SSM_SECRETS, Condition.MANAGED),
     ),
     *_rows(
         "iam",
         "PassRole",
-        commands=("create",),
+        commands=_LAUNCH,
         scopes=(ResourceScope.PASSED_ROLE,),
         conditions=(Condition.SSM_SECRETS, Condition.MANAGED),
     ),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 LOOK_PAUSE_S = 5.0
+UNLISTED_S = 60.0
 _NAME_TAKEN = "InvalidLaunchTemplateName.AlreadyExistsException"
 _GONE = "InvalidLaunchTemplateId"
 
@@ -57,23 +58,28 @@ class OperatorLock:
         self.id: str | None = None  # while this command holds it
 
     async def take(self, *, wait_s: float, told: Callable[[LockHolder], None]) -> LockHolder | None:
-        """Wait for the lock. Returns None with the lock, or the other holder after `wait_s`. Raises CloudError, Cancelled.
+        """Wait for the lock. Returns None with the lock, or the other holder after `wait_s`.
 
-        `told` is called once for each holder that this command waits for.
+        `told` is called once for each holder that this command waits for. Raises CloudError, also for a taken name that AWS
+        does not list for longer than its lists lag; Cancelled.
         """
-        deadline_s = self._calls.clock.monotonic_s() + wait_s
+        begun_s = self._calls.clock.monotonic_s()
         known: str | None = None
-        while not await self._create():
+        while (taken := await self._create()) is not None:
             found = await self._calls.read(
                 self._place.region, partial(self._calls.cloud.lock, self._place.region, self._place.name)
             )
+            waited_s = self._calls.clock.monotonic_s() - begun_s
             holder = holder_of(found.tags) if found else None
             if found is not None and self._may_take_over(holder):
                 await self._delete(found.id)
                 continue
-            if self._calls.clock.monotonic_s() >= deadline_s:
-                return holder or self._holder
-            if holder is not None and holder.run != known:
+            if holder is None:
+                if waited_s >= min(UNLISTED_S, wait_s):
+                    raise taken
+            elif waited_s >= wait_s:
+                return holder
+            elif holder.run != known:
                 known = holder.run
                 told(holder)
             await self._calls.pause(LOOK_PAUSE_S)
@@ -86,8 +92,8 @@ class OperatorLock:
             self._calls.before_call = None
             await self._delete(lock_id)
 
-    async def _create(self) -> bool:
-        """Whether EC2 accepted the name."""
+    async def _create(self) -> CloudError | None:
+        """EC2's refusal of a name that is taken; None if it has accepted it."""
         now = self._calls.clock.now()
         self._tries += 1
         holder = replace(self._holder, since=now, until=now + LEASE)
@@ -106,10 +112,10 @@ class OperatorLock:
         except CloudError as error:
             if error.code != _NAME_TAKEN:
                 raise
-            return False
+            return error
         self._renewed_at = now
         self._calls.before_call = self._renew
-        return True
+        return None
 
     def _may_take_over(self, holder: LockHolder | None) -> bool:
         ended = holder is not None and self._ended(holder)

@@ -105,9 +105,11 @@ def _stop(command: str, result: ChangeResult, stop: Stop) -> list[RenderableType
     lines: list[RenderableType] = [Paragraph(f"stopped: {stop}{names}", style="yellow")]
     if result.left:
         lines.append(Paragraph(f"unchanged: {first_few(list(result.left), at_most=10)}"))
-    commands = [f"bacalhau-spot {command}: the same command continues", "bacalhau-spot status"]
+    if stop is Stop.NOT_LAUNCHED and command == "replace":
+        lines.append(
+            Paragraph("with --old-first it needs no more quota and capacity than the old nodes have")
+        )
+    commands = ["bacalhau-spot status"]
     if faulty and stop is Stop.NOT_JOINED:
         commands.insert(0, f"bacalhau-spot console {faulty[0]}")
-    if stop is Stop.NOT_LAUNCHED and command == "replace":
-        commands.insert(0, "bacalhau-spot replace --old-first: with the quota and capacity of the old nodes")
-    return [*lines, *next_commands(commands)]
+    return [*lines, Paragraph(f"the same `{command}` continues"), *next_commands(commands)]
