@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -15,12 +16,20 @@ from aws_spot_sandbox.ec2 import regions
 from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.runner import Runner
+from bacalhau_spot.core.model import BacalhauSpec
 from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
 from support.cli_runner import CliRunner
+from support.misbehaving_servers import closed_port
 from support.schemas import contract
 from support.storms import PRICES, Watch, fixed_prices, living, machines, region_of
 
 HERE = "[us-east-1, us-west-2]"
+LONG_JOB = {
+    "Name": "long",
+    "Type": "service",
+    "Count": 1,
+    "Tasks": [{"Name": "main", "Engine": {"Type": "docker", "Params": {"Image": "busybox"}}}],
+}
 
 
 @pytest.fixture
@@ -152,12 +161,48 @@ def test_expired_cluster_is_deleted_and_not_repaired(sandbox: Any, user: CliRunn
     user.configure(nodes=2, regions=HERE, more="ttl: 15m\n")
     created(user, sandbox)
     assert user("reconcile", "-o", "json").data["expires_at"] is not None
-    sandbox.clock.advance(16 * 60)
+    sandbox.clock.advance(26 * 60)
     result = user("reconcile", "-o", "json")
     assert result.envelope["errors"] == []
     assert (result.code, result.data["done"]["deleted"] > 0) == (0, True), result.stdout
     assert sandbox.leftovers() == []
     assert user("reconcile", "-o", "json").data["hindrance"] == "no-cluster"
+
+
+def test_idle_cluster_is_deleted(sandbox: Any, user: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the end of its last job on; not while the jobs cannot be read; and without a request before it can be idle."""
+    asked: list[int] = []
+
+    def operator_api(_context: CommandContext) -> BacalhauSpec:
+        asked.append(1)
+        return BacalhauSpec(api_host=address)
+
+    monkeypatch.setattr(CommandContext, "operator_api", operator_api)
+    address = f"{sandbox.url}/_sandbox/orchestrator"
+    user.configure(nodes=2, regions=HERE, more="idle_ttl: 15m\n")
+    created(user, sandbox)
+    assert (user("reconcile").code, asked) == (0, [])
+    sandbox.clock.advance(900)
+    client = HttpOrchestrator(address, login=Login(None))
+    name = asyncio.run(client.submit(LONG_JOB))
+    result = user("reconcile", "-o", "json")
+    assert (result.code, result.data["found"]["expired"], asked) == (0, False, [1])
+    asyncio.run(client.stop_job(name, reason="test"))
+    sandbox.clock.advance(840)
+    assert user("reconcile", "-o", "json").data["found"]["expired"] is False
+    sandbox.clock.advance(120)
+    address = f"http://127.0.0.1:{closed_port()}"
+    result = user("reconcile", "-o", "json")
+    assert (result.code, sum(living(sandbox).values())) == (0, 2)
+    [warning] = result.envelope["warnings"]
+    assert "the cluster does not count as idle for `idle_ttl`: OrchestratorUnreachable" in warning
+    address = f"{sandbox.url}/_sandbox/orchestrator"
+    result = user("reconcile", "--dry-run")
+    assert (result.code, "no job since" in result.stdout) == (1, True), result.stdout
+    result = user("reconcile", "-o", "json")
+    contract("reconcile", result.data)
+    assert (result.code, result.data["found"]["ended"]["reason"]) == (0, "idle"), result.stdout
+    assert sandbox.leftovers() == []
 
 
 def test_failed_pass_ends_nothing(sandbox: Any, user: CliRunner) -> None:

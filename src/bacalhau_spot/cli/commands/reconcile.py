@@ -21,6 +21,7 @@ from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.fact_sources import fact_sources
+from bacalhau_spot.cli.runtime.idle_check import check_idle
 from bacalhau_spot.cli.runtime.parsers import duration
 from bacalhau_spot.cli.runtime.reporting import consoles, unexpected
 from bacalhau_spot.cli.runtime.result import Result
@@ -159,6 +160,7 @@ class _Found:
 
     status: ClusterStatus
     plan: ReconcilePlan
+    warnings: tuple[str, ...] = ()
 
 
 class _Change:
@@ -252,18 +254,20 @@ class _Reconciler:
             dry_run=self._dry_run,
             interrupted=runner.calls.stop.by_user,
         )
-        return _Finished(result, warnings)
+        return _Finished(result, (*found.warnings, *warnings))
 
     def _look(self, reader: StatusReader, runner: Runner, spec: ClusterSpec) -> _Found:
         status = reader.now(runner)
         closed = self._memory.backoff.closed(status.snapshot.taken_at)
-        return _Found(status, reconcile_plan(status, spec, closed=closed))
+        idle = check_idle(self.context, runner, spec, status)
+        plan = reconcile_plan(status, spec, closed=closed, idle_from=idle.since)
+        return _Found(status, plan, tuple(filter(None, [idle.trouble])))
 
     def _change(
         self, context: CommandContext, runner: Runner, reader: StatusReader, spec: ClusterSpec, found: _Found
     ) -> tuple[_Found, PassActions, tuple[str, ...]]:
         """Nothing is asked of AWS for an empty plan."""
-        if found.plan.expired:
+        if found.plan.ended is not None:
             return found, self._end(context, spec), ()
         carried_out = _Change(context, runner, reader, spec, self._memory)
         if found.plan.empty:

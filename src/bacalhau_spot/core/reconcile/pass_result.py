@@ -88,6 +88,8 @@ class PassResult:
         """Whether something is wrong after the pass. Nodes that boot or drain are on their way."""
         actions = self.actions
         broken = self.orchestrator_broken and not actions.orchestrator_repaired
+        if self.plan.ended is not None and self.dry_run:
+            return True
         return bool(actions.missing or actions.failures or actions.hindrance or broken or self._left)
 
     @property
