@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -15,12 +16,22 @@ from aws_spot_sandbox.ec2 import regions
 from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.runner import Runner
+from bacalhau_spot.core.model import BacalhauSpec
 from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
 from support.cli_runner import CliRunner
+from support.misbehaving_servers import closed_port
 from support.schemas import contract
 from support.storms import PRICES, Watch, fixed_prices, living, machines, region_of
+from support.webhook import Webhook, webhook
 
 HERE = "[us-east-1, us-west-2]"
+HOOK = "notify: [{url_env: HOOK}]\n"
+LONG_JOB = {
+    "Name": "long",
+    "Type": "service",
+    "Count": 1,
+    "Tasks": [{"Name": "main", "Engine": {"Type": "docker", "Params": {"Image": "busybox"}}}],
+}
 
 
 @pytest.fixture
@@ -91,7 +102,11 @@ def test_node_that_never_joins_is_replaced(sandbox: Any, user: CliRunner) -> Non
     assert (result.code, result.data["done"]["replaced"]) == (0, [bad]), result.stdout
     assert [node["diagnosis"] for node in result.data["found"]["unhealthy"]] == ["failed"]
     sandbox.clock.advance(60)
-    assert user("reconcile").code == 0
+    with webhook() as server:
+        user.environ["HOOK"] = server.url
+        user.configure(nodes=4, regions=HERE, more=HOOK)
+        assert user("reconcile").code == 0
+        assert [(body["event"], body["data"]["old_id"]) for body in server.bodies] == [("replacement", bad)]
     assert bad not in {machine.id for machine in machines(sandbox)}
     assert sum(living(sandbox).values()) == 4
 
@@ -152,12 +167,127 @@ def test_expired_cluster_is_deleted_and_not_repaired(sandbox: Any, user: CliRunn
     user.configure(nodes=2, regions=HERE, more="ttl: 15m\n")
     created(user, sandbox)
     assert user("reconcile", "-o", "json").data["expires_at"] is not None
-    sandbox.clock.advance(16 * 60)
+    sandbox.clock.advance(26 * 60)
     result = user("reconcile", "-o", "json")
     assert result.envelope["errors"] == []
     assert (result.code, result.data["done"]["deleted"] > 0) == (0, True), result.stdout
     assert sandbox.leftovers() == []
     assert user("reconcile", "-o", "json").data["hindrance"] == "no-cluster"
+
+
+def test_idle_cluster_is_deleted(sandbox: Any, user: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the end of its last job on; not while the jobs cannot be read; and without a request before it can be idle."""
+    asked: list[int] = []
+
+    def operator_api(_context: CommandContext) -> BacalhauSpec:
+        asked.append(1)
+        return BacalhauSpec(api_host=address)
+
+    monkeypatch.setattr(CommandContext, "operator_api", operator_api)
+    address = f"{sandbox.url}/_sandbox/orchestrator"
+    user.configure(nodes=2, regions=HERE, more="idle_ttl: 15m\n")
+    created(user, sandbox)
+    assert (user("reconcile").code, asked) == (0, [])
+    sandbox.clock.advance(900)
+    client = HttpOrchestrator(address, login=Login(None))
+    name = asyncio.run(client.submit(LONG_JOB))
+    result = user("reconcile", "-o", "json")
+    assert (result.code, result.data["found"]["expired"], asked) == (0, False, [1])
+    asyncio.run(client.stop_job(name, reason="test"))
+    sandbox.clock.advance(840)
+    assert user("reconcile", "-o", "json").data["found"]["expired"] is False
+    sandbox.clock.advance(120)
+    address = f"http://127.0.0.1:{closed_port()}"
+    result = user("reconcile", "-o", "json")
+    assert (result.code, sum(living(sandbox).values())) == (0, 2)
+    [warning] = result.envelope["warnings"]
+    assert "the cluster does not count as idle for `idle_ttl`: OrchestratorUnreachable" in warning
+    address = f"{sandbox.url}/_sandbox/orchestrator"
+    result = user("reconcile", "--dry-run")
+    assert (result.code, "no job since" in result.stdout) == (1, True), result.stdout
+    result = user("reconcile", "-o", "json")
+    contract("reconcile", result.data)
+    assert (result.code, result.data["found"]["ended"]["reason"]) == (0, "idle"), result.stdout
+    assert sandbox.leftovers() == []
+
+
+def news(server: Webhook) -> list[str]:
+    """The kinds of the notices since the last call."""
+    kinds = [body["event"] for body in server.bodies]
+    server.bodies.clear()
+    return kinds
+
+
+def lose(sandbox: Any, region: str) -> str:
+    """EC2 interrupts a node, and has ended it."""
+    gone = next(machine.id for machine in machines(sandbox) if region_of(machine) == region)
+    sandbox.server.interrupt(region, gone, notice_s=1)
+    sandbox.clock.advance(30)
+    return str(gone)
+
+
+def test_interruption_and_its_replacement_are_told_once(sandbox: Any, user: CliRunner) -> None:
+    """By the first command that observes them."""
+    with webhook() as server:
+        user.environ["HOOK"] = server.url
+        user.configure(nodes=4, regions=HERE, more=HOOK)
+        created(user, sandbox)
+        assert news(server) == ["create-ended"]
+        gone = lose(sandbox, "us-west-2")
+        assert user("reconcile").code == 0
+        assert [body["data"]["instance_id"] for body in server.bodies] == [gone]
+        assert news(server) == ["interruption"]
+        sandbox.clock.advance(60)
+        assert user("reconcile").code == 0
+        [body] = server.bodies
+        assert (body["data"]["old_id"], 30 <= body["data"]["seconds"] <= 120) == (gone, True), body
+        assert news(server) == ["replacement"]
+        for command in ("reconcile", "status", "list", "history", "cost"):
+            user(command)
+        assert news(server) == []
+        for command in ("list", "status"):
+            lose(sandbox, "us-east-1")
+            user(command)
+            user("reconcile")
+            assert news(server) == ["interruption"]
+            sandbox.clock.advance(60)
+            assert user(command).code == 0
+            user("reconcile")
+            assert news(server) == ["replacement"]
+
+
+def test_reached_budget_is_told_until_it_changes(sandbox: Any, user: CliRunner) -> None:
+    with webhook() as server:
+        user.environ["HOOK"] = server.url
+        user.configure(nodes=2, regions=HERE, more=HOOK)
+        created(user, sandbox)
+        news(server)
+        for nodes in (4, 5):
+            user.configure(nodes=nodes, regions=HERE, more=HOOK + "budget_usd_per_hour: 0.07\n")
+            result = user("reconcile", "--every", "60s", "--passes", "2", "-o", "ndjson")
+            assert result.code == 1
+            assert [body["data"]["not_launched"] for body in server.bodies] == [nodes - 2]
+            assert user("reconcile", "-o", "json").data["hindrance"] == "over-budget"
+            assert news(server) == ["budget-reached"]
+
+
+def test_expired_cluster_is_told(sandbox: Any, user: CliRunner) -> None:
+    """A failed delivery is a warning of the pass, and the cluster is deleted all the same."""
+    with webhook() as server:
+        user.environ["HOOK"] = server.url
+        more = f"ttl: 15m\n{HOOK}".replace("}]", "}, {command: exit 3}]")
+        user.configure(nodes=2, regions=HERE, more=more)
+        created(user, sandbox)
+        news(server)
+        sandbox.clock.advance(26 * 60)
+        result = user("reconcile", "-o", "json")
+        assert (result.code, sandbox.leftovers()) == (0, [])
+        assert server.bodies[-1]["data"]["reason"] == "lifetime"
+        assert news(server) == ["cluster-expired"]
+        [warning] = result.envelope["warnings"]
+        assert "cluster-expired was not delivered to the command exit" in warning
+        user("reconcile")
+        assert news(server) == []
 
 
 def test_failed_pass_ends_nothing(sandbox: Any, user: CliRunner) -> None:

@@ -157,8 +157,10 @@ def test_every_kind_is_delivered() -> None:
     """Those that other commands send: with a sentence and its facts."""
     noon = datetime(2026, 11, 28, 12, tzinfo=UTC)
     expired = cluster_expired("hunt", expired_at=noon, nodes=3)
-    assert expired.text == "hunt expired at 2026-11-28 12:00 UTC; 3 nodes end"
-    assert expired.data == {"expired_at": "2026-11-28T12:00:00Z", "nodes": 3}
+    assert expired.text == "hunt expired at 2026-11-28 12:00 UTC and is deleted; 3 nodes ended with it"
+    assert expired.data == {"expired_at": "2026-11-28T12:00:00Z", "nodes": 3, "reason": "lifetime"}
+    idle = cluster_expired("hunt", expired_at=noon, nodes=3, idle=True)
+    assert idle.text == "hunt had no job since 2026-11-28 12:00 UTC and is deleted; 3 nodes ended with it"
     new = replacement("hunt", old_id="i-1", new_id="i-2", zone="z", instance_type="t3.medium", seconds=90)
     assert new.text == "i-2 (t3.medium in z) replaced i-1 of hunt, after 90 s"
     target = NotifyTarget(command="x", events=(NoticeKind.REPLACEMENT,))

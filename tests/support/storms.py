@@ -144,6 +144,9 @@ class RandomStorm:
             self._two_at_once,
             self._two_at_once,
             self._create_meanwhile,
+            self._scale,
+            self._scale_meanwhile,
+            self._replace,
             self._destroy_meanwhile,
             self._destroy,
         ]
@@ -197,6 +200,25 @@ class RandomStorm:
 
     def _create_meanwhile(self) -> None:
         self._meanwhile("create", "--yes", "--wait", "none")
+
+    def _scale(self) -> None:
+        """The next pass undoes it."""
+        self._command(*self._scaling())
+
+    def _scale_meanwhile(self) -> None:
+        self._meanwhile(*self._scaling())
+
+    def _scaling(self) -> tuple[str, ...]:
+        nodes = self.random.randint(2, 6)
+        self.asked = max(self.asked, nodes)
+        return ("scale", str(nodes), "--grace", self.random.choice(["0", "60s"]), "--yes")
+
+    def _replace(self) -> None:
+        there = [machine.id for machine in machines(self.sandbox)]
+        chosen = self.random.sample(there, min(len(there), self.random.randint(1, 2)))
+        if chosen:
+            order = self.random.choice([(), ("--old-first",)])
+            self._command("replace", *chosen, *order, "--grace", "0", "--no-smoke-test", "--yes")
 
     def _destroy_meanwhile(self) -> None:
         """The pass that it interrupts brings nothing back."""

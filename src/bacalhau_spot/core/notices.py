@@ -16,9 +16,10 @@ from bacalhau_spot.core.tags import TIME_FORMAT
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
+    from bacalhau_spot.core.history.timeline import Replacement
     from bacalhau_spot.core.launch.create_result import CreateResult
     from bacalhau_spot.core.model import Secret
     from bacalhau_spot.core.pricing.cost import Usage
@@ -168,7 +169,7 @@ def interruptions(cluster: str, usages: Iterable[Usage]) -> tuple[Notice, ...]:
 def replacement(
     cluster: str, *, old_id: str, new_id: str, zone: str, instance_type: str, seconds: int | None = None
 ) -> Notice:
-    """A node in place of another one. `seconds`: from the end of the old one until the new one joined; None if unknown."""
+    """A node in place of another one. `seconds`: from the notice, or the end, of the old one until the new one joined."""
     took = "" if seconds is None else f", after {seconds} s"
     return Notice(
         NoticeKind.REPLACEMENT,
@@ -178,13 +179,33 @@ def replacement(
     )
 
 
-def cluster_expired(cluster: str, *, expired_at: datetime, nodes: int) -> Notice:
-    """A cluster at the end of its time to live. `nodes`: the number that ended with it."""
+def replacements_joined(
+    cluster: str, found: Mapping[str, Replacement], joined: Collection[str]
+) -> tuple[Notice, ...]:
+    """One for each replacement that has joined just now. `found`: by the lost node; `joined`: ids."""
+    return tuple(
+        replacement(
+            cluster,
+            old_id=lost_id,
+            new_id=new.node.id,
+            zone=new.node.pool.zone,
+            instance_type=new.node.pool.type,
+            seconds=None if new.joined_after is None else int(new.joined_after.total_seconds()),
+        )
+        for lost_id, new in found.items()
+        if new.node.id in joined
+    )
+
+
+def cluster_expired(cluster: str, *, expired_at: datetime, nodes: int, idle: bool = False) -> Notice:
+    """A deleted cluster at the end of its lifetime, or with `idle` after `idle_ttl`. `nodes`: the number until then."""
+    since = f"{expired_at:%Y-%m-%d %H:%M} UTC"
+    why = f"had no job since {since}" if idle else f"expired at {since}"
     return Notice(
         NoticeKind.CLUSTER_EXPIRED,
         cluster,
-        f"{cluster} expired at {expired_at:%Y-%m-%d %H:%M} UTC; {nodes} nodes end",
-        {"expired_at": _time_text(expired_at), "nodes": nodes},
+        f"{cluster} {why} and is deleted; {nodes} nodes ended with it",
+        {"expired_at": _time_text(expired_at), "nodes": nodes, "reason": "idle" if idle else "lifetime"},
     )
 
 

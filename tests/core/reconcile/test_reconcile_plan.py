@@ -12,6 +12,7 @@ import pytest
 from bacalhau_spot.core.health.cluster_status import ClusterSnapshot, ClusterStatus, cluster_status
 from bacalhau_spot.core.health.observation import ApiAvailability
 from bacalhau_spot.core.launch.create_result import CreateResult, PoolFailure, RegionResult
+from bacalhau_spot.core.lifecycle.expiry import ExpiryKind, ExpiryReason
 from bacalhau_spot.core.model import (
     ClusterSpec,
     Instance,
@@ -182,9 +183,20 @@ def test_node_that_does_not_end_its_drain_is_overdue() -> None:
 
 
 def test_cluster_whose_time_is_over_is_deleted_and_not_repaired() -> None:
-    tags = {EXPIRES_KEY: f"{NOW - MINUTE:%Y-%m-%dT%H:%M:%SZ}"}
-    plan = reconcile_plan(status(cluster(9, tags=tags)), spec())
-    assert (plan.expired, plan.launch, plan.empty) == (True, 0, False)
+    """The nodes have ten minutes to end themselves."""
+    for minutes, ended in ((1, None), (11, ExpiryReason(ExpiryKind.LIFETIME, NOW - 11 * MINUTE))):
+        tags = {EXPIRES_KEY: f"{NOW - minutes * MINUTE:%Y-%m-%dT%H:%M:%SZ}"}
+        plan = reconcile_plan(status(cluster(9, tags=tags)), spec())
+        assert (plan.expired, plan.launch, plan.ended, plan.empty) == (True, 0, ended, ended is None)
+
+
+def test_idle_cluster_is_deleted_and_not_repaired() -> None:
+    limited = spec(idle_ttl_s=1800)
+    found = status(cluster(9), of=limited)
+    for minutes, expired in ((29, False), (30, True)):
+        plan = reconcile_plan(found, limited, idle_from=NOW - minutes * MINUTE)
+        assert (plan.expired, plan.ended is not None, plan.launch == 0) == (expired,) * 3
+    assert not reconcile_plan(found, limited).expired
 
 
 def test_terminated_nodes_are_neither_drained_nor_replaced() -> None:

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from bacalhau_spot.cli.runtime import other_clusters
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.notices import observation_notices, send_notices
 from bacalhau_spot.cli.runtime.parsers import moment
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_TABULAR_OPTIONS, Cluster, TabularOptions
@@ -61,11 +62,10 @@ def cost(
             enabled = discovery.enabled_names(account.regions)
             others = other_clusters.warnings(runner, naming, regions=enabled, command="cost")
     ended = [usage for usage in report.usages.usages if usage.id not in report.usages.unknown_end_ids]
-    late = (
-        *others,
-        *known_usages.log_trouble(context, account.identity, cluster=report.cluster),
-        *known_usages.log_observations(context, account.identity, cluster=report.cluster, ended=ended),
-    )
+    trouble = known_usages.log_trouble(context, account.identity, cluster=report.cluster)
+    new = known_usages.log_observations(context, account.identity, cluster=report.cluster, ended=ended)
+    notices = observation_notices(context, account.identity, new, cluster=report.cluster)
+    late = (*others, *trouble, *new.warnings, *send_notices(context, notices))
     return Result(
         "cost",
         view=views.cost_view(report, by=by, wide=common.output == "wide"),

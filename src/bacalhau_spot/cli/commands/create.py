@@ -15,7 +15,7 @@ from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.fact_sources import fact_sources
-from bacalhau_spot.cli.runtime.notices import create_failures, send_notices, with_notices
+from bacalhau_spot.cli.runtime.notices import create_failures, observation_notices, send_notices, with_notices
 from bacalhau_spot.cli.runtime.parsers import amount, lifetime
 from bacalhau_spot.cli.runtime.reporting import unexpected
 from bacalhau_spot.cli.runtime.result import Result
@@ -23,11 +23,12 @@ from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, 
 from bacalhau_spot.cli.state.audit_log import known_usages
 from bacalhau_spot.cli.state.audit_log.writer import AuditLog
 from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.history.node_records import node_records
 from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.refusals import Refusal
 from bacalhau_spot.core.model import MIN_PRICE_USD, OrchestratorMode, OrchestratorSpec, TlsMode
-from bacalhau_spot.core.notices import budget_reached, create_ended, interruptions
-from bacalhau_spot.core.pricing.usage_history import ended_usages
+from bacalhau_spot.core.notices import budget_reached, create_ended
+from bacalhau_spot.core.pricing.usage_history import AwsInventory, ended_usages
 from bacalhau_spot.core.tags import metadata_key_problems
 from bacalhau_spot.engine.aws_calls.caller import Cancelled
 from bacalhau_spot.engine.launch import create as engine
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.launch.create_result import CreateResult
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.plan import Plan
-    from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec
+    from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec, Identity
     from bacalhau_spot.core.notices import Notice
     from bacalhau_spot.orchestrator.port import Orchestrator
 
@@ -127,7 +128,8 @@ def create(  # noqa: PLR0913 -- one parameter for each option
         *context.record(runner.calls.mistakes),
         *filter(None, (audit.trouble,)),
         *lock.warnings,
-        *send_notices(context, _notices(spec.naming.tag_value, result)),
+        *agreed.warnings,
+        *send_notices(context, _notices(context, identity, spec.naming.tag_value, result)),
     )
     return Result(
         "create",
@@ -140,12 +142,21 @@ def create(  # noqa: PLR0913 -- one parameter for each option
     )
 
 
-def _notices(cluster: str, result: CreateResult) -> tuple[Notice, ...]:
-    """The end of the create, and each of its nodes that EC2 interrupted meanwhile: their end is in the audit log, so that no
-    later command observes it first.
+def _notices(
+    context: CommandContext, identity: Identity, cluster: str, result: CreateResult
+) -> tuple[Notice, ...]:
+    """The end of the create, its nodes that EC2 interrupted meanwhile, and those that have joined in place of others: the audit
+    log has them, so that no later command observes them first.
     """
     lost = ended_usages(instance for region in result.regions for instance in region.lost)
-    return (*interruptions(cluster, lost), create_ended(cluster, result))
+    joined = known_usages.NewObservations(tuple(lost), frozenset(result.joined_at))
+    records = node_records(
+        AwsInventory(instances=tuple(instance for region in result.regions for instance in region.instances)),
+        known_usages.logged_usages(context, identity, cluster=cluster),
+        now=context.runtime.clock.now(),
+    )
+    observed = observation_notices(context, identity, joined, cluster=cluster, records=records)
+    return (*observed, create_ended(cluster, result))
 
 
 def _over_budget(context: CommandContext, plan: Plan, *, dry_run: bool) -> UserError:
@@ -165,6 +176,7 @@ class _Agreed:
     plan: Plan
     shown: RenderableType
     lock: ClusterLock | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def _agreed(
@@ -179,24 +191,28 @@ def _agreed(
 ) -> _Agreed:
     """Plan, show and ask; again if another command has changed the cluster meanwhile. `stack` releases the lock."""
     lock: ClusterLock | None = None
+    warnings: tuple[str, ...] = ()
     while True:
         facts = runner.run_readonly(gather_facts(runner.calls, spec, fact_sources(context)))
         identity = facts.account.identity
         # A failure to write the log does not prevent the launch.
-        known_usages.log_observations(
-            context, identity, cluster=spec.naming.tag_value, ended=ended_usages(facts.instances)
+        cluster = spec.naming.tag_value
+        new = known_usages.log_observations(
+            context, identity, cluster=cluster, ended=ended_usages(facts.instances)
         )
+        notices = observation_notices(context, identity, new, cluster=cluster)
+        warnings += send_notices(context, notices)
         planned, shown = _plan(context, facts, allow_removal=allow_removal, dry_run=dry_run)
         if dry_run or planned.empty:
-            return _Agreed(facts, planned, shown)
+            return _Agreed(facts, planned, shown, warnings=warnings)
         context.print_status(shown)
-        where = f"of {spec.naming.tag_value} in account {identity.account_id}"
+        where = f"of {cluster} in account {identity.account_id}"
         context.confirm(_question(planned, where=where), impact=_danger(planned), confirmed=yes)
         lock = lock or stack.enter_context(
             ClusterLock(context, runner, naming=spec.naming, identity=identity, command="create")
         )
         if not lock.take():
-            return _Agreed(facts, planned, shown, lock)
+            return _Agreed(facts, planned, shown, lock, warnings)
         context.print_status(views.sentence_text(lock_view.changed_meanwhile()))
 
 
@@ -222,7 +238,8 @@ def _unchanged(agreed: _Agreed, *, options: str, allow_removal: bool) -> Result:
         "create",
         view=shown if plan.empty else carried_out,
         data={"plan": json_output.plan_data(plan)},
-        warnings=plan.warnings,
+        warnings=(*plan.warnings, *agreed.warnings),
+        stderr_warnings=agreed.warnings,
     )
 
 

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from bacalhau_spot.cli.runtime import other_clusters
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.notices import observation_notices, send_notices
 from bacalhau_spot.cli.runtime.parsers import moment
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_TABULAR_OPTIONS, Cluster, TabularOptions
@@ -61,17 +62,18 @@ def history(
         others: tuple[str, ...] = ()
         if not found.timeline.events:
             others = other_clusters.warnings(runner, naming, regions=enabled, command="history")
-    late = (
-        *others,
-        *known_usages.log_trouble(context, account.identity, cluster=found.cluster),
-        *known_usages.log_observations(
-            context,
-            account.identity,
-            cluster=found.cluster,
-            ended=[record.usage for record in found.records if record.ended_at is not None],
-            nodes=found.records,
-        ),
+    trouble = known_usages.log_trouble(context, account.identity, cluster=found.cluster)
+    new = known_usages.log_observations(
+        context,
+        account.identity,
+        cluster=found.cluster,
+        ended=[record.usage for record in found.records if record.ended_at is not None],
+        nodes=found.records,
     )
+    notices = observation_notices(
+        context, account.identity, new, cluster=found.cluster, records=found.records
+    )
+    late = (*others, *trouble, *new.warnings, *send_notices(context, notices))
     return Result(
         "history",
         view=views.history_view(found),

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from bacalhau_spot.cli.runtime import other_clusters
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.notices import observation_notices, send_notices
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, Cluster, CommonOptions
 from bacalhau_spot.cli.state.audit_log import known_usages
@@ -58,8 +59,11 @@ def list_(
             where = discovery.requested_regions(account.regions, region or ())
             others = other_clusters.warnings(runner, naming, regions=where, command="list")
     # A failure to write the log does not prevent the listing.
-    known_usages.log_observations(
+    new = known_usages.log_observations(
         context, account.identity, cluster=naming.tag_value, ended=ended_usages(found.instances)
+    )
+    late = send_notices(
+        context, observation_notices(context, account.identity, new, cluster=naming.tag_value)
     )
     drifted = context.drifted(found.instances, cluster=cluster)
     chosen = _filtered(replace(found, drifted=drifted), states=state, show_all=show_all)
@@ -71,8 +75,8 @@ def list_(
         data=json_output.listing_data(chosen),
         exit_code=found.exit_code,
         errors=context.errors_of(found.failed_regions, exit_code=found.exit_code),
-        warnings=others,
-        stderr_warnings=others,
+        warnings=(*others, *late),
+        stderr_warnings=(*others, *late),
     )
 
 

@@ -21,16 +21,20 @@ from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.fact_sources import fact_sources
+from bacalhau_spot.cli.runtime.idle_check import check_idle
+from bacalhau_spot.cli.runtime.notices import send_notices, send_or_stop
 from bacalhau_spot.cli.runtime.parsers import duration
 from bacalhau_spot.cli.runtime.reporting import consoles, unexpected
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.runner import NullProgress
 from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, NO_OPTIONS, CommonOptions
-from bacalhau_spot.cli.state.audit_log.writer import AuditLog
+from bacalhau_spot.cli.state.audit_log import known_usages
+from bacalhau_spot.cli.state.audit_log.writer import AuditLog, budget_key
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch.refusals import no_orchestrator_chosen
-from bacalhau_spot.core.lifecycle.expiry import expires_at
+from bacalhau_spot.core.lifecycle.expiry import ExpiryKind, expires_at
 from bacalhau_spot.core.model import OrchestratorMode
+from bacalhau_spot.core.notices import budget_reached, cluster_expired
 from bacalhau_spot.core.pricing.estimate import current_cost
 from bacalhau_spot.core.reconcile.pass_result import Hindrance, PassActions, PassResult
 from bacalhau_spot.core.reconcile.reconcile_plan import reconcile_plan
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime.runner import Runner
     from bacalhau_spot.core.health.cluster_status import ClusterStatus
     from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.core.notices import Notice
     from bacalhau_spot.core.reconcile.reconcile_plan import ReconcilePlan
 
 # A shorter interval finds nothing new: a launched node needs a minute to join.
@@ -159,6 +164,17 @@ class _Found:
 
     status: ClusterStatus
     plan: ReconcilePlan
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What was changed, and the notices of it."""
+
+    found: _Found
+    actions: PassActions
+    warnings: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 class _Change:
@@ -178,6 +194,7 @@ class _Change:
         self._spec = spec
         self._memory = memory
         self.warnings: tuple[str, ...] = ()
+        self.notices: tuple[Notice, ...] = ()
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -196,10 +213,15 @@ class _Change:
         part = partial(carry_out, runner.calls, self._spec, found.status, found.plan, sources, self._memory)
         if found.plan.empty:
             return runner.run_readonly(part())
-        audit = AuditLog(context, identity=self._reader.account.identity, cluster=self._spec.naming.tag_value)
+        identity, cluster = self._reader.account.identity, self._spec.naming.tag_value
+        told = known_usages.last_budget_key(context, identity, cluster=cluster) or self._memory.budget_key
+        audit = AuditLog(context, identity=identity, cluster=cluster)
         runner.listen(audit.emit)
         actions = runner.run_with_progress(part(), screen=NullProgress)
         audit.log_pass(actions)
+        self._memory.budget_key = budget_key(actions)
+        if actions.budget is not None and self._memory.budget_key != told:
+            self.notices = (budget_reached(cluster, actions.budget, not_launched=actions.not_launched),)
         self.warnings = (*context.record(runner.calls.mistakes), *filter(None, (audit.trouble,)))
         return actions
 
@@ -229,11 +251,16 @@ class _Reconciler:
     def _run(self, context: CommandContext, runner: Runner, spec: ClusterSpec) -> _Finished:
         began_at, began_s = runner.calls.clock.now(), runner.calls.clock.monotonic_s()
         reader = StatusReader(context, cluster=None, regions=())
-        found = self._look(reader, runner, spec)
-        actions = PassActions(missing=found.plan.missing)
-        warnings: tuple[str, ...] = ()
-        if not self._dry_run:
-            found, actions, warnings = self._change(context, runner, reader, spec, found)
+        try:
+            found = self._look(reader, runner, spec)
+            done = _Done(found, PassActions(missing=found.plan.missing))
+            if not self._dry_run:
+                done = self._change(context, runner, reader, spec, found)
+        except (UserError, CloudError):
+            send_notices(context, reader.take_notices())
+            raise
+        late, stopped = send_or_stop(context, (*reader.take_notices(), *done.notices))
+        found, actions = done.found, done.actions
         status = found.status
         result = PassResult(
             cluster=spec.naming.tag_value,
@@ -250,26 +277,28 @@ class _Reconciler:
             usd_per_hour=self._cost(status, spec),
             expires_at=expires_at((*status.snapshot.instances, *status.snapshot.orchestrators)),
             dry_run=self._dry_run,
-            interrupted=runner.calls.stop.by_user,
+            interrupted=stopped or runner.calls.stop.by_user,
         )
-        return _Finished(result, warnings)
+        return _Finished(result, (*found.warnings, *done.warnings, *late))
 
     def _look(self, reader: StatusReader, runner: Runner, spec: ClusterSpec) -> _Found:
         status = reader.now(runner)
         closed = self._memory.backoff.closed(status.snapshot.taken_at)
-        return _Found(status, reconcile_plan(status, spec, closed=closed))
+        idle = check_idle(self.context, runner, spec, status)
+        plan = reconcile_plan(status, spec, closed=closed, idle_from=idle.since)
+        return _Found(status, plan, tuple(filter(None, [idle.trouble])))
 
     def _change(
         self, context: CommandContext, runner: Runner, reader: StatusReader, spec: ClusterSpec, found: _Found
-    ) -> tuple[_Found, PassActions, tuple[str, ...]]:
+    ) -> _Done:
         """Nothing is asked of AWS for an empty plan."""
-        if found.plan.expired:
-            return found, self._end(context, spec), ()
+        if found.plan.ended is not None:
+            return self._ended(context, spec, found, PassActions())
         carried_out = _Change(context, runner, reader, spec, self._memory)
         if found.plan.empty:
-            return found, carried_out.run(found), ()
+            return _Done(found, carried_out.run(found))
         if runner.run_readonly(is_gone(runner.calls, spec, found.status, regions=carried_out.regions)):
-            return found, PassActions(missing=found.plan.missing, hindrance=Hindrance.NO_CLUSTER), ()
+            return _Done(found, PassActions(missing=found.plan.missing, hindrance=Hindrance.NO_CLUSTER))
         lock = ClusterLock(
             context, runner, naming=spec.naming, identity=reader.account.identity, command="reconcile"
         )
@@ -280,15 +309,35 @@ class _Reconciler:
                 actions = PassActions(
                     missing=found.plan.missing, hindrance=Hindrance.LOCKED, reason=held.what
                 )
-                return found, actions, ()
+                return _Done(found, actions)
             if found.plan.removes:
                 # Another command may have changed the cluster until a moment ago.
                 found = self._look(reader, runner, spec)
             actions = carried_out.run(found)
+        warnings = (*carried_out.warnings, *lock.warnings)
         if actions.hindrance is Hindrance.EXPIRED:
-            ended = self._end(context, spec)
-            actions = replace(actions, deleted=ended.deleted, hindrance=ended.hindrance, missing=0)
-        return found, actions, (*carried_out.warnings, *lock.warnings)
+            return self._ended(context, spec, found, actions, warnings=warnings)
+        return _Done(found, actions, warnings=warnings, notices=carried_out.notices)
+
+    def _ended(
+        self,
+        context: CommandContext,
+        spec: ClusterSpec,
+        found: _Found,
+        before: PassActions,
+        *,
+        warnings: tuple[str, ...] = (),
+    ) -> _Done:
+        """Delete the cluster. A notice is sent once all is deleted: the next pass finds no cluster."""
+        ended = self._end(context, spec)
+        actions = replace(before, deleted=ended.deleted, hindrance=ended.hindrance, missing=0)
+        expired_at = before.expired_at if found.plan.ended is None else found.plan.ended.since
+        notices: tuple[Notice, ...] = ()
+        if actions.hindrance is None and expired_at is not None:
+            nodes = sum(instance.alive for instance in found.status.snapshot.instances)
+            idle = found.plan.ended is not None and found.plan.ended.kind is ExpiryKind.IDLE
+            notices = (cluster_expired(spec.naming.tag_value, expired_at=expired_at, nodes=nodes, idle=idle),)
+        return _Done(found, actions, warnings=warnings, notices=notices)
 
     def _end(self, context: CommandContext, spec: ClusterSpec) -> PassActions:
         """Delete the expired cluster, as `destroy` does; job results in the orchestrator's bucket stay."""

@@ -15,6 +15,7 @@ from cyclopts.validators import Number
 from bacalhau_spot.cli.runtime import other_clusters
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.notices import observation_notices, send_notices, send_or_stop
 from bacalhau_spot.cli.runtime.reporting import consoles
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, Cluster, CommonOptions
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.history.node_records import NodeRecord
     from bacalhau_spot.core.inventory import AccountContext
     from bacalhau_spot.core.model import ClusterSpec, Identity, Naming
+    from bacalhau_spot.core.notices import Notice
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.orchestrator.port import Orchestrator
 
@@ -89,7 +91,7 @@ def status(
             node.observation.instance is not None and node.observation.instance.alive for node in found.nodes
         )
         others = () if alive else reader.other_clusters(runner)
-    return _result(context, found, warnings=others)
+    return _result(context, found, warnings=(*others, *send_notices(context, reader.take_notices())))
 
 
 class StatusReader:
@@ -108,6 +110,7 @@ class StatusReader:
         self._unreadable: ApiFailure | None = None
         self._answers = False
         self._here: AccountContext | None = None
+        self._notices: tuple[Notice, ...] = ()
 
     @property
     def account(self) -> AccountContext:
@@ -120,6 +123,11 @@ class StatusReader:
     def orchestrator(self) -> Orchestrator | None:
         """The one that the latest check asked; None without an API."""
         return self._orchestrator
+
+    def take_notices(self) -> tuple[Notice, ...]:
+        """The notices of the checks since the last call: each has to be sent once."""
+        taken, self._notices = self._notices, ()
+        return taken
 
     def other_clusters(self, runner: Runner) -> tuple[str, ...]:
         """Other clusters under the tag key, for a cluster without running nodes. Call `now` first."""
@@ -140,14 +148,18 @@ class StatusReader:
         if not self._answers and self._finds_managed(runner, snapshot):
             snapshot = self._snapshot(runner, regions)
         self._answers = snapshot.api is ApiAvailability.AVAILABLE
-        records = self._records(snapshot, self._here.identity)
+        everywhere = self._records(snapshot, self._here.identity)
+        records = tuple(record for record in everywhere if not self._only or record.region in self._only)
         # A failure to write the log does not prevent the check.
-        known_usages.log_observations(
+        new = known_usages.log_observations(
             self._call,
             self._here.identity,
             cluster=self.naming.tag_value,
             ended=ended_usages((*snapshot.instances, *snapshot.orchestrators), snapshot.spots),
             nodes=records,
+        )
+        self._notices += observation_notices(
+            self._call, self._here.identity, new, cluster=self.naming.tag_value, records=everywhere
         )
         health = judged(
             snapshot,
@@ -164,15 +176,14 @@ class StatusReader:
         )
 
     def _records(self, snapshot: ClusterSnapshot, identity: Identity) -> tuple[NodeRecord, ...]:
-        """From this check and the audit log, of the scanned regions."""
+        """From this check and the audit log."""
         logged = known_usages.logged_usages(self._call, identity, cluster=self.naming.tag_value)
-        records = node_records(
+        return node_records(
             AwsInventory(instances=snapshot.instances, requests=snapshot.requests),
             logged,
             now=snapshot.taken_at,
             listing=snapshot.listing,
         )
-        return tuple(record for record in records if not self._only or record.region in self._only)
 
     def _snapshot(self, runner: Runner, regions: Sequence[str]) -> ClusterSnapshot:
         return runner.run_readonly(
@@ -210,12 +221,19 @@ def _watch(context: CommandContext, reader: StatusReader, *, interval_s: float) 
     """Until Ctrl-C. The first check may raise; after a later failure the previous result remains on screen."""
     found: ClusterStatus | None = None
     watcher: status_watch.StatusWatcher | None = None
+    warnings: dict[str, None] = {}
     try:
         with sigterm_as_interrupt(), context.runner() as runner:
             found = reader.now(runner)
             watcher = _watcher(context, interval_s=interval_s)
             watcher.show(found)
             while True:
+                late, stopped = send_or_stop(context, reader.take_notices())
+                warnings.update(dict.fromkeys(late))
+                if not isinstance(watcher, status_watch.LiveWatcher):
+                    _print_warnings(context, late)
+                if stopped:
+                    break
                 runner.run_readonly(context.runtime.clock.sleep(interval_s))
                 try:
                     found = reader.now(runner)
@@ -229,8 +247,13 @@ def _watch(context: CommandContext, reader: StatusReader, *, interval_s: float) 
         if watcher is not None:
             watcher.close()
     if isinstance(watcher, status_watch.LiveWatcher):
-        return _result(context, found)
+        return _result(context, found, warnings=tuple(warnings))
     return Result("status", exit_code=found.exit_code, already_printed=True)
+
+
+def _print_warnings(context: CommandContext, warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        context.err.print(views.note("warning", warning), crop=False)
 
 
 @contextlib.contextmanager

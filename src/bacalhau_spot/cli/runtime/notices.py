@@ -8,14 +8,20 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 from bacalhau_spot.cli.runtime.reporting import unexpected
+from bacalhau_spot.cli.state.audit_log import known_usages
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.notices import create_failed, delivery_warning
+from bacalhau_spot.core.history.timeline import replacements
+from bacalhau_spot.core.notices import create_failed, delivery_warning, interruptions, replacements_joined
 from bacalhau_spot.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bacalhau_spot.cli.runtime.context import CommandContext
+    from bacalhau_spot.cli.state.audit_log.known_usages import NewObservations
+    from bacalhau_spot.core.history.node_records import NodeRecord
+    from bacalhau_spot.core.history.timeline import Replacement
+    from bacalhau_spot.core.model import Identity
     from bacalhau_spot.core.notices import DeliveryResult, Notice
     from bacalhau_spot.ui.filtered import FilteredStream
     from bacalhau_spot.ui.json_output.notices import NoticeOutput
@@ -36,12 +42,33 @@ def send_notices(context: CommandContext, notices: Sequence[Notice]) -> tuple[st
 
     All deliveries run at once and take at most some seconds. Call it outside of an event loop, at the end of a command.
     """
+    # After Ctrl-C: the command has done its work, and its result must be printed.
+    return send_or_stop(context, notices)[0]
+
+
+def send_or_stop(context: CommandContext, notices: Sequence[Notice]) -> tuple[tuple[str, ...], bool]:
+    """As `send_notices`, and whether Ctrl-C or SIGTERM ended the delivery: for commands that continue after it."""
     try:
-        return tuple(
-            delivery_warning(result) for result, _ in deliver_now(context, notices) if not result.delivered
-        )
-    except KeyboardInterrupt:  # the command has done its work, and its result must be printed
-        return ("the delivery of notices was interrupted; some may not have been delivered",)
+        results = deliver_now(context, notices)
+    except KeyboardInterrupt:
+        return ("the delivery of notices was interrupted; some may not have been delivered",), True
+    return tuple(delivery_warning(result) for result, _ in results if not result.delivered), False
+
+
+def observation_notices(
+    context: CommandContext,
+    identity: Identity,
+    new: NewObservations,
+    *,
+    cluster: str,
+    records: Sequence[NodeRecord] = (),
+) -> tuple[Notice, ...]:
+    """Interruptions, and replacements that have joined. `records`: of the whole cluster."""
+    found: dict[str, Replacement] = {}
+    if new.joined:
+        also = known_usages.replaced_by_passes(context, identity, cluster=cluster)
+        found = replacements(records, also=also)
+    return (*interruptions(cluster, new.interrupted), *replacements_joined(cluster, found, new.joined))
 
 
 def with_notices(context: CommandContext, error: UserError, notices: Sequence[Notice]) -> UserError:

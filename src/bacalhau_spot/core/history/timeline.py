@@ -195,9 +195,9 @@ def _moments(record: NodeRecord) -> Iterator[tuple[TimelineEventKind, datetime]]
         yield kind, record.ended_at
 
 
-def replacements(records: Sequence[NodeRecord]) -> dict[str, Replacement]:
-    """The replacement of each interrupted node, by its id. `records` by launch time."""
-    lost = _losses(records)
+def replacements(records: Sequence[NodeRecord], *, also: Collection[str] = ()) -> dict[str, Replacement]:
+    """The replacement of each interrupted node, by its id. `records` by launch time. `also`: other lost nodes."""
+    lost = _losses(records, also)
     ends = _cluster_ends(records)
     found: dict[str, Replacement] = {}
     free = list(records)
@@ -212,9 +212,13 @@ def replacements(records: Sequence[NodeRecord]) -> dict[str, Replacement]:
     return found
 
 
-def _losses(records: Sequence[NodeRecord]) -> list[tuple[datetime, NodeRecord]]:
+def _losses(records: Sequence[NodeRecord], also: Collection[str]) -> list[tuple[datetime, NodeRecord]]:
     """Interrupted nodes, by the time of their loss."""
-    lost = [(record.lost_at, record) for record in records if record.interrupted]
+    lost = [
+        (record.lost_at or record.ended_at, record)
+        for record in records
+        if record.interrupted or record.id in also
+    ]
     return sorted(
         ((since, record) for since, record in lost if since is not None), key=lambda row: (row[0], row[1].id)
     )

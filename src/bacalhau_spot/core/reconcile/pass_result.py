@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from decimal import Decimal
 
+    from bacalhau_spot.core.pricing.estimate import Budget
     from bacalhau_spot.core.problem import ApiFailure
 
 
@@ -35,6 +36,8 @@ class PassActions:
     """What a pass changed. `launched`, `drained` (surplus), `replaced` (unhealthy): instance ids; `pruned`: the
     orchestrator's names of nodes. `moved`: launches that another region took over. `failures`: AWS's and the orchestrator's
     refusals. `hindrance`: with a sentence in `reason`; None when nothing hindered. `deleted`: resources of an expired cluster.
+    `budget`: of a launch of `not_launched` nodes that it does not allow. `expired_at`: of a cluster without nodes whose time is
+    over; nodes have it themselves.
     """
 
     launched: tuple[str, ...] = ()
@@ -48,6 +51,9 @@ class PassActions:
     reason: str = ""
     missing: int = 0  # after the pass
     orchestrator_repaired: bool = False
+    budget: Budget | None = None
+    not_launched: int = 0
+    expired_at: datetime | None = None
 
     @property
     def empty(self) -> bool:
@@ -88,6 +94,8 @@ class PassResult:
         """Whether something is wrong after the pass. Nodes that boot or drain are on their way."""
         actions = self.actions
         broken = self.orchestrator_broken and not actions.orchestrator_repaired
+        if self.plan.ended is not None and self.dry_run:
+            return True
         return bool(actions.missing or actions.failures or actions.hindrance or broken or self._left)
 
     @property

@@ -7,7 +7,8 @@ Rules:
 4. A region that refused capacity lately is left out until its time has come.
 5. Surplus nodes drain: first those that drain already, then unhealthy ones, then the newest of the fullest regions.
 6. Unhealthy nodes are replaced by the rules of `unhealthy.py`. Nodes with other faults are reported.
-7. Of a cluster whose time is over, nothing is repaired: it is deleted.
+7. Of a cluster whose time is over, nothing is repaired. Its nodes end themselves; after the rest of their time, and once it
+   has been idle for too long, it is deleted.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.core.health.diagnosis import Diagnosis, Severity
 from bacalhau_spot.core.health.orchestrator_status import OrchestratorVerdict
 from bacalhau_spot.core.lifecycle.drain_result import MARGIN_S, drain_until, is_draining
-from bacalhau_spot.core.lifecycle.expiry import cluster_expiry
+from bacalhau_spot.core.lifecycle.expiry import cluster_expiry, expiry_reason
 from bacalhau_spot.core.placement.demand import node_demand
 from bacalhau_spot.core.reconcile.unhealthy import (
     Protection,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bacalhau_spot.core.health.cluster_status import ClusterStatus
+    from bacalhau_spot.core.lifecycle.expiry import ExpiryReason
     from bacalhau_spot.core.model import ClusterSpec, Instance
 
 _REPAIRED = frozenset(
@@ -50,7 +52,8 @@ class ReconcilePlan:
     terminate now; `protected`: why the others are kept. `stale`: names of nodes to remove from the orchestrator. `closed`:
     regions left out, each with the time of its next attempt. `not_scanned`: configured regions that could not be scanned.
     `faulty`: ids of living nodes with a fault that a pass does not mend. `repair_orchestrator`: the managed one has to be mended.
-    `overdue`: draining nodes that should have ended by themselves. `expired`: the cluster's time is over, and it is deleted.
+    `overdue`: draining nodes that should have ended by themselves. `expired`: the cluster's time is over;
+    `ended`: why it is deleted now, None if it is not.
     """
 
     missing: int = 0
@@ -67,6 +70,7 @@ class ReconcilePlan:
     repair_orchestrator: bool = False
     overdue: tuple[Instance, ...] = ()
     expired: bool = False
+    ended: ExpiryReason | None = None
 
     @property
     def launches(self) -> bool:
@@ -81,16 +85,22 @@ class ReconcilePlan:
     @property
     def empty(self) -> bool:
         """Whether the pass changes nothing."""
-        return not (self.launches or self.removes or self.stale or self.expired)
+        return not (self.launches or self.removes or self.stale or self.ended)
 
 
 def reconcile_plan(
-    status: ClusterStatus, spec: ClusterSpec, *, closed: Mapping[str, datetime] | None = None
+    status: ClusterStatus,
+    spec: ClusterSpec,
+    *,
+    closed: Mapping[str, datetime] | None = None,
+    idle_from: datetime | None = None,
 ) -> ReconcilePlan:
-    """The plan for the configuration's own cluster. `closed`: from `RegionBackoff.closed`."""
+    """The plan for the configuration's own cluster. `closed`: from `RegionBackoff.closed`. `idle_from`: as in `expiry_reason`."""
     living = tuple(instance for instance in status.snapshot.instances if instance.alive)
-    if cluster_expiry((*living, *status.snapshot.orchestrators)).has_passed(status.snapshot.taken_at):
-        return ReconcilePlan(expired=True)
+    now, existing = status.snapshot.taken_at, (*living, *status.snapshot.orchestrators)
+    ended = expiry_reason(spec, existing, now=now, idle_from=idle_from)
+    if ended is not None or cluster_expiry(existing).has_passed(now):
+        return ReconcilePlan(expired=True, ended=ended)
     return _with_launch(_removals(status, spec, living), status, spec, closed or {})
 
 

@@ -3,6 +3,10 @@
 Sources: EC2 developer guide, "Ensuring idempotency": a repeated token "completes without performing any further
 actions", with the old answer; runs-on#251: AWS remembers the token of a fleet that launched nothing;
 karpenter-provider-aws#3051, #5283: AWS adds UnfulfillableCapacity to the specific refusals.
+
+After a remembered answer, the tokens contain a period of AWS's clock, so that the refusals of a period delay only launches in
+it. The launch of a create that was killed in an earlier period is found by its instances: they are listed once, and shortly
+after the begin of a period for longer than reads lag.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from bacalhau_spot.core.model import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
+    from datetime import datetime
 
     from bacalhau_spot.core.model import Instance, Naming
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
@@ -30,9 +35,12 @@ LAG_PAUSE_S = 5.0
 CLOCK_TOLERANCE = timedelta(seconds=10)
 # The number of times the cluster's instances are listed when a token belongs to an earlier launch.
 LOOKS_FOR_INSTANCES = 3
-# Each failed attempt is the token of a launch that AWS remembers and that launched nothing; AWS discards them after
-# about two days.
+# Each failed attempt is the token of a launch that AWS remembers and that launched nothing, almost all of them from the
+# present period; AWS discards them after about two days.
 MAX_ATTEMPTS = 50
+# A timer with one attempt a minute repeats at most ten refusals. Reads lag much less than BEGIN.
+PERIOD = timedelta(minutes=10)
+BEGIN = timedelta(minutes=1)
 
 _MISMATCH = frozenset({"IdempotentParameterMismatch", "InvalidIdempotencyToken"})
 # After these it is unknown whether AWS carried out the call.
@@ -43,24 +51,25 @@ _ALIVE = frozenset({State.PENDING, State.RUNNING})
 
 @dataclass(frozen=True, slots=True)
 class FleetLaunch:
-    """The launch in one region. `request` creates the request of the nth attempt, each with its own token.
+    """The launch in one region. `request` creates the request of the nth attempt, each with its own token; its second argument is
+    the period, empty before the first remembered answer.
 
     `known`: the cluster's existing instances in the region. `repeatable`: an earlier run may have used these tokens.
     """
 
     region: str
     naming: Naming
-    request: Callable[[int], FleetRequest]
+    request: Callable[[int, str], FleetRequest]
     known: Collection[str] = ()
     repeatable: bool = True
 
 
 async def request_fleet(calls: AwsCalls, launch: FleetLaunch) -> FleetResult:
     """AWS's answer to this launch, and not to an earlier one. Raises CloudError, Cancelled."""
-    waits = 0
+    waits, period = 0, ""
     for attempt in range(1, MAX_ATTEMPTS + 1):
         begun_s = calls.clock.monotonic_s()
-        result = await _response(calls, launch, launch.request(attempt))
+        result = await _response(calls, launch, launch.request(attempt, period))
         took = timedelta(seconds=calls.clock.monotonic_s() - begun_s)
         if result is None:
             continue
@@ -70,14 +79,34 @@ async def request_fleet(calls: AwsCalls, launch: FleetLaunch) -> FleetResult:
                 return result
         elif _is_lag(result) and waits < LAG_TRIES:
             waits += 1
-            code = result.pool_errors[0].code if result.pool_errors else UNFULFILLABLE
-            await _wait(calls, launch.region, code=code, attempt=waits)
+            await _wait(calls, launch.region, code=_first_code(result), attempt=waits)
+            continue
         elif not await _is_remembered(calls, launch.region, result, within=took + CLOCK_TOLERANCE):
             return result
+        if not period:
+            period, earlier = await _next_period(calls, launch, at=result.answered_at)
+            if earlier is not None:
+                return earlier
     return FleetResult(
         "",
         pool_errors=(PoolError("", "", UNFULFILLABLE, "every attempt returned an earlier attempt's answer"),),
     )
+
+
+async def _next_period(
+    calls: AwsCalls, launch: FleetLaunch, *, at: datetime | None
+) -> tuple[str, FleetResult | None]:
+    """The period for the next token, empty without AWS's time, and the instances of a launch of an earlier period.
+
+    They are polled while they may not be listed yet; None without any.
+    """
+    if at is None:
+        return "", None
+    number, into_s = divmod(at.timestamp(), PERIOD.total_seconds())
+    if into_s < BEGIN.total_seconds():
+        return f"period {number:.0f}", await _earlier_launch(calls, launch, code=UNFULFILLABLE)
+    launched = await _unexpected(calls, launch)
+    return f"period {number:.0f}", FleetResult("", launched=launched) if launched else None
 
 
 async def _response(calls: AwsCalls, launch: FleetLaunch, request: FleetRequest) -> FleetResult | None:
@@ -175,6 +204,10 @@ def launched_of(instances: Iterable[Instance]) -> tuple[LaunchedInstance, ...]:
         for instance in instances
         if instance.state in _ALIVE and not instance.is_orchestrator
     )
+
+
+def _first_code(result: FleetResult) -> str:
+    return result.pool_errors[0].code if result.pool_errors else UNFULFILLABLE
 
 
 def _is_lag(result: FleetResult) -> bool:

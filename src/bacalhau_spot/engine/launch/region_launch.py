@@ -197,7 +197,7 @@ async def _launch_batch(
     fleet = FleetLaunch(
         region=region_launch.region,
         naming=spec.naming,
-        request=lambda attempt: _request(spec, region_launch, batch, attempt=attempt),
+        request=lambda attempt, period: _request(spec, region_launch, batch, attempt=attempt, period=period),
         known={
             *region_launch.known,
             *(instance.id for result in region_launch.results for instance in result.launched),
@@ -417,7 +417,7 @@ def _template_version(
 
 
 def _request(
-    spec: ClusterSpec, region_launch: RegionLaunch, batch: LaunchBatch, *, attempt: int
+    spec: ClusterSpec, region_launch: RegionLaunch, batch: LaunchBatch, *, attempt: int, period: str
 ) -> FleetRequest:
     if region_launch.template_id is None:
         raise AssertionError("a fleet needs its template")
@@ -446,6 +446,7 @@ def _request(
                 str(batch.count),
             ),
             *([f"attempt {attempt}"] if attempt > 1 else []),
+            *filter(None, [period]),
         ),
         fleet_tags=tags_for(spec.naming, f"{spec.naming.resource_prefix}fleet"),
         instance_tags={

@@ -24,6 +24,7 @@ from bacalhau_spot.engine.reconcile.node_removal import begin_drain, remove_inst
 from bacalhau_spot.engine.reconcile.template_check import (
     existence_problem,
     find_templates,
+    recorded_end,
     with_recorded_expiry,
 )
 from bacalhau_spot.errors import UserError
@@ -52,11 +53,15 @@ _MARKET = frozenset({Category.CAPACITY, Category.QUOTA, Category.PRICE})
 
 @dataclass(slots=True)
 class PassMemory:
-    """What one pass learns for the next ones of the same process. `prices`, `rates`: of the last launch."""
+    """What one pass learns for the next ones of the same process. `prices`, `rates`: of the last launch.
+
+    `budget_key`: of the last launch, if its budget refused it, so that one refusal is told once.
+    """
 
     backoff: RegionBackoff = field(default_factory=RegionBackoff)
     prices: Prices = field(default_factory=dict)
     rates: Rates | None = None
+    budget_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +158,21 @@ class _Launch:
             templates = await find_templates(self._calls, facts)
             hindrance = existence_problem(facts, templates, now=self._calls.clock.now())
             if hindrance is not None:
-                return replace(done, hindrance=hindrance)
+                ends_at = recorded_end(templates) if hindrance is Hindrance.EXPIRED else None
+                return replace(done, hindrance=hindrance, expired_at=ends_at)
             facts = with_recorded_expiry(facts, templates, now=self._calls.clock.now())
         planned = planner.plan(facts)
         if isinstance(planned, Refusal):
             return _refused(done, planned)
         self._learn_prices(facts)
         if planned.over_budget:
-            return replace(done, hindrance=Hindrance.OVER_BUDGET, reason=_cost(planned))
+            return replace(
+                done,
+                hindrance=Hindrance.OVER_BUDGET,
+                reason=_cost(planned),
+                budget=planned.budget,
+                not_launched=planned.launch,
+            )
         if planned.empty:
             return replace(done, missing=0)
         return await self._apply(facts, planned, done)

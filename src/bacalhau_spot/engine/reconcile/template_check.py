@@ -62,7 +62,7 @@ def existence_problem(
 
 
 def _has_ended(templates: Mapping[str, FoundTemplate | None], *, now: datetime) -> bool:
-    ends_at = _recorded_end(templates)
+    ends_at = recorded_end(templates)
     return ends_at is not None and ends_at <= now
 
 
@@ -78,15 +78,15 @@ def with_recorded_expiry(
     facts: LaunchFacts, templates: Mapping[str, FoundTemplate | None], *, now: datetime
 ) -> LaunchFacts:
     """With the end that the templates record, where no living node has it: new nodes do not prolong the cluster's life."""
-    ends_at = _recorded_end(templates)
+    ends_at = recorded_end(templates)
     if ends_at is None or any(instance.alive for instance in facts.instances):
         return facts
     left_s = max(1, int((ends_at - now).total_seconds()))
     return replace(facts, spec=replace(facts.spec, ttl_s=left_s))
 
 
-def _recorded_end(templates: Mapping[str, FoundTemplate | None]) -> datetime | None:
-    """The latest; None if the cluster never ends."""
+def recorded_end(templates: Mapping[str, FoundTemplate | None]) -> datetime | None:
+    """The end of the cluster by its templates: the latest; None if it never ends."""
     values = {template.tags.get(EXPIRES_KEY, "") for template in templates.values() if template is not None}
     times = [at for value in values if (at := expiry_time(value)) is not None]
     return None if NEVER in values else max(times, default=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypedDict
 
 from bacalhau_spot.core.health.diagnosis import Diagnosis
+from bacalhau_spot.core.lifecycle.expiry import ExpiryKind
 from bacalhau_spot.core.reconcile.pass_result import Hindrance
 from bacalhau_spot.core.reconcile.unhealthy import Protection
 from bacalhau_spot.ui.json_output.values import (
@@ -38,6 +39,12 @@ class ClosedRegionOutput(TypedDict):
     """the time of the next attempt"""
 
 
+class ClusterEndOutput(TypedDict):
+    reason: ExpiryKind
+    since: Time
+    """the end of the lifetime, or of the last job"""
+
+
 class ReconcileFoundOutput(TypedDict):
     """What the pass found at its beginning."""
 
@@ -60,6 +67,10 @@ class ReconcileFoundOutput(TypedDict):
     closed_regions: list[ClosedRegionOutput]
     """regions that refused capacity lately, and are left out for now"""
     orchestrator_broken: bool
+    expired: bool
+    """the cluster's time is over, and nothing is repaired"""
+    ended: ClusterEndOutput | None
+    """why the pass deletes the cluster; null if it does not"""
 
 
 class ReconcileDoneOutput(TypedDict):
@@ -152,6 +163,10 @@ def _found(result: PassResult) -> ReconcileFoundOutput:
             {"region": region, "until": time_text(until)} for region, until in plan.closed.items()
         ],
         "orchestrator_broken": result.orchestrator_broken,
+        "expired": plan.expired,
+        "ended": None
+        if plan.ended is None
+        else {"reason": plan.ended.kind, "since": time_text(plan.ended.since)},
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.lifecycle.expiry import ExpiryKind
 from bacalhau_spot.core.reconcile.pass_result import Hindrance
 from bacalhau_spot.core.reconcile.unhealthy import Protection
 from bacalhau_spot.ui.formatting import age, comma_list, first_few, plural, usd
@@ -39,7 +40,12 @@ PROTECTIONS: Mapping[Protection, str] = {
 def pass_view(result: PassResult) -> Paragraph:
     """One line, however long: for logs."""
     style = "" if not result.remaining else "yellow"
-    parts = [*_done(result), *_remaining(result)] or ["nothing to do"]
+    ends = (
+        ["its time is over: its nodes end themselves"]
+        if result.plan.expired and result.plan.ended is None
+        else []
+    )
+    parts = [*_done(result), *ends, *_remaining(result)] or ["nothing to do"]
     text = f"{_counts(result)}: {'; '.join(parts)}{_end(result)}"
     return Paragraph(text, prefix=f"{result.began_at:%Y-%m-%d %H:%M:%S}Z ", style=style, whole=True)
 
@@ -60,7 +66,7 @@ def _done(result: PassResult) -> Iterator[str]:
         (f"terminated {{}}{unhealthy}", len(actions.replaced), "unhealthy node"),
         ("drained {}", len(actions.drained), "surplus node"),
         ("removed {} from the orchestrator", len(actions.pruned), "stale node"),
-        ("its time is over: deleted {}", actions.deleted, "resource"),
+        (f"{_ended(result)}: deleted {{}}", actions.deleted, "resource"),
     )
     if actions.orchestrator_repaired:
         yield "repaired the orchestrator"
@@ -76,8 +82,16 @@ def _planned(result: PassResult) -> Iterator[str]:
     )
     if plan.repair_orchestrator:
         yield "would repair the orchestrator"
-    if plan.expired:
-        yield "its time is over: would delete it"
+    if plan.ended is not None:
+        yield f"{_ended(result)}: would delete it"
+
+
+def _ended(result: PassResult) -> str:
+    """Why the cluster is deleted."""
+    ended = result.plan.ended
+    if ended is None or ended.kind is ExpiryKind.LIFETIME:
+        return "its time is over"
+    return f"no job since {ended.since:%Y-%m-%d %H:%M}Z"
 
 
 def _counted(*rows: tuple[str, int, str]) -> Iterator[str]:

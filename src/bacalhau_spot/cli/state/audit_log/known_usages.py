@@ -4,9 +4,10 @@ an hour.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from bacalhau_spot.cli.state.audit_log.reader import audit_rows, create_identities, terminations
+from bacalhau_spot.cli.state.audit_log.reader import audit_rows, create_identities, pass_rows, terminations
 from bacalhau_spot.cli.state.audit_log.writer import NAME, AuditLog
 from bacalhau_spot.core.pricing.usage_history import more_precise_reason
 
@@ -56,6 +57,31 @@ def launched_by(context: CommandContext, identity: Identity) -> dict[str, str]:
     return create_identities(context.cache_dir / NAME, account_id=identity.account_id)
 
 
+def replaced_by_passes(context: CommandContext, identity: Identity, *, cluster: str) -> frozenset[str]:
+    """The unhealthy nodes that passes of `reconcile` on this machine terminated in order to replace them."""
+    rows = pass_rows(context.cache_dir / NAME, account_id=identity.account_id, cluster=cluster)
+    lists = [row.get("replaced") for row in rows]
+    return frozenset(name for names in lists if isinstance(names, list) for name in names)
+
+
+def last_budget_key(context: CommandContext, identity: Identity, *, cluster: str) -> str | None:
+    """Of the last pass of `reconcile` on this machine: `writer.budget_key`."""
+    rows = pass_rows(context.cache_dir / NAME, account_id=identity.account_id, cluster=cluster)
+    return rows[-1].get("budget") if rows else None
+
+
+@dataclass(frozen=True, slots=True)
+class NewObservations:
+    """What the log did not have. `interrupted`: ended nodes; `joined`: ids. `warnings`: the log cannot be written.
+
+    Then nothing is new: each later command would observe the same again.
+    """
+
+    interrupted: tuple[Usage, ...] = ()
+    joined: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
+
+
 class _Observations(NamedTuple):
     """Observed terminations, joins and interruption notices."""
 
@@ -88,21 +114,26 @@ def log_observations(
     cluster: str,
     ended: Iterable[Usage] = (),
     nodes: Sequence[NodeRecord] = (),
-) -> tuple[str, ...]:
-    """Record the terminations, and the joins and notices of `nodes`, that the log does not have yet.
-
-    Returns a warning if that fails.
-    """
+) -> NewObservations:
+    """Record the terminations, and the joins and notices of `nodes`, that the log does not have yet."""
     observed = _observations(ended, nodes)
+    logged: tuple[LoggedInstance, ...] = ()
     if any(observed):
-        observed = observed.missing_in(logged_usages(context, identity, cluster=cluster))
+        logged = logged_usages(context, identity, cluster=cluster)
+        observed = observed.missing_in(logged)
     if not any(observed):
-        return ()
+        return NewObservations()
     audit = AuditLog(context, identity=identity, cluster=cluster)
     audit.log_ended_usages(observed.ended)
     audit.log_joins(observed.joined)
     audit.log_notices(observed.noticed)
-    return (audit.trouble,) if audit.trouble else ()
+    if audit.trouble:
+        return NewObservations(warnings=(audit.trouble,))
+    known = {entry.id for entry in logged if entry.interrupted}
+    return NewObservations(
+        interrupted=tuple(usage for usage in observed.ended if usage.interrupted and usage.id not in known),
+        joined=frozenset(record.id for record in observed.joined),
+    )
 
 
 def _adds(logged: LoggedInstance | None, usage: Usage) -> bool:

@@ -82,6 +82,17 @@ def terminations(path: Path, *, account_id: str) -> dict[str, str]:
     return {name: command for name, command in by_id.items() if command in _DELETE}
 
 
+def pass_rows(path: Path, *, account_id: str, cluster: str) -> tuple[LogRow, ...]:
+    """The rows of the cluster's passes of `reconcile` on this machine that had something to change, the oldest first."""
+    return tuple(
+        row.data
+        for row in _readable(path)
+        if row.event == "reconciled"
+        and row.data.get("account_id") == account_id
+        and row.data.get("cluster") == cluster
+    )
+
+
 def create_identities(path: Path, *, account_id: str) -> dict[str, str]:
     """For each cluster in that account, the ARN of the identity that last ran `create` on this machine."""
     arns: dict[str, str] = {}

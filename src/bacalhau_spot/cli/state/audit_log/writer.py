@@ -39,6 +39,13 @@ _KEPT = (
 )
 
 
+def budget_key(actions: PassActions) -> str | None:
+    """Two passes in a row with the same key were refused for the same reason. None: the budget was not the reason."""
+    if actions.budget is None:
+        return None
+    return f"{actions.not_launched} nodes, {actions.budget.usd_per_hour} USD"
+
+
 class AuditLog:
     """The rows of one run. A failed write does not prevent a deletion: `trouble` has the reason."""
 
@@ -118,6 +125,8 @@ class AuditLog:
             "reconciled",
             launched=list(actions.launched),
             removed=[*actions.drained, *actions.replaced],
+            replaced=list(actions.replaced),
+            budget=budget_key(actions),
             pruned=list(actions.pruned),
             hindrance=actions.hindrance,
         )
