@@ -16,6 +16,7 @@ from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
 from sandbox_nodes.machines import ask
 from sandbox_nodes.orchestrators import echo
 from support.cli_runner import CliRunner
+from support.engine_clock import EngineClock
 from support.webhook import webhook
 
 NAMES = count()
@@ -276,6 +277,48 @@ def test_a_key_that_may_not_submit_jobs_is_no_failed_smoke_test(joined: CliRunne
     (new,) = result.data["result"]["batches"][0]["new"]
     assert body["event"] == "replacement"
     assert (body["data"]["old_id"], body["data"]["new_id"]) == (name, new)
+
+
+class FollowingClock(EngineClock):
+    """In a process of its own the sandbox follows its machines by itself, four times a second."""
+
+    def __init__(self, sandbox: Any) -> None:
+        super().__init__(sandbox.clock)
+        self._sandbox = sandbox
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds)
+        self._sandbox.server.settle()
+
+
+def test_a_node_of_a_managed_orchestrator_is_replaced(program: CliRunner, sandbox: Any) -> None:
+    """The new node joins this orchestrator and runs its test there; the orchestrator's machine is no node."""
+    program.clock = FollowingClock(sandbox)
+    (program.folder / "config.yaml").write_text(
+        "nodes: 1\nregions: [us-east-1]\ninstance_types: [t3.medium]\norchestrator: managed\n"
+        "ssh_cidrs: [52.94.76.1/32]\n"
+    )
+    assert program("create", "--yes").code == 0
+    machine = program("list", "-o", "json").data["orchestrator"]["id"]
+    refused = program("remove", machine, "--yes")
+    assert refused.code == 2 and "is the orchestrator's instance" in refused.stderr
+    (old,) = ids(program)
+    result = program("replace", "--region", "us-east-1", "--yes")
+    assert result.code == 0, result.stdout + result.stderr
+    assert "1 of 1 node joined" in result.stderr and " ran in " in result.stderr
+    (new,) = ids(program)
+    assert new != old
+    assert program("list", "-o", "json").data["orchestrator"]["id"] == machine
+
+
+def test_chosen_regions_stay_when_the_number_changes(program: CliRunner) -> None:
+    program.configure(nodes=2, regions="{auto: {count: 1}}")
+    assert program("create", "--yes").code == 0
+    (region,) = {row["region"] for row in nodes(program)}
+    for number in (3, 1):
+        result = program("scale", str(number), "--yes")
+        assert result.code == 0, result.stdout + result.stderr
+        assert [row["region"] for row in nodes(program)] == [region] * number
 
 
 def submit(sandbox: Any, seconds: int) -> str:
