@@ -30,10 +30,13 @@ def test_the_tag_is_on_every_instance_and_tags_are_in_its_metadata(sandbox: Any,
 
 
 def test_a_key_that_the_metadata_service_refuses_still_launches(sandbox: Any, program: CliRunner) -> None:
-    """EC2 would refuse the launch of an instance with both."""
+    """EC2 would refuse the launch of an instance with both, also if the account's default is `enabled`."""
     created(program, "cluster:\n  tags:\n    a/b: c\n")
     (region,) = sandbox.client("ec2", REGION).describe_instances()["Reservations"][0]["Instances"][:1]
-    assert region["MetadataOptions"].get("InstanceMetadataTags") != "enabled"
+    assert region["MetadataOptions"]["InstanceMetadataTags"] == "disabled"
+    templates = sandbox.client("ec2", REGION).describe_launch_template_versions(Versions=["$Latest"])
+    (data,) = (row["LaunchTemplateData"] for row in templates["LaunchTemplateVersions"])
+    assert data["MetadataOptions"]["InstanceMetadataTags"] == "disabled"
 
 
 def test_no_command_says_nothing_to_do_while_a_node_differs(sandbox: Any, program: CliRunner) -> None:

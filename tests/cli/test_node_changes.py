@@ -10,13 +10,17 @@ import pytest
 
 from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.core.model import Secret
 from bacalhau_spot.core.tags import DRAIN_KEY, REPLACES_KEY
-from bacalhau_spot.orchestrator.http import HttpOrchestrator
+from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
 from sandbox_nodes.machines import ask
 from sandbox_nodes.orchestrators import echo
 from support.cli_runner import CliRunner
+from support.engine_clock import EngineClock
+from support.webhook import webhook
 
 NAMES = count()
+KEY = "the-key-of-an-operator"
 TWO = "[us-east-1, us-west-2]"
 
 
@@ -50,6 +54,11 @@ def test_removed_nodes_drain_and_the_others_stay(four: CliRunner) -> None:
     drained = result.data["result"]["batches"][0]["drained"]
     assert {row["id"]: row["end"] for row in drained} == {first: "shut down", second: "shut down"}
     assert ids(four) == set(others)
+    known = {row["id"]: row["terminated_by"] for row in four("status", "-o", "json").data["nodes"]}
+    assert (known[first], known[second], known[others[0]]) == ("remove", "remove", None)
+    # The same command, as after an interruption.
+    again = four("remove", first, second, "--yes", "-o", "json")
+    assert (again.code, again.data["plan"]["leaving"]) == (0, [])
 
 
 def test_without_a_terminal_or_yes_nothing_is_changed(four: CliRunner, sandbox: Any) -> None:
@@ -62,24 +71,25 @@ def test_without_a_terminal_or_yes_nothing_is_changed(four: CliRunner, sandbox: 
         ]
 
 
-@pytest.mark.parametrize(
-    ("command", "words"),
-    [
-        (("remove", "i-0123"), "no node matches i-0123"),
-        (("remove",), "remove needs the nodes"),
-        (("replace",), "replace needs nodes, --drifted or --region"),
-        (("replace", "--drifted", "--region", "us-east-1"), "one of these only"),
-        (("replace", "--drifted", "--at-once", "0"), "--at-once"),
-        (("scale", "-1"), "-1"),
-        (("scale", "10001"), "10001 is not a number of nodes"),
-        (("scale", "3", "--region", "eu-west-1"), "eu-west-1 is not a region of the configuration"),
-        (("remove", "us-east-1", "--grace", "soon"), "--grace"),
-    ],
-)
-def test_what_is_refused(four: CliRunner, command: tuple[str, ...], words: str) -> None:
-    result = four(*command, "--yes")
-    assert result.code == 2, result.stdout + result.stderr
-    assert words in result.stderr
+REFUSED: dict[str, tuple[str, ...]] = {
+    "no node matches i-0123": ("remove", "i-0123"),
+    "remove needs the nodes": ("remove",),
+    "replace needs nodes, --drifted or --region": ("replace",),
+    "one of these only": ("replace", "--drifted", "--region", "us-east-1"),
+    "--at-once": ("replace", "--drifted", "--at-once", "0"),
+    "-1": ("scale", "-1"),
+    "10001 is not a number of nodes": ("scale", "10001"),
+    "eu-west-1 is not a region of the configuration": ("scale", "3", "--region", "eu-west-1"),
+    "--grace": ("remove", "us-east-1", "--grace", "soon"),
+}
+
+
+def test_what_is_refused(four: CliRunner) -> None:
+    for words, command in REFUSED.items():
+        result = four(*command, "--yes")
+        assert result.code == 2, result.stdout + result.stderr
+        assert words in result.stderr
+    assert len(ids(four)) == 4
 
 
 def test_scale_up_down_and_back_by_create(four: CliRunner) -> None:
@@ -148,16 +158,43 @@ def test_a_killed_replacement_continues(
     assert len(ids(four)) == 4 and name not in ids(four)
 
 
-def test_a_small_budget_makes_the_old_nodes_leave_first(four: CliRunner, sandbox: Any) -> None:
+def test_a_small_budget_makes_the_old_nodes_leave_first(
+    four: CliRunner, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the two, the same command launches the missing node; once more, it has nothing to do."""
+    from bacalhau_spot.engine.node_changes import node_change_runner  # noqa: PLC0415 - the module to patch
+
+    async def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
     four.configure(nodes=4, regions=TWO, more="budget_usd_per_hour: 0.09\n")
     name = min(ids(four))
     shown = four("replace", name, "--dry-run", "-o", "json")
     assert shown.code == 0, shown.stdout
     plan = shown.data["plan"]
     assert plan["old_first"] == "the budget does not allow both at once"
+    with monkeypatch.context() as patch:
+        patch.setattr(node_change_runner, "apply_plan", killed)
+        assert four("replace", name, "--yes").code != 0
+    assert len(ids(four)) == 3 and name not in ids(four)
     result = four("replace", name, "--yes", "-o", "json")
     assert result.code == 0, result.stdout + result.stderr
-    assert len(ids(four)) == 4 and name not in ids(four)
+    assert (result.data["plan"]["present"], result.data["plan"]["after"]) == (3, 4)
+    assert result.data["result"]["batches"][0]["drained"][0]["end"] == "already ended"
+    assert len(ids(four)) == 4
+    assert four("replace", name, "--yes", "-o", "json").data["plan"]["leaving"] == []
+
+
+def test_a_launch_that_fails_after_the_drain_names_the_command_that_completes_it(
+    four: CliRunner, sandbox: Any
+) -> None:
+    name = min(ids(four))
+    sandbox.settings.capacity = {"us-east-1": 0, "us-west-2": 0}
+    result = four("replace", name, "--old-first", "--yes")
+    assert result.code == 1, result.stdout + result.stderr
+    shown = " ".join(result.stdout.split())
+    assert "1 node not replaced yet: `bacalhau-spot create` launches the rest" in shown
+    assert "--old-first" not in shown
 
 
 def test_a_draining_node_is_not_counted(four: CliRunner, sandbox: Any) -> None:
@@ -176,7 +213,7 @@ def joined(four: CliRunner, sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Cl
     """With the API of the sandbox's orchestrator, which shares the sandbox's address: no configuration could name that."""
 
     def client(*_: Any) -> HttpOrchestrator:
-        return HttpOrchestrator(f"{sandbox.url}/_sandbox/orchestrator")
+        return HttpOrchestrator(f"{sandbox.url}/_sandbox/orchestrator", login=Login(key=Secret(KEY)))
 
     monkeypatch.setattr(CommandContext, "api_client", client)
     monkeypatch.setattr(CommandContext, "operator_api", lambda context: context.spec().bacalhau)
@@ -207,6 +244,81 @@ def test_a_new_node_that_never_joins_stops_the_replacement(joined: CliRunner, sa
     sandbox.world.settings_of(NodeSettings).stuck = {}
     assert joined("replace", first, second, "--yes").code == 0
     assert len(ids(joined)) == 4 and not ids(joined) & {first, second}
+
+
+def test_a_new_node_that_fails_its_smoke_test_stops_the_replacement(joined: CliRunner, sandbox: Any) -> None:
+    old = ids(joined)
+    sandbox.world.settings_of(NodeSettings).without_docker = ["*"]
+    result = joined("replace", *sorted(old)[:2], "--yes", "-o", "json")
+    assert result.code == 1, result.stdout + result.stderr
+    assert result.data["result"]["stopped"] == "smoke test failed"
+    (new,) = ids(joined) - old
+    assert result.data["result"]["batches"][0]["faulty"] == [new]
+    assert ids(joined) > old
+
+
+def test_a_key_that_may_not_submit_jobs_is_no_failed_smoke_test(joined: CliRunner, sandbox: Any) -> None:
+    """Without the test, the node is replaced, and a notice tells it."""
+    name = min(ids(joined))
+    settings = sandbox.world.settings_of(NodeSettings)
+    settings.orchestrator_api_key, settings.orchestrator_read_only = KEY, True
+    result = joined("replace", name, "--yes")
+    assert result.code == 4, result.stdout + result.stderr
+    shown = " ".join(result.stdout.split())
+    assert "stopped: smoke test refused by the orchestrator" in shown
+    assert "with `--no-smoke-test`, new nodes run no job" in shown
+    assert len(ids(joined)) == 5
+    with webhook() as server:
+        joined.environ["HOOK"] = server.url
+        joined.configure(nodes=4, regions=TWO, more="notify: [{url_env: HOOK}]\n")
+        result = joined("replace", name, "--no-smoke-test", "--yes", "-o", "json")
+        assert result.code == 0, result.stdout + result.stderr
+        (body,) = server.bodies
+    (new,) = result.data["result"]["batches"][0]["new"]
+    assert body["event"] == "replacement"
+    assert (body["data"]["old_id"], body["data"]["new_id"]) == (name, new)
+
+
+class FollowingClock(EngineClock):
+    """In a process of its own the sandbox follows its machines by itself, four times a second."""
+
+    def __init__(self, sandbox: Any) -> None:
+        super().__init__(sandbox.clock)
+        self._sandbox = sandbox
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds)
+        self._sandbox.server.settle()
+
+
+def test_a_node_of_a_managed_orchestrator_is_replaced(program: CliRunner, sandbox: Any) -> None:
+    """The new node joins this orchestrator and runs its test there; the orchestrator's machine is no node."""
+    program.clock = FollowingClock(sandbox)
+    (program.folder / "config.yaml").write_text(
+        "nodes: 1\nregions: [us-east-1]\ninstance_types: [t3.medium]\norchestrator: managed\n"
+        "ssh_cidrs: [52.94.76.1/32]\n"
+    )
+    assert program("create", "--yes").code == 0
+    machine = program("list", "-o", "json").data["orchestrator"]["id"]
+    refused = program("remove", machine, "--yes")
+    assert refused.code == 2 and "is the orchestrator's instance" in refused.stderr
+    (old,) = ids(program)
+    result = program("replace", "--region", "us-east-1", "--yes")
+    assert result.code == 0, result.stdout + result.stderr
+    assert "1 of 1 node joined" in result.stderr and " ran in " in result.stderr
+    (new,) = ids(program)
+    assert new != old
+    assert program("list", "-o", "json").data["orchestrator"]["id"] == machine
+
+
+def test_chosen_regions_stay_when_the_number_changes(program: CliRunner) -> None:
+    program.configure(nodes=2, regions="{auto: {count: 1}}")
+    assert program("create", "--yes").code == 0
+    (region,) = {row["region"] for row in nodes(program)}
+    for number in (3, 1):
+        result = program("scale", str(number), "--yes")
+        assert result.code == 0, result.stdout + result.stderr
+        assert [row["region"] for row in nodes(program)] == [region] * number
 
 
 def submit(sandbox: Any, seconds: int) -> str:

@@ -262,8 +262,12 @@ def _template_data(content: TemplateContent) -> dict[str, Any]:
 
 
 def metadata_options(*, tags: bool) -> dict[str, Any]:
-    """Of an instance; with `tags` its metadata service returns them."""
-    return {**METADATA, **({"InstanceMetadataTags": "enabled"} if tags else {})}
+    """Of an instance; with `tags` its metadata service returns them.
+
+    Both values are explicit, because an account's default of `enabled` would make EC2 refuse a launch with a tag key that the
+    metadata service does not accept.
+    """
+    return {**METADATA, "InstanceMetadataTags": "enabled" if tags else "disabled"}
 
 
 def root_volume(device: str, size_gib: int) -> dict[str, Any]:

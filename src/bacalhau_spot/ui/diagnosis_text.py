@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.health.orchestrator_status import OrchestratorStatus
 
 
+# The longest time left that is counted in seconds: EC2's notice before an interruption.
+_IN_SECONDS = 120
+
+
 def orchestrator_text(status: OrchestratorStatus) -> str:
     """`API does not answer: connection refused`"""
     time = age(status.time) if status.time is not None else ""
@@ -38,7 +42,7 @@ def diagnosis_text(diagnosis: NodeDiagnosis) -> str:
     return diagnosis.template.format(
         what=diagnosis.what,
         why=f": {diagnosis.reason}" if diagnosis.reason else "",
-        left=f"{seconds} s",
+        left=f"{seconds} s" if seconds <= _IN_SECONDS else time,
         ago=f" {time} ago" if time else "",
         span=f" for {time}" if time else "",
     )

@@ -54,8 +54,9 @@ FILLED_IN = {
     ),
     "bacalhau-spot X": ("bacalhau-spot create", "bacalhau-spot nuke"),
     "bacalhau-spot X NODE": ("bacalhau-spot remove i-0123", "bacalhau-spot replace i-0123"),
-    "bacalhau-spot scale --region X X": ("bacalhau-spot scale --region eu-west-1 3",),
     "bacalhau-spot X X": ("bacalhau-spot ssh i-0123", "bacalhau-spot console i-0123"),
+    "bacalhau-spot scale X": ("bacalhau-spot scale 3",),
+    "bacalhau-spot scale X --region X": ("bacalhau-spot scale 3 --region us-east-1",),
     "bacalhau-spot X--help": ("bacalhau-spot --help", "bacalhau-spot config show --help"),
     "bacalhau-spot iam-policy --part X > policy-X.json": ("bacalhau-spot iam-policy --part 2",),
 }

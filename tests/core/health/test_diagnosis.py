@@ -22,7 +22,7 @@ from bacalhau_spot.core.health.observation import (
 from bacalhau_spot.core.health.termination_reasons import INTERRUPTED, JOIN_FAILURES, join_failure
 from bacalhau_spot.core.model import Instance, State
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import Capacity, Membership, OrchestratorNode
-from bacalhau_spot.core.tags import EXPIRES_KEY
+from bacalhau_spot.core.tags import DRAIN_KEY, EXPIRES_KEY
 from bacalhau_spot.ui.diagnosis_text import diagnosis_text
 from support.health import MINUTE, NOW, booted, console_output, evidence, member, node, spot
 
@@ -31,6 +31,7 @@ GONE = node(state=State.TERMINATED, termination_reason="Client.UserInitiatedShut
 TAKEN = node(state=State.TERMINATED, termination_reason="Server.SpotInstanceTermination")
 VIOLATION = "nats: Authorization Violation"
 GPU = node(type="g5.xlarge")
+DRAINING = replace(NODE, metadata_tags=True)
 
 
 def restarted(*, ago: int) -> dict[str, datetime]:
@@ -111,6 +112,31 @@ CASES: dict[str, tuple[NodeObservation, Diagnosis, str]] = {
         evidence(node(state=State.PENDING, age=6 * MINUTE)),
         Diagnosis.NOT_STARTING,
         "not starting for 6 min",
+    ),
+    "draining": (
+        evidence(replace(DRAINING, tags={DRAIN_KEY: "2026-11-23T12:08:00Z"}), member=member(NODE, connected=False)),
+        Diagnosis.DRAINING,
+        "draining: terminates in at most 8 min",
+    ),
+    "draining for the last seconds": (
+        evidence(replace(DRAINING, tags={DRAIN_KEY: "2026-11-23T12:00:50Z"}), member=member(NODE)),
+        Diagnosis.DRAINING,
+        "draining: terminates in at most 50 s",
+    ),
+    "its drain is just over": (
+        evidence(replace(DRAINING, tags={DRAIN_KEY: "2026-11-23T11:59:30Z"}), member=member(NODE)),
+        Diagnosis.DRAINING,
+        "draining: terminates in at most 0 s",
+    ),
+    "its drain is over": (
+        evidence(replace(DRAINING, tags={DRAIN_KEY: "2026-11-23T11:58:00Z"}), member=member(NODE)),
+        Diagnosis.DRAIN_OVERDUE,
+        "its drain ended 2 min ago, and it still runs",
+    ),
+    "a node that cannot read its tag": (
+        evidence(replace(NODE, tags={DRAIN_KEY: "2026-11-23T12:08:00Z"}), member=member(NODE)),
+        Diagnosis.JOINED,
+        "joined",
     ),
     "impaired": (
         evidence(NODE, checks=StatusChecks(StatusCheck.IMPAIRED, StatusCheck.IMPAIRED), member=member(NODE)),

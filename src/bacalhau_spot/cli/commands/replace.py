@@ -14,7 +14,13 @@ from bacalhau_spot.cli.runtime.node_changes import DEFAULT_GRACE, DryRun, Grace
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
 from bacalhau_spot.core.launch.node_spec import drifted_nodes
-from bacalhau_spot.core.node_changes.node_change import at_once_of, old_first_reason, target_of_batch
+from bacalhau_spot.core.node_changes.node_change import (
+    at_once_of,
+    ended_nodes,
+    old_first_reason,
+    target_of_batch,
+)
+from bacalhau_spot.core.placement.demand import nodes_by_region
 from bacalhau_spot.core.pricing.estimate import current_cost
 from bacalhau_spot.engine.node_changes.node_change_runner import NodeChangeRunner
 from bacalhau_spot.errors import ExitCode, UserError
@@ -80,15 +86,22 @@ def replace(  # noqa: PLR0913 -- one parameter for each option
     with context.runner(context.spec()) as runner:
         spec = context.spec()
         cluster = node_changes.look(context, runner, spec)
+        configured = sum(nodes_by_region(spec).values())
         if drifted:
             now = changed(spec, bacalhau=context.joining(runner))
             old = tuple(node.instance for node in drifted_nodes(now, cluster.present))
         elif region is not None:
             old = tuple(instance for instance in cluster.present if instance.region == region)
         else:
-            old = node_changes.selected_nodes(context, runner, cluster, words, verb="replace")
+            ended = ended_nodes(words, cluster.instances, configured=configured)
+            old = (*ended, *node_changes.selected_nodes(context, runner, cluster, words, verb="replace"))
         change = cluster.change(spec.name, old, grace_s=grace_s)
-        change = changed(change, after=change.present, at_once=_at_once(at_once, len(cluster.present)))
+        change = changed(
+            change,
+            at_once=_at_once(at_once, len(cluster.present)),
+            configured=configured,
+            reasons={one.id: "already ended" for one in old if not one.alive},
+        )
         change = _priced(context, runner, spec, cluster, change, old_first=old_first)
         tools = node_changes.tools(context, runner, cluster, testing=smoke_test)
         work = NodeChangeRunner(runner.calls, spec, change, tools)
@@ -122,7 +135,7 @@ def _priced(
     if target is None:  # an interrupted run has launched them all
         return change
     facts, plan = node_changes.planned_launch(context, runner, target)
-    change = changed(change, launch=plan)
+    change = changed(change, launch=plan, after=change.after + plan.launch)
     reason = "chosen by --old-first" if old_first else old_first_reason(change, old_usd=_cost(facts, change))
     if reason is None:
         raise views.over_budget(plan)
@@ -132,7 +145,7 @@ def _priced(
 def _cost(facts: LaunchFacts, change: NodeChange) -> Decimal | None:
     spec = facts.spec
     return current_cost(
-        change.old,
+        [instance for instance in change.old if instance.alive],
         facts.pool_prices,
         facts.rates,
         root_volume_gib=spec.instance.root_volume_gib,

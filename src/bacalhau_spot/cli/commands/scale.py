@@ -131,7 +131,7 @@ def _check_fixed(spec: ClusterSpec, nodes: int) -> None:
         raise UserError(
             f"the configuration fixes the number of nodes of regions: {counts}",
             why="the cluster's number applies to the other regions",
-            hint=f"`bacalhau-spot scale --region {fixed[0].name} {nodes}` changes one region",
+            hint=f"`bacalhau-spot scale {nodes} --region {fixed[0].name}` changes one region",
             exit_code=ExitCode.USAGE,
         )
 

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
 from bacalhau_spot.cli.runtime.fact_sources import fact_sources
 from bacalhau_spot.cli.runtime.node_prompt import resolve_nodes
+from bacalhau_spot.cli.runtime.notices import send_notices
 from bacalhau_spot.cli.runtime.parsers import duration
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.state.audit_log.writer import AuditLog
@@ -20,6 +21,7 @@ from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.refusals import Refusal
 from bacalhau_spot.core.lifecycle.drain_result import GRACE_S
 from bacalhau_spot.core.model import OrchestratorMode
+from bacalhau_spot.core.node_changes.change_result import replacement_notices
 from bacalhau_spot.core.node_changes.node_change import NodeChange, present_nodes
 from bacalhau_spot.core.orchestrator.smoke_test import IMAGE, Engine, SmokeTestOptions
 from bacalhau_spot.engine.aws_calls import discovery
@@ -126,11 +128,16 @@ def check_words(words: Sequence[str], *, command: str) -> None:
 def selected_nodes(
     context: CommandContext, runner: Runner, cluster: Cluster, words: Sequence[str], *, verb: str
 ) -> tuple[Instance, ...]:
-    """The living nodes that the words name, each once. Raises UserError for a word that names none, or the orchestrator."""
+    """The living nodes that the words name, each once. An ended node's id is skipped, so that an interrupted command can be
+    repeated. Raises UserError for a word that names none, or the orchestrator.
+    """
     naming = context.naming()
     chosen: dict[str, Instance] = {}
     alive = [instance for instance in cluster.instances if instance.alive]
+    ended = {instance.id for instance in cluster.instances if not instance.alive}
     for word in words:
+        if word in ended:
+            continue
         for instance in resolve_nodes(
             context,
             word,
@@ -231,7 +238,17 @@ def _carried_out(
     for batch in result.batches:
         if batch.launch is not None:
             audit.log_creation(batch.launch)
-    late = (*context.record(runner.calls.mistakes), *filter(None, (audit.trouble,)), *lock.warnings)
+    notices = (
+        replacement_notices(context.naming().tag_value, result, cluster.instances)
+        if context.command == "replace"
+        else ()
+    )
+    late = (
+        *context.record(runner.calls.mistakes),
+        *filter(None, (audit.trouble,)),
+        *lock.warnings,
+        *send_notices(context, notices),
+    )
     return Result(
         context.command,
         view=views.node_change_result_view(context.command, change, result),

@@ -151,6 +151,10 @@ class RegionStatus:
         return self.count(Severity.GOOD) - self.alone
 
     @property
+    def draining(self) -> int:
+        return sum(node.diagnosis.diagnosis is Diagnosis.DRAINING for node in self.nodes)
+
+    @property
     def alone(self) -> int:
         """Nodes that were launched without an orchestrator."""
         return sum(node.diagnosis.diagnosis is Diagnosis.ALONE for node in self.nodes)

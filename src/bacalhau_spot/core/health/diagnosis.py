@@ -29,6 +29,7 @@ from bacalhau_spot.core.health.termination_reasons import (
     join_failure,
 )
 from bacalhau_spot.core.launch.gpu_image import has_gpu
+from bacalhau_spot.core.lifecycle.drain_result import MARGIN_S, drain_until, is_draining
 from bacalhau_spot.core.lifecycle.expiry import expires_at, is_overdue
 from bacalhau_spot.core.model import State
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import Membership
@@ -41,7 +42,7 @@ class Severity(StrEnum):
     """The effect of a diagnosis on the cluster's state."""
 
     GOOD = "good"
-    WAITING = "waiting"  # on its way, and not late
+    WAITING = "waiting"  # it joins or leaves, and is not late
     UNKNOWN = "unknown"  # it runs; the rest is unknown
     BAD = "bad"  # needs an action by the user
     GONE = "gone"  # it is no node any more
@@ -60,6 +61,8 @@ class Diagnosis(StrEnum):
     NOTICED = "interruption-notice"
     STARTING = "starting"
     NOT_STARTING = "not-starting"
+    DRAINING = "draining"
+    DRAIN_OVERDUE = "drain-overdue"
     IMPAIRED = "impaired"
     OVERDUE = "past-its-expiry"
     REJECTED = "rejected"
@@ -98,7 +101,7 @@ class DiagnosisRule:
     """One rule. `description`: its condition in words. `template` and `hint` may have the fields of NodeDiagnosis.
 
     In `template`: {what}; {why} with a colon before it; {ago} and {span} as ` 4 min ago` and ` for 4 min`, {left} as
-    `90 s`. In `hint`: {node}, {region}, {member}.
+    `90 s` or `4 min`. In `hint`: {node}, {region}, {member}.
     """
 
     diagnosis: Diagnosis
@@ -140,6 +143,24 @@ def _is_terminated(obs: NodeObservation) -> bool:
 def _since_expiry(obs: NodeObservation) -> timedelta | None:
     at = expires_at([obs.instance]) if obs.instance else None
     return None if at is None else obs.since(at)
+
+
+def _drain_overdue(obs: NodeObservation) -> bool:
+    return _is_draining(obs) and _since_drain(obs) > timedelta(seconds=MARGIN_S)
+
+
+def _is_draining(obs: NodeObservation) -> bool:
+    return obs.instance is not None and is_draining(obs.instance)
+
+
+def _since_drain(obs: NodeObservation) -> timedelta:
+    """Since the end of the grace; negative before."""
+    until = drain_until(obs.instance) if obs.instance else None
+    return obs.now - (until or obs.now)
+
+
+def _drain_left(obs: NodeObservation) -> MessageArgs:
+    return MessageArgs(time=max(timedelta(0), -_since_drain(obs)))
 
 
 def _state(obs: NodeObservation, *states: State) -> bool:
@@ -370,6 +391,15 @@ RULES: tuple[DiagnosisRule, ...] = (
     DiagnosisRule(
         Diagnosis.NOT_STARTING, Severity.BAD, "pending for longer",
         lambda obs: _state(obs, State.PENDING), "not starting{span}", _TERMINATE, lambda obs: MessageArgs(time=obs.age),
+    ),
+    DiagnosisRule(
+        Diagnosis.DRAINING, Severity.WAITING, "it drains: its running jobs may end until the time of its tag",
+        lambda obs: _is_draining(obs) and not _drain_overdue(obs), "draining: terminates in at most {left}", "", _drain_left,
+    ),
+    DiagnosisRule(
+        Diagnosis.DRAIN_OVERDUE, Severity.BAD, "the time of its drain is over, and it still runs a minute later",
+        _drain_overdue, "its drain ended{ago}, and it still runs", "`bacalhau-spot remove {node}` terminates it",
+        lambda obs: MessageArgs(time=_since_drain(obs)),
     ),
     DiagnosisRule(
         Diagnosis.IMPAIRED, Severity.BAD, "an EC2 status check is impaired",

@@ -59,7 +59,7 @@ class JoinFailure:
     by_orchestrator: bool = False
 
 
-_RETRY_HINT = "a change applies to new nodes only: `bacalhau-spot destroy`, then `bacalhau-spot create`"
+_RETRY_HINT = "a change applies to new nodes only: `bacalhau-spot replace --drifted` replaces the others"
 _APPROVE_HINT = (
     "on the orchestrator's machine, `bacalhau node list --filter-approval rejected` lists it, and `bacalhau node approve` with "
     "its name lets it in"

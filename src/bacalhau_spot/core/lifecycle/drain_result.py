@@ -61,6 +61,11 @@ class DrainedNode:
     def over(self) -> bool:
         return self.end in _OVER
 
+    @property
+    def leaving(self) -> bool:
+        """Whether the node has left, or will by itself."""
+        return self.over or self.end in {DrainEnd.DRAINING, DrainEnd.ENDING}
+
 
 @dataclass(frozen=True, slots=True)
 class DrainResult:

@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.error_catalog.classifier import classify
+from bacalhau_spot.core.notices import replacement
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bacalhau_spot.core.launch.create_result import CreateResult
     from bacalhau_spot.core.lifecycle.drain_result import DrainedNode, DrainResult
+    from bacalhau_spot.core.model import Instance
+    from bacalhau_spot.core.notices import Notice
     from bacalhau_spot.core.problem import ApiFailure
 
 
@@ -21,6 +27,7 @@ class Stop(StrEnum):
     NOT_LAUNCHED = "not launched"
     NOT_JOINED = "not joined"
     TEST_FAILED = "smoke test failed"
+    TEST_REFUSED = "smoke test refused by the orchestrator"
     NOT_DRAINED = "not drained"
     INTERRUPTED = "interrupted"
 
@@ -28,7 +35,7 @@ class Stop(StrEnum):
 @dataclass(frozen=True, slots=True)
 class BatchResult:
     """One batch. `new`: ids of its new nodes, also those of an interrupted run. `faulty`: those that are not joined or failed the
-    smoke test.
+    smoke test. `refusal`: the orchestrator's, of the smoke test.
     """
 
     old: tuple[str, ...] = ()
@@ -37,6 +44,25 @@ class BatchResult:
     launch: CreateResult | None = None
     drain: DrainResult | None = None
     stop: Stop | None = None
+    refusal: ApiFailure | None = None
+
+
+def replacement_notices(cluster: str, result: ChangeResult, known: Iterable[Instance]) -> tuple[Notice, ...]:
+    """One for each new node of the batches that were replaced completely. `known`: instances of earlier runs."""
+    instances = {one.id: one for one in known}
+    notices = []
+    for batch in result.batches:
+        regions = batch.launch.regions if batch.launch else ()
+        instances |= {one.id: one for region in regions for one in region.running}
+        pairs = zip(batch.old, batch.new, strict=False) if batch.stop is None else ()
+        notices += [
+            replacement(
+                cluster, old_id=old, new_id=new, zone=instances[new].zone, instance_type=instances[new].type
+            )
+            for old, new in pairs
+            if new in instances
+        ]
+    return tuple(notices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +88,8 @@ class ChangeResult:
     def failures(self) -> tuple[ApiFailure, ...]:
         drains = (failure for batch in self.batches if batch.drain for failure in batch.drain.failures)
         launches = (failure for batch in self.batches if batch.launch for failure in batch.launch.unresolved)
-        return (*launches, *drains)
+        refusals = (batch.refusal for batch in self.batches if batch.refusal)
+        return (*launches, *refusals, *drains)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -74,4 +101,13 @@ class ChangeResult:
     @property
     def _codes(self) -> tuple[ExitCode, ...]:
         parts = (part for batch in self.batches for part in (batch.launch, batch.drain))
-        return tuple(part.exit_code for part in parts if part is not None)
+        refused = tuple(classify(batch.refusal.code).exit_code for batch in self.batches if batch.refusal)
+        return (*refused, *(part.exit_code for part in parts if part is not None))
+
+    def unreplaced(self) -> int:
+        """The number of nodes that have left or leave, whose replacements were not launched."""
+        return sum(
+            max(0, sum(node.leaving for node in batch.drain.nodes) - len(batch.new))
+            for batch in self.batches
+            if batch.drain
+        )

@@ -34,9 +34,9 @@ BATCH: Final = 12  # a tag value has at most 255 characters, an id 19
 class NodeChange:
     """`old`: the nodes that leave, in their order; `reasons`: of some of them, by id. `launch`: the plan of a launch, if any.
 
-    `present`: living nodes that are not draining; `after`: their number after the change. `old_first`: why the old nodes leave
-    before their replacements are launched; empty if they do not. `usd_before`, `usd_old`: spot prices an hour, of all present
-    nodes and of those that leave; None: unknown.
+    `present`: living nodes that are not draining; `after`: their number after the change; `configured`: the configuration's.
+    `old_first`: why the old nodes leave before their replacements are launched; empty if they do not. `usd_before`, `usd_old`:
+    spot prices an hour, of all present nodes and of those that leave; None: unknown.
     """
 
     cluster: str
@@ -47,6 +47,7 @@ class NodeChange:
     launch: Plan | None = None
     at_once: int = 1
     old_first: str = ""
+    configured: int = 0
     grace_s: int = 0
     usd_before: Decimal | None = None
     usd_old: Decimal | None = None
@@ -62,7 +63,7 @@ class NodeChange:
     @property
     def cannot_drain(self) -> tuple[Instance, ...]:
         """Running nodes whose jobs cannot finish: they are terminated at once."""
-        return tuple(instance for instance in self.old if not can_drain(instance))
+        return tuple(instance for instance in self.old if instance.alive and not can_drain(instance))
 
     @property
     def usd_after(self) -> tuple[Decimal, Decimal] | None:
@@ -151,6 +152,19 @@ def replacements_of(batch: Iterable[Instance], instances: Iterable[Instance]) ->
         for instance in present_nodes(instances)
         if instance.id not in ids and ids & set(instance.tags.get(REPLACES_KEY, "").split())
     )
+
+
+def ended_nodes(
+    words: Sequence[str], instances: Sequence[Instance], *, configured: int
+) -> tuple[Instance, ...]:
+    """The ended nodes with these ids that are still to be replaced, at most as many as nodes are missing.
+
+    An interrupted run has drained them. AWS lists them for about an hour.
+    """
+    present = present_nodes(instances)
+    ended = [one for one in instances if one.id in words and not one.alive and not one.is_orchestrator]
+    todo = [one for one in ended if not replacements_of([one], instances)]
+    return tuple(todo[: max(0, configured - len(present))])
 
 
 def target_of_batch(

@@ -6,7 +6,7 @@ others, so that a second run continues after any interruption.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.core.launch import events, planner
@@ -162,6 +162,9 @@ class NodeChangeRunner:
         )
         if tests.interrupted:
             return _stopped(result, Stop.INTERRUPTED, ())
+        if tests.failures:
+            refused = _stopped(result, Stop.TEST_REFUSED, ())
+            return replace(refused, refusal=tests.failures[0])
         failed = tuple(
             test.node.instance_id for test in tests.tests if test.verdict.outcome is not Outcome.RAN
         )

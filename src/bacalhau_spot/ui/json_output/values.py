@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict, overload
 
 from bacalhau_spot.core.launch.instance_phases import Phase, phase_of
+from bacalhau_spot.core.lifecycle.drain_result import drain_until, is_draining
 from bacalhau_spot.core.lifecycle.expiry import expires_at
 from bacalhau_spot.core.model import Arch, State
 
@@ -97,6 +98,8 @@ class InstanceOutput(TypedDict):
     """AWS's code"""
     expires_at: Time | None
     """the end of its lifetime; null without one"""
+    drain_until: Time | None
+    """the end of the time for its running jobs, if the node drains"""
 
 
 class DifferenceOutput(TypedDict):
@@ -216,4 +219,5 @@ def instance_data(instance: Instance) -> InstanceOutput:
         "subnet_id": instance.subnet_id,
         "termination_reason": instance.termination_reason,
         "expires_at": optional_time(expires_at([instance])),
+        "drain_until": optional_time(drain_until(instance) if is_draining(instance) else None),
     }

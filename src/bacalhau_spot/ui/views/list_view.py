@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Group
 
+from bacalhau_spot.core.lifecycle.drain_result import is_draining
 from bacalhau_spot.ui.formatting import age, count_of_kind, plural
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text, next_commands
 from bacalhau_spot.ui.views.drift_view import drift_lines
@@ -105,7 +106,7 @@ def _row(instance: Instance, *, wide: bool, now: datetime) -> list[str]:
         instance.zone.removeprefix(instance.region),
         instance.id,
         instance.type,
-        str(instance.state),
+        _state(instance),
         age(now - instance.launched_at),
         instance.public_ip or _NOTHING,
     ]
@@ -121,8 +122,13 @@ def _row(instance: Instance, *, wide: bool, now: datetime) -> list[str]:
     return cells
 
 
+def _state(instance: Instance) -> str:
+    """EC2's state, or that the node drains."""
+    return "draining" if is_draining(instance) else str(instance.state)
+
+
 def _counts(listing: Listing) -> str:
-    states = Counter(str(instance.state) for instance in listing.instances)
+    states = Counter(_state(instance) for instance in listing.instances)
     regions = len({instance.region for instance in listing.instances})
     parts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     return f"{plural(len(listing.instances), 'instance')} in {plural(regions, 'region')}: {parts}"

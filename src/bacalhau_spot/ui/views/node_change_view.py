@@ -88,7 +88,7 @@ def node_change_result_view(command: str, change: NodeChange, result: ChangeResu
     style = "bold green" if result.stop is None else "bold yellow"
     parts.append(Paragraph(f"{change.cluster}: {_counts(change, result)}", style=style))
     if result.stop is not None:
-        parts += _stop(command, result, result.stop)
+        parts += _stop(command, change, result, result.stop)
     return Group(*parts)
 
 
@@ -99,17 +99,30 @@ def _counts(change: NodeChange, result: ChangeResult) -> str:
     return ", ".join(counts)
 
 
-def _stop(command: str, result: ChangeResult, stop: Stop) -> list[RenderableType]:
+def _stop(command: str, change: NodeChange, result: ChangeResult, stop: Stop) -> list[RenderableType]:
     faulty = [name for batch in result.batches for name in batch.faulty]
     names = f": {', '.join(faulty)}" if faulty else ""
     lines: list[RenderableType] = [Paragraph(f"stopped: {stop}{names}", style="yellow")]
     if result.left:
         lines.append(Paragraph(f"unchanged: {first_few(list(result.left), at_most=10)}"))
-    if stop is Stop.NOT_LAUNCHED and command == "replace":
-        lines.append(
-            Paragraph("with --old-first it needs no more quota and capacity than the old nodes have")
-        )
+    lines += [Paragraph(text) for text in _ways_on(command, change, result, stop)]
     commands = ["bacalhau-spot status"]
     if faulty and stop is Stop.NOT_JOINED:
         commands.insert(0, f"bacalhau-spot console {faulty[0]}")
-    return [*lines, Paragraph(f"the same `{command}` continues"), *next_commands(commands)]
+    return [*lines, *next_commands(commands)]
+
+
+def _ways_on(command: str, change: NodeChange, result: ChangeResult, stop: Stop) -> list[str]:
+    texts = []
+    if command == "replace" and (missing := result.unreplaced()):
+        launch = (
+            "bacalhau-spot create"
+            if change.after == change.configured
+            else f"bacalhau-spot scale {change.after}"
+        )
+        texts.append(f"{plural(missing, 'node')} not replaced yet: `{launch}` launches the rest")
+    if stop is Stop.NOT_LAUNCHED and command == "replace" and not change.old_first:
+        texts.append("with `--old-first`, new nodes use the quota and the capacity of the old ones")
+    if stop is Stop.TEST_REFUSED:
+        texts.append("the key of the API may not submit jobs; with `--no-smoke-test`, new nodes run no job")
+    return [*texts, "the same command continues"]

@@ -260,7 +260,8 @@ def _joined(whole: RegionStatus, *, of: str, verb: str) -> str:
 def _remarks(status: ClusterStatus) -> tuple[tuple[int, str], ...]:
     return (
         (status.total.alone if status.total.joined else 0, _ALONE),
-        (status.total.count(Severity.WAITING), "on the way"),
+        (status.total.count(Severity.WAITING) - status.total.draining, "on the way"),
+        (status.total.draining, "draining"),
         (status.total.count(Severity.BAD), "in trouble"),
         (status.total.count(Severity.UNKNOWN), "unknown"),
         (status.missing or 0, "not seen" if status.snapshot.failed_regions else "missing"),

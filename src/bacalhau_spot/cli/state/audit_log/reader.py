@@ -1,9 +1,9 @@
 """Reads this machine's audit log, for `cost` and `history`, because AWS lists a terminated instance for only an hour.
 
 `create` records each instance that it observes and, at its end, AWS's launch times and the nodes that joined. `destroy`,
-`nuke` and `create --allow-removal` record the terminations that they request. `create`, `cost`, `history`, `status` and
-`list` record terminated instances that AWS lists; `status` and `history` also joins and interruption notices. Rows that
-cannot be read are skipped and counted: the log may be truncated.
+`nuke`, `remove`, `replace`, `scale`, `reconcile` and `create --allow-removal` record the terminations that they request.
+`create`, `cost`, `history`, `status` and `list` record terminated instances that AWS lists; `status` and `history` also joins
+and interruption notices. Rows that cannot be read are skipped and counted: the log may be truncated.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LogRow = dict[str, Any]
 
 _TAKEN_BACK = "Server.Spot"
 # The commands that terminate instances.
-_DELETE = frozenset({"create", "destroy", "nuke"})
+_DELETE = frozenset({"create", "destroy", "nuke", "reconcile", "remove", "replace", "scale"})
 _EARLIEST: Final = datetime(2006, 8, 1, tzinfo=UTC)  # EC2's first month
 _LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
 _CLOCK_SKEW: Final = timedelta(days=1)
