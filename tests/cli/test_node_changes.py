@@ -126,18 +126,6 @@ def test_drifted_nodes_are_scaled_down_first(four: CliRunner, sandbox: Any) -> N
     assert not ids(four) & old
 
 
-def test_replace_brings_a_new_version_to_all_nodes(four: CliRunner, sandbox: Any) -> None:
-    """New nodes join first, two at a time; there are never more than four and two."""
-    old = ids(four)
-    four.configure(nodes=4, regions=TWO, more="  version: v1.9.2\n")
-    result = four("replace", "--drifted", "--at-once", "2", "--yes", "-o", "json")
-    assert result.code == 0, result.stdout + result.stderr
-    assert [len(batch["new"]) for batch in result.data["result"]["batches"]] == [2, 2]
-    now = nodes(four)
-    assert len(now) == 4 and not ids(four) & old
-    assert four("replace", "--drifted", "-o", "json").data["plan"]["leaving"] == []
-
-
 def test_a_killed_replacement_continues(
     four: CliRunner, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,13 +211,16 @@ def joined(four: CliRunner, sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Cl
 def test_a_rolling_version_change_loses_no_job(joined: CliRunner, sandbox: Any) -> None:
     """Jobs shorter than the grace end on their nodes; a longer one moves, and each new node has run its test."""
     submitted = [submit(sandbox, seconds) for seconds in (100, 100, 100, 3000)]
+    old = ids(joined)
     joined.configure(nodes=4, regions=TWO, more="  version: v1.9.2\n")
     result = joined("replace", "--drifted", "--at-once", "2", "--yes", "-o", "json")
     assert result.code == 0, result.stdout + result.stderr
+    assert [len(batch["new"]) for batch in result.data["result"]["batches"]] == [2, 2]
     sandbox.clock.advance(3100)
     assert [state_of(sandbox, job) for job in submitted] == ["Completed"] * 4
     assert [executions_of(sandbox, job) for job in submitted][:3] == [1, 1, 1]
-    assert len(ids(joined)) == 4
+    assert len(ids(joined)) == 4 and not ids(joined) & old
+    assert joined("replace", "--drifted", "-o", "json").data["plan"]["leaving"] == []
 
 
 def test_a_new_node_that_never_joins_stops_the_replacement(joined: CliRunner, sandbox: Any) -> None:
