@@ -98,6 +98,7 @@ COMMANDS: dict[str, tuple[Any, ...]] = {
     "sandbox status": (sandbox.SandboxStatusOutput, sandbox.SandboxStoppedOutput),
     "sandbox set": (sandbox.SwitchesOutput,),
     "sandbox interrupt": (sandbox.SandboxInterruptOutput,),
+    "sandbox rebalance": (sandbox.SandboxRebalanceOutput,),
 }
 # The headings of the reference.
 GROUPS = (

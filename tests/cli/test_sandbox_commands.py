@@ -100,6 +100,8 @@ def test_what_programs_are_told_has_its_published_form(
     for result in (interrupted, looked):
         assert masked_text(result.envelope, **MASKS) == recorded
     json_data(interrupted)
+    advised = newcomer("sandbox", "rebalance", node, "-o", "json")
+    assert json_data(advised) == {"instance": node, "region": interrupted.data["region"]}
     status = json_data(looked)
     assert sum(sum(each.values()) for each in status["instances"].values()) == 13
     assert [host["state"] for host in status["orchestrators"]] == ["answers"]
@@ -122,7 +124,8 @@ def test_mistakes(newcomer: CliRunner) -> None:
         result = newcomer(*line)
         assert result.code == 2, result.stderr
         assert "hint:" in result.stderr
-    assert newcomer("sandbox", "interrupt", "i-nothing").code != 0
+    for command in ("interrupt", "rebalance"):
+        assert newcomer("sandbox", command, "i-nothing").code != 0
 
 
 def test_a_proxy_is_not_asked_for_the_sandbox(newcomer: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:

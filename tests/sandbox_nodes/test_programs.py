@@ -234,12 +234,15 @@ def test_the_metadata_service_is_version_2_with_the_roles_credentials(sandbox: A
         assert read("placement/availability-zone") == "us-east-1a"
         assert read("instance-life-cycle") == "on-demand"
         assert read("spot/instance-action") is None
+        assert read("events/recommendations/rebalance") is None
         role = read("iam/security-credentials/")
         assert role == "orchestrator"
         credentials = json.loads(read(f"iam/security-credentials/{role}") or "")
         assert credentials["AccessKeyId"] in sandbox.world.sessions
         machine.notice_at, machine.notice_s = sandbox.clock.now(), 120.0
         assert set(json.loads(read("spot/instance-action") or "")) == {"action", "time"}
+        machine.rebalance_at = sandbox.clock.now()
+        assert set(json.loads(read("events/recommendations/rebalance") or "")) == {"noticeTime"}
         with pytest.raises(urllib.error.HTTPError, match="401"):
             urllib.request.urlopen(f"{service.url}/latest/meta-data/instance-id", timeout=5)
     finally:

@@ -130,6 +130,10 @@ GROUPS: dict[str, tuple[str, Commands]] = {
                 "bacalhau_spot.cli.commands.sandbox:interrupt",
                 "Interrupt a spot instance as AWS does: a notice, then the shutdown.",
             ),
+            "rebalance": (
+                "bacalhau_spot.cli.commands.sandbox:rebalance",
+                "Recommend to replace a spot instance, as AWS does when it may be interrupted soon.",
+            ),
         },
     ),
 }

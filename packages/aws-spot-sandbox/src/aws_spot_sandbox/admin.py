@@ -51,6 +51,7 @@ class Admin:
             ("POST", "set"): self._set,
             ("POST", "reset"): self._reset,
             ("POST", "interrupt"): self._interrupt,
+            ("POST", "rebalance"): self._rebalance,
             ("POST", "stop"): self._stop,
         }
 
@@ -136,17 +137,30 @@ class Admin:
         return {}
 
     def _interrupt(self, _http: Http, body: Any) -> dict[str, Any]:
-        if not isinstance(body, dict) or not isinstance(body.get("instance_id"), str):
-            raise TypeError("a mapping with an instance_id, a text, is expected")
-        instance_id, notice_s = body["instance_id"], _seconds(body.get("notice_s", 120))
-        reason = body.get("reason", _REASONS[0])
-        if reason not in _REASONS:
-            raise ValueError(f"reason is one of {', '.join(_REASONS)}, not {reason!r}")
-        region = body.get("region") or self._region_of(instance_id)
-        if region not in ENABLED_BY_DEFAULT + OPT_IN:
-            raise _NotThereError(f"no region {region} is in the sandbox")
+        """One instance, or a `count` of them."""
+        if isinstance(body, dict) and "count" in body and "instance_id" not in body:
+            return self._interrupt_some(body)
+        instance_id = _instance_id(body)
+        notice_s, reason = _seconds(body.get("notice_s", 120)), _reason(body)
+        region = _known_region(body.get("region") or self._region_of(instance_id))
         self._sandbox.interrupt(region, instance_id, notice_s=notice_s, reason=reason)
         return {"region": region, "instance_id": instance_id, "notice_s": notice_s, "reason": reason}
+
+    def _interrupt_some(self, body: dict[str, Any]) -> dict[str, Any]:
+        count, region = body["count"], body.get("region")
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise ValueError(f"count is a number of instances, not {count!r}")
+        regions = [_known_region(region)] if region else None
+        notice_s, reason = _seconds(body.get("notice_s", 120)), _reason(body)
+        pairs = self._sandbox.interrupt_some(count, regions=regions, notice_s=notice_s, reason=reason)
+        rows = [{"region": where, "instance_id": instance_id} for where, instance_id in pairs]
+        return {"instances": rows, "notice_s": notice_s, "reason": reason}
+
+    def _rebalance(self, _http: Http, body: Any) -> dict[str, Any]:
+        instance_id = _instance_id(body)
+        region = _known_region(body.get("region") or self._region_of(instance_id))
+        self._sandbox.recommend_rebalance(region, instance_id)
+        return {"region": region, "instance_id": instance_id}
 
     def _region_of(self, instance_id: str) -> str:
         for thing in self._sandbox.things():
@@ -158,6 +172,25 @@ class Admin:
         # In another thread and after the reply is sent, because stopping closes all connections, this one included.
         threading.Timer(0.1, self._on_stop).start()
         return {}
+
+
+def _instance_id(body: Any) -> str:
+    if not isinstance(body, dict) or not isinstance(body.get("instance_id"), str):
+        raise TypeError("a mapping with an instance_id, a text, is expected")
+    return str(body["instance_id"])
+
+
+def _known_region(region: Any) -> str:
+    if region not in ENABLED_BY_DEFAULT + OPT_IN:
+        raise _NotThereError(f"no region {region} is in the sandbox")
+    return str(region)
+
+
+def _reason(body: dict[str, Any]) -> str:
+    reason = body.get("reason", _REASONS[0])
+    if reason not in _REASONS:
+        raise ValueError(f"reason is one of {', '.join(_REASONS)}, not {reason!r}")
+    return str(reason)
 
 
 def _seconds(value: object) -> float:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from moto.core.exceptions import ServiceException
 
+from aws_spot_sandbox.autoscaling import health
+from aws_spot_sandbox.autoscaling.api import AutoScaling
 from aws_spot_sandbox.ec2 import (
     account_images,
     catalog,
@@ -16,12 +18,10 @@ from aws_spot_sandbox.ec2 import (
     elastic_ips,
     fleets,
     gateways,
-    groups,
     images,
     instances,
     interfaces,
     keys,
-    machine,
     moto_patches,
     network,
     paging,
@@ -42,13 +42,14 @@ from aws_spot_sandbox.ec2 import (
 )
 from aws_spot_sandbox.ec2 import regions as places
 from aws_spot_sandbox.ec2.codec import Codec
+from aws_spot_sandbox.ec2.machine import RUNNING
 from aws_spot_sandbox.ec2.region import Addresses, Region
 from aws_spot_sandbox.http_types import AwsError, Call, Handler, Reply
 from aws_spot_sandbox.services import iam, logs, pricing, s3, ssm, tagging
 from aws_spot_sandbox.services import quotas as account_quotas
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from aws_spot_sandbox.ec2.region import Action, Args, Check
     from aws_spot_sandbox.plugin import Plugin
@@ -144,7 +145,7 @@ CHECKS: Mapping[str, Check] = {
 }
 # Run after a successful call to moto
 AFTERWARDS: Mapping[str, Check] = {
-    "CreateLaunchTemplateVersion": templates.date_version,
+    "CreateLaunchTemplateVersion": templates.complete_version,
     "CreateNatGateway": gateways.settle_new,
     "CreateVpcEndpoint": gateways.settle_new,
     "DeleteNetworkInterface": interfaces.release_addresses,
@@ -155,7 +156,7 @@ AFTERWARDS: Mapping[str, Check] = {
 
 # Services that list, launch or write for EC2 resources, or that lack AWS's checks in moto; by signing name
 BESIDE: Mapping[str, Callable[[Region, Call, Handler], Reply]] = {
-    "autoscaling": groups.answer,
+    "autoscaling": AutoScaling(),
     "iam": iam.answer,
     "logs": logs.answer,
     "tagging": tagging.answer,
@@ -213,7 +214,6 @@ class Ec2:
         for region in regions:
             with region.lock:
                 region.advance()
-                machine.adopt(region)
                 self._plugins.settle(region)
 
     def interrupt(
@@ -224,6 +224,33 @@ class Ec2:
         with place.lock:
             place.advance()
             spot.interrupt(place, instance_id, notice_s=notice_s, reason=reason)
+
+    def interrupt_some(
+        self, count: int, *, regions: Sequence[str] | None, notice_s: float, reason: str
+    ) -> list[tuple[str, str]]:
+        """Interrupt running spot instances, chosen at random: at most `count`. Returns the region and the id of each."""
+        self.settle()
+        with self._lock:
+            places = [
+                self._regions[name] for name in sorted(self._regions) if regions is None or name in regions
+            ]
+        candidates = [
+            (place.name, instance.id)
+            for place in places
+            for instance in list(place.machines.values())
+            if instance.spot and instance.state == RUNNING and instance.notice_at is None
+        ]
+        chosen = sorted(self._world.random.sample(candidates, min(count, len(candidates))))
+        for name, instance_id in chosen:
+            self.interrupt(name, instance_id, notice_s=notice_s, reason=reason)
+        return chosen
+
+    def recommend_rebalance(self, region: str, instance_id: str) -> None:
+        """Recommend to replace a spot instance."""
+        place = self._region(region)
+        with place.lock:
+            place.advance()
+            spot.recommend(place, instance_id)
 
     def _answer(self, region: Region, call: Call) -> Reply:
         if not self._codec.knows(call.action):
@@ -269,12 +296,10 @@ class Ec2:
                         self._plugins.ended,
                         fleets.refill_later,
                         fleets.forget_later,
-                        groups.refill_later,
                         request_spot_instances.relaunch_later,
                     ],
+                    on_risk=[health.notice_risk],
                 )
-                place = known
-                backend.terminate_instances = lambda ids: groups.terminate(place, ids)
             return known
 
     def _parameter(self, region: str, name: str) -> str | None:

@@ -26,6 +26,7 @@ class Kind:
     id_name: str
     state_path: str = ""
     deleted_states: tuple[str, ...] = ()
+    service: str = "ec2"
 
 
 KINDS = (
@@ -55,6 +56,13 @@ KINDS = (
     Kind("nat", "DescribeNatGateways", "natGatewaySet", "natGatewayId", "state", ("deleted",)),
     Kind("vpce", "DescribeVpcEndpoints", "vpcEndpointSet", "vpcEndpointId"),
     Kind("key", "DescribeKeyPairs", "keySet", "keyPairId"),
+    Kind(
+        "asg",
+        "DescribeAutoScalingGroups",
+        "AutoScalingGroups",
+        "AutoScalingGroupName",
+        service="autoscaling",
+    ),
 )
 ONLY_MINE: Mapping[str, Mapping[str, str]] = {"DescribeSnapshots": {"Owner.1": "self"}}
 
@@ -105,11 +113,11 @@ def _rows(ec2: Handler, region: str, kind: Kind) -> Iterator[ET.Element]:
     token = ""
     while True:
         params = dict(ONLY_MINE.get(kind.action, {})) | ({"NextToken": token} if token else {})
-        root = ET.fromstring(ec2(Call("ec2", region, kind.action, params)).body)  # noqa: S314 - our own answer
+        root = ET.fromstring(ec2(Call(kind.service, region, kind.action, params)).body)  # noqa: S314 - our own answer
         for element in root.iter():
             element.tag = element.tag.rpartition("}")[2]
         for rows in root.iter(kind.list_name):
-            yield from rows.findall("item")
-        token = root.findtext("nextToken") or ""
+            yield from rows.findall("item" if kind.service == "ec2" else "member")
+        token = root.findtext("nextToken") or root.findtext(".//NextToken") or ""
         if not token:
             return

@@ -38,6 +38,8 @@ PROCESS_SETTINGS = {
     "pending_s": 1.5,
     "terminate_s": 1.5,
     "checks_s": 10.0,
+    "health_check_s": 20.0,
+    "scaling_s": 1.0,
     "boot_s": 6.0,
 }
 
@@ -101,6 +103,28 @@ def interrupt(instance_id: str, *, notice_s: float, state_dir: Path, reason: str
     """Interrupt a spot instance, and return its region. Raises SandboxError."""
     request = {"instance_id": instance_id, "notice_s": notice_s, "reason": reason}
     return str(_ask(_needed(state_dir), "POST", "interrupt", request)["region"])
+
+
+def interrupt_some(
+    count: int, *, notice_s: float, state_dir: Path, reason: str = "capacity", region: str = ""
+) -> list[tuple[str, str]]:
+    """Interrupt running spot instances, chosen at random, and return the region and the id of each.
+
+    `region`: all regions, if empty. Raises SandboxError.
+    """
+    request = {
+        "count": count,
+        "notice_s": notice_s,
+        "reason": reason,
+        **({"region": region} if region else {}),
+    }
+    reply = _ask(_needed(state_dir), "POST", "interrupt", request)
+    return [(str(row["region"]), str(row["instance_id"])) for row in reply["instances"]]
+
+
+def recommend_rebalance(instance_id: str, *, state_dir: Path) -> str:
+    """Recommend to replace a spot instance, and return its region. Raises SandboxError."""
+    return str(_ask(_needed(state_dir), "POST", "rebalance", {"instance_id": instance_id})["region"])
 
 
 def reset(*, state_dir: Path) -> None:

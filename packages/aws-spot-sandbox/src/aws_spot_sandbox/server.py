@@ -18,7 +18,7 @@ from aws_spot_sandbox.plugin import Plugins
 from aws_spot_sandbox.state import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from aws_spot_sandbox.http_types import Call, Handler, Http, Reply
 
@@ -70,6 +70,24 @@ class Sandbox:
         self, region: str, instance_id: str, *, notice_s: float = 120.0, reason: str = "capacity"
     ) -> None:
         self._ec2.interrupt(region, instance_id, notice_s=notice_s, reason=reason)
+
+    def interrupt_some(
+        self,
+        count: int,
+        *,
+        regions: Sequence[str] | None = None,
+        notice_s: float = 120.0,
+        reason: str = "capacity",
+    ) -> list[tuple[str, str]]:
+        """Interrupt `count` running spot instances, chosen at random by the sandbox's seed, and fewer if there are fewer.
+
+        `regions`: all, if absent. Returns the region and the id of each.
+        """
+        return self._ec2.interrupt_some(count, regions=regions, notice_s=notice_s, reason=reason)
+
+    def recommend_rebalance(self, region: str, instance_id: str) -> None:
+        """Recommend to replace a spot instance, as AWS does before an interruption, or without one."""
+        self._ec2.recommend_rebalance(region, instance_id)
 
     def settle(self) -> None:
         """Run all due actions, for tests whose clock has advanced: the simulated servers change without a call."""

@@ -30,6 +30,7 @@ _FAULT: Mapping[str, type] = {
 
 
 _STEP: Mapping[str, Any] = {"pool": str, "at": float, "usd": float}
+_OUTAGE: Mapping[str, Any] = {"pool": str, "from": float, "until": float}
 
 
 class BadSwitch(ValueError):  # noqa: N818 - as in its message
@@ -65,7 +66,12 @@ def _check(settings: Any, name: str, value: Any) -> None:
         if problem:
             raise BadSwitch(problem)
         return
-    checks = {"faults": _check_fault, "prices": _check_step, "policies": _check_policy}
+    checks = {
+        "faults": _check_fault,
+        "outages": lambda outage: _check_row(outage, _OUTAGE, "an outage"),
+        "prices": lambda step: _check_row(step, _STEP, "a price"),
+        "policies": _check_policy,
+    }
     for item in value if name in checks else ():
         checks[name](item)
 
@@ -77,12 +83,14 @@ def _check_policy(document: Mapping[str, Any]) -> None:
         raise BadSwitch(str(wrong)) from wrong
 
 
-def _check_step(step: Mapping[str, Any]) -> None:
-    if set(step) != set(_STEP):
-        raise BadSwitch(f"a price has a pool, at and usd, no less and no more: {step!r}")
-    for name, value in step.items():
-        if not _fits(value, _STEP[name]):
-            raise BadSwitch(f"a price's {name} is {_spell(_STEP[name])}, not {value!r}")
+def _check_row(row: Mapping[str, Any], kinds: Mapping[str, Any], name: str) -> None:
+    """Raises BadSwitch for an entry that has other members than `kinds`, or values of other types."""
+    if set(row) != set(kinds):
+        *first, last = kinds
+        raise BadSwitch(f"{name} has a {', '.join(first)} and {last}, no less and no more: {row!r}")
+    for member, value in row.items():
+        if not _fits(value, kinds[member]):
+            raise BadSwitch(f"{name}'s {member} is {_spell(kinds[member])}, not {value!r}")
 
 
 def _check_fault(fault: Mapping[str, Any]) -> None:

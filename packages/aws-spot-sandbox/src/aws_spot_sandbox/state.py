@@ -36,7 +36,9 @@ class Settings:
     read_lag_s: float = 0.0  # reads lag behind writes: new resources are not found, deleted ones still listed
     # The lag of single lists: {"DescribeInstances": 5}; others use `read_lag_s` (AWS defines no order)
     list_lag_s: dict[str, float] = field(default_factory=dict)
-    refill_s: float = 5.0  # delay after which fleets and groups replace a terminated instance
+    refill_s: float = 5.0  # delay after which fleets replace a terminated instance
+    health_check_s: float = 60.0  # interval of the health checks of an Auto Scaling group, and of its retries
+    scaling_s: float = 0.0  # delay from a change of an Auto Scaling group to its launches and terminations
     tagging_stale_s: float = 0.0  # the tagging API lists deleted resources this long
     fleet_deletion_s: float = (
         0.0  # a deleted fleet with terminated instances stays `deleted_terminating` this long
@@ -48,6 +50,9 @@ class Settings:
     # Capacity: the number of instances that can run; absent: no limit. The keys are "region", "zone" or "zone/type"
     # (us-east-1, us-east-1a, us-east-1a/t3.medium); the narrowest applies.
     capacity: dict[str, int] = field(default_factory=dict)
+    # Times without free capacity: {"pool": "us-east-1a/t3.medium", "from": seconds since 1970, "until": seconds since
+    # 1970}. The pool may also be a zone, a type, a region or "*". Running instances are not interrupted.
+    outages: list[dict[str, Any]] = field(default_factory=list)
     not_offered: list[str] = field(default_factory=list)  # "zone/type" pools that the zone does not offer
     no_spot: list[str] = field(default_factory=list)  # "zone/type" or "type": offered, but not as spot
     hidden_in_tags: list[str] = field(
@@ -72,8 +77,10 @@ class Settings:
     policies: list[dict[str, Any]] = field(
         default_factory=list
     )  # the caller's IAM policies; without any, every action is allowed
-    # Services whose service-linked role exists: `spot.amazonaws.com` after the first use of spot instances
-    service_roles: list[str] = field(default_factory=lambda: ["spot.amazonaws.com"])
+    # Services whose service-linked role exists: each after the first use of spot instances, and of Auto Scaling
+    service_roles: list[str] = field(
+        default_factory=lambda: ["spot.amazonaws.com", "autoscaling.amazonaws.com"]
+    )
     taken_buckets: list[str] = field(default_factory=list)  # bucket names of other accounts
     shared_vpcs: list[str] = field(default_factory=list)  # ids of VPCs owned and shared by another account
     # VPC Block Public Access by region, or "*": "block-bidirectional" or "block-ingress"; absent: off

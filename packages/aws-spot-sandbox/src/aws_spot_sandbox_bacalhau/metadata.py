@@ -1,6 +1,7 @@
 """EC2's instance metadata service, version 2, of one instance.
 
-AWS: EC2 User Guide, "Instance metadata categories", "Spot Instance interruption notices" and "Use IMDS".
+AWS: EC2 User Guide, "Instance metadata categories", "Spot Instance interruption notices", "EC2 instance rebalance
+recommendations" and "Use IMDS".
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class MetadataService:
             "placement/availability-zone": machine.zone,
             "instance-life-cycle": "spot" if machine.spot else "on-demand",
             "spot/instance-action": self._notice(),
+            "events/recommendations/rebalance": self._recommendation(),
         }.get(path)
 
     def _notice(self) -> str | None:
@@ -67,6 +69,13 @@ class MetadataService:
             return None
         at = datetime.fromtimestamp(machine.notice_at + machine.notice_s, UTC)
         return json.dumps({"action": "terminate", "time": at.strftime(_TIME)})
+
+    def _recommendation(self) -> str | None:
+        machine = self._machine
+        if machine.rebalance_at is None or machine.state != machines.RUNNING:
+            return None
+        at = datetime.fromtimestamp(machine.rebalance_at, UTC)
+        return json.dumps({"noticeTime": at.strftime(_TIME)})
 
     def _credentials(self, role: str) -> str | None:
         session = sessions.of_machine(self._region.world, self._machine)

@@ -1,4 +1,4 @@
-"""`sandbox start|stop|status|set|interrupt`."""
+"""`sandbox start|stop|status|set|interrupt|rebalance`."""
 
 from __future__ import annotations
 
@@ -118,4 +118,27 @@ def interrupt(
         "sandbox interrupt",
         view=views.sentence_text(f"{instance} in {region} will be interrupted in {notice_s:g} s"),
         data=json_output.sandbox_interrupt_data(instance, region=region, notice_s=notice_s, reason=reason),
+    )
+
+
+def rebalance(
+    instance: str,
+    *,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Recommend to replace a spot instance, as AWS does when it may be interrupted soon.
+
+    Parameters
+    ----------
+    instance
+        The instance's id.
+    """
+    del common
+    with sandbox_process() as process:
+        region = process.recommend_rebalance(instance, state_dir=runtime.state_dir)
+    return Result(
+        "sandbox rebalance",
+        view=views.sentence_text(f"{instance} in {region} has a rebalance recommendation"),
+        data=json_output.sandbox_rebalance_data(instance, region=region),
     )

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.ui.json_output.prune import prune_data, prune_result_data
     from bacalhau_spot.ui.json_output.sandbox import (
         sandbox_interrupt_data,
+        sandbox_rebalance_data,
         sandbox_start_data,
         sandbox_status_data,
         sandbox_stop_data,
@@ -87,6 +88,7 @@ __all__ = [
     "prune_result_data",
     "resources_data",
     "sandbox_interrupt_data",
+    "sandbox_rebalance_data",
     "sandbox_start_data",
     "sandbox_status_data",
     "sandbox_stop_data",
@@ -123,6 +125,7 @@ _MODULES = {
     "prune_data": "prune",
     "prune_result_data": "prune",
     "sandbox_interrupt_data": "sandbox",
+    "sandbox_rebalance_data": "sandbox",
     "sandbox_start_data": "sandbox",
     "sandbox_status_data": "sandbox",
     "sandbox_stop_data": "sandbox",

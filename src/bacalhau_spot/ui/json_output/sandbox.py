@@ -71,6 +71,11 @@ class SandboxInterruptOutput(TypedDict):
     reason: Reason
 
 
+class SandboxRebalanceOutput(TypedDict):
+    instance: str
+    region: str
+
+
 def sandbox_start_data(url: str, account_id: str) -> SandboxStartOutput:
     return {"url": url, "account_id": account_id}
 
@@ -90,3 +95,7 @@ def sandbox_interrupt_data(
     instance: str, *, region: str, notice_s: float, reason: Reason
 ) -> SandboxInterruptOutput:
     return {"instance": instance, "region": region, "notice_s": notice_s, "reason": reason}
+
+
+def sandbox_rebalance_data(instance: str, *, region: str) -> SandboxRebalanceOutput:
+    return {"instance": instance, "region": region}

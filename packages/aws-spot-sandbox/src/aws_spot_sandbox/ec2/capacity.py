@@ -100,7 +100,12 @@ def _quota_room(region: Region, launch: Launch) -> int:
 
 
 def _capacity_room(region: Region, launch: Launch) -> int:
-    """Only the narrowest limit of the `capacity` switch applies: the pool's, else its zone's, else its region's."""
+    """Only the narrowest limit of the `capacity` switch applies: the pool's, else its zone's, else its region's.
+
+    During an outage (switch `outages`) there is none.
+    """
+    if is_out(region, launch.zone, launch.type):
+        return 0
     limits = region.world.settings.capacity
     pool = f"{launch.zone}/{launch.type}"
     alive = [machine for machine in region.machines.values() if machine.alive] if limits else []
@@ -112,6 +117,15 @@ def _capacity_room(region: Region, launch: Launch) -> int:
     if region.name in limits:
         return max(0, limits[region.name] - len(alive))
     return NO_LIMIT
+
+
+def is_out(region: Region, zone: str, type_name: str) -> bool:
+    """Whether an entry of the switch `outages` applies to the pool at this moment."""
+    names = {f"{zone}/{type_name}", zone, type_name, region.name, "*"}
+    return any(
+        outage["pool"] in names and outage["from"] <= region.now() < outage["until"]
+        for outage in region.world.settings.outages
+    )
 
 
 def _address_room(region: Region, launch: Launch) -> int:

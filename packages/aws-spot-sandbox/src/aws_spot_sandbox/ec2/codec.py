@@ -1,4 +1,4 @@
-"""EC2's query protocol in both directions, driven by botocore's service model.
+"""The query protocol in both directions, EC2's dialect and that of the other services, by botocore's service models.
 
 Actions are thus written as AWS documents them: a dictionary in, a dictionary out, with boto3's names.
 """
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Writer = Callable[[Any, "list[str]"], None]
+WireName = Callable[[Any, str], str]
 NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
 
 
 class Codec:
     """Parses parameters and renders replies. Writers are compiled once per shape, so that lists of thousands are fast."""
 
-    def __init__(self) -> None:
-        self._model = get_service_model("ec2")
+    def __init__(self, service: str = "ec2") -> None:
+        self._model = get_service_model(service)
         self._writers: dict[str, Writer] = {}
         # Regions answer in parallel threads: no thread may use a writer that another is still compiling.
         self._compiling = threading.RLock()
@@ -36,10 +37,7 @@ class Codec:
         shape = self._model.operation_model(action).input_shape
         if shape is None:
             return {}
-        tree: dict[str, Any] = {}
-        for path, value in params.items():
-            _plant(tree, path.split("."), value)
-        return _structure(shape, tree)
+        return _structure(shape, _tree(params), _ec2_name)
 
     def render(self, action: str, answer: Mapping[str, Any], *, request_id: str) -> bytes:
         shape = self._model.operation_model(action).output_shape
@@ -50,13 +48,16 @@ class Codec:
             )
         ]
         if shape is not None:
-            with self._compiling:
-                writer = self._writer(shape)
-            writer(answer, out)
+            self._write(shape, answer, out)
         if shape is None or not shape.members:  # AWS's reply for an action without output is `return`
             out.append("<return>true</return>")
         out.append(f"</{action}Response>")
         return "".join(out).encode()
+
+    def _write(self, shape: Any, answer: Mapping[str, Any], out: list[str]) -> None:
+        with self._compiling:
+            writer = self._writer(shape)
+        writer(answer, out)
 
     def _writer(self, shape: Any) -> Writer:
         name = str(shape.name)
@@ -106,6 +107,26 @@ class Codec:
         return write
 
 
+class QueryCodec(Codec):
+    """The dialect of the other services: `Name.member.1` for lists, and the reply in an element `…Result`."""
+
+    def parse(self, action: str, params: Mapping[str, str]) -> dict[str, Any]:
+        shape = self._model.operation_model(action).input_shape
+        return _structure(shape, _tree(params), _plain_name) if shape is not None else {}
+
+    def render(self, action: str, answer: Mapping[str, Any], *, request_id: str) -> bytes:
+        shape = self._model.operation_model(action).output_shape
+        namespace = self._model.metadata["xmlNamespace"]
+        out = [f'<?xml version="1.0" encoding="UTF-8"?>\n<{action}Response xmlns="{namespace}">']
+        if shape is not None:
+            out.append(f"<{action}Result>")
+            self._write(shape, answer, out)
+            out.append(f"</{action}Result>")
+        number = f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>"
+        out.append(f"{number}</{action}Response>")
+        return "".join(out).encode()
+
+
 def timestamp(value: Any) -> str:
     """AWS's format of a time, from seconds since the epoch or a datetime (a naive one is UTC, as in moto)."""
     moment = value if isinstance(value, datetime) else datetime.fromtimestamp(float(value), UTC)
@@ -129,29 +150,41 @@ def _plant(tree: dict[str, Any], path: list[str], value: str) -> None:
     tree[path[-1]] = value
 
 
-def _wire_name(member: Any, name: str) -> str:
+def _tree(params: Mapping[str, str]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for path, value in params.items():
+        _plant(tree, path.split("."), value)
+    return tree
+
+
+def _plain_name(member: Any, name: str) -> str:
+    return str(member.serialization.get("name", name))
+
+
+def _ec2_name(member: Any, name: str) -> str:
     if "queryName" in member.serialization:
         return str(member.serialization["queryName"])
     spelled = str(member.serialization.get("name", name))
     return spelled[0].upper() + spelled[1:]
 
 
-def _structure(shape: Any, tree: Mapping[str, Any]) -> dict[str, Any]:
+def _structure(shape: Any, tree: Mapping[str, Any], wire: WireName) -> dict[str, Any]:
     members = {}
     for name, member in shape.members.items():
-        inner = tree.get(_wire_name(member, name))
+        inner = tree.get(wire(member, name))
         if inner is not None:
-            members[name] = _value(member, inner)
+            members[name] = _value(member, inner, wire)
     return members
 
 
-def _value(shape: Any, tree: Any) -> Any:
+def _value(shape: Any, tree: Any, wire: WireName) -> Any:
     if shape.type_name == "structure":
-        return _structure(shape, tree if isinstance(tree, dict) else {})
+        return _structure(shape, tree if isinstance(tree, dict) else {}, wire)
     if shape.type_name == "list":
         if not isinstance(tree, dict):
             return []
-        return [_value(shape.member, tree[key]) for key in sorted(tree, key=_position)]
+        rows = tree.get("member", tree) if wire is _plain_name else tree
+        return [_value(shape.member, rows[key], wire) for key in sorted(rows, key=_position)]
     return _scalar(shape.type_name, tree)
 
 

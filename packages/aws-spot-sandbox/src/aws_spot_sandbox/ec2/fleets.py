@@ -31,7 +31,8 @@ INSTANT_LIMIT, OTHER_LIMIT, OVERRIDES_LIMIT = 25, 100, 300
 DELETABLE_INSTANCES = 1000
 # runs-on#217: AWS stops listing a fleet about two days after the end of the fleet or its last instance.
 FORGET_S = 48 * 3600.0
-_LEAST_PRICE_USD = 0.001
+LEAST_PRICE_USD = 0.001
+PRIORITIZED = frozenset({"prioritized", "capacityOptimizedPrioritized", "capacity-optimized-prioritized"})
 INSTANT_KINDS = frozenset({"fleet", "instance", "volume", "network-interface"})
 UNFULFILLABLE = (
     "Unable to fulfill capacity due to your request configuration. Please adjust your request and try again."
@@ -121,6 +122,14 @@ def begin(region: Region, args: Args, *, fleet_id: str) -> Fleet:
     return fleet
 
 
+def launch_once(region: Region, args: Args, *, spot: bool) -> Fleet:
+    """An instant fleet of another service, which DescribeFleets does not return: its pools have instances or errors."""
+    region.world.unseen_by_fleets.pop(region.name, None)  # of an earlier CreateFleet
+    fleet = Fleet("", "instant", region.now(), args, list(_pools(region, args, spot=spot)), spot=spot)
+    _fill(region, fleet, _capacity(args))
+    return fleet
+
+
 def refill_later(region: Region, ended: Machine) -> None:
     """An active fleet of type `maintain` replaces terminated instances (EC2 user guide, "EC2 Fleet request types")."""
     fleet = region.fleets.get(ended.fleet_id) or region.spot_fleets.get(ended.fleet_id)
@@ -179,7 +188,7 @@ def _check_prices(overrides: Iterable[Mapping[str, Any]]) -> None:
     """MaxPrice must exceed $0.001 (EC2 API reference, FleetLaunchTemplateOverridesRequest, MaxPrice)."""
     for override in overrides:
         price = override.get("MaxPrice")
-        if price is not None and not float(price) > _LEAST_PRICE_USD:
+        if price is not None and not float(price) > LEAST_PRICE_USD:
             raise AwsError("InvalidParameterValue", f"Value ({price}) for parameter MaxPrice is invalid.")
 
 
@@ -326,7 +335,7 @@ def _usable(fleet: Fleet) -> list[Pool]:
 
 def _order(fleet: Fleet) -> Any:
     strategy = _options(fleet.args, spot=fleet.spot).get("AllocationStrategy") or "lowestPrice"
-    if strategy in ("prioritized", "capacityOptimizedPrioritized", "capacity-optimized-prioritized"):
+    if strategy in PRIORITIZED:
         return lambda pool: (pool.priority, pool.price / pool.weight)
     return lambda pool: pool.price / pool.weight
 

@@ -36,7 +36,6 @@ def find(region: Region, ids: Iterable[str]) -> list[Machine]:
 
 
 def selected(region: Region, args: Args, getters: Mapping[str, filters.Getter[Machine]]) -> list[Machine]:
-    machine.adopt(region)
     ids = args.get("InstanceIds")
     machines = find(region, ids) if ids else list(region.machines.values())
     return filters.select(machines, args.get("Filters"), getters, lambda machine: region.tags(machine.id))
@@ -294,7 +293,6 @@ def terminate_instances(region: Region, args: Args) -> Answer:
 
     AWS: EC2 API Reference, TerminateInstances.
     """
-    machine.adopt(region)
     ids = args.get("InstanceIds") or ()
     if not ids:
         raise AwsError("MissingParameter", "The request must contain the parameter InstanceId")

@@ -35,6 +35,8 @@ class Machine:
     boot_mode: str = "uefi-preferred"
     notice_at: float | None = None  # time of the interruption notice
     notice_s: float = 0.0  # seconds from the notice to the interruption
+    rebalance_at: float | None = None  # time of the rebalance recommendation
+    scaling_group: str = ""  # the Auto Scaling group that it belongs to
     started_at: float | None = None  # when it became running
     ending_at: float | None = None  # when it began to shut down
     token: str | None = None  # the secret that its node read from the Parameter Store
@@ -138,32 +140,6 @@ def _forget(region: Region, machine: Machine) -> None:
     region.spot_requests.pop(machine.spot_request_id, None)
     region.forget_tags(machine.spot_request_id)
     region.forget_tags(machine.id)
-
-
-def adopt(region: Region) -> None:
-    """Register instances that moto launched itself (for an Auto Scaling group), so that their states advance as well."""
-    known = sum(len(reservation.instances) for reservation in region.backend.reservations.values())
-    if known == len(region.machines):
-        return
-    for reservation in list(region.backend.reservations.values()):
-        for instance in reservation.instances:
-            if instance.id not in region.machines:
-                _adopt(region, reservation.id, instance)
-
-
-def _adopt(region: Region, reservation_id: str, instance: Any) -> None:
-    for eni in instance.nics.values():
-        eni.delete_on_termination = True
-        if eni.public_ip and not eni.public_ip.startswith("127."):
-            eni.public_ip, eni.public_ip_auto_assign = region.addresses.next(), False
-    region.machines[instance.id] = Machine(
-        moto=instance,
-        reservation_id=reservation_id,
-        launched_at=region.now(),
-        order=region.turn(),
-        spot=instance.lifecycle == "spot",
-        started_at=region.now(),
-    )
 
 
 def discard(region: Region, machine: Machine) -> None:

@@ -104,10 +104,13 @@ class Region:
     vanished: dict[str, tuple[float, dict[str, str]]] = field(
         default_factory=dict
     )  # time of deletion, and the last tags
-    ending_groups: set[str] = field(default_factory=set)  # Auto Scaling groups that wait for their instances
+    scaling: Any = None  # its Auto Scaling groups and their records, from the first call to Auto Scaling on
     on_end: list[Callable[[Region, Machine], None]] = field(
         default_factory=list
     )  # called when an instance begins to shut down
+    on_risk: list[Callable[[Region, Machine], None]] = field(
+        default_factory=list
+    )  # called when AWS recommends to replace a spot instance
     images: dict[str, Image] = field(default_factory=dict)  # public images that moto lacks
     offers: dict[tuple[str, ...], dict[str, set[str]]] = field(
         default_factory=dict

@@ -92,11 +92,7 @@ def close(region: Region, machine: Machine, *, status: str) -> None:
 
 def interrupt(region: Region, instance_id: str, *, notice_s: float, reason: str = "capacity") -> None:
     """Interrupt the instance: a notice first, then an unconditional shutdown. `reason` is a key of STATUS_BY_REASON."""
-    victim = region.machines.get(instance_id)
-    if victim is None or not victim.spot:
-        raise AwsError(
-            "InvalidInstanceID.NotFound", f"The instance ID '{instance_id}' is no spot instance here"
-        )
+    victim = _spot_instance(region, instance_id)
     if victim.state not in (machine.PENDING, machine.RUNNING) or victim.notice_at is not None:
         return
     victim.notice_at, victim.notice_s = region.now(), notice_s
@@ -105,12 +101,34 @@ def interrupt(region: Region, instance_id: str, *, notice_s: float, reason: str 
         # A notice under 120 s is recorded as marked earlier, so that clients that count from the mark are right.
         marked = region.now() - max(0.0, NOTICE_S - notice_s)
         request.move(status="marked-for-termination", now=marked)
+    # The recommendation "can arrive along with the two-minute interruption notice" (Auto Scaling user guide, "Capacity
+    # Rebalancing").
+    recommend(region, instance_id)
 
     def take() -> None:
         close(region, victim, status=STATUS_BY_REASON[reason])
         machine.shut_down(region, victim, code=machine.SPOT_SHUTDOWN, by_user=False)
 
     region.later(notice_s, take)
+
+
+def recommend(region: Region, instance_id: str) -> None:
+    """Recommend to replace the instance, once (EC2 user guide, "EC2 instance rebalance recommendations")."""
+    victim = _spot_instance(region, instance_id)
+    if victim.state not in (machine.PENDING, machine.RUNNING) or victim.rebalance_at is not None:
+        return
+    victim.rebalance_at = region.now()
+    for listener in region.on_risk:
+        listener(region, victim)
+
+
+def _spot_instance(region: Region, instance_id: str) -> Machine:
+    instance = region.machines.get(instance_id)
+    if instance is None or not instance.spot:
+        raise AwsError(
+            "InvalidInstanceID.NotFound", f"The instance ID '{instance_id}' is no spot instance here"
+        )
+    return instance
 
 
 FILTERS: dict[str, filters.Getter[SpotRequest]] = {

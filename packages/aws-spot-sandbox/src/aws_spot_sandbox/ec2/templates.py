@@ -70,9 +70,17 @@ def check_data(_region: Region, args: Args) -> None:
         check_user_data(data["UserData"])
 
 
-def date_version(region: Region, args: Args) -> None:
-    """By the sandbox's clock; moto uses the machine's."""
-    find(region, args).versions[-1].create_time = region.moment()
+def complete_version(region: Region, args: Args) -> None:
+    """Date a new version by the sandbox's clock, and add the parameters of its source, which moto ignores.
+
+    AWS: EC2 API Reference, CreateLaunchTemplateVersion, SourceVersion: the new version inherits the parameters that the
+    call does not specify.
+    """
+    new = find(region, args).versions[-1]
+    new.create_time = region.moment()
+    if args.get("SourceVersion"):
+        source = version(region, {**args, "Version": args["SourceVersion"]})
+        new.data = {**source.data, **new.data}
 
 
 def find(region: Region, specification: Mapping[str, Any]) -> Any:

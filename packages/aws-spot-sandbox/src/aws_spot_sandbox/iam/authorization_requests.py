@@ -10,14 +10,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from moto.backends import get_backend
-
 from aws_spot_sandbox.ec2 import launch_parameters
 from aws_spot_sandbox.ec2.codec import Codec
-from aws_spot_sandbox.iam import ec2_arns, non_ec2_arns
+from aws_spot_sandbox.iam import ec2_arns, launch_asks, non_ec2_arns, scaling_group_asks
 from aws_spot_sandbox.iam.policy_evaluator import Ask, Context
 from aws_spot_sandbox.services import s3, s3_operations
-from aws_spot_sandbox.state import ACCOUNT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,9 +46,12 @@ _MADE_BY = {
     "CreateVolume": "volume",
     "AllocateAddress": "elastic-ip",
 }
-_LAUNCHED = ("instance", "volume", "network-interface")
-_SPOT = ("spot-instances-request",)
 SERVICE_ROLE = "iam:CreateServiceLinkedRole"
+# The service-linked roles that the sandbox has, by service.
+SERVICE_ROLES = {
+    "autoscaling.amazonaws.com": "AWSServiceRoleForAutoScaling",
+    "spot.amazonaws.com": "AWSServiceRoleForEC2Spot",
+}
 
 
 def action_of(call: Call) -> str:
@@ -66,7 +66,10 @@ def names_things(action: str) -> bool:
     if service == "ec2":
         return name in _NARROW_READS or not name.startswith(("Describe", "Get"))
     return (
-        (service == "s3" and name != "ListAllMyBuckets") or action in non_ec2_arns.ABOUT or action in _BEHIND
+        (service == "s3" and name != "ListAllMyBuckets")
+        or (service == "autoscaling" and not name.startswith("Describe"))
+        or action in non_ec2_arns.ABOUT
+        or action in _BEHIND
     )
 
 
@@ -92,18 +95,22 @@ class Asker:
             return list(self._ec2(call))
         if call.service == "s3":
             return _s3(call)
+        if call.service == "autoscaling":
+            return scaling_group_asks.direct(call)
         return list(_other_services(call))
 
     def behind(self, call: Call) -> list[Ask]:
-        """The permissions for a fleet's launches: the caller launches, tags and passes the role."""
+        """The permissions for the launches of a fleet or group: the caller launches, tags and passes the role."""
+        if call.service == "autoscaling":
+            return scaling_group_asks.behind(call)
         if call.name != "ec2:CreateFleet":
             return []
         args = self._codec.parse(call.action, call.params)
         spot = (args.get("TargetCapacitySpecification") or {}).get("DefaultTargetCapacityType") == "spot"
         return [
             ask
-            for data in _fleet_launches(call.region, args)
-            for ask in _launch(call.region, data, spot=spot)
+            for data in launch_asks.fleet_launches(call.region, args)
+            for ask in launch_asks.launch(call.region, data, spot=spot)
         ]
 
     def refused_fleet(self, call: Call, *, code: str, message: str) -> bytes:
@@ -133,9 +140,9 @@ class Asker:
             return
         args = self._codec.parse(call.action, call.params)
         if call.action == "RunInstances":
-            data = launch_parameters.merged(_template_data(call.region, args), args)
+            data = launch_parameters.merged(launch_asks.template_data(call.region, args), args)
             market = (data.get("InstanceMarketOptions") or {}).get("MarketType")
-            yield from _launch(call.region, data, spot=market == "spot")
+            yield from launch_asks.launch(call.region, data, spot=market == "spot")
             return
         if call.action in {"CreateTags", "DeleteTags"}:
             tags = ec2_arns.tag_dict(args.get("Tags"))
@@ -175,63 +182,9 @@ def _new(call: Call, args: Args) -> list[ec2_arns.Thing]:
     return [ec2_arns.new_in_ec2(call.region, kind, own) for kind, own in tags.items()]
 
 
-def _fleet_launches(region: str, args: Args) -> Iterator[Args]:
-    extra = [
-        specification
-        for specification in args.get("TagSpecifications") or ()
-        if specification.get("ResourceType") != "fleet"
-    ]
-    for config in args.get("LaunchTemplateConfigs") or ():
-        specification = config.get("LaunchTemplateSpecification") or {}
-        data = launch_parameters.merged(
-            _template_data(region, {"LaunchTemplate": specification}), {"TagSpecifications": extra}
-        )
-        for override in config.get("Overrides") or [{}]:
-            yield {**data, **override, "LaunchTemplate": specification}
-
-
-def _template_data(region: str, args: Args) -> Args:
-    specification = args.get("LaunchTemplate") or {}
-    backend: Any = get_backend("ec2")[ACCOUNT_ID][region]
-    template = backend.launch_templates.get(specification.get("LaunchTemplateId"))
-    if template is None:
-        return {}
-    number = str(specification.get("Version") or "$Default")
-    version = {"$Latest": template.latest_version, "$Default": template.default_version}.get(number)
-    data: Args = dict((version() if callable(version) else template.get_version(int(number))).data)
-    return data
-
-
-def _launch(region: str, data: Args, *, spot: bool = False) -> Iterator[Ask]:
-    """RunInstances on all resources used and created, and the actions implied by tags and profile."""
-    interfaces = data.get("NetworkInterfaces") or [{}]
-    used = [
-        data.get("ImageId"),
-        data.get("SubnetId") or interfaces[0].get("SubnetId"),
-        (data.get("LaunchTemplate") or {}).get("LaunchTemplateId"),
-        *(data.get("SecurityGroupIds") or ()),
-        *(interfaces[0].get("Groups") or ()),
-    ]
-    vpc_arn = ec2_arns.vpc_of(region, str(data.get("SubnetId") or interfaces[0].get("SubnetId") or ""))
-    if not (data.get("SecurityGroupIds") or interfaces[0].get("Groups")):
-        used += ec2_arns.default_group(region, vpc_arn.rpartition("/")[2])
-    for unknown in dict.fromkeys(filter(None, used)):
-        yield ec2_arns.of_ec2(region, unknown).ask("ec2:RunInstances")
-    tags = launch_parameters.tags_by_kind(data.get("TagSpecifications"))
-    for kind in dict.fromkeys((*_LAUNCHED, *(_SPOT if spot else ()), *tags)):
-        new = ec2_arns.new_in_ec2(region, kind, tags.get(kind, {}), vpc_arn=vpc_arn)
-        yield new.ask("ec2:RunInstances")
-        if new.tags:
-            yield new.ask("ec2:CreateTags", ec2__CreateAction="RunInstances")
-    named = data.get("IamInstanceProfile") or {}
-    profile = named.get("Name") or str(named.get("Arn") or "").rpartition("/")[2]
-    for name in non_ec2_arns.roles_in(profile) if profile else ():
-        yield non_ec2_arns.role(name).ask("iam:PassRole", iam__PassedToService="ec2.amazonaws.com")
-
-
 def service_role(service: str) -> Ask:
     """Creation of a service-linked role."""
-    name = f"role/aws-service-role/{service}/AWSServiceRoleForEC2Spot"
+    name = f"role/aws-service-role/{service}/{SERVICE_ROLES.get(service, 'AWSServiceRole')}"
     return Ask(SERVICE_ROLE, ec2_arns.arn("iam", "", name), {"iam:AWSServiceName": (service,)})
 
 

@@ -117,12 +117,6 @@ def _by_arn(service: str, key: str) -> About:
     return about
 
 
-def scaling_group(region: str, name: str) -> Thing:
-    group = _of("autoscaling", region).autoscaling_groups.get(name)
-    where = arn("autoscaling", region, f"autoScalingGroup:*:autoScalingGroupName/{name}")
-    return Thing(group.arn if group else where, tag_dict(group.tags if group else None))
-
-
 # service:action -> its resources. Actions not listed have no resource-level permissions.
 ABOUT: dict[str, About] = {
     **dict.fromkeys(
@@ -197,8 +191,4 @@ ABOUT: dict[str, About] = {
     "logs:PutLogGroupDeletionProtection": lambda region, args: [
         log_group(region, args["logGroupIdentifier"])
     ],
-    **dict.fromkeys(
-        ("autoscaling:DeleteAutoScalingGroup", "autoscaling:UpdateAutoScalingGroup"),
-        lambda region, args: [scaling_group(region, args["AutoScalingGroupName"])],
-    ),
 }

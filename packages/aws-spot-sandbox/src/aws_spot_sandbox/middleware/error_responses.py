@@ -83,13 +83,13 @@ def denied(call: Call, *, user_arn: str, resource: str, action: str = "", explic
     return AwsError("AccessDenied", why, status=403)
 
 
-def no_service_role() -> AwsError:
-    """AWS: EC2 User Guide, "Service-linked role for EC2 Spot Instances"."""
-    return AwsError(
-        "AuthFailure.ServiceLinkedRoleCreationNotPermitted",
-        "The provided credentials do not have permission to create the service-linked role for EC2 Spot Instances.",
-        status=403,
-    )
+def no_service_role(service: str = "ec2") -> AwsError:
+    """AWS: EC2 User Guide, "Service-linked role for EC2 Spot Instances"; Auto Scaling API Reference, "Common Errors"."""
+    message = "The provided credentials do not have permission to create the service-linked role for "
+    if service == "autoscaling":
+        return AwsError("ServiceLinkedRoleFailure", f"{message}Amazon EC2 Auto Scaling.", status=500)
+    code = "AuthFailure.ServiceLinkedRoleCreationNotPermitted"
+    return AwsError(code, f"{message}EC2 Spot Instances.", status=403)
 
 
 def name_taken(role: str) -> AwsError:

@@ -16,14 +16,13 @@ from aws_spot_sandbox.iam.policy_evaluator import Answer, Ask, Context, judge
 from aws_spot_sandbox.iam.sessions import documents
 from aws_spot_sandbox.middleware import error_responses
 from aws_spot_sandbox.middleware.identity import USER_ARN, WHO_AM_I
+from aws_spot_sandbox.middleware.service_role import AUTO_SCALING, NEED_ROLE, SPOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aws_spot_sandbox.http_types import Call, Handler
     from aws_spot_sandbox.state import World
-
-SPOT = "spot.amazonaws.com"
 
 
 class Policy:
@@ -41,7 +40,9 @@ class Policy:
             if self._asker is None:  # created on demand, because it loads EC2's model
                 self._asker = Asker(self.last)
             self._decide(call, self._asker.direct(call))
-            if call.name == "ec2:CreateFleet" and call.params.get("DryRun", "").lower() != "true":
+            if call.service == "autoscaling" and call.mutates:
+                self._scale(call, self._asker)
+            elif call.name == "ec2:CreateFleet" and call.params.get("DryRun", "").lower() != "true":
                 return self._fleet(call, self._asker)
         return self._inner(call)
 
@@ -55,6 +56,17 @@ class Policy:
             return Reply(asker.refused_fleet(call, code=refusal.code, message=refusal.message))
         return self._inner(call)
 
+    def _scale(self, call: Call, asker: Asker) -> None:
+        """AWS: "You are not authorized to use launch template" if the caller may not launch with it."""
+        roles = self._world.settings.service_roles
+        if call.action in NEED_ROLE and AUTO_SCALING not in roles:
+            self._decide(call, [service_role(AUTO_SCALING)])
+        try:
+            self._decide(call, asker.behind(call))
+        except AwsError as refusal:
+            message = f"You are not authorized to use launch template. {refusal.message}"
+            raise AwsError("AccessDenied", message, status=403) from refusal
+
     def _decide(self, call: Call, asks: Iterable[Ask]) -> None:
         session = self._world.sessions.get(call.access_key_id)
         policies = documents(session.role) if session else self._world.settings.policies
@@ -65,8 +77,8 @@ class Policy:
             answer = judge(policies, ask)
             if answer is Answer.ALLOWED:
                 continue
-            if ask.action == SERVICE_ROLE and call.service == "ec2":
-                raise error_responses.no_service_role()
+            if ask.action == SERVICE_ROLE and call.service in ("autoscaling", "ec2"):
+                raise error_responses.no_service_role(call.service)
             raise error_responses.denied(
                 call,
                 user_arn=session.arn if session else USER_ARN,

@@ -27,6 +27,8 @@ class Limit(NamedTuple):
 NON_MUTATING = Limit(100, 20)
 UNFILTERED = Limit(50, 10)  # neither filtered nor paginated
 MUTATING = Limit(50, 5)
+# Auto Scaling throttles per account and region, too; AWS does not publish its numbers.
+SCALING_READS, SCALING_CHANGES = Limit(100, 10), Limit(50, 5)
 EXCEPTIONS: Mapping[str, Limit] = {
     "CreateTags": Limit(100, 10),
     "DeleteTags": Limit(100, 10),
@@ -62,7 +64,9 @@ class Throttle:
         self._buckets: dict[tuple[str, str, str], _Bucket] = {}
 
     def __call__(self, call: Call) -> Reply:
-        if self._world.settings.throttle and call.service == "ec2" and not self._take(call):
+        if self._world.settings.throttle and call.service in ("autoscaling", "ec2") and not self._take(call):
+            if call.service == "autoscaling":  # Auto Scaling API reference, "Common Errors"
+                raise AwsError("Throttling", "Rate exceeded")
             raise AwsError("RequestLimitExceeded", "Request limit exceeded.", status=503)
         return self._inner(call)
 
@@ -70,7 +74,7 @@ class Throttle:
         """Take all tokens that the call costs, or none."""
         with self._lock:
             wanted = [(self._bucket(call, "requests", _limit(call)), 1)]
-            if call.action in RESOURCES:
+            if call.service == "ec2" and call.action in RESOURCES:
                 wanted.append((self._bucket(call, "resources", RESOURCES[call.action]), _resources(call)))
             if any(bucket.tokens < cost for bucket, cost in wanted):
                 return False
@@ -80,13 +84,15 @@ class Throttle:
 
     def _bucket(self, call: Call, kind: str, limit: Limit) -> _Bucket:
         now = self._world.now()
-        key = (call.region, call.action, f"{kind} {limit.size}")
+        key = (call.region, call.name, f"{kind} {limit.size}")
         bucket = self._buckets.setdefault(key, _Bucket(limit, limit.size, now))
         bucket.fill(now)
         return bucket
 
 
 def _limit(call: Call) -> Limit:
+    if call.service == "autoscaling":
+        return SCALING_CHANGES if call.mutates else SCALING_READS
     if call.action in EXCEPTIONS:
         return EXCEPTIONS[call.action]
     if call.mutates:

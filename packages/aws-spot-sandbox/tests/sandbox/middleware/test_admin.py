@@ -117,6 +117,43 @@ def test_interrupting_finds_the_region(sandbox: Any) -> None:
     assert states == {"shutting-down": 1}
 
 
+def test_interrupting_several_at_random(sandbox: Any) -> None:
+    """For storms: as many as wanted, of all regions or of one, and never the same instance twice."""
+    for region in ("us-east-1", "eu-west-1"):
+        ec2 = sandbox.client("ec2", region)
+        parameter = "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"
+        image = sandbox.client("ssm", region).get_parameter(Name=parameter)["Parameter"]["Value"]
+        market = {"MarketType": "spot"}
+        ec2.run_instances(
+            ImageId=image, InstanceType="t3.micro", MinCount=3, MaxCount=3, InstanceMarketOptions=market
+        )
+    sandbox.clock.advance(5)
+
+    def ask(**body: Any) -> list[dict[str, Any]]:
+        return list(admin_client.ask(sandbox.url, "POST", "interrupt", body)["instances"])
+
+    first = ask(count=2, region="eu-west-1", notice_s=60)
+    assert [row["region"] for row in first] == ["eu-west-1"] * 2
+    rest = ask(count=9, notice_s=60)
+    assert len({row["instance_id"] for row in (*first, *rest)}) == 6
+    assert len(rest) == 4
+    sandbox.clock.advance(70)
+    assert admin_client.ask(sandbox.url, "GET", "status")["instances"] == {}
+    with pytest.raises(admin_client.Refused, match="count is a number of instances"):
+        ask(count=0)
+    with pytest.raises(admin_client.Refused, match="no region nowhere-1"):
+        ask(count=1, region="nowhere-1")
+
+
+def test_outages_are_entries_with_a_time(sandbox: Any) -> None:
+    with pytest.raises(
+        admin_client.Refused, match="an outage has a pool, from and until, no less and no more"
+    ):
+        admin_client.ask(sandbox.url, "POST", "set", {"outages": [{"pool": "us-east-1", "from": 0}]})
+    admin_client.ask(sandbox.url, "POST", "set", {"outages": [{"pool": "*", "from": 0, "until": 5}]})
+    assert sandbox.settings.outages == [{"pool": "*", "from": 0, "until": 5}]
+
+
 @pytest.mark.parametrize("header", [{"Origin": "http://127.0.0.1"}, {"Host": "rebound.example"}])
 def test_web_pages_are_refused(sandbox: Any, header: dict[str, str]) -> None:
     """A page in the user's browser can reach loopback, directly or through a host name that it controls."""

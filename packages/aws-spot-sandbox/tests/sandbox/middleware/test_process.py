@@ -61,6 +61,9 @@ def test_the_life_of_a_sandbox(state_dir: Path) -> None:
         process.change(["pending_s"], state_dir=state_dir)
     with pytest.raises(SandboxError, match="no instance i-0"):
         process.interrupt("i-0", notice_s=1, state_dir=state_dir)
+    with pytest.raises(SandboxError, match="no instance i-0"):
+        process.recommend_rebalance("i-0", state_dir=state_dir)
+    assert process.interrupt_some(3, notice_s=1, state_dir=state_dir) == []
     assert process.leftovers(state_dir=state_dir) == []
 
     assert process.stop(state_dir=state_dir) is True

@@ -1,0 +1,1 @@
+"""Auto Scaling groups on the sandbox's own instances, pools, prices, quotas and clock."""
