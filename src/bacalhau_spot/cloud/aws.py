@@ -15,6 +15,7 @@ from bacalhau_spot.cloud.orchestrator_resources import AwsOrchestratorResources
 from bacalhau_spot.cloud.placement_scores import AwsPlacementScoring
 from bacalhau_spot.cloud.prices import AwsPrices
 from bacalhau_spot.cloud.replies import refuses_malformed_replies
+from bacalhau_spot.cloud.scaling_groups import AwsScalingGroups
 from bacalhau_spot.cloud.secret_store import AwsSecretStore
 from bacalhau_spot.cloud.session import Session
 
@@ -30,6 +31,7 @@ class Aws(
     AwsPlacementScoring,
     AwsNetworking,
     AwsCompute,
+    AwsScalingGroups,
     AwsInstanceStatus,
     AwsOrchestratorResources,
     AwsSecretStore,

@@ -52,6 +52,7 @@ def to_spec(
         budget_usd_per_hour=config.budget_usd_per_hour,
         spread=Spread(config.spread),
         max_share_per_pool=_share(config.max_share_per_pool),
+        self_heal=bool(config.self_heal),
         image=config.image,
         username=config.username,
         public_key=_line(texts.get(("public_ssh_key_path",))),

@@ -235,6 +235,7 @@ class ClusterSpec:
     max_share_per_pool: Decimal | None = (
         None  # of the cluster's nodes, above 0 and up to 1; None: AWS decides
     )
+    self_heal: bool = False  # each region is an Auto Scaling group
     image: str = "auto"  # auto | ami-… | ssm:/parameter/name
     username: str = "bacalhau"
     public_key: str | None = None  # the key's text

@@ -50,6 +50,7 @@ class ResourceScope(StrEnum):
     SERVICE_ROLES = "the roles that spot instances and fleets need once an account"
     BUCKETS = "buckets whose name begins with our prefix, and those of job results"
     RESULTS_BUCKET = "the cluster's own bucket of job results"
+    CREATED_GROUPS = "Auto Scaling groups created with our tag"
     RESULTS_BUCKET_TAGS = "tags of that bucket, with our tag among them"
 
 
@@ -67,6 +68,7 @@ class Condition(StrEnum):
     SSM_SECRETS = "`bacalhau.secrets: ssm`"
     ORCHESTRATOR = "`orchestrator: managed` or `{cluster: NAME}`"
     MANAGED = "`orchestrator: managed`"
+    SELF_HEAL = "`self_heal: true`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ _CLIENT = ("env", "smoke-test")
 _CREDENTIALS = ("create", "status", "prune", "doctor", *_CLIENT)
 _NETWORK = (Condition.OWN_VPC,)
 _EXISTING = (Condition.EXISTING_VPC,)
+_HEALING = (Condition.SELF_HEAL,)
 
 
 def _rows(
@@ -195,6 +198,12 @@ _READ = (
     # Not on all resources: the call returns the user data of any instance, with its secrets.
     *_rows("ec2", "DescribeInstanceAttribute", commands=_TEARDOWN, scopes=(ResourceScope.TAGGED,)),
     *_rows("autoscaling", "DescribeAutoScalingGroups", commands=_TEARDOWN),
+    *_rows(
+        "autoscaling",
+        "DescribeAutoScalingGroups DescribeScalingActivities",
+        commands=("create", "list", "status", "doctor"),
+        conditions=_HEALING,
+    ),
     *_rows("tag", "GetResources", commands=_TEARDOWN),
     *_rows("ssm", "DescribeParameters ListTagsForResource", commands=_TEARDOWN),
     *_rows(
@@ -356,6 +365,21 @@ _CREATE = (
         conditions=(Condition.SSM_SECRETS, Condition.MANAGED),
     ),
     *_rows("iam", "CreateServiceLinkedRole", commands=("create",), scopes=(ResourceScope.SERVICE_ROLES,)),
+    *_rows(
+        "autoscaling",
+        "CreateAutoScalingGroup",
+        commands=("create",),
+        scopes=(ResourceScope.CREATED_GROUPS,),
+        conditions=_HEALING,
+    ),
+    *_rows(
+        "autoscaling",
+        "AttachInstances CreateOrUpdateTags DeleteAutoScalingGroup DetachInstances ResumeProcesses SetInstanceHealth "
+        "SuspendProcesses TerminateInstanceInAutoScalingGroup UpdateAutoScalingGroup",
+        commands=("create",),
+        scopes=(ResourceScope.TAGGED,),
+        conditions=_HEALING,
+    ),
 )
 
 _DELETE = (
@@ -437,16 +461,23 @@ _CREATES = (
 )
 # The values of `ec2:CreateAction` for tags at creation: RunInstances creates the instances of a fleet.
 TAGGED_BY = (*_CREATES, "CreateFleet", "RunInstances")
+_GROUP_LAUNCHES = ("autoscaling:CreateAutoScalingGroup", "autoscaling:UpdateAutoScalingGroup")
 API_CALLS: dict[str, tuple[str, ...]] = {
-    "ec2:RunInstances": ("ec2:CreateFleet", "ec2:RunInstances"),
+    # AWS checks whether the caller may launch what the template of a group has (Auto Scaling user guide, "Control Amazon
+    # EC2 launch template usage in Auto Scaling groups").
+    "ec2:RunInstances": ("ec2:CreateFleet", "ec2:RunInstances", *_GROUP_LAUNCHES),
     "ec2:CreateTags": (
+        *_GROUP_LAUNCHES,
         "ec2:CreateTags",
         "ec2:CreateFleet",
         "ec2:RunInstances",
         *(f"ec2:{name}" for name in _CREATES),
     ),
-    "iam:CreateServiceLinkedRole": ("ec2:CreateFleet",),
-    "iam:PassRole": ("iam:AddRoleToInstanceProfile", "ec2:CreateFleet", "ec2:RunInstances"),
+    "iam:CreateServiceLinkedRole": ("ec2:CreateFleet", "autoscaling:AttachInstances", *_GROUP_LAUNCHES),
+    "iam:PassRole": (
+        *("iam:AddRoleToInstanceProfile", "ec2:CreateFleet", "ec2:RunInstances"),
+        *_GROUP_LAUNCHES,
+    ),
     "iam:TagInstanceProfile": ("iam:CreateInstanceProfile",),
     "iam:TagRole": ("iam:CreateRole",),
     "s3:DeleteObject": ("s3:DeleteObjects",),
@@ -486,6 +517,7 @@ def active_conditions(spec: ClusterSpec) -> frozenset[Condition]:
         Condition.SSH: bool(spec.ssh_cidrs),
         Condition.SSM_SECRETS: spec.bacalhau.secrets is Secrets.SSM,
         Condition.ORCHESTRATOR: spec.orchestrator.in_account,
+        Condition.SELF_HEAL: spec.self_heal,
         Condition.MANAGED: spec.orchestrator.mode is OrchestratorMode.MANAGED,
     }
     return frozenset(when for when, true in holds.items() if true)

@@ -42,6 +42,9 @@ class RegionResult:
     instances: tuple[Instance, ...] = ()
     pool_failures: tuple[PoolFailure, ...] = ()
     problem: ApiFailure | None = None
+    group_desired: int | None = (
+        None  # of the region's Auto Scaling group, which goes on launching; None without one
+    )
 
     @property
     def running(self) -> tuple[Instance, ...]:
@@ -69,6 +72,11 @@ class RegionResult:
     def missing(self) -> int:
         """Requested nodes that neither run here nor were taken over by another region."""
         return max(0, self.requested + self.extra - self.reassigned - len(self.running))
+
+    @property
+    def healing(self) -> int:
+        """Missing nodes that AWS goes on trying to launch."""
+        return 0 if self.group_desired is None else self.missing
 
     @property
     def zones(self) -> dict[str, int]:

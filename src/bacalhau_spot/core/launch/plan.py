@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.placement.region_selection import RegionDecision
     from bacalhau_spot.core.pricing.estimate import Budget, Estimate
     from bacalhau_spot.core.pricing.orchestrator_cost import OrchestratorCost
+    from bacalhau_spot.core.scaling_group.group_plan import GroupPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Plan:
     )
     orchestrator_cost: OrchestratorCost | None = None
     drifted: tuple[DriftedNode, ...] = ()  # nodes that `create` leaves as they are
+    groups: tuple[GroupPlan, ...] = ()  # of every region with an Auto Scaling group, before or after the plan
 
     @property
     def launch(self) -> int:
@@ -94,7 +96,11 @@ class Plan:
     @property
     def empty(self) -> bool:
         changes = self.orchestrator is not None and not self.orchestrator.empty
-        return self.launch == 0 and not self.remove and not changes
+        return self.launch == 0 and not self.remove and not changes and not self.group_changes
+
+    @property
+    def group_changes(self) -> tuple[GroupPlan, ...]:
+        return tuple(group for group in self.groups if group.steps)
 
     @property
     def usd_per_hour(self) -> tuple[Decimal, Decimal] | None:

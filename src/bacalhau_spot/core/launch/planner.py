@@ -11,15 +11,16 @@ from bacalhau_spot.core.launch.plan import Plan, build_plan
 from bacalhau_spot.core.launch.plan_warnings import plan_warnings
 from bacalhau_spot.core.launch.pool_limits import max_per_pool, nodes_per_pool, pool_exposure
 from bacalhau_spot.core.launch.refusals import Refusal, refusal
-from bacalhau_spot.core.placement.demand import node_demand
-from bacalhau_spot.core.pricing.estimate import Budget, current_cost
+from bacalhau_spot.core.pricing.estimate import Budget, current_cost, estimate, sum_estimates
 from bacalhau_spot.core.pricing.orchestrator_cost import orchestrator_cost
+from bacalhau_spot.core.scaling_group.group_plan import group_plans
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.plan import PoolExposure
+    from bacalhau_spot.core.pricing.estimate import Estimate
 
 
 def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
@@ -32,10 +33,11 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
         return refused
     spec, markets = facts.spec, facts.markets or {}
     orchestrator = facts.orchestrator_plan
+    demand = facts.demand
     planned = replace(
         build_plan(
             spec,
-            node_demand(spec, facts.instances),
+            demand,
             markets,
             allow_removal=allow_removal,
             warnings=plan_warnings(facts),
@@ -46,6 +48,12 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
         orchestrator_cost=orchestrator_cost(orchestrator, facts.rates) if orchestrator else None,
     )
     removed = {instance.id for instance in planned.remove}
+    planned = replace(
+        planned,
+        groups=group_plans(
+            spec, facts.groups, facts.counted, demand, replaced=facts.replaced, removed=removed
+        ),
+    )
     return replace(
         planned,
         drifted=tuple(
@@ -68,12 +76,21 @@ def _exposure(facts: LaunchFacts, planned: Plan) -> PoolExposure:
 def _budget(facts: LaunchFacts, planned: Plan) -> Budget | None:
     """None without a budget, or with nothing to launch. A managed orchestrator is part of the cluster's cost."""
     spec = facts.spec
-    if spec.budget_usd_per_hour is None or not planned.adds_cost:
+    if spec.budget_usd_per_hour is None or not (planned.adds_cost or planned.group_changes):
         return None
     removed = {instance.id for instance in planned.remove}
-    total = planned.estimate.total
+    groups = _groups_cost(facts, planned)
+    if groups is not None:
+        planned = replace(
+            planned, regions=tuple(replace(region, estimate=None) for region in planned.regions)
+        )
+    total = sum_estimates([planned.estimate, *(groups or {}).values()]).total
     nodes_usd = current_cost(
-        [instance for instance in facts.instances if instance.alive and instance.id not in removed],
+        [
+            instance
+            for instance in facts.instances
+            if instance.alive and instance.id not in removed and instance.region not in (groups or {})
+        ],
         facts.pool_prices,
         facts.rates,
         root_volume_gib=spec.instance.root_volume_gib,
@@ -84,6 +101,26 @@ def _budget(facts: LaunchFacts, planned: Plan) -> Budget | None:
         existing_usd=_with_orchestrator(nodes_usd, planned),
         launch_usd=None if total is None else total.high,
     )
+
+
+def _groups_cost(facts: LaunchFacts, planned: Plan) -> dict[str, Estimate] | None:
+    """By region, as many nodes as its group may have at once, because it may replace each in any pool; None without groups."""
+    if not facts.spec.self_heal:
+        return None
+    markets = facts.markets or {}
+    return {
+        group.region: estimate(
+            group.region,
+            group.most,
+            markets[group.region].offers,
+            facts.rates,
+            root_volume_gib=facts.spec.instance.root_volume_gib,
+            public_ip=facts.spec.instance.public_ip,
+            limit=facts.spec.max_price_usd_per_hour,
+        )
+        for group in planned.groups
+        if group.region in markets
+    }
 
 
 def _with_orchestrator(nodes_usd: Decimal | None, planned: Plan) -> Decimal | None:

@@ -50,11 +50,16 @@ def spread_over(count: int, rooms: Mapping[str, int]) -> dict[str, int]:
     return {name: number for name, number in dealt.items() if number}
 
 
-def node_demand(spec: ClusterSpec, instances: Sequence[Instance]) -> Demand:
-    """The missing and surplus nodes. `instances`: all with the cluster's tag, in any region and state."""
+def node_demand(
+    spec: ClusterSpec, instances: Sequence[Instance], *, replaced: Mapping[str, int] | None = None
+) -> Demand:
+    """The missing and surplus nodes. `instances`: all with the cluster's tag, in any region and state.
+
+    `replaced`: by region, nodes that an Auto Scaling group is about to launch.
+    """
     wanted = nodes_by_region(spec)
     alive = [instance for instance in instances if instance.alive]
-    counts = Counter(instance.region for instance in alive)
+    counts = Counter(instance.region for instance in alive) + Counter(replaced or {})
     present = {name: counts[name] for name in wanted}
     lacking = {name: max(0, wanted[name] - present[name]) for name in wanted}
     over = {name: max(0, present[name] - wanted[name]) for name in wanted}

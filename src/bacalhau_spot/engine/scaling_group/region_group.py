@@ -1,0 +1,307 @@
+"""The launch in one region by its Auto Scaling group: created, resized and followed until AWS has launched or refused.
+
+Rules:
+1. Every number is set, none is added to: a call that is repeated, also by another `create`, changes nothing.
+2. A group starts with no node, and gets its number last: after a kill at any call, the next `create` continues.
+3. A group gives up nodes before another region launches them: all groups together never ask for more than the plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.port import CloudError, FleetResult, PoolError
+from bacalhau_spot.cloud.scaling_groups import MAX_INSTANCES_A_CALL, GroupLaunch
+from bacalhau_spot.core.error_catalog.classifier import Category, classify, most_severe
+from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.launch.node_spec import node_spec_tag
+from bacalhau_spot.core.scaling_group.group_plan import GroupPlan, GroupStep, group_tags
+from bacalhau_spot.core.scaling_group.group_types import group_types
+from bacalhau_spot.core.scaling_group.model import LAUNCH, REBALANCE_ZONES, ScalingGroup, group_of
+from bacalhau_spot.core.scaling_group.refused_launches import refused_launches
+from bacalhau_spot.core.tags import node_tags, tags_for, template_name
+from bacalhau_spot.engine.launch.fleet import launched_of
+from bacalhau_spot.engine.launch.region_launch import prepare_region, template_content, template_version
+from bacalhau_spot.engine.scaling_group.groups import activities_of, scaling_group
+from bacalhau_spot.engine.scaling_group.membership import INVALID
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bacalhau_spot.core.launch.create_result import PoolFailure
+    from bacalhau_spot.core.model import ClusterSpec, Instance
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+    from bacalhau_spot.engine.launch.node_secrets import NodeSecrets
+    from bacalhau_spot.engine.launch.region_launch import RegionLaunch
+
+_POLL_S = 2.0
+# After a refusal AWS tries the other zones within seconds; how long it may take is not documented.
+REFUSED_AFTER_S = 60.0
+_EXISTS = "AlreadyExists"
+# No other zone helps against these.
+_EVERYWHERE = frozenset({Category.CREDENTIALS, Category.PERMISSION, Category.CONFIG})
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTarget:
+    """What a region's group is to have. `total`: the region's nodes; `launch`: how many of them AWS is to launch now."""
+
+    plan: GroupPlan
+    total: int
+    launch: int
+
+
+async def launch_in_group(
+    calls: AwsCalls,
+    spec: ClusterSpec,
+    region_launch: RegionLaunch,
+    target: GroupTarget,
+    *,
+    cidrs: Sequence[str],
+    deadline_s: float,
+    secrets: NodeSecrets | None = None,
+) -> None:
+    """Create or change the group, and follow it. Raises CloudError, Cancelled, UserError.
+
+    Returns when the nodes are there, when AWS has refused them in every zone, or at `deadline_s` (monotonic). AWS goes on
+    trying in any case. The new instances and the refusals are appended to the results.
+    """
+    region = region_launch.region
+    group = await scaling_group(calls, spec.naming, region)
+    launch = None
+    if group is None or target.launch or GroupStep.UPDATE in target.plan.steps:
+        template_id = await prepare_region(
+            calls, spec, region_launch, count=target.launch, cidrs=cidrs, secrets=secrets
+        )
+        launch = await _group_launch(calls, spec, region_launch, template_id)
+    if group is None:
+        if launch is None:
+            raise AssertionError("a new group needs its launch template")
+        group = await _create(calls, spec, region, launch)
+        if group.desired:  # another create, at the same time, which has set its number
+            await _follow(calls, spec, region_launch, group, total=target.total, deadline_s=deadline_s)
+            return
+    await _set_processes(calls, group)
+    earlier = frozenset(activity.id for activity in await activities_of(calls, group))
+    outside = await _attach(calls, spec, region_launch, group, target)
+    number = max(0, target.total - outside)
+    await calls.write(
+        region,
+        partial(
+            calls.cloud.update_scaling_group,
+            region,
+            group.name,
+            desired=number,
+            maximum=number,
+            launch=launch,
+        ),
+    )
+    if launch is not None:
+        tags = group_tags(spec, region=region)
+        await calls.write(region, partial(calls.cloud.tag_scaling_group, region, group.name, tags=tags))
+    await _follow(
+        calls, spec, region_launch, group, total=target.total, deadline_s=deadline_s, earlier=earlier
+    )
+
+
+async def _group_launch(
+    calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, template_id: str
+) -> GroupLaunch:
+    """A version of the template for each kind of types: a group's template has the image and all tags."""
+    types = group_types(region_launch.market.offers)
+    versions = {}
+    for arch, for_burstable in sorted(set(types.values())):
+        content = template_content(
+            spec,
+            region_launch,
+            with_credits=for_burstable,
+            image_id=region_launch.market.images[arch].id,
+            tags=node_tags(spec.naming, node_spec=node_spec_tag(spec, region=region_launch.region)),
+        )
+        versions[arch, for_burstable] = await template_version(
+            calls, region_launch.region, template_id, content=content
+        )
+    zones = {offer.pool.zone for offer in region_launch.market.offers}
+    subnets = region_launch.network.subnets
+    return GroupLaunch(
+        template_id=template_id,
+        versions={name: versions[kind] for name, kind in types.items()},
+        subnets=tuple(subnets[zone] for zone in sorted(zones) if zone in subnets),
+        max_usd_per_hour=spec.max_price_usd_per_hour,
+    )
+
+
+async def _create(calls: AwsCalls, spec: ClusterSpec, region: str, launch: GroupLaunch) -> ScalingGroup:
+    name = template_name(spec.naming)
+    # Without the launch values: the group gets them after its number, so that an interrupted create is recognized.
+    tags = tags_for(spec.naming, name)
+    try:
+        await calls.write(
+            region, partial(calls.cloud.create_scaling_group, region, name, launch=launch, tags=tags)
+        )
+    except CloudError as error:
+        if error.code != _EXISTS:
+            raise
+    else:
+        calls.emit(events.ResourceCreated(region=region, kind=ResourceKind.SCALING_GROUP, id=name))
+    listed = await scaling_group(calls, spec.naming, region)
+    return listed or ScalingGroup(name, region, desired=0, maximum=0)
+
+
+async def _set_processes(calls: AwsCalls, group: ScalingGroup) -> None:
+    """No rebalancing of zones: it terminates working nodes only to have equal numbers in each zone."""
+    if REBALANCE_ZONES not in group.suspended:
+        await calls.write(
+            group.region,
+            partial(calls.cloud.suspend_scaling, group.region, group.name, process=REBALANCE_ZONES),
+        )
+    if LAUNCH in group.suspended:  # by an interrupted change to a plain cluster
+        await calls.write(
+            group.region, partial(calls.cloud.resume_scaling, group.region, group.name, process=LAUNCH)
+        )
+
+
+async def _attach(
+    calls: AwsCalls,
+    spec: ClusterSpec,
+    region_launch: RegionLaunch,
+    group: ScalingGroup,
+    target: GroupTarget,
+) -> int:
+    """Attach the plan's nodes; the number of living ones that stay outside the group, with AWS's reason in the results."""
+    region = region_launch.region
+    ids = [instance_id for instance_id in target.plan.attach if instance_id not in group.member_ids]
+    if not ids:
+        return 0
+    most = max(group.desired + len(ids), group.maximum)
+    await calls.write(
+        region,
+        partial(calls.cloud.update_scaling_group, region, group.name, desired=group.desired, maximum=most),
+    )
+    refused: dict[str, CloudError] = {}
+    for start in range(0, len(ids), MAX_INSTANCES_A_CALL):
+        batch = ids[start : start + MAX_INSTANCES_A_CALL]
+        if await _attached(calls, group, batch) is not None:
+            # All or none: each on its own.
+            for instance_id in batch:
+                error = await _attached(calls, group, [instance_id])
+                if error is not None:
+                    refused[instance_id] = error
+    return await _outside(calls, spec, region_launch, refused) if refused else 0
+
+
+async def _attached(calls: AwsCalls, group: ScalingGroup, ids: Sequence[str]) -> CloudError | None:
+    """AWS's refusal; None if it attached them."""
+    try:
+        await calls.write(group.region, partial(calls.cloud.attach_instances, group.region, group.name, ids))
+    except CloudError as error:
+        if error.code != INVALID:
+            raise
+        return error
+    return None
+
+
+async def _outside(
+    calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, refused: dict[str, CloudError]
+) -> int:
+    """Of those that AWS did not attach, the living ones without a group: a lost answer may have attached some."""
+    left = [
+        instance
+        for instance in await _living(calls, spec, region_launch.region)
+        if instance.id in refused and not group_of(instance)
+    ]
+    if left:
+        errors = tuple(
+            PoolError(instance.type, instance.zone, INVALID, refused[instance.id].message)
+            for instance in left
+        )
+        region_launch.results.append(FleetResult("", pool_errors=errors))
+    return len(left)
+
+
+async def _living(calls: AwsCalls, spec: ClusterSpec, region: str) -> tuple[Instance, ...]:
+    key, value = spec.naming.tag_key, spec.naming.tag_value
+    listed = await calls.read(region, partial(calls.cloud.instances, region, key=key, value=value))
+    return tuple(instance for instance in listed if instance.alive and not instance.is_orchestrator)
+
+
+async def _follow(
+    calls: AwsCalls,
+    spec: ClusterSpec,
+    region_launch: RegionLaunch,
+    group: ScalingGroup,
+    *,
+    total: int,
+    deadline_s: float,
+    earlier: frozenset[str] = frozenset(),
+) -> None:
+    """Until the region has `total` living nodes, or AWS has refused the rest. `earlier`: ids of previous activities."""
+    region = region_launch.region
+    known = {
+        *region_launch.known,
+        *(instance.id for result in region_launch.results for instance in result.launched),
+    }
+    grown_s, most = calls.clock.monotonic_s(), -1
+    while True:
+        living = await _living(calls, spec, region)
+        now_s = calls.clock.monotonic_s()
+        if len(living) > most:
+            grown_s, most = now_s, len(living)
+        failures: tuple[PoolFailure, ...] = ()
+        if len(living) < total:
+            activities = await activities_of(calls, group)
+            failures = refused_launches(activities, known=earlier)
+            busy = any(activity.open and activity.launches for activity in activities)
+            if not busy and _is_refused(failures, group.zones, waited_s=now_s - grown_s):
+                break
+        if len(living) >= total or calls.stop.is_set or now_s + _POLL_S > deadline_s:
+            break
+        calls.emit(
+            events.Waiting(region=region, message="AWS launches instances", remaining=total - len(living))
+        )
+        await calls.pause(_POLL_S)
+    launched = launched_of(instance for instance in living if instance.id not in known)
+    errors = tuple(
+        PoolError(failure.type, failure.zone, failure.code, failure.message) for failure in failures
+    )
+    region_launch.results.append(FleetResult("", launched=launched, pool_errors=errors))
+    calls.emit(
+        events.FleetResponded(
+            region=region,
+            fleet_id=group.name,
+            requested=len(launched) + max(0, total - len(living)),
+            launched=len(launched),
+            refusals=tuple((error.type, error.zone, error.code) for error in errors),
+        )
+    )
+
+
+def _is_refused(failures: Sequence[PoolFailure], zones: Sequence[str], *, waited_s: float) -> bool:
+    """Whether AWS has refused the missing nodes: in every zone, for a reason that holds everywhere, or for long enough."""
+    code = most_severe(failure.code for failure in failures)
+    if code is None:
+        return False
+    if classify(code).category in _EVERYWHERE:
+        return True
+    return set(zones) <= {failure.zone for failure in failures} or waited_s >= REFUSED_AFTER_S
+
+
+async def give_up(calls: AwsCalls, spec: ClusterSpec, region: str) -> int:
+    """Lower the group to the nodes that it has; the number that other regions may launch. Raises CloudError, Cancelled."""
+    group = await scaling_group(calls, spec.naming, region)
+    if group is None:
+        return 0
+    living = {
+        instance.id
+        for instance in await _living(calls, spec, region)
+        if group_of(instance) == group.name or instance.id in group.member_ids
+    }
+    number = min(group.desired, len(living))
+    await calls.write(
+        region,
+        partial(calls.cloud.update_scaling_group, region, group.name, desired=number, maximum=number),
+    )
+    return group.desired - number
