@@ -21,6 +21,7 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.health.cluster_status import ClusterSnapshot, ClusterStatus
 from bacalhau_spot.core.health.cluster_status import cluster_status as judged
 from bacalhau_spot.core.health.observation import ApiAvailability
+from bacalhau_spot.core.launch.group_plan import healed_regions
 from bacalhau_spot.core.orchestrator.managed_state import newest_usable
 from bacalhau_spot.core.pricing.usage_history import ended_usages
 from bacalhau_spot.engine.aws_calls import discovery
@@ -146,6 +147,7 @@ class _StatusReader:
                 regions=regions,
                 orchestrator=self._orchestrator,
                 unreadable=self._unreadable,
+                healed=() if self._own is None else healed_regions(self._own),
             )
         )
 

@@ -310,9 +310,7 @@ def _resources(scope: ResourceScope, target: PolicyTarget) -> str | list[str]:
         ResourceScope.PASSED_ROLE: [target.arn("iam", f"role{path}*", region="")],
         ResourceScope.SERVICE_ROLES: [target.arn("iam", "role/aws-service-role/*", region="")],
         ResourceScope.CREATED_GROUPS: [
-            target.arn(
-                "autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{template_name(spec.naming)}"
-            )
+            target.arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{template_name(spec.naming)}")
         ],
         ResourceScope.BUCKETS: [
             f"arn:{target.partition}:s3:::{spec.naming.resource_prefix}*",

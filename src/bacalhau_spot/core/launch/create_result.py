@@ -14,6 +14,7 @@ from bacalhau_spot.errors import ExitCode
 if TYPE_CHECKING:
     from bacalhau_spot.core.model import Instance, Resource
     from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.core.scaling_group.model import GroupState
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,7 @@ class Listing:
     failed_regions: tuple[ApiFailure, ...] = ()
     others: tuple[Resource, ...] = ()
     orchestrator: Instance | None = None
+    groups: tuple[GroupState, ...] = ()  # Auto Scaling groups
 
     @property
     def exit_code(self) -> ExitCode:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.launch.group_plan import counted, replacing
 from bacalhau_spot.core.model import CALLER, ClusterSpec, Instance, Market
 from bacalhau_spot.core.orchestrator.managed_plan import orchestrator_plan
 from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState
 from bacalhau_spot.core.placement.demand import node_demand
 from bacalhau_spot.core.pricing.cost import Rates
-from bacalhau_spot.core.scaling_group.group_plan import counted, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from bacalhau_spot.core.inventory import AccountContext, ClusterInventory
-    from bacalhau_spot.core.launch.create_result import PoolFailure
     from bacalhau_spot.core.launch.network_egress import NetworkCheck
     from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan
     from bacalhau_spot.core.orchestrator.managed_state import SharedOrchestratorState
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.placement.region_selection import RegionDecision
     from bacalhau_spot.core.pricing.list_prices import Prices
     from bacalhau_spot.core.problem import ApiFailure
-    from bacalhau_spot.core.scaling_group.model import ScalingGroup
+    from bacalhau_spot.core.scaling_group.model import RefusedLaunch, ScalingGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class LaunchFacts:
     rates_failure: ApiFailure | None = None
     pool_prices: Prices = field(default_factory=dict)
     groups: Mapping[str, ScalingGroup] = field(default_factory=dict)
-    refused_groups: Mapping[str, PoolFailure] = field(default_factory=dict)
+    refused_groups: Mapping[str, RefusedLaunch] = field(default_factory=dict)
 
     @property
     def instances(self) -> tuple[Instance, ...]:

@@ -21,6 +21,7 @@ from bacalhau_spot.core.pricing.estimate import estimate, sum_estimates
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from bacalhau_spot.core.launch.group_plan import GroupPlan
     from bacalhau_spot.core.launch.node_spec import DriftedNode
     from bacalhau_spot.core.model import ClusterSpec, Image, Instance, Market
     from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.placement.region_selection import RegionDecision
     from bacalhau_spot.core.pricing.estimate import Budget, Estimate
     from bacalhau_spot.core.pricing.orchestrator_cost import OrchestratorCost
-    from bacalhau_spot.core.scaling_group.group_plan import GroupPlan
 
 
 @dataclass(frozen=True, slots=True)

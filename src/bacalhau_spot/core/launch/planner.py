@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.launch.group_plan import group_plans
 from bacalhau_spot.core.launch.node_spec import drifted_nodes
 from bacalhau_spot.core.launch.plan import Plan, build_plan
 from bacalhau_spot.core.launch.plan_warnings import plan_warnings
@@ -13,7 +14,6 @@ from bacalhau_spot.core.launch.pool_limits import max_per_pool, nodes_per_pool, 
 from bacalhau_spot.core.launch.refusals import Refusal, refusal
 from bacalhau_spot.core.pricing.estimate import Budget, current_cost, estimate, sum_estimates
 from bacalhau_spot.core.pricing.orchestrator_cost import orchestrator_cost
-from bacalhau_spot.core.scaling_group.group_plan import group_plans
 
 if TYPE_CHECKING:
     from decimal import Decimal

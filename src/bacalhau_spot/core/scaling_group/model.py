@@ -119,3 +119,24 @@ class ScalingActivity:
 def group_of(instance: Instance) -> str:
     """The name of the instance's group; empty without one."""
     return instance.tags.get(GROUP_TAG, "")
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedLaunch:
+    """AWS's reason, with the code that a fleet would have had, and the zone if AWS names one."""
+
+    zone: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupState:
+    """A group with its present trouble: why AWS refused its last launch, if it lacks nodes."""
+
+    group: ScalingGroup
+    refusal: RefusedLaunch | None = None
+
+    @property
+    def missing(self) -> int:
+        return max(0, self.group.desired - self.group.in_service)

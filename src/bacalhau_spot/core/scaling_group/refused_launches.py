@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.launch.create_result import PoolFailure
+from bacalhau_spot.core.scaling_group.model import RefusedLaunch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,9 +37,9 @@ _UNKNOWN = "LaunchFailed"
 
 def refused_launches(
     activities: Iterable[ScalingActivity], *, known: frozenset[str] = frozenset()
-) -> tuple[PoolFailure, ...]:
+) -> tuple[RefusedLaunch, ...]:
     """The failed launches, the newest first, once for each zone and code. `known`: ids of activities of earlier launches."""
-    found: dict[tuple[str, str], PoolFailure] = {}
+    found: dict[tuple[str, str], RefusedLaunch] = {}
     for activity in activities:
         if activity.failed and activity.launches and activity.id not in known:
             failure = _failure(activity)
@@ -47,16 +47,16 @@ def refused_launches(
     return tuple(found.values())
 
 
-def _failure(activity: ScalingActivity) -> PoolFailure:
+def _failure(activity: ScalingActivity) -> RefusedLaunch:
     text = _ENDING.sub("", activity.message or activity.description)
     named = _CODE.search(text)
     if named is not None:
-        return PoolFailure(type="", zone=activity.zone, code=named[1], message=named[2].strip())
+        return RefusedLaunch(zone=activity.zone, code=named[1], message=named[2].strip())
     code = next((code for part, code in _TEXTS if part.lower() in text.lower()), _UNKNOWN)
-    return PoolFailure(type="", zone=activity.zone, code=code, message=text.strip())
+    return RefusedLaunch(zone=activity.zone, code=code, message=text.strip())
 
 
-def last_refusal(activities: Sequence[ScalingActivity]) -> PoolFailure | None:
+def last_refusal(activities: Sequence[ScalingActivity]) -> RefusedLaunch | None:
     """The reason of the group's newest launch, if that has failed. `activities`: the newest first."""
     newest = next((activity for activity in activities if activity.launches), None)
     return _failure(newest) if newest is not None and newest.failed else None

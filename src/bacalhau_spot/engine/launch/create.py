@@ -12,16 +12,17 @@ from bacalhau_spot.cloud.port import CloudError, FleetResult
 from bacalhau_spot.core.error_catalog.classifier import Category, Recovery, classify, most_severe
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.create_result import CreateResult, PoolFailure, RegionResult
+from bacalhau_spot.core.launch.group_plan import GroupPlan
 from bacalhau_spot.core.launch.pool_limits import max_per_pool, nodes_per_pool
 from bacalhau_spot.core.launch.refusals import unsuitable_markets
 from bacalhau_spot.core.model import Market, Spread
 from bacalhau_spot.core.placement.demand import spread_over
 from bacalhau_spot.core.placement.pool_distribution import pool_distribution
 from bacalhau_spot.core.problem import ApiFailure
-from bacalhau_spot.core.scaling_group.group_plan import GroupPlan
 from bacalhau_spot.engine.aws_calls.caller import Cancelled, api_failure
 from bacalhau_spot.engine.aws_calls.consistency import FLEET_TAG
 from bacalhau_spot.engine.launch.fleet import launched_of
+from bacalhau_spot.engine.launch.group_launch import GroupTarget, give_up, launch_in_group
 from bacalhau_spot.engine.launch.node_secrets import NodeSecrets, node_secrets
 from bacalhau_spot.engine.launch.region_launch import RegionLaunch, launch_region
 from bacalhau_spot.engine.launch.wait_running import close_requests, wait_until_running
@@ -29,7 +30,6 @@ from bacalhau_spot.engine.network.network_egress import check_networks
 from bacalhau_spot.engine.placement.market import markets
 from bacalhau_spot.engine.scaling_group.dissolve import dissolve
 from bacalhau_spot.engine.scaling_group.membership import release
-from bacalhau_spot.engine.scaling_group.region_group import GroupTarget, give_up, launch_in_group
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.instance.user_data import render
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch.facts import LaunchFacts
+from bacalhau_spot.core.launch.group_plan import is_outdated
 from bacalhau_spot.core.launch.refusals import Refusal, refusal
 from bacalhau_spot.core.model import CALLER, OrchestratorMode
 from bacalhau_spot.core.placement.demand import nodes_by_region
-from bacalhau_spot.core.scaling_group.group_plan import is_outdated
 from bacalhau_spot.engine.aws_calls.cache import NullCache
 from bacalhau_spot.engine.aws_calls.caller import most_severe_error
 from bacalhau_spot.engine.aws_calls.discovery import cluster_inventory, load_account

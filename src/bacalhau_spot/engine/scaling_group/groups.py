@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.scaling_group.model import group_of
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.scaling_group.model import GroupState, group_of
 from bacalhau_spot.core.scaling_group.refused_launches import last_refusal
 from bacalhau_spot.core.tags import template_name
-from bacalhau_spot.engine.aws_calls.caller import gather_all
+from bacalhau_spot.engine.aws_calls.caller import api_failure, gather_all
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from bacalhau_spot.core.launch.create_result import PoolFailure
+    from bacalhau_spot.core.launch.create_result import Listing
     from bacalhau_spot.core.model import ClusterSpec, Instance, Naming
-    from bacalhau_spot.core.scaling_group.model import ScalingActivity, ScalingGroup
+    from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.core.scaling_group.model import RefusedLaunch, ScalingActivity, ScalingGroup
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 
@@ -42,6 +46,38 @@ async def scaling_group(calls: AwsCalls, naming: Naming, region: str) -> Scaling
     return next((group for group in listed if group.name == template_name(naming)), None)
 
 
+async def group_states(
+    calls: AwsCalls, naming: Naming, *, regions: Collection[str]
+) -> tuple[tuple[GroupState, ...], tuple[ApiFailure, ...]]:
+    """The groups in these regions, and the regions in which AWS did not list them. Never raises CloudError."""
+    answers = await asyncio.gather(*(_state(calls, naming, region) for region in sorted(regions)))
+    states = tuple(state for state, _ in answers if state is not None)
+    return states, tuple(failure for _, failure in answers if failure is not None)
+
+
+async def with_groups(
+    calls: AwsCalls, naming: Naming, listing: Listing, *, healed: Collection[str]
+) -> Listing:
+    """The listing with its groups. `healed`: the regions that the configuration gives a group. Never raises CloudError."""
+    grouped = {instance.region for instance in listing.instances if group_of(instance)}
+    states, unlisted = await group_states(
+        calls, naming, regions=grouped | (set(healed) & set(listing.regions_scanned))
+    )
+    return replace(listing, groups=states, failed_regions=(*listing.failed_regions, *unlisted))
+
+
+async def _state(calls: AwsCalls, naming: Naming, region: str) -> tuple[GroupState | None, ApiFailure | None]:
+    try:
+        group = await scaling_group(calls, naming, region)
+        if group is None:
+            return None, None
+        lacks = group.in_service < group.desired
+        refusal = last_refusal(await activities_of(calls, group)) if lacks else None
+    except CloudError as error:
+        return None, api_failure(error)
+    return GroupState(group, refusal), None
+
+
 async def activities_of(calls: AwsCalls, group: ScalingGroup) -> tuple[ScalingActivity, ...]:
     """The newest first. Raises CloudError."""
     return await calls.read(group.region, partial(calls.cloud.scaling_activities, group.region, group.name))
@@ -49,7 +85,7 @@ async def activities_of(calls: AwsCalls, group: ScalingGroup) -> tuple[ScalingAc
 
 async def refused_groups(
     calls: AwsCalls, groups: Mapping[str, ScalingGroup], instances: Sequence[Instance]
-) -> dict[str, PoolFailure]:
+) -> dict[str, RefusedLaunch]:
     """By region, AWS's reason for the last launch of a group that lacks nodes. Raises CloudError."""
     alive = {instance.id for instance in instances if instance.alive}
     lacking = [group for group in groups.values() if group.desired > len(group.member_ids & alive)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
+from bacalhau_spot.core.launch.group_plan import GroupStep
 from bacalhau_spot.core.model import Arch
 from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorStep
 from bacalhau_spot.core.placement.region_selection import RegionReason
@@ -11,6 +12,7 @@ from bacalhau_spot.ui.json_output.values import (
     Amount,
     ArchiveOutput,
     Count,
+    GroupOutput,
     InstanceOutput,
     Keywords,
     PoolsOutput,
@@ -18,6 +20,7 @@ from bacalhau_spot.ui.json_output.values import (
     ProblemOutput,
     SignedAmount,
     exact,
+    group_data,
     instance_data,
     pools_data,
     problem_data,
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bacalhau_spot.core.launch.create_result import CreateResult, Listing, RegionResult
+    from bacalhau_spot.core.launch.group_plan import GroupPlan
     from bacalhau_spot.core.launch.plan import Plan, RegionPlan
     from bacalhau_spot.core.placement.region_selection import RegionDecision
     from bacalhau_spot.core.pricing.estimate import Budget, Estimate, PriceRange
@@ -130,6 +134,22 @@ class OrchestratorPlanOutput(TypedDict):
     """US dollars, the part that the plan adds, which `estimate` includes; null if unknown"""
 
 
+class GroupPlanOutput(TypedDict):
+    """An Auto Scaling group of the plan."""
+
+    region: str
+    steps: list[GroupStep]
+    """the changes, in this order; empty if the group stays as it is"""
+    desired: Count
+    """nodes, after the plan"""
+    at_most: Count
+    """instances at once: AWS launches replacements before it terminates"""
+    attach: list[str]
+    """ids of running instances that become members"""
+    detach: list[str]
+    """ids of instances that leave the group and keep running"""
+
+
 class PlanOutput(TypedDict):
     cluster: str
     wanted: Count
@@ -149,6 +169,8 @@ class PlanOutput(TypedDict):
     """the result for each region with `regions: auto`; otherwise empty"""
     exposure: ExposureOutput | None
     """the effect of the loss of one capacity pool after the launches"""
+    groups: list[GroupPlanOutput]
+    """the Auto Scaling groups before or after the plan"""
     surplus: list[str]
     """ids of surplus instances"""
     remove: list[str]
@@ -177,6 +199,8 @@ class RegionReceiptOutput(TypedDict):
     failed: Count
     code: str | None
     """AWS's error code for the missing nodes"""
+    healing: Count
+    """missing nodes that the Auto Scaling group goes on trying to launch"""
     instances: list[InstanceOutput]
     pool_failures: list[PoolFailureOutput]
     problem: ProblemOutput | None
@@ -228,6 +252,8 @@ class ListOutput(TypedDict):
     """nodes"""
     orchestrator: InstanceOutput | None
     """the managed orchestrator; null without one"""
+    groups: list[GroupOutput]
+    """the Auto Scaling groups"""
     others: list[OtherResourceOutput]
     """all other resources"""
     regions_scanned: list[str]
@@ -252,8 +278,20 @@ def plan_data(plan: Plan) -> PlanOutput:
         "exposure": None
         if exposure is None
         else {"pools": exposure.pools, "at_most": exposure.max_nodes, "limit": exposure.limit},
+        "groups": [_group_plan(group) for group in plan.groups],
         "surplus": [instance.id for instance in plan.surplus],
         "remove": [instance.id for instance in plan.remove],
+    }
+
+
+def _group_plan(group: GroupPlan) -> GroupPlanOutput:
+    return {
+        "region": group.region,
+        "steps": list(group.steps),
+        "desired": group.desired,
+        "at_most": group.most,
+        "attach": list(group.attach),
+        "detach": list(group.detach),
     }
 
 
@@ -367,6 +405,7 @@ def _region_receipt(region: RegionResult) -> RegionReceiptOutput:
         "zones": region.zones,
         "failed": region.missing,
         "code": region.code,
+        "healing": region.healing,
         "instances": [instance_data(instance) for instance in region.instances],
         "pool_failures": [
             {"type": failure.type, "zone": failure.zone, "code": failure.code, "message": failure.message}
@@ -384,6 +423,7 @@ def listing_data(listing: Listing) -> ListOutput:
             for instance in sorted(listing.instances, key=lambda instance: (instance.region, instance.id))
         ],
         "orchestrator": None if listing.orchestrator is None else instance_data(listing.orchestrator),
+        "groups": [group_data(state) for state in listing.groups],
         "others": [
             {"region": resource.region, "kind": resource.kind, "id": resource.id}
             for resource in listing.others

@@ -14,11 +14,13 @@ from bacalhau_spot.ui.diagnosis_text import diagnosis_text, orchestrator_text
 from bacalhau_spot.ui.json_output.values import (
     ConnectionTime,
     Count,
+    GroupOutput,
     InstanceOutput,
     Keywords,
     PoolsOutput,
     ProblemOutput,
     Time,
+    group_data,
     instance_data,
     optional_time,
     pools_data,
@@ -177,6 +179,8 @@ class StatusOutput(TypedDict):
     nodes: list[NodeStatusOutput]
     stale_nodes: list[str]
     """ids of nodes that the orchestrator lists and whose instances no longer exist"""
+    groups: list[GroupOutput]
+    """the Auto Scaling groups"""
     pools: PoolsOutput
     orchestrator: OrchestratorOutput
     regions_scanned: list[str]
@@ -200,6 +204,7 @@ def status_data(status: ClusterStatus) -> StatusOutput:
         ],
         "nodes": [_node(node) for node in status.nodes],
         "stale_nodes": [node.id for node in status.stale_nodes],
+        "groups": [group_data(state) for state in snapshot.groups],
         "pools": pools_data(status.pools),
         "orchestrator": _orchestrator(status),
         "regions_scanned": list(snapshot.regions_scanned),

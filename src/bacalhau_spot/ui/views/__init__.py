@@ -22,6 +22,7 @@ from bacalhau_spot.ui.views.deletion_view import (
 from bacalhau_spot.ui.views.doctor_view import doctor_errors, findings_view
 from bacalhau_spot.ui.views.env_view import env_help_view
 from bacalhau_spot.ui.views.error_view import error_view
+from bacalhau_spot.ui.views.groups_view import changed_groups
 from bacalhau_spot.ui.views.list_view import listing_view
 from bacalhau_spot.ui.views.nuke_view import nuke_preview_view, order_view
 from bacalhau_spot.ui.views.offers_view import offers_view
@@ -47,6 +48,7 @@ from bacalhau_spot.ui.views.status_view import StatusView, status_view
 
 __all__ = [
     "StatusView",
+    "changed_groups",
     "config_view",
     "configured",
     "connecting_view",

@@ -9,6 +9,7 @@ from rich.console import Group
 
 from bacalhau_spot.ui.formatting import age, count_of_kind, plural
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text, next_commands
+from bacalhau_spot.ui.views.groups_view import groups_lines
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -48,6 +49,7 @@ def listing_view(listing: Listing, *, wide: bool, now: datetime, configured: boo
     else:
         parts.append(Paragraph(f"no nodes of {listing.cluster}"))
     parts.extend(_orchestrator(listing, wide=wide, now=now))
+    parts.extend(groups_lines(listing.groups))
     parts.extend(_others(listing, configured=configured))
     parts.extend(failed_regions_text(listing.failed_regions))
     return Group(*parts)

@@ -19,6 +19,7 @@ from bacalhau_spot.ui.formatting import (
     usd_range,
 )
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, next_commands
+from bacalhau_spot.ui.views.groups_view import group_steps
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -40,8 +41,9 @@ def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
         parts += [_regions(plan), *_orchestrator(plan), *_totals(plan), *_exposure(plan), *_archives(plan)]
     elif plan.orchestrator is not None and not plan.orchestrator.empty:
         parts += [*_orchestrator(plan), *(_totals(plan) if plan.adds_cost else [])]
-    elif not plan.surplus:
+    elif not plan.surplus and not plan.group_changes:
         parts.append(Paragraph(_nothing(plan)))
+    parts.extend(group_steps(plan))
     parts.extend(_surplus(plan))
     if plan.empty:
         parts.extend(next_commands(("bacalhau-spot list",)))
@@ -210,7 +212,7 @@ def over_budget(plan: Plan) -> UserError:
         raise AssertionError("no budget, so nothing is over it")
     if budget.launch_usd is None or budget.existing_usd is None:
         return _no_telling(budget)
-    parts = [f"{_launches(plan)} to launch: up to {usd(budget.launch_usd)} an hour"]
+    parts = [f"{_counted(plan)}: up to {usd(budget.launch_usd)} an hour"]
     if budget.existing_usd:
         exists = plan.orchestrator_cost is not None and bool(plan.orchestrator_cost.existing_usd)
         there = " and ".join([plural(plan.present, "instance"), *(["the orchestrator"] if exists else [])])
@@ -223,6 +225,14 @@ def over_budget(plan: Plan) -> UserError:
         hint="lower `nodes`, or raise the budget: `budget_usd_per_hour`, `--budget`",
         exit_code=ExitCode.USAGE,
     )
+
+
+def _counted(plan: Plan) -> str:
+    """The instances of the maximum cost: with Auto Scaling groups also those that AWS launches ahead of a termination."""
+    most = sum(group.most for group in plan.groups if group.heals)
+    if most:
+        return f"{plural(most, 'instance')} of the Auto Scaling groups, at most"
+    return f"{_launches(plan)} to launch"
 
 
 def _no_telling(budget: Budget) -> UserError:

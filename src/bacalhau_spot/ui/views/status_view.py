@@ -16,6 +16,7 @@ from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.ui.diagnosis_text import diagnosis_text, orchestrator_text
 from bacalhau_spot.ui.formatting import age, comma_list, error_label, first_few, plural
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text
+from bacalhau_spot.ui.views.groups_view import groups_lines
 from bacalhau_spot.ui.views.pools_view import pools_line
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class StatusView:
         parts.append(_sentence(status))
         parts.extend(_orchestrator(status))
         parts.extend(pools_line(status.pools))
+        parts.extend(groups_lines(status.snapshot.groups))
         parts.extend(_failures(status))
         if not self.wide and level < _NO_REMEDIES:
             parts.extend(_unlisted(self.status))

@@ -6,8 +6,8 @@ from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.launch.group_plan import MAX_OWN_VERSIONS, MAX_TYPES
 from bacalhau_spot.core.placement.pool_distribution import burstable
-from bacalhau_spot.core.scaling_group.group_plan import MAX_OWN_VERSIONS, MAX_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,9 +17,9 @@ from bacalhau_spot.cloud.scaling_groups import MAX_INSTANCES_A_CALL, GroupLaunch
 from bacalhau_spot.core.error_catalog.classifier import Category, classify, most_severe
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.launch.group_plan import GroupPlan, GroupStep, group_tags
+from bacalhau_spot.core.launch.group_types import group_types
 from bacalhau_spot.core.launch.node_spec import node_spec_tag
-from bacalhau_spot.core.scaling_group.group_plan import GroupPlan, GroupStep, group_tags
-from bacalhau_spot.core.scaling_group.group_types import group_types
 from bacalhau_spot.core.scaling_group.model import LAUNCH, REBALANCE_ZONES, ScalingGroup, group_of
 from bacalhau_spot.core.scaling_group.refused_launches import refused_launches
 from bacalhau_spot.core.tags import node_tags, tags_for, template_name
@@ -31,8 +31,8 @@ from bacalhau_spot.engine.scaling_group.membership import INVALID
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bacalhau_spot.core.launch.create_result import PoolFailure
     from bacalhau_spot.core.model import ClusterSpec, Instance
+    from bacalhau_spot.core.scaling_group.model import RefusedLaunch
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.engine.launch.node_secrets import NodeSecrets
     from bacalhau_spot.engine.launch.region_launch import RegionLaunch
@@ -250,7 +250,7 @@ async def _follow(
         now_s = calls.clock.monotonic_s()
         if len(living) > most:
             grown_s, most = now_s, len(living)
-        failures: tuple[PoolFailure, ...] = ()
+        failures: tuple[RefusedLaunch, ...] = ()
         if len(living) < total:
             activities = await activities_of(calls, group)
             failures = refused_launches(activities, known=earlier)
@@ -264,9 +264,7 @@ async def _follow(
         )
         await calls.pause(_POLL_S)
     launched = launched_of(instance for instance in living if instance.id not in known)
-    errors = tuple(
-        PoolError(failure.type, failure.zone, failure.code, failure.message) for failure in failures
-    )
+    errors = tuple(PoolError("", failure.zone, failure.code, failure.message) for failure in failures)
     region_launch.results.append(FleetResult("", launched=launched, pool_errors=errors))
     calls.emit(
         events.FleetResponded(
@@ -279,7 +277,7 @@ async def _follow(
     )
 
 
-def _is_refused(failures: Sequence[PoolFailure], zones: Sequence[str], *, waited_s: float) -> bool:
+def _is_refused(failures: Sequence[RefusedLaunch], zones: Sequence[str], *, waited_s: float) -> bool:
     """Whether AWS has refused the missing nodes: in every zone, for a reason that holds everywhere, or for long enough."""
     code = most_severe(failure.code for failure in failures)
     if code is None:

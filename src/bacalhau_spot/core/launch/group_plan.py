@@ -21,10 +21,9 @@ from bacalhau_spot.core.tags import NODE_SPEC_KEY, tags_for, template_name
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from bacalhau_spot.core.launch.create_result import PoolFailure
     from bacalhau_spot.core.model import ClusterSpec, Instance
     from bacalhau_spot.core.placement.demand import Demand
-    from bacalhau_spot.core.scaling_group.model import ScalingGroup
+    from bacalhau_spot.core.scaling_group.model import RefusedLaunch, ScalingGroup
 
 # Of groups: the values that choose their pools.
 GROUP_SPEC_KEY = "BacalhauGroupSpec"
@@ -94,6 +93,11 @@ def _pools_digest(spec: ClusterSpec, *, region: str) -> str:
     return hashlib.sha256(repr(values).encode()).hexdigest()[:12]
 
 
+def healed_regions(spec: ClusterSpec) -> tuple[str, ...]:
+    """The regions that the configuration gives an Auto Scaling group."""
+    return tuple(region.name for region in spec.regions) if spec.self_heal else ()
+
+
 def is_outdated(spec: ClusterSpec, group: ScalingGroup) -> bool:
     """Whether new nodes of the group would differ from the configuration."""
     pools = group.tags.get(GROUP_SPEC_KEY)
@@ -106,7 +110,7 @@ def is_outdated(spec: ClusterSpec, group: ScalingGroup) -> bool:
 
 def replacing(
     groups: Mapping[str, ScalingGroup],
-    refused: Mapping[str, PoolFailure],
+    refused: Mapping[str, RefusedLaunch],
     instances: Sequence[Instance],
 ) -> dict[str, int]:
     """The nodes of each region that its group is about to launch by itself, as far as AWS has not refused them."""
