@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
+import pytest
+
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cloud.aws import Aws
+from bacalhau_spot.cloud.scaling_groups import AwsScalingGroups
+from bacalhau_spot.orchestrator.http import HttpOrchestrator
 from support.cli_runner import CliResult, CliRunner
 
 HEAL = "self_heal: true\n"
@@ -20,6 +27,25 @@ def groups(sandbox: Any, *regions: str) -> dict[str, Any]:
 
 def desired(sandbox: Any) -> dict[str, int]:
     return {region: row["DesiredCapacity"] for region, row in groups(sandbox).items()}
+
+
+@pytest.fixture
+def asked(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of nodes that all groups together ask for, after each call that changes it."""
+    numbers: list[int] = []
+
+    def recorded(name: str) -> None:
+        call = getattr(AwsScalingGroups, name)
+
+        async def and_record(self: AwsScalingGroups, *args: Any, **kwargs: Any) -> None:
+            await call(self, *args, **kwargs)
+            numbers.append(sum(desired(sandbox).values()))
+
+        monkeypatch.setattr(Aws, name, and_record)
+
+    recorded("update_scaling_group")
+    recorded("attach_instances")
+    return numbers
 
 
 def nodes(program: CliRunner) -> dict[str, str]:
@@ -43,18 +69,15 @@ def test_each_region_is_a_group_that_replaces_its_nodes(sandbox: Any, program: C
     assert (again.code, plan(again)["launch"]) == (0, 0), again.stdout
 
 
-def test_a_region_without_capacity_gives_its_nodes_to_others(sandbox: Any, program: CliRunner) -> None:
+def test_a_region_without_capacity_gives_its_nodes_to_others(
+    sandbox: Any, program: CliRunner, asked: list[int]
+) -> None:
     """It gives them up before the others launch them: all groups together never ask for more than configured."""
     sandbox.settings.capacity = {"us-east-1": 1}
-    asked: list[int] = []
-
-    def record() -> None:
-        asked.append(sum(desired(sandbox).values()))
-
     program.configure(nodes=6, regions=TWO, more=HEAL)
     result = program("create", "--yes", "-o", "json")
     assert result.code == 0, result.stdout + result.stderr
-    record()
+    assert (max(asked), asked[-1]) == (6, 6)
     assert desired(sandbox) == {"us-east-1": 1, "us-west-2": 5}
     assert len(nodes(program)) == 6
     receipt = {row["region"]: row for row in result.data["receipt"]["regions"]}
@@ -110,3 +133,99 @@ def test_another_number_changes_the_groups(sandbox: Any, program: CliRunner) -> 
     assert (desired(sandbox), len(nodes(program))) == ({"us-east-1": 2, "us-west-2": 1}, 3)
     again = plan(program("create", "--yes", "-o", "json"))
     assert [row["steps"] for row in again["groups"]] == [[], []]
+
+
+def test_a_storm_passes_with_no_command_typed(
+    sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A third of twenty nodes interrupted within ten minutes, and one region without capacity for an hour."""
+    at_sandbox = HttpOrchestrator(f"{sandbox.url}/_sandbox/orchestrator")
+    monkeypatch.setattr(CommandContext, "orchestrator", lambda *_, **__: at_sandbox)
+    program.configure(nodes=20, more=HEAL)
+    assert program("create", "--yes").code == 0
+    before = nodes(program)
+    assert len(before) == 20
+    sandbox.settings.capacity = {"us-west-2": 0}
+    by_region = {region: [name for name in before if before[name] == region] for region in desired(sandbox)}
+    for number in range(7):
+        region = ("us-west-2", "us-east-1", "eu-west-1", "ap-southeast-1")[number % 4]
+        sandbox.server.interrupt(region, by_region[region].pop())
+        sandbox.clock.advance(85)
+    sandbox.clock.advance(1200)
+    short = nodes(program)
+    assert (len(short), len(set(before) - set(short))) == (18, 7)
+    listed = program("list")
+    assert "AWS goes on trying to launch 2 nodes in us-west-2" in listed.stdout
+    state = {row["region"]: row for row in program("status", "-o", "json").data["groups"]}
+    assert (state["us-west-2"]["desired"], state["us-west-2"]["in_service"]) == (5, 3)
+    assert state["us-west-2"]["refusal"]["code"] == "UnfulfillableCapacity"
+    assert state["us-east-1"]["refusal"] is None
+
+    sandbox.clock.advance(1500)
+    sandbox.settings.capacity = {}
+    sandbox.clock.advance(900)
+    after = nodes(program)
+    assert len(after) == 20
+    assert desired(sandbox) == {region: 5 for region in desired(sandbox)}
+    joined = program("status", "-o", "json").data
+    assert (joined["total"]["good"], joined["missing"], joined["surplus"]) == (20, 0, 0)
+    again = program("create", "--yes", "-o", "json")
+    assert (plan(again)["launch"], [row["steps"] for row in plan(again)["groups"]]) == (0, [[]] * 4)
+
+
+def test_replacements_carry_the_same_tags(sandbox: Any, program: CliRunner) -> None:
+    program.configure(nodes=1, regions="[us-east-1]", more=HEAL)
+    assert program("create", "--yes").code == 0
+    ec2 = sandbox.client("ec2", "us-east-1")
+
+    def tags() -> dict[str, dict[str, str]]:
+        rows = ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["running"]}])
+        return {
+            row["InstanceId"]: {
+                tag["Key"]: tag["Value"] for tag in row["Tags"] if not tag["Key"].startswith("aws:")
+            }
+            for group in rows["Reservations"]
+            for row in group["Instances"]
+        }
+
+    (first,) = tags().items()
+    sandbox.server.interrupt("us-east-1", first[0], notice_s=0)
+    sandbox.clock.advance(300)
+    (second,) = tags().items()
+    assert second[0] != first[0]
+    assert second[1] == first[1]
+    assert {"BacalhauNodeSpec", "bacalhau-cluster", "CreatedBy", "Name"} <= set(second[1])
+
+
+def test_destroy_leaves_nothing_and_nothing_is_launched_again(sandbox: Any, program: CliRunner) -> None:
+    before = sandbox.leftovers()
+    program.configure(nodes=4, regions=TWO, more=HEAL)
+    assert program("create", "--yes").code == 0
+    name = groups(sandbox)["us-east-1"]["AutoScalingGroupName"]
+    sandbox.client("autoscaling", "us-east-1").put_scheduled_update_group_action(
+        AutoScalingGroupName=name, ScheduledActionName="later", Recurrence="* * * * *", DesiredCapacity=2
+    )
+    assert program("destroy", "--yes").code == 0
+    sandbox.clock.advance(1200)
+    assert sandbox.leftovers() == before
+
+
+def test_a_budget_holds_for_every_pool_and_replacement(sandbox: Any, program: CliRunner) -> None:
+    """A group may replace each node in its dearest pool, and runs one instance more while it does."""
+    program.configure(nodes=2, regions="[us-east-1]", more=HEAL)
+    shown = program("create", "--dry-run", "-o", "json", "--budget", "5").data["plan"]
+    assert [row["at_most"] for row in shown["groups"]] == [3]
+    most = Decimal(shown["budget"]["launch_usd_per_hour"])
+    two = Decimal(shown["estimate"]["total"]["high"])
+    assert abs(most - two * 3 / 2) < Decimal("0.000002")
+    refused = program("create", "--yes", "--budget", str(most - Decimal("0.001")))
+    assert refused.code == 2
+    assert "3 instances of the Auto Scaling groups, at most" in refused.stderr
+    assert desired(sandbox) == {}
+
+
+def test_a_limit_for_pools_is_refused(program: CliRunner) -> None:
+    program.configure(nodes=2, more=HEAL + "max_share_per_pool: 25%\n")
+    refused = program("create", "--dry-run")
+    assert refused.code == 2
+    assert "AWS alone chooses the pools" in refused.stderr

@@ -101,15 +101,20 @@ class AwsScalingGroups:
         return tuple(sorted(found, key=lambda group: group.name))
 
     async def scaling_activities(self, region: str, name: str) -> tuple[ScalingActivity, ...]:
-        reply = await self._call(
-            region, "describe_scaling_activities", AutoScalingGroupName=name, MaxRecords=_LATEST_ACTIVITIES
+        reply = await self._session.call(
+            "autoscaling",
+            region,
+            "describe_scaling_activities",
+            AutoScalingGroupName=name,
+            MaxRecords=_LATEST_ACTIVITIES,
         )
         return tuple(_activity(row) for row in reply["Activities"])
 
     async def create_scaling_group(
         self, region: str, name: str, *, launch: GroupLaunch, tags: Mapping[str, str]
     ) -> None:
-        await self._call(
+        await self._session.call(
+            "autoscaling",
             region,
             "create_auto_scaling_group",
             AutoScalingGroupName=name,
@@ -128,7 +133,8 @@ class AwsScalingGroups:
     async def update_scaling_group(
         self, region: str, name: str, *, desired: int, maximum: int, launch: GroupLaunch | None = None
     ) -> None:
-        await self._call(
+        await self._session.call(
+            "autoscaling",
             region,
             "update_auto_scaling_group",
             AutoScalingGroupName=name,
@@ -139,19 +145,26 @@ class AwsScalingGroups:
         )
 
     async def tag_scaling_group(self, region: str, name: str, *, tags: Mapping[str, str]) -> None:
-        await self._call(region, "create_or_update_tags", Tags=_tag_rows(name, tags))
+        await self._session.call("autoscaling", region, "create_or_update_tags", Tags=_tag_rows(name, tags))
 
     async def suspend_scaling(self, region: str, name: str, *, process: str) -> None:
-        await self._call(region, "suspend_processes", AutoScalingGroupName=name, ScalingProcesses=[process])
+        await self._session.call(
+            "autoscaling", region, "suspend_processes", AutoScalingGroupName=name, ScalingProcesses=[process]
+        )
 
     async def resume_scaling(self, region: str, name: str, *, process: str) -> None:
-        await self._call(region, "resume_processes", AutoScalingGroupName=name, ScalingProcesses=[process])
+        await self._session.call(
+            "autoscaling", region, "resume_processes", AutoScalingGroupName=name, ScalingProcesses=[process]
+        )
 
     async def attach_instances(self, region: str, name: str, ids: Sequence[str]) -> None:
-        await self._call(region, "attach_instances", AutoScalingGroupName=name, InstanceIds=list(ids))
+        await self._session.call(
+            "autoscaling", region, "attach_instances", AutoScalingGroupName=name, InstanceIds=list(ids)
+        )
 
     async def detach_instances(self, region: str, name: str, ids: Sequence[str]) -> None:
-        await self._call(
+        await self._session.call(
+            "autoscaling",
             region,
             "detach_instances",
             AutoScalingGroupName=name,
@@ -160,7 +173,8 @@ class AwsScalingGroups:
         )
 
     async def terminate_member(self, region: str, instance_id: str) -> None:
-        await self._call(
+        await self._session.call(
+            "autoscaling",
             region,
             "terminate_instance_in_auto_scaling_group",
             InstanceId=instance_id,
@@ -168,7 +182,8 @@ class AwsScalingGroups:
         )
 
     async def report_unhealthy(self, region: str, instance_id: str) -> None:
-        await self._call(
+        await self._session.call(
+            "autoscaling",
             region,
             "set_instance_health",
             InstanceId=instance_id,
@@ -177,10 +192,9 @@ class AwsScalingGroups:
         )
 
     async def delete_scaling_group(self, region: str, name: str) -> None:
-        await self._call(region, "delete_auto_scaling_group", AutoScalingGroupName=name, ForceDelete=False)
-
-    async def _call(self, region: str, operation: str, **kwargs: Any) -> dict[str, Any]:
-        return await self._session.call("autoscaling", region, operation, **kwargs)
+        await self._session.call(
+            "autoscaling", region, "delete_auto_scaling_group", AutoScalingGroupName=name, ForceDelete=False
+        )
 
 
 def _group(row: dict[str, Any], region: str) -> ScalingGroup:
