@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cloud.auto_scaling import AwsScalingGroups
 from bacalhau_spot.cloud.aws import Aws
-from bacalhau_spot.cloud.scaling_groups import AwsScalingGroups
 from bacalhau_spot.orchestrator.http import HttpOrchestrator
 from support.cli_runner import CliResult, CliRunner
 
@@ -166,7 +166,7 @@ def test_a_storm_passes_with_no_command_typed(
     sandbox.clock.advance(900)
     after = nodes(program)
     assert len(after) == 20
-    assert desired(sandbox) == {region: 5 for region in desired(sandbox)}
+    assert desired(sandbox) == dict.fromkeys(desired(sandbox), 5)
     joined = program("status", "-o", "json").data
     assert (joined["total"]["good"], joined["missing"], joined["surplus"]) == (20, 0, 0)
     again = program("create", "--yes", "-o", "json")

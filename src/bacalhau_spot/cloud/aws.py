@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.account import AwsAccount
+from bacalhau_spot.cloud.auto_scaling import AwsScalingGroups
 from bacalhau_spot.cloud.cleanup import AwsCleanup
 from bacalhau_spot.cloud.compute import AwsCompute
 from bacalhau_spot.cloud.diagnostics import AwsDiagnostics
@@ -15,7 +16,6 @@ from bacalhau_spot.cloud.orchestrator_resources import AwsOrchestratorResources
 from bacalhau_spot.cloud.placement_scores import AwsPlacementScoring
 from bacalhau_spot.cloud.prices import AwsPrices
 from bacalhau_spot.cloud.replies import refuses_malformed_replies
-from bacalhau_spot.cloud.scaling_groups import AwsScalingGroups
 from bacalhau_spot.cloud.secret_store import AwsSecretStore
 from bacalhau_spot.cloud.session import Session
 

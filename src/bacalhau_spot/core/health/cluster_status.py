@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
     from bacalhau_spot.core.placement.demand import Demand
     from bacalhau_spot.core.problem import ApiFailure
-    from bacalhau_spot.core.scaling_group.model import GroupState
+    from bacalhau_spot.core.scaling_group.groups import GroupState
 
 _NOT_CHECKED = StatusChecks()
 

@@ -14,7 +14,7 @@ from bacalhau_spot.errors import ExitCode
 if TYPE_CHECKING:
     from bacalhau_spot.core.model import Instance, Resource
     from bacalhau_spot.core.problem import ApiFailure
-    from bacalhau_spot.core.scaling_group.model import GroupState
+    from bacalhau_spot.core.scaling_group.groups import GroupState
 
 
 @dataclass(frozen=True, slots=True)

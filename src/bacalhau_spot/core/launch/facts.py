@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.placement.region_selection import RegionDecision
     from bacalhau_spot.core.pricing.list_prices import Prices
     from bacalhau_spot.core.problem import ApiFailure
-    from bacalhau_spot.core.scaling_group.model import RefusedLaunch, ScalingGroup
+    from bacalhau_spot.core.scaling_group.groups import RefusedLaunch, ScalingGroup
 
 
 @dataclass(frozen=True, slots=True)

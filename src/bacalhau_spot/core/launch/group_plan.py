@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.launch.node_spec import node_spec_differs, node_spec_tag
 from bacalhau_spot.core.model import RegionSpec
-from bacalhau_spot.core.scaling_group.model import group_of
+from bacalhau_spot.core.scaling_group.groups import group_of
 from bacalhau_spot.core.tags import NODE_SPEC_KEY, tags_for, template_name
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.model import ClusterSpec, Instance
     from bacalhau_spot.core.placement.demand import Demand
-    from bacalhau_spot.core.scaling_group.model import RefusedLaunch, ScalingGroup
+    from bacalhau_spot.core.scaling_group.groups import RefusedLaunch, ScalingGroup
 
 # Of groups: the values that choose their pools.
 GROUP_SPEC_KEY = "BacalhauGroupSpec"
@@ -154,48 +154,42 @@ def group_plans(
 ) -> tuple[GroupPlan, ...]:
     """The groups of every region that has or gets one. `replaced`: from `replacing`; `removed`: ids that the plan terminates."""
     kept = [instance for instance in instances if instance.alive and instance.id not in removed]
-    configured = list(demand.wanted)
-    plans = []
-    for region in dict.fromkeys((*configured, *groups)):
+
+    def planned(region: str) -> GroupPlan | None:
         here = [instance for instance in kept if instance.region == region]
         group = groups.get(region)
-        if spec.self_heal and region in configured:
+        if spec.self_heal and region in demand.wanted:
             total = len(here) + replaced.get(region, 0) + demand.launch.get(region, 0)
-            plans += _healing(spec, region, group, here, total=total)
-        elif group is not None:
-            plans += _dissolving(spec, group, here, ids=removed)
-    return tuple(plans)
+            return _healing(spec, region, group, here, total=total) if group is not None or total else None
+        return None if group is None else _dissolving(spec, group, here, ids=removed)
+
+    regions = dict.fromkeys((*demand.wanted, *groups))
+    return tuple(plan for plan in map(planned, regions) if plan is not None)
 
 
 def _healing(
-    spec: ClusterSpec,
-    region: str,
-    group: ScalingGroup | None,
-    here: Sequence[Instance],
-    *,
-    total: int,
-) -> list[GroupPlan]:
-    if group is None and not total:
-        return []
-    attach = tuple(instance.id for instance in here if group is None or not _is_member(group, instance))
-    steps = []
+    spec: ClusterSpec, region: str, group: ScalingGroup | None, here: Sequence[Instance], *, total: int
+) -> GroupPlan:
     if group is None:
-        steps.append(GroupStep.CREATE)
-    if attach:
-        steps.append(GroupStep.ATTACH)
-    if group is not None and is_outdated(spec, group):
-        steps.append(GroupStep.UPDATE)
-    if group is not None and total != group.desired + len(attach):
-        steps.append(GroupStep.RESIZE)
-    return [GroupPlan(region, tuple(steps), desired=total, attach=attach)]
+        attach = tuple(instance.id for instance in here)
+        needed = {GroupStep.CREATE: True, GroupStep.ATTACH: bool(attach)}
+    else:
+        attach = tuple(instance.id for instance in here if not _is_member(group, instance))
+        needed = {
+            GroupStep.ATTACH: bool(attach),
+            GroupStep.UPDATE: is_outdated(spec, group),
+            GroupStep.RESIZE: total != group.desired + len(attach),
+        }
+    steps = tuple(step for step, is_needed in needed.items() if is_needed)
+    return GroupPlan(region, steps, desired=total, attach=attach)
 
 
 def _dissolving(
     spec: ClusterSpec, group: ScalingGroup, here: Sequence[Instance], *, ids: Collection[str]
-) -> list[GroupPlan]:
+) -> GroupPlan:
     """A region outside the configuration keeps its group as long as its nodes."""
     members = tuple(instance.id for instance in here if _is_member(group, instance))
     if spec.self_heal and (members or not ids):
-        return [GroupPlan(group.region, desired=group.desired)]
+        return GroupPlan(group.region, desired=group.desired)
     steps = (*([GroupStep.DETACH] if members else []), GroupStep.DELETE)
-    return [GroupPlan(group.region, steps, detach=members)]
+    return GroupPlan(group.region, steps, detach=members)

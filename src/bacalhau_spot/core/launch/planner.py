@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.launch.group_plan import group_plans
+from bacalhau_spot.core.launch.group_plan import MAX_TYPES, group_plans
+from bacalhau_spot.core.launch.group_types import left_out_types
 from bacalhau_spot.core.launch.node_spec import drifted_nodes
 from bacalhau_spot.core.launch.plan import Plan, build_plan
 from bacalhau_spot.core.launch.plan_warnings import plan_warnings
@@ -16,6 +17,7 @@ from bacalhau_spot.core.pricing.estimate import Budget, current_cost, estimate, 
 from bacalhau_spot.core.pricing.orchestrator_cost import orchestrator_cost
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from decimal import Decimal
 
     from bacalhau_spot.core.launch.facts import LaunchFacts
@@ -40,7 +42,7 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
             demand,
             markets,
             allow_removal=allow_removal,
-            warnings=plan_warnings(facts),
+            warnings=(*plan_warnings(facts), *_left_out(facts)),
             rates=facts.rates,
             decisions=facts.decisions or (),
         ),
@@ -66,6 +68,19 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
     )
 
 
+def _left_out(facts: LaunchFacts) -> tuple[str, ...]:
+    """Instance types beyond AWS's limits for a group."""
+    if not facts.spec.self_heal:
+        return ()
+    left = {region: left_out_types(market.offers) for region, market in sorted((facts.markets or {}).items())}
+    return tuple(
+        f"the Auto Scaling group in {region} launches the {MAX_TYPES} cheapest instance types at most, and not "
+        f"{', '.join(types)}"
+        for region, types in left.items()
+        if types
+    )
+
+
 def _exposure(facts: LaunchFacts, planned: Plan) -> PoolExposure:
     """Without the nodes that the plan removes."""
     counts = Counter(nodes_per_pool(facts.instances))
@@ -78,35 +93,36 @@ def _budget(facts: LaunchFacts, planned: Plan) -> Budget | None:
     spec = facts.spec
     if spec.budget_usd_per_hour is None or not (planned.adds_cost or planned.group_changes):
         return None
-    removed = {instance.id for instance in planned.remove}
     groups = _groups_cost(facts, planned)
-    if groups is not None:
-        planned = replace(
-            planned, regions=tuple(replace(region, estimate=None) for region in planned.regions)
-        )
-    total = sum_estimates([planned.estimate, *(groups or {}).values()]).total
-    nodes_usd = current_cost(
-        [
-            instance
-            for instance in facts.instances
-            if instance.alive and instance.id not in removed and instance.region not in (groups or {})
-        ],
-        facts.pool_prices,
-        facts.rates,
-        root_volume_gib=spec.instance.root_volume_gib,
-        public_ip=spec.instance.public_ip,
+    others = replace(
+        planned, regions=tuple(region for region in planned.regions if region.region not in groups)
     )
+    total = sum_estimates([others.estimate, *groups.values()]).total
     return Budget(
         usd_per_hour=spec.budget_usd_per_hour,
-        existing_usd=_with_orchestrator(nodes_usd, planned),
+        existing_usd=_with_orchestrator(_existing_cost(facts, planned, apart=groups), planned),
         launch_usd=None if total is None else total.high,
     )
 
 
-def _groups_cost(facts: LaunchFacts, planned: Plan) -> dict[str, Estimate] | None:
-    """By region, as many nodes as its group may have at once, because it may replace each in any pool; None without groups."""
-    if not facts.spec.self_heal:
-        return None
+def _existing_cost(facts: LaunchFacts, planned: Plan, *, apart: Collection[str]) -> Decimal | None:
+    """Of the nodes that stay, without those in the regions `apart`; None if unknown."""
+    removed = {instance.id for instance in planned.remove}
+    return current_cost(
+        [
+            instance
+            for instance in facts.instances
+            if instance.alive and instance.id not in removed and instance.region not in apart
+        ],
+        facts.pool_prices,
+        facts.rates,
+        root_volume_gib=facts.spec.instance.root_volume_gib,
+        public_ip=facts.spec.instance.public_ip,
+    )
+
+
+def _groups_cost(facts: LaunchFacts, planned: Plan) -> dict[str, Estimate]:
+    """By region, as many nodes as its group may have at once, because it may replace each of them in any pool."""
     markets = facts.markets or {}
     return {
         group.region: estimate(
@@ -119,7 +135,7 @@ def _groups_cost(facts: LaunchFacts, planned: Plan) -> dict[str, Estimate] | Non
             limit=facts.spec.max_price_usd_per_hour,
         )
         for group in planned.groups
-        if group.region in markets
+        if group.heals and group.region in markets
     }
 
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec, Instance
 
 
+_NONE: Mapping[str, int] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Demand:
     """How many nodes each region lacks, and which instances are too many."""
@@ -51,7 +54,7 @@ def spread_over(count: int, rooms: Mapping[str, int]) -> dict[str, int]:
 
 
 def node_demand(
-    spec: ClusterSpec, instances: Sequence[Instance], *, replaced: Mapping[str, int] | None = None
+    spec: ClusterSpec, instances: Sequence[Instance], *, replaced: Mapping[str, int] = _NONE
 ) -> Demand:
     """The missing and surplus nodes. `instances`: all with the cluster's tag, in any region and state.
 
@@ -59,7 +62,7 @@ def node_demand(
     """
     wanted = nodes_by_region(spec)
     alive = [instance for instance in instances if instance.alive]
-    counts = Counter(instance.region for instance in alive) + Counter(replaced or {})
+    counts = Counter(instance.region for instance in alive) + Counter(replaced)
     present = {name: counts[name] for name in wanted}
     lacking = {name: max(0, wanted[name] - present[name]) for name in wanted}
     over = {name: max(0, present[name] - wanted[name]) for name in wanted}

@@ -91,7 +91,7 @@ async def apply_plan(
         networks=dict(facts.networks or {}),
         created_networks=created_networks or {},
         secrets=node_secrets(calls, facts),
-        totals={group.region: group.desired for group in plan.groups if group.heals},
+        totals=_group_sizes(plan),
         deadline_s=calls.clock.monotonic_s() + facts.spec.timeouts.fulfilment_s,
     )
     removed = await _remove(work)
@@ -111,6 +111,10 @@ async def apply_plan(
         waited=wait,
         pools=pool_distribution(_all_instances(work, gone=removed)),
     )
+
+
+def _group_sizes(plan: Plan) -> dict[str, int]:
+    return {group.region: group.desired for group in plan.groups if group.heals}
 
 
 def _all_instances(work: _Work, *, gone: Sequence[str]) -> list[Instance]:

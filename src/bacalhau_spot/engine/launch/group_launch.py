@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,9 +21,10 @@ from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.group_plan import GroupPlan, GroupStep, group_tags
 from bacalhau_spot.core.launch.group_types import group_types
 from bacalhau_spot.core.launch.node_spec import node_spec_tag
-from bacalhau_spot.core.scaling_group.model import LAUNCH, REBALANCE_ZONES, ScalingGroup, group_of
+from bacalhau_spot.core.scaling_group.groups import LAUNCH, REBALANCE_ZONES, ScalingGroup, group_of
 from bacalhau_spot.core.scaling_group.refused_launches import refused_launches
 from bacalhau_spot.core.tags import node_tags, tags_for, template_name
+from bacalhau_spot.engine.aws_calls.caller import Cancelled
 from bacalhau_spot.engine.launch.fleet import launched_of
 from bacalhau_spot.engine.launch.region_launch import prepare_region, template_content, template_version
 from bacalhau_spot.engine.scaling_group.groups import activities_of, scaling_group
@@ -31,8 +33,9 @@ from bacalhau_spot.engine.scaling_group.membership import INVALID
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bacalhau_spot.cloud.port import LaunchedInstance
     from bacalhau_spot.core.model import ClusterSpec, Instance
-    from bacalhau_spot.core.scaling_group.model import RefusedLaunch
+    from bacalhau_spot.core.scaling_group.groups import RefusedLaunch
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.engine.launch.node_secrets import NodeSecrets
     from bacalhau_spot.engine.launch.region_launch import RegionLaunch
@@ -77,34 +80,48 @@ async def launch_in_group(
             calls, spec, region_launch, count=target.launch, cidrs=cidrs, secrets=secrets
         )
         launch = await _group_launch(calls, spec, region_launch, template_id)
+    earlier: frozenset[str] = frozenset()
+    is_others = False
     if group is None:
-        if launch is None:
-            raise AssertionError("a new group needs its launch template")
-        group = await _create(calls, spec, region, launch)
-        if group.desired:  # another create, at the same time, which has set its number
-            await _follow(calls, spec, region_launch, group, total=target.total, deadline_s=deadline_s)
-            return
+        group = await _create(calls, spec, region, _required(launch))
+        # Another create, at the same time, has set its number.
+        is_others = bool(group.desired)
+    if not is_others:
+        earlier = frozenset(activity.id for activity in await activities_of(calls, group))
+        await _set(calls, spec, region_launch, group, target, launch=launch)
+    following = _Following(calls, spec, region_launch, group, target.total, earlier)
+    await following.run(deadline_s=deadline_s)
+
+
+def _required(launch: GroupLaunch | None) -> GroupLaunch:
+    if launch is None:
+        raise AssertionError("a new group needs its launch template")
+    return launch
+
+
+async def _set(
+    calls: AwsCalls,
+    spec: ClusterSpec,
+    region_launch: RegionLaunch,
+    group: ScalingGroup,
+    target: GroupTarget,
+    *,
+    launch: GroupLaunch | None,
+) -> None:
+    """The group's processes, its members, and last its number."""
+    region, name = group.region, group.name
     await _set_processes(calls, group)
-    earlier = frozenset(activity.id for activity in await activities_of(calls, group))
     outside = await _attach(calls, spec, region_launch, group, target)
     number = max(0, target.total - outside)
     await calls.write(
         region,
         partial(
-            calls.cloud.update_scaling_group,
-            region,
-            group.name,
-            desired=number,
-            maximum=number,
-            launch=launch,
+            calls.cloud.update_scaling_group, region, name, desired=number, maximum=number, launch=launch
         ),
     )
     if launch is not None:
         tags = group_tags(spec, region=region)
-        await calls.write(region, partial(calls.cloud.tag_scaling_group, region, group.name, tags=tags))
-    await _follow(
-        calls, spec, region_launch, group, total=target.total, deadline_s=deadline_s, earlier=earlier
-    )
+        await calls.write(region, partial(calls.cloud.tag_scaling_group, region, name, tags=tags))
 
 
 async def _group_launch(
@@ -183,14 +200,16 @@ async def _attach(
     )
     refused: dict[str, CloudError] = {}
     for start in range(0, len(ids), MAX_INSTANCES_A_CALL):
-        batch = ids[start : start + MAX_INSTANCES_A_CALL]
-        if await _attached(calls, group, batch) is not None:
-            # All or none: each on its own.
-            for instance_id in batch:
-                error = await _attached(calls, group, [instance_id])
-                if error is not None:
-                    refused[instance_id] = error
+        refused |= await _attach_batch(calls, group, ids[start : start + MAX_INSTANCES_A_CALL])
     return await _outside(calls, spec, region_launch, refused) if refused else 0
+
+
+async def _attach_batch(calls: AwsCalls, group: ScalingGroup, ids: Sequence[str]) -> dict[str, CloudError]:
+    """AWS attaches all or none: after a refusal, each on its own. The refusals by instance."""
+    if await _attached(calls, group, ids) is None:
+        return {}
+    answers = {instance_id: await _attached(calls, group, [instance_id]) for instance_id in ids}
+    return {instance_id: error for instance_id, error in answers.items() if error is not None}
 
 
 async def _attached(calls: AwsCalls, group: ScalingGroup, ids: Sequence[str]) -> CloudError | None:
@@ -228,53 +247,68 @@ async def _living(calls: AwsCalls, spec: ClusterSpec, region: str) -> tuple[Inst
     return tuple(instance for instance in listed if instance.alive and not instance.is_orchestrator)
 
 
-async def _follow(
-    calls: AwsCalls,
-    spec: ClusterSpec,
-    region_launch: RegionLaunch,
-    group: ScalingGroup,
-    *,
-    total: int,
-    deadline_s: float,
-    earlier: frozenset[str] = frozenset(),
-) -> None:
+@dataclass(slots=True)
+class _Following:
     """Until the region has `total` living nodes, or AWS has refused the rest. `earlier`: ids of previous activities."""
-    region = region_launch.region
-    known = {
-        *region_launch.known,
-        *(instance.id for result in region_launch.results for instance in result.launched),
-    }
-    grown_s, most = calls.clock.monotonic_s(), -1
-    while True:
-        living = await _living(calls, spec, region)
-        now_s = calls.clock.monotonic_s()
-        if len(living) > most:
-            grown_s, most = now_s, len(living)
-        failures: tuple[RefusedLaunch, ...] = ()
-        if len(living) < total:
-            activities = await activities_of(calls, group)
-            failures = refused_launches(activities, known=earlier)
-            busy = any(activity.open and activity.launches for activity in activities)
-            if not busy and _is_refused(failures, group.zones, waited_s=now_s - grown_s):
+
+    calls: AwsCalls
+    spec: ClusterSpec
+    region_launch: RegionLaunch
+    group: ScalingGroup
+    total: int
+    earlier: frozenset[str]
+    living: tuple[Instance, ...] = ()
+    failures: tuple[RefusedLaunch, ...] = ()
+    most: int = -1  # living nodes so far
+    grown_s: float = 0.0  # when there were more of them for the last time
+
+    async def run(self, *, deadline_s: float) -> None:
+        """Appends the new instances and the refusals to the region's results. Raises CloudError, Cancelled."""
+        known = {
+            *self.region_launch.known,
+            *(instance.id for result in self.region_launch.results for instance in result.launched),
+        }
+        while not await self._settled():
+            if self.calls.stop.is_set or self.calls.clock.monotonic_s() + _POLL_S > deadline_s:
                 break
-        if len(living) >= total or calls.stop.is_set or now_s + _POLL_S > deadline_s:
-            break
-        calls.emit(
-            events.Waiting(region=region, message="AWS launches instances", remaining=total - len(living))
+            self.calls.emit(
+                events.Waiting(
+                    region=self.group.region,
+                    message="AWS launches instances",
+                    remaining=self.total - len(self.living),
+                )
+            )
+            with suppress(Cancelled):  # what AWS has launched until then must be in the results
+                await self.calls.pause(_POLL_S)
+        self._report(launched_of(instance for instance in self.living if instance.id not in known))
+
+    async def _settled(self) -> bool:
+        self.living = await _living(self.calls, self.spec, self.group.region)
+        now_s = self.calls.clock.monotonic_s()
+        if len(self.living) > self.most:
+            self.grown_s, self.most = now_s, len(self.living)
+        if len(self.living) >= self.total:
+            self.failures = ()
+            return True
+        activities = await activities_of(self.calls, self.group)
+        self.failures = refused_launches(activities, known=self.earlier)
+        busy = any(activity.open and activity.launches for activity in activities)
+        return not busy and _is_refused(self.failures, self.group.zones, waited_s=now_s - self.grown_s)
+
+    def _report(self, launched: tuple[LaunchedInstance, ...]) -> None:
+        errors = tuple(
+            PoolError("", failure.zone, failure.code, failure.message) for failure in self.failures
         )
-        await calls.pause(_POLL_S)
-    launched = launched_of(instance for instance in living if instance.id not in known)
-    errors = tuple(PoolError("", failure.zone, failure.code, failure.message) for failure in failures)
-    region_launch.results.append(FleetResult("", launched=launched, pool_errors=errors))
-    calls.emit(
-        events.FleetResponded(
-            region=region,
-            fleet_id=group.name,
-            requested=len(launched) + max(0, total - len(living)),
-            launched=len(launched),
-            refusals=tuple((error.type, error.zone, error.code) for error in errors),
+        self.region_launch.results.append(FleetResult("", launched=launched, pool_errors=errors))
+        self.calls.emit(
+            events.FleetResponded(
+                region=self.group.region,
+                fleet_id=self.group.name,
+                requested=len(launched) + max(0, self.total - len(self.living)),
+                launched=len(launched),
+                refusals=tuple((error.type, error.zone, error.code) for error in errors),
+            )
         )
-    )
 
 
 def _is_refused(failures: Sequence[RefusedLaunch], zones: Sequence[str], *, waited_s: float) -> bool:

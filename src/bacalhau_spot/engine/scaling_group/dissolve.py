@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.scaling_groups import MAX_INSTANCES_A_CALL
 from bacalhau_spot.core.launch import events
-from bacalhau_spot.core.scaling_group.model import LAUNCH
+from bacalhau_spot.core.scaling_group.groups import LAUNCH
 from bacalhau_spot.engine.scaling_group.groups import scaling_group
 from bacalhau_spot.engine.scaling_group.membership import detach
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.model import Naming
-    from bacalhau_spot.core.scaling_group.model import ScalingGroup
+    from bacalhau_spot.core.scaling_group.groups import ScalingGroup
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 _POLL_S = 2.0

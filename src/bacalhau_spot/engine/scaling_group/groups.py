@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.scaling_group.model import GroupState, group_of
+from bacalhau_spot.core.scaling_group.groups import GroupState, group_of
 from bacalhau_spot.core.scaling_group.refused_launches import last_refusal
 from bacalhau_spot.core.tags import template_name
 from bacalhau_spot.engine.aws_calls.caller import api_failure, gather_all
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.launch.create_result import Listing
     from bacalhau_spot.core.model import ClusterSpec, Instance, Naming
     from bacalhau_spot.core.problem import ApiFailure
-    from bacalhau_spot.core.scaling_group.model import RefusedLaunch, ScalingActivity, ScalingGroup
+    from bacalhau_spot.core.scaling_group.groups import RefusedLaunch, ScalingActivity, ScalingGroup
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import Instance
     from bacalhau_spot.core.placement.pool_distribution import PoolDistribution
     from bacalhau_spot.core.problem import ApiFailure
-    from bacalhau_spot.core.scaling_group.model import GroupState
+    from bacalhau_spot.core.scaling_group.groups import GroupState
 
 Data = Mapping[str, Any]
 

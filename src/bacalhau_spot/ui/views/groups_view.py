@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.launch.create_result import CreateResult
     from bacalhau_spot.core.launch.group_plan import GroupPlan
     from bacalhau_spot.core.launch.plan import Plan
-    from bacalhau_spot.core.scaling_group.model import GroupState
+    from bacalhau_spot.core.scaling_group.groups import GroupState
 
 _HEALS = "self-healing: "
 

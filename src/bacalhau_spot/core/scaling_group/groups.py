@@ -94,12 +94,13 @@ class ScalingGroup:
 
 @dataclass(frozen=True, slots=True)
 class ScalingActivity:
-    """What AWS did to a group: one launch or one termination. `message`: AWS's reason for a failure."""
+    """What AWS did to a group: one launch or one termination. `code`, `message`: AWS's reason for a failure."""
 
     id: str
     description: str
     status: str
     started_at: datetime
+    code: str = ""
     message: str = ""
     zone: str = ""
 
