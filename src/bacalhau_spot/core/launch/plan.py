@@ -73,6 +73,7 @@ class Plan:
     )
     orchestrator_cost: OrchestratorCost | None = None
     drifted: tuple[DriftedNode, ...] = ()  # nodes that `create` leaves as they are
+    replaced: int = 0  # of the present nodes, those that a group is about to launch
     groups: tuple[GroupPlan, ...] = ()  # of every region with an Auto Scaling group, before or after the plan
 
     @property
@@ -91,7 +92,8 @@ class Plan:
     def existing(self) -> int:
         """All present nodes, also in regions that the configuration no longer has."""
         configured = {region.region for region in self.regions}
-        return self.present + sum(instance.region not in configured for instance in self.surplus)
+        elsewhere = sum(instance.region not in configured for instance in self.surplus)
+        return self.present - self.replaced + elsewhere
 
     @property
     def empty(self) -> bool:

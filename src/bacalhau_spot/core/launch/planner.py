@@ -52,6 +52,7 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
     removed = {instance.id for instance in planned.remove}
     planned = replace(
         planned,
+        replaced=sum(facts.replaced.values()),
         groups=group_plans(
             spec, facts.groups, facts.counted, demand, replaced=facts.replaced, removed=removed
         ),

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec, Instance, Network, TaggedId
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
+# Less time does not suffice to see whether AWS launches or refuses the nodes of a group.
+_LEAST_ROUND_S = 10.0
 # Refusals after which another region may have better results.
 _OTHER_REGIONS_HELP = frozenset({Category.CAPACITY, Category.QUOTA, Category.PRICE})
 
@@ -251,9 +253,17 @@ async def _launch(work: _Work, site: RegionLaunch, *, count: int) -> None:
         site,
         target,
         cidrs=cidrs,
-        deadline_s=work.deadline_s,
+        deadline_s=_round_deadline_s(work),
         secrets=work.secrets,
     )
+
+
+def _round_deadline_s(work: _Work) -> float:
+    """Half of the time that is left, where other regions may still take the nodes."""
+    left_s = work.deadline_s - work.calls.clock.monotonic_s()
+    if work.spec.spread is Spread.STRICT or len(work.spec.regions) == 1:
+        return work.deadline_s
+    return work.deadline_s - max(0.0, left_s) / 2
 
 
 def _total(work: _Work, region: str) -> int:
@@ -317,6 +327,8 @@ async def _move(work: _Work, short: dict[str, int], refused: set[str]) -> dict[s
     if not takers:
         return {}
     if work.spec.self_heal:
+        if work.calls.clock.monotonic_s() + _LEAST_ROUND_S > work.deadline_s:
+            return {}  # AWS goes on trying where the nodes are
         short = await _give_up(work, short)
     total = sum(short.values())
     dealt = spread_over(total, dict.fromkeys(takers, total))
@@ -333,8 +345,9 @@ async def _give_up(work: _Work, short: dict[str, int]) -> dict[str, int]:
     freed: dict[str, int] = {}
 
     async def part(region: str) -> None:
-        number = await give_up(work.calls, work.spec, region)
-        work.totals[region] = _total(work, region) - number
+        total = _total(work, region)
+        number = await give_up(work.calls, work.spec, region, total=total)
+        work.totals[region] = total - number
         freed[region] = number
 
     await asyncio.gather(*(_contained(work, region, partial(part, region)) for region in short))

@@ -321,19 +321,20 @@ def _is_refused(failures: Sequence[RefusedLaunch], zones: Sequence[str], *, wait
     return set(zones) <= {failure.zone for failure in failures} or waited_s >= REFUSED_AFTER_S
 
 
-async def give_up(calls: AwsCalls, spec: ClusterSpec, region: str) -> int:
-    """Lower the group to the nodes that it has; the number that other regions may launch. Raises CloudError, Cancelled."""
+async def give_up(calls: AwsCalls, spec: ClusterSpec, region: str, *, total: int) -> int:
+    """Lower the group to the nodes that it has; the number of the `total` that other regions may launch.
+
+    Raises CloudError, Cancelled.
+    """
     group = await scaling_group(calls, spec.naming, region)
-    if group is None:
-        return 0
-    living = {
-        instance.id
-        for instance in await _living(calls, spec, region)
-        if group_of(instance) == group.name or instance.id in group.member_ids
-    }
-    number = min(group.desired, len(living))
-    await calls.write(
-        region,
-        partial(calls.cloud.update_scaling_group, region, group.name, desired=number, maximum=number),
-    )
-    return group.desired - number
+    living = await _living(calls, spec, region)
+    if group is not None:
+        members = sum(
+            group_of(instance) == group.name or instance.id in group.member_ids for instance in living
+        )
+        number = min(group.desired, members)
+        await calls.write(
+            region,
+            partial(calls.cloud.update_scaling_group, region, group.name, desired=number, maximum=number),
+        )
+    return max(0, total - len(living))

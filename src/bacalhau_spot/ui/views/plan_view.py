@@ -81,7 +81,8 @@ def _archives(plan: Plan) -> list[RenderableType]:
 
 
 def _nothing(plan: Plan) -> str:
-    return f"nothing to do: {plan.present} of {plural(plan.wanted, 'node')} exist"
+    starting = f", AWS is launching {plan.replaced}" if plan.replaced else ""
+    return f"nothing to do: {plan.present - plan.replaced} of {plural(plan.wanted, 'node')} exist{starting}"
 
 
 def _regions(plan: Plan) -> RenderableType:
