@@ -229,3 +229,47 @@ def test_a_limit_for_pools_is_refused(program: CliRunner) -> None:
     refused = program("create", "--dry-run")
     assert refused.code == 2
     assert "AWS alone chooses the pools" in refused.stderr
+
+
+def test_a_later_create_moves_what_a_region_no_longer_gets(
+    sandbox: Any, program: CliRunner, asked: list[int]
+) -> None:
+    """AWS keeps trying within the region; the next create sees the refusal, and lets another region launch."""
+    program.configure(nodes=4, regions=TWO, more=HEAL)
+    assert program("create", "--yes").code == 0
+    sandbox.settings.capacity = {"us-west-2": 0}
+    (lost, *_) = [name for name, region in nodes(program).items() if region == "us-west-2"]
+    sandbox.server.interrupt("us-west-2", lost, notice_s=0)
+    sandbox.clock.advance(200)
+    result = program("create", "--yes", "-o", "json")
+    assert (result.code, plan(result)["launch"]) == (0, 1), result.stdout
+    assert desired(sandbox) == {"us-east-1": 3, "us-west-2": 1}
+    assert (len(nodes(program)), max(asked)) == (4, 4)
+    sandbox.settings.capacity = {}
+    sandbox.clock.advance(900)
+    assert len(nodes(program)) == 4
+
+
+def test_new_nodes_of_a_group_get_a_changed_configuration(sandbox: Any, program: CliRunner) -> None:
+    program.configure(nodes=1, regions="[us-east-1]", more=HEAL)
+    assert program("create", "--yes").code == 0
+    program.configure(nodes=1, regions="[us-east-1]", more=HEAL + "instance: {root_volume_gib: 44}\n")
+    changed = program("create", "--yes", "-o", "json")
+    assert (changed.code, [row["steps"] for row in plan(changed)["groups"]]) == (0, [["update"]])
+    ((lost, _),) = nodes(program).items()
+    sandbox.server.interrupt("us-east-1", lost, notice_s=0)
+    sandbox.clock.advance(300)
+    volumes = sandbox.client("ec2", "us-east-1").describe_volumes()["Volumes"]
+    assert [volume["Size"] for volume in volumes if volume["State"] == "in-use"] == [44]
+    again = program("create", "--yes", "-o", "json")
+    assert [row["steps"] for row in plan(again)["groups"]] == [[]]
+
+
+def test_a_node_that_aws_is_about_to_replace_is_not_launched_twice(sandbox: Any, program: CliRunner) -> None:
+    program.configure(nodes=2, regions="[us-east-1]", more=HEAL)
+    assert program("create", "--yes").code == 0
+    sandbox.client("ec2", "us-east-1").terminate_instances(InstanceIds=list(nodes(program))[:1])
+    waiting = program("create", "--yes")
+    assert "nothing to do: 1 of 2 nodes exist, AWS is launching 1" in waiting.stdout
+    sandbox.clock.advance(300)
+    assert len(nodes(program)) == 2
