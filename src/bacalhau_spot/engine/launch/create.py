@@ -324,20 +324,20 @@ async def _move(work: _Work, short: dict[str, int], refused: set[str]) -> dict[s
     if not short or not takers or work.calls.stop.is_set:
         return {}
     takers = await _launchable(work, takers)
-    if not takers:
-        return {}
     if work.spec.self_heal:
-        if work.calls.clock.monotonic_s() + _LEAST_ROUND_S > work.deadline_s:
-            return {}  # AWS goes on trying where the nodes are
-        short = await _give_up(work, short)
+        short = await _give_up(work, short) if takers and _has_time(work) else {}
     total = sum(short.values())
     dealt = spread_over(total, dict.fromkeys(takers, total))
     for name, count in dealt.items():
         work.extra[name] = work.extra.get(name, 0) + count
-        if work.spec.self_heal:
-            work.totals[name] = _total(work, name) + count
+        work.totals[name] = _total(work, name) + count
     _report_moves(work, short, dealt)
     return dealt
+
+
+def _has_time(work: _Work) -> bool:
+    """Otherwise AWS goes on trying where the nodes are."""
+    return work.calls.clock.monotonic_s() + _LEAST_ROUND_S <= work.deadline_s
 
 
 async def _give_up(work: _Work, short: dict[str, int]) -> dict[str, int]:
@@ -442,7 +442,7 @@ def _region_receipt(work: _Work, region: str) -> RegionResult:
             for pool_error in result.pool_errors
         ),
         problem=work.problems.get(region) or _not_allowed(region, results),
-        group_desired=work.totals.get(region),
+        group_desired=work.totals.get(region) if work.spec.self_heal else None,
     )
 
 
