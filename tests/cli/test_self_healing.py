@@ -273,3 +273,31 @@ def test_a_node_that_aws_is_about_to_replace_is_not_launched_twice(sandbox: Any,
     assert "nothing to do: 1 of 2 nodes exist, AWS is launching 1" in waiting.stdout
     sandbox.clock.advance(300)
     assert len(nodes(program)) == 2
+
+
+def test_a_node_outside_its_group_comes_back_without_one_more(
+    sandbox: Any, program: CliRunner, asked: list[int]
+) -> None:
+    """Attaching adds to the group's number, which lacks a node already."""
+    program.configure(nodes=2, regions="[us-east-1]", more=HEAL)
+    assert program("create", "--yes").code == 0
+    sandbox.settings.capacity = {"us-east-1": 0}
+    name = groups(sandbox)["us-east-1"]["AutoScalingGroupName"]
+    (outside, *_) = before = nodes(program)
+    sandbox.client("autoscaling", "us-east-1").detach_instances(
+        AutoScalingGroupName=name, InstanceIds=[outside], ShouldDecrementDesiredCapacity=False
+    )
+    sandbox.clock.advance(120)
+    asked.clear()
+    result = program("create", "--yes", "-o", "json")
+    assert [row["steps"] for row in plan(result)["groups"]] == [["attach", "resize"]]
+    assert (result.code, desired(sandbox), max(asked)) == (0, {"us-east-1": 2}, 2)
+    assert nodes(program) == before
+
+
+def test_a_full_account_is_told_which_quota(sandbox: Any, program: CliRunner) -> None:
+    sandbox.settings.quotas = {"scaling_groups": 0}
+    program.configure(nodes=1, regions="[us-east-1]", more=HEAL)
+    refused = program("create", "--yes")
+    assert refused.code == 1
+    assert "no room for another Auto Scaling group in us-east-1" in refused.stdout + refused.stderr

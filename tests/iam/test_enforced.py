@@ -114,7 +114,7 @@ def test_the_policy_of_a_self_healing_cluster_suffices(sandbox: Any, user: CliRu
         path.write_text(text)
         result = user("create", "--yes", "--allow-removal", "--wait", "running")
         assert (result.code, refusals(sandbox)) == (0, []), result.stderr[-2000:]
-        for command in ("list", "status"):
+        for command in ("list", "status", "doctor"):
             user(command)
     assert user("destroy", "--yes").code == 0
     assert refusals(sandbox) == []

@@ -193,10 +193,17 @@ async def _attach(
     ids = [instance_id for instance_id in target.plan.attach if instance_id not in group.member_ids]
     if not ids:
         return 0
-    most = max(group.desired + len(ids), group.maximum)
+    # Each attached node adds one to the group's number: it must not ask for more than the total meanwhile.
+    number = min(group.desired, max(0, target.total - len(ids)))
     await calls.write(
         region,
-        partial(calls.cloud.update_scaling_group, region, group.name, desired=group.desired, maximum=most),
+        partial(
+            calls.cloud.update_scaling_group,
+            region,
+            group.name,
+            desired=number,
+            maximum=number + len(ids),
+        ),
     )
     refused: dict[str, CloudError] = {}
     for start in range(0, len(ids), MAX_INSTANCES_A_CALL):
