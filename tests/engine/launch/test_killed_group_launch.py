@@ -16,6 +16,7 @@ from bacalhau_spot.engine.launch import create
 from bacalhau_spot.errors import ExitCode
 from engine.launch.test_interrupted_create import SPEC, calls_of, created, destroyed, planned
 from support.killed_process import Killed, fragile
+from support.long_tests import sample
 
 REGION = "us-west-1"
 PLAIN = replace(SPEC, regions=(RegionSpec(REGION),), nodes=3)
@@ -43,7 +44,7 @@ def die(cloud: Aws, sandbox: Any, spec: ClusterSpec, *, at: int, answered: bool)
 
 
 @pytest.mark.parametrize("answered", [False, True], ids=["before the call", "before its answer"])
-@pytest.mark.parametrize("at", [1, 8, 10, 11, 12, 13, 14])
+@pytest.mark.parametrize("at", sample(range(8, 16), every=3))
 def test_killed_at_every_change(cloud: Aws, sandbox: Any, at: int, answered: bool) -> None:
     before = sandbox.leftovers()
     die(cloud, sandbox, HEALED, at=at, answered=answered)
@@ -58,7 +59,7 @@ def test_killed_at_every_change(cloud: Aws, sandbox: Any, at: int, answered: boo
 
 
 @pytest.mark.parametrize("answered", [False, True], ids=["before the call", "before its answer"])
-@pytest.mark.parametrize("at", [1, 2, 3, 4, 5, 6, 8, 9])
+@pytest.mark.parametrize("at", sample(range(1, 10), every=2))
 def test_a_change_killed_at_every_call_keeps_all_nodes(
     cloud: Aws, sandbox: Any, at: int, answered: bool
 ) -> None:
