@@ -110,6 +110,28 @@ def test_the_policy_suffices(sandbox: Any, user: CliRunner) -> None:
     assert len(actions) > 120
 
 
+def test_the_policy_of_a_self_healing_cluster_suffices(sandbox: Any, user: CliRunner) -> None:
+    """Also to make one of a plain cluster, to change its number, and to make it plain again, in a new account."""
+    path = user.folder / "config.yaml"
+    plain = path.read_text()
+    healed = f"{plain}self_heal: true\n"
+    path.write_text(healed)
+    documents = policy(user)
+    sandbox.settings.service_roles, sandbox.settings.policies = [], documents
+    for text in (plain, healed, healed.replace("nodes: 1", "nodes: 2"), healed, plain, healed):
+        path.write_text(text)
+        result = user("create", "--yes", "--allow-removal", "--wait", "running")
+        assert (result.code, refusals(sandbox)) == (0, []), result.stderr[-2000:]
+        for command in ("list", "status", "doctor"):
+            user(command)
+    assert user("destroy", "--yes").code == 0
+    assert refusals(sandbox) == []
+    actions = {action for _, _, action in sandbox.world.evaluated}
+    assert actions - set(actions_of(documents)) == set()
+    assert {"autoscaling:DetachInstances", "autoscaling:SuspendProcesses", "ec2:RunInstances"} <= actions
+    assert "autoscaling.amazonaws.com" in sandbox.settings.service_roles
+
+
 def refusals(sandbox: Any) -> list[Any]:
     """The calls that were refused for want of a permission."""
     return [call for call in sandbox.world.calls if call[2] in {"UnauthorizedOperation", "AccessDenied"}]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.account import AwsAccount
+from bacalhau_spot.cloud.auto_scaling import AwsScalingGroups
 from bacalhau_spot.cloud.cleanup import AwsCleanup
 from bacalhau_spot.cloud.compute import AwsCompute
 from bacalhau_spot.cloud.diagnostics import AwsDiagnostics
@@ -31,6 +32,7 @@ class Aws(
     AwsPlacementScoring,
     AwsNetworking,
     AwsCompute,
+    AwsScalingGroups,
     AwsInstanceStatus,
     AwsOrchestratorResources,
     AwsSecretStore,

@@ -35,6 +35,8 @@ _SPLIT = (
         r"do(es)? not (have permission|belong)|do not own|is not authorized|managed by",
         "AuthFailure.NotYours",
     ),
+    # IAM has the same code
+    ("LimitExceeded", r"AutoScalingGroup", "ScalingGroupLimitExceeded"),
     # boto#1904, terraform#3434: a listed zone in which no subnet can be created
     ("InvalidParameterValue", r"subnets can currently only be created in", CLOSED_ZONE),
 )

@@ -239,8 +239,9 @@ def _request(row: dict[str, Any], region: str) -> SpotRequest:
 
 
 def _template_data(content: TemplateContent) -> dict[str, Any]:
-    """No market options and no image: the fleet sets spot, and its overrides the image per architecture."""
+    """No market options: the fleet or group sets spot; a fleet's overrides have the image per architecture."""
     return {
+        **({"ImageId": content.image_id} if content.image_id else {}),
         **({"IamInstanceProfile": {"Name": content.profile}} if content.profile else {}),
         **({"CreditSpecification": {"CpuCredits": content.cpu_credits}} if content.cpu_credits else {}),
         "UserData": base64.b64encode(content.user_data).decode(),
@@ -256,7 +257,12 @@ def _template_data(content: TemplateContent) -> dict[str, Any]:
         "MetadataOptions": metadata_options(tags=content.metadata_tags),
         "InstanceInitiatedShutdownBehavior": "terminate",
         "TagSpecifications": [
-            {"ResourceType": kind, "Tags": tag_list(content.tags)} for kind in _TAGGED_BY_TEMPLATE
+            *({"ResourceType": kind, "Tags": tag_list(content.tags)} for kind in _TAGGED_BY_TEMPLATE),
+            *(
+                {"ResourceType": kind, "Tags": tag_list(content.node_tags)}
+                for kind in _TAGGED_BY_CALL
+                if content.node_tags
+            ),
         ],
     }
 

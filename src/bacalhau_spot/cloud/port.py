@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from bacalhau_spot.cloud.scaling_groups import ScalingGroups
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime, timedelta
@@ -66,6 +68,10 @@ class TemplateContent:
     public_ip: bool = True
     cpu_credits: str = ""  # empty for types that are not burstable
     metadata_tags: bool = False
+    image_id: str = ""  # empty: the launch names it
+    node_tags: Mapping[str, str] | None = (
+        None  # of the instance, volumes, interfaces; None: the launch names them
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -575,6 +581,7 @@ class Cloud(
     PlacementScoring,
     Networking,
     Compute,
+    ScalingGroups,
     InstanceStatus,
     OrchestratorResources,
     SecretStore,

@@ -46,6 +46,7 @@ def rule_problems(data: dict[str, Any]) -> KeyMessages:
         *_receivers(data),
         *_empty(data, ()),
         *_numbers(data),
+        *_groups(data),
         *_tags(data),
         *_lifetime(data),
     ]
@@ -69,6 +70,14 @@ def _pairs(data: dict[str, Any]) -> KeyMessages:
         for given, other in (pair, pair[::-1])
         if lookup(data, given) is not None and lookup(data, other) is None
     ]
+
+
+def _groups(data: dict[str, Any]) -> KeyMessages:
+    """AWS chooses the pools of an Auto Scaling group, and has no limit for one of them (MixedInstancesPolicy)."""
+    if data.get("self_heal") is not True or data.get("max_share_per_pool") is None:
+        return []
+    text = "cannot be combined with `self_heal: true`: AWS alone chooses the pools of a self-healing cluster; keep one of them"
+    return [(("max_share_per_pool",), True, text)]
 
 
 def _plain_http(data: dict[str, Any]) -> KeyMessages:

@@ -459,8 +459,9 @@ class Config(_Section):
         description="Maximum share of the cluster's nodes in one capacity pool (an instance type in a zone), which AWS often "
         'interrupts as a whole: 0.25 or "25%". Without it: AWS decides.',
     )
-    self_heal: field_types.NotBuilt = Field(
-        default=None, description="Reserved; not built yet. Only false is accepted."
+    self_heal: bool | None = Field(
+        default=None,
+        description="Makes each region an Auto Scaling group, with which AWS replaces interrupted and unhealthy nodes.",
     )
     ttl: field_types.Ttl | None = Field(
         default=None,

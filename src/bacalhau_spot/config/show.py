@@ -122,6 +122,7 @@ def _top(spec: ClusterSpec) -> _Rows:
             if spec.max_share_per_pool is None
             else f"{(spec.max_share_per_pool * 100).normalize():f}%",
         ),
+        ("self_heal", "true" if spec.self_heal else "false"),
         ("image", spec.image),
         ("username", spec.username),
         ("public_ssh_key_path", _key_name(spec.public_key)),

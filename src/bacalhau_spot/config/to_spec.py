@@ -56,6 +56,7 @@ def to_spec(
         max_share_per_pool=_share(config.max_share_per_pool),
         ttl_s=_seconds(config.ttl),
         idle_ttl_s=_seconds(config.idle_ttl),
+        self_heal=bool(config.self_heal),
         image=config.image,
         username=config.username,
         public_key=_line(texts.get(("public_ssh_key_path",))),

@@ -240,6 +240,7 @@ class ClusterSpec:
     ttl_s: int | None = None  # the lifetime of the cluster from its first launch; None: no end
     ttl_is_chosen: bool = False  # `create --ttl`: for a living cluster, too
     idle_ttl_s: int | None = None  # the longest time without a job, which `reconcile` enforces; None: any
+    self_heal: bool = False  # each region is an Auto Scaling group
     image: str = "auto"  # auto | ami-… | ssm:/parameter/name
     username: str = "bacalhau"
     public_key: str | None = None  # the key's text

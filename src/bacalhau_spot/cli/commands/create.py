@@ -385,6 +385,8 @@ def _question(plan: Plan, *, where: str) -> str:
         parts.append(f"{verb} the orchestrator")
     if plan.launch:
         parts.append(f"launch {plural(plan.launch, 'instance')}")
+    if views.changed_groups(plan):
+        parts.append(views.changed_groups(plan))
     if plan.remove:
         parts.append(f"terminate {plural(len(plan.remove), 'running instance')}")
     if plan.retag and not parts:

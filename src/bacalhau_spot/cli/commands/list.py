@@ -14,12 +14,16 @@ from bacalhau_spot.cli.runtime.notices import observation_notices, send_notices
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, Cluster, CommonOptions
 from bacalhau_spot.cli.state.audit_log import known_usages
+from bacalhau_spot.core.launch.group_plan import healed_regions
 from bacalhau_spot.core.model import State
 from bacalhau_spot.core.pricing.usage_history import ended_usages
 from bacalhau_spot.engine.aws_calls import discovery
+from bacalhau_spot.engine.scaling_group.groups import with_groups
 from bacalhau_spot.ui import json_output, views
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from bacalhau_spot.core.inventory import AccountContext
     from bacalhau_spot.core.launch.create_result import Listing
     from bacalhau_spot.core.model import Naming
@@ -52,8 +56,9 @@ def list_(
     """
     context = CommandContext("list", common, runtime)
     naming = context.naming(cluster)
+    healed = healed_regions(context.spec(lenient=True)) if cluster is None else ()
     with context.runner() as runner:
-        account, found = runner.run_readonly(_listing(runner.calls, naming, regions=region))
+        account, found = runner.run_readonly(_listing(runner.calls, naming, regions=region, healed=healed))
         others: tuple[str, ...] = ()
         if not found.orchestrator and not any(instance.alive for instance in found.instances):
             where = discovery.requested_regions(account.regions, region or ())
@@ -81,11 +86,12 @@ def list_(
 
 
 async def _listing(
-    calls: AwsCalls, naming: Naming, *, regions: list[str] | None
+    calls: AwsCalls, naming: Naming, *, regions: list[str] | None, healed: Collection[str]
 ) -> tuple[AccountContext, Listing]:
     account = await discovery.load_account(calls)
     where = discovery.requested_regions(account.regions, regions or ())
-    return account, await discovery.cluster_listing(calls, naming, cluster=naming.tag_value, regions=where)
+    found = await discovery.cluster_listing(calls, naming, cluster=naming.tag_value, regions=where)
+    return account, await with_groups(calls, naming, found, healed=healed)
 
 
 def _filtered(listing: Listing, *, states: list[State] | None, show_all: bool) -> Listing:

@@ -26,6 +26,7 @@ from bacalhau_spot.core.health.cluster_status import cluster_status as judged
 from bacalhau_spot.core.health.observation import ApiAvailability
 from bacalhau_spot.core.history.interruptions import interruptions_since
 from bacalhau_spot.core.history.node_records import node_records
+from bacalhau_spot.core.launch.group_plan import healed_regions
 from bacalhau_spot.core.orchestrator.managed_state import newest_usable
 from bacalhau_spot.core.pricing.usage_history import AwsInventory, ended_usages
 from bacalhau_spot.engine.aws_calls import discovery
@@ -193,6 +194,7 @@ class StatusReader:
                 regions=regions,
                 orchestrator=self._orchestrator,
                 unreadable=self._unreadable,
+                healed=() if self._own is None else healed_regions(self._own),
             )
         )
 

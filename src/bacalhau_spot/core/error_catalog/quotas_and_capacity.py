@@ -97,6 +97,12 @@ _TEMPLATES = _used_up(
     "delete launch templates that are no longer needed (`aws ec2 describe-launch-templates --region {region}` lists them), "
     f"or ask for more at {_QUOTAS}/ec2/quotas",
 )
+_SCALING_GROUPS = _used_up(
+    "scaling-group-quota",
+    "the account has no room for another Auto Scaling group in {region}",
+    "delete groups that are no longer needed (`aws autoscaling describe-auto-scaling-groups --region {region}` lists them), "
+    f"or ask for more at {_QUOTAS}/autoscaling/quotas",
+)
 _PARAMETERS = _used_up(
     "parameter-quota",
     "the account has no room for another parameter (a stored value of AWS's Systems Manager, SSM) in {region}",
@@ -182,6 +188,7 @@ ROWS = {
     **rows_for(_DISKS, "VolumeLimitExceeded", "MaxIOPSLimitExceeded"),
     **rows_for(_FLEETS, "MaxFleetCountExceeded", "MaxSpotFleetRequestCountExceeded"),
     **rows_for(_TEMPLATES, "LaunchTemplateLimitExceeded", "LaunchTemplateVersionLimitExceeded"),
+    **rows_for(_SCALING_GROUPS, "ScalingGroupLimitExceeded"),
     **rows_for(_PARAMETERS, "ParameterLimitExceeded", "ParameterMaxVersionLimitExceeded"),
     **rows_for(_IAM, "LimitExceeded"),
     **rows_for(_VERIFY, "PendingVerification"),

@@ -18,6 +18,7 @@ from bacalhau_spot.core.error_catalog.classifier import Category, classify, most
 from bacalhau_spot.core.health.diagnosis import Diagnosis, NodeDiagnosis, Severity, diagnose
 from bacalhau_spot.core.health.observation import ApiAvailability, NodeObservation, StatusChecks
 from bacalhau_spot.core.health.orchestrator_status import OrchestratorObservation, orchestrator_status
+from bacalhau_spot.core.launch.group_plan import counted
 from bacalhau_spot.core.lifecycle.expiry import cluster_expiry
 from bacalhau_spot.core.model import OrchestratorMode, OrchestratorSpec
 from bacalhau_spot.core.orchestrator.managed_state import newest_usable
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
     from bacalhau_spot.core.placement.demand import Demand
     from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.core.scaling_group.groups import GroupState
 
 _NOT_CHECKED = StatusChecks()
 
@@ -67,6 +69,7 @@ class ClusterSnapshot:
     regions_scanned: tuple[str, ...] = ()
     failed_regions: tuple[ApiFailure, ...] = ()
     partial_failures: tuple[ApiFailure, ...] = ()
+    groups: tuple[GroupState, ...] = ()  # Auto Scaling groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,7 +335,7 @@ def cluster_status(
     if spec is None:
         return status
     status = replace(status, drifted=tuple(drifted))
-    demand = node_demand(spec, snapshot.instances)
+    demand = node_demand(spec, _counted(spec, snapshot))
     if only:
         return _compared_in(status, demand, only)
     if spec.auto_regions is not None and not spec.regions:
@@ -344,6 +347,13 @@ def cluster_status(
         missing=sum(demand.launch.values()),
         surplus=len(demand.removable),
     )
+
+
+def _counted(spec: ClusterSpec, snapshot: ClusterSnapshot) -> tuple[Instance, ...]:
+    """Without the nodes that a group has launched ahead of a termination."""
+    if not spec.self_heal:
+        return snapshot.instances
+    return counted({state.group.region: state.group for state in snapshot.groups}, snapshot.instances)
 
 
 def _orchestrator(

@@ -52,6 +52,7 @@ class ResourceScope(StrEnum):
     SERVICE_ROLES = "the roles that spot instances and fleets need once an account"
     BUCKETS = "buckets whose name begins with our prefix, and those of job results"
     RESULTS_BUCKET = "the cluster's own bucket of job results"
+    CREATED_GROUPS = "Auto Scaling groups created with our tag"
     RESULTS_BUCKET_TAGS = "tags of that bucket, with our tag among them"
 
 
@@ -70,6 +71,7 @@ class Condition(StrEnum):
     ORCHESTRATOR = "`orchestrator: managed` or `{cluster: NAME}`"
     MANAGED = "`orchestrator: managed`"
     LIFETIME = "`ttl` or `idle_ttl`"
+    SELF_HEAL = "`self_heal: true`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ _LAUNCH = ("create", "scale", "replace")
 _DRAIN = ("scale", "replace", "remove")
 # Commands that hold the lock of the cluster.
 LOCKING = (*_LAUNCH, "remove", "extend", "destroy")
+# Commands that look at Auto Scaling groups.
+_GROUP_READERS = (*_LAUNCH, "list", "status", "doctor")
 _INVENTORY = ("create", "list", "extend", "scale", "replace", *_SCANS)
 _MARKET = (*_LAUNCH, "offers", "doctor")
 _PRICED = ("cost", "prices")
@@ -118,6 +122,7 @@ _CLIENT = ("env", "smoke-test")
 _CREDENTIALS = (*_LAUNCH, "remove", "status", "history", "prune", "doctor", *_CLIENT)
 _NETWORK = (Condition.OWN_VPC,)
 _EXISTING = (Condition.EXISTING_VPC,)
+_HEALING = (Condition.SELF_HEAL,)
 
 
 def _rows(
@@ -229,6 +234,12 @@ _READ = (
     # Not on all resources: the call returns the user data of any instance, with its secrets.
     *_rows("ec2", "DescribeInstanceAttribute", commands=_TEARDOWN, scopes=(ResourceScope.TAGGED,)),
     *_rows("autoscaling", "DescribeAutoScalingGroups", commands=_SCANS),
+    *_rows(
+        "autoscaling",
+        "DescribeAutoScalingGroups DescribeScalingActivities",
+        commands=_GROUP_READERS,
+        conditions=_HEALING,
+    ),
     *_rows("tag", "GetResources", commands=_SCANS),
     *_rows("ssm", "DescribeParameters ListTagsForResource", commands=_SCANS),
     *_rows(
@@ -410,6 +421,21 @@ _CREATE = (
         conditions=(Condition.SSM_SECRETS, Condition.MANAGED),
     ),
     *_rows("iam", "CreateServiceLinkedRole", commands=_LAUNCH, scopes=(ResourceScope.SERVICE_ROLES,)),
+    *_rows(
+        "autoscaling",
+        "CreateAutoScalingGroup",
+        commands=_LAUNCH,
+        scopes=(ResourceScope.CREATED_GROUPS,),
+        conditions=_HEALING,
+    ),
+    *_rows(
+        "autoscaling",
+        "AttachInstances CreateOrUpdateTags DeleteAutoScalingGroup DetachInstances ResumeProcesses SetInstanceHealth "
+        "SuspendProcesses TerminateInstanceInAutoScalingGroup UpdateAutoScalingGroup",
+        commands=_LAUNCH,
+        scopes=(ResourceScope.TAGGED,),
+        conditions=_HEALING,
+    ),
 )
 
 _DELETE = (
@@ -497,16 +523,23 @@ _CREATES = (
 )
 # The values of `ec2:CreateAction` for tags at creation: RunInstances creates the instances of a fleet.
 TAGGED_BY = (*_CREATES, "CreateFleet", "RunInstances")
+_GROUP_LAUNCHES = ("autoscaling:CreateAutoScalingGroup", "autoscaling:UpdateAutoScalingGroup")
 API_CALLS: dict[str, tuple[str, ...]] = {
-    "ec2:RunInstances": ("ec2:CreateFleet", "ec2:RunInstances"),
+    # AWS checks whether the caller may launch what the template of a group has (Auto Scaling user guide, "Control Amazon
+    # EC2 launch template usage in Auto Scaling groups").
+    "ec2:RunInstances": ("ec2:CreateFleet", "ec2:RunInstances", *_GROUP_LAUNCHES),
     "ec2:CreateTags": (
+        *_GROUP_LAUNCHES,
         "ec2:CreateTags",
         "ec2:CreateFleet",
         "ec2:RunInstances",
         *(f"ec2:{name}" for name in _CREATES),
     ),
-    "iam:CreateServiceLinkedRole": ("ec2:CreateFleet",),
-    "iam:PassRole": ("iam:AddRoleToInstanceProfile", "ec2:CreateFleet", "ec2:RunInstances"),
+    "iam:CreateServiceLinkedRole": ("ec2:CreateFleet", "autoscaling:AttachInstances", *_GROUP_LAUNCHES),
+    "iam:PassRole": (
+        *("iam:AddRoleToInstanceProfile", "ec2:CreateFleet", "ec2:RunInstances"),
+        *_GROUP_LAUNCHES,
+    ),
     "iam:TagInstanceProfile": ("iam:CreateInstanceProfile",),
     "iam:TagRole": ("iam:CreateRole",),
     "s3:DeleteObject": ("s3:DeleteObjects",),
@@ -564,6 +597,7 @@ def active_conditions(spec: ClusterSpec) -> frozenset[Condition]:
         Condition.SSH: bool(spec.ssh_cidrs),
         Condition.SSM_SECRETS: spec.bacalhau.secrets is Secrets.SSM,
         Condition.ORCHESTRATOR: spec.orchestrator.in_account,
+        Condition.SELF_HEAL: spec.self_heal,
         Condition.MANAGED: spec.orchestrator.mode is OrchestratorMode.MANAGED,
         Condition.LIFETIME: spec.ttl_s is not None or spec.idle_ttl_s is not None,
     }

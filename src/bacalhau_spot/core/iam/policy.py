@@ -22,6 +22,7 @@ from bacalhau_spot.core.tags import (
     orchestrator_role_name,
     results_bucket,
     role_name,
+    template_name,
 )
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ _CREATED = (
 # As instances are called in China, too (EC2 user guide there, "IAM roles for Amazon EC2").
 _EC2 = ("ec2.amazonaws.com", "ec2.amazonaws.com.cn")
 _SERVICE_ROLES = ("ec2fleet.amazonaws.com", "spot.amazonaws.com")
+_SCALING_ROLE = "autoscaling.amazonaws.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +309,9 @@ def _resources(scope: ResourceScope, target: PolicyTarget) -> str | list[str]:
         ResourceScope.CLUSTER_ROLE: _cluster_roles(target),
         ResourceScope.PASSED_ROLE: [target.arn("iam", f"role{path}*", region="")],
         ResourceScope.SERVICE_ROLES: [target.arn("iam", "role/aws-service-role/*", region="")],
+        ResourceScope.CREATED_GROUPS: [
+            target.arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{template_name(spec.naming)}")
+        ],
         ResourceScope.BUCKETS: [
             f"arn:{target.partition}:s3:::{spec.naming.resource_prefix}*",
             f"arn:{target.partition}:s3:::{RESULTS_PREFIX}*-{target.account}-*",
@@ -315,6 +320,10 @@ def _resources(scope: ResourceScope, target: PolicyTarget) -> str | list[str]:
         ResourceScope.RESULTS_BUCKET_TAGS: [f"arn:{target.partition}:s3:::{own_bucket}"],
     }
     return table.get(scope, "*")
+
+
+def _service_roles(spec: ClusterSpec) -> list[str]:
+    return [*_SERVICE_ROLES, *([_SCALING_ROLE] if spec.self_heal else [])]
 
 
 def _cluster_roles(target: PolicyTarget) -> list[str]:
@@ -349,6 +358,7 @@ def _conditions(scope: ResourceScope, target: PolicyTarget) -> Statement | None:
     table: dict[ResourceScope, Statement] = {
         ResourceScope.CREATED_WITH_TAG: {"StringEquals": target.request_tag},
         ResourceScope.TAGGED: {"StringEquals": target.resource_tag},
+        ResourceScope.CREATED_GROUPS: {"StringEquals": target.request_tag},
         ResourceScope.TAGGING: {"StringEquals": {"ec2:CreateAction": list(TAGGED_BY), **target.request_tag}},
         ResourceScope.ADOPTING: {"StringEquals": target.request_tag},
         ResourceScope.RESULTS_BUCKET_TAGS: {"StringEquals": target.request_tag},
@@ -356,6 +366,6 @@ def _conditions(scope: ResourceScope, target: PolicyTarget) -> Statement | None:
             "ArnLike": {"ec2:Vpc": [target.arn("ec2", f"vpc/{vpc_id}", account="*") for vpc_id in given]}
         },
         ResourceScope.PASSED_ROLE: {"StringEquals": {"iam:PassedToService": list(_EC2)}},
-        ResourceScope.SERVICE_ROLES: {"StringEquals": {"iam:AWSServiceName": list(_SERVICE_ROLES)}},
+        ResourceScope.SERVICE_ROLES: {"StringEquals": {"iam:AWSServiceName": _service_roles(target.spec)}},
     }
     return table.get(scope)

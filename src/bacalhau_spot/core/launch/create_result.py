@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.lifecycle.expiry import ClusterExpiry
     from bacalhau_spot.core.model import Instance, Resource
     from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.core.scaling_group.groups import GroupState
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,9 @@ class RegionResult:
     instances: tuple[Instance, ...] = ()
     pool_failures: tuple[PoolFailure, ...] = ()
     problem: ApiFailure | None = None
+    group_desired: int | None = (
+        None  # of the region's Auto Scaling group, which goes on launching; None without one
+    )
 
     @property
     def running(self) -> tuple[Instance, ...]:
@@ -75,6 +79,11 @@ class RegionResult:
     def missing(self) -> int:
         """Requested nodes that neither run here nor were taken over by another region."""
         return max(0, self.requested + self.extra - self.reassigned - len(self.running))
+
+    @property
+    def healing(self) -> int:
+        """Missing nodes that AWS goes on trying to launch."""
+        return 0 if self.group_desired is None else self.missing
 
     @property
     def zones(self) -> dict[str, int]:
@@ -204,6 +213,8 @@ class Listing:
     def expiry(self) -> ClusterExpiry:
         """The orchestrator's included."""
         return cluster_expiry([*self.instances, *([self.orchestrator] if self.orchestrator else [])])
+
+    groups: tuple[GroupState, ...] = ()  # Auto Scaling groups
 
     @property
     def exit_code(self) -> ExitCode:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.launch.group_plan import counted, replacing
 from bacalhau_spot.core.lifecycle.expiry import plan_expiry
 from bacalhau_spot.core.model import CALLER, ClusterSpec, Instance, Market, Pool
 from bacalhau_spot.core.orchestrator.managed_plan import orchestrator_plan
 from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState
+from bacalhau_spot.core.placement.demand import node_demand
 from bacalhau_spot.core.pricing.cost import Rates
 
 if TYPE_CHECKING:
@@ -21,9 +23,11 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan
     from bacalhau_spot.core.orchestrator.managed_state import SharedOrchestratorState
     from bacalhau_spot.core.orchestrator.nats_check import NatsCheck
+    from bacalhau_spot.core.placement.demand import Demand
     from bacalhau_spot.core.placement.region_selection import RegionDecision
     from bacalhau_spot.core.pricing.list_prices import Prices
     from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.core.scaling_group.groups import RefusedLaunch, ScalingGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class LaunchFacts:
     `markets`, `networks`: only of regions that are to launch.
     `now`: when they were gathered; None: the plan leaves expiries alone.
     `pool_prices`: of the pools of existing nodes, in USD an hour; only with a budget.
+    `groups`: the Auto Scaling groups, by region; `refused_groups`: why AWS refused the last launch of some of them.
     """
 
     spec: ClusterSpec
@@ -58,11 +63,30 @@ class LaunchFacts:
     rates_failure: ApiFailure | None = None
     pool_prices: Prices = field(default_factory=dict)
     now: datetime | None = None
+    groups: Mapping[str, ScalingGroup] = field(default_factory=dict)
+    refused_groups: Mapping[str, RefusedLaunch] = field(default_factory=dict)
 
     @property
     def instances(self) -> tuple[Instance, ...]:
         """The nodes, without the orchestrator's instance."""
         return self.inventory.instances if self.inventory else ()
+
+    @property
+    def replaced(self) -> dict[str, int]:
+        """The nodes of each region that its Auto Scaling group is about to launch."""
+        if not self.spec.self_heal:
+            return {}  # the plan dissolves the groups, which then launch nothing more
+        return replacing(self.groups, self.refused_groups, self.instances)
+
+    @property
+    def counted(self) -> tuple[Instance, ...]:
+        """The nodes, without those that an Auto Scaling group has launched ahead of a termination."""
+        return counted(self.groups, self.instances) if self.spec.self_heal else self.instances
+
+    @property
+    def demand(self) -> Demand:
+        """The missing and surplus nodes."""
+        return node_demand(self.spec, self.counted, replaced=self.replaced)
 
     @property
     def orchestrator_instances(self) -> frozenset[str]:

@@ -105,6 +105,12 @@ def differences(
     return (*changed, *_visible(spec, instance))
 
 
+def node_spec_differs(spec: ClusterSpec, tag: str, *, region: str) -> bool:
+    """Whether nodes with this value of the tag were launched with other values than the configuration's."""
+    then, now = _recorded(tag), _values(spec, region=region)
+    return any(name in then and then[name] != value for name, value in now.items())
+
+
 def _visible(spec: ClusterSpec, instance: Instance) -> Iterator[Difference]:
     """The differences that AWS shows: type, VPC and tags."""
     region = next(

@@ -21,6 +21,7 @@ from bacalhau_spot.core.pricing.estimate import estimate, sum_estimates
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from bacalhau_spot.core.launch.group_plan import GroupPlan
     from bacalhau_spot.core.launch.node_spec import DriftedNode
     from bacalhau_spot.core.launch.pool_avoidance import PoolAvoidance
     from bacalhau_spot.core.lifecycle.expiry import ExpiryPlan
@@ -80,6 +81,8 @@ class Plan:
     drifted: tuple[DriftedNode, ...] = ()  # nodes that `create` leaves as they are
     expiry: ExpiryPlan | None = None
     idle_ttl_s: int | None = None
+    replaced: int = 0  # of the present nodes, those that a group is about to launch
+    groups: tuple[GroupPlan, ...] = ()  # of every region with an Auto Scaling group, before or after the plan
 
     @property
     def launch(self) -> int:
@@ -97,12 +100,15 @@ class Plan:
     def existing(self) -> int:
         """All present nodes, also in regions that the configuration no longer has."""
         configured = {region.region for region in self.regions}
-        return self.present + sum(instance.region not in configured for instance in self.surplus)
+        elsewhere = sum(instance.region not in configured for instance in self.surplus)
+        return self.present - self.replaced + elsewhere
 
     @property
     def empty(self) -> bool:
         changes = self.orchestrator is not None and not self.orchestrator.empty
-        return self.launch == 0 and not self.remove and not changes and not self.retag
+        return (
+            self.launch == 0 and not self.remove and not changes and not self.retag and not self.group_changes
+        )
 
     @property
     def retag(self) -> tuple[Instance, ...]:
@@ -113,6 +119,10 @@ class Plan:
     def avoidances(self) -> dict[str, PoolAvoidance]:
         """By region."""
         return {region.region: region.avoidance for region in self.regions if region.avoidance is not None}
+
+    @property
+    def group_changes(self) -> tuple[GroupPlan, ...]:
+        return tuple(group for group in self.groups if group.steps)
 
     @property
     def usd_per_hour(self) -> tuple[Decimal, Decimal] | None:

@@ -6,23 +6,26 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.launch.group_plan import MAX_TYPES, group_plans
+from bacalhau_spot.core.launch.group_types import left_out_types
 from bacalhau_spot.core.launch.node_spec import drifted_nodes
 from bacalhau_spot.core.launch.plan import Plan, build_plan
 from bacalhau_spot.core.launch.plan_warnings import plan_warnings
 from bacalhau_spot.core.launch.pool_avoidance import pool_avoidance
 from bacalhau_spot.core.launch.pool_limits import max_per_pool, nodes_per_pool, pool_exposure
 from bacalhau_spot.core.launch.refusals import Refusal, refusal
-from bacalhau_spot.core.placement.demand import node_demand
-from bacalhau_spot.core.pricing.estimate import Budget, current_cost
+from bacalhau_spot.core.pricing.estimate import Budget, current_cost, estimate, sum_estimates
 from bacalhau_spot.core.pricing.orchestrator_cost import orchestrator_cost
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from decimal import Decimal
 
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.node_spec import DriftedNode
     from bacalhau_spot.core.launch.plan import PoolExposure
     from bacalhau_spot.core.launch.pool_avoidance import PoolAvoidance
+    from bacalhau_spot.core.pricing.estimate import Estimate
 
 
 def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
@@ -33,15 +36,16 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
     refused = refusal(facts)
     if refused is not None:
         return refused
-    spec, markets, demand = facts.spec, facts.markets or {}, node_demand(facts.spec, facts.instances)
+    spec, markets = facts.spec, facts.markets or {}
     orchestrator = facts.orchestrator_plan
+    demand = facts.demand
     planned = replace(
         build_plan(
             spec,
             demand,
             markets,
             allow_removal=allow_removal,
-            warnings=plan_warnings(facts),
+            warnings=(*plan_warnings(facts), *_left_out(facts)),
             rates=facts.rates,
             decisions=facts.decisions or (),
             avoidances={
@@ -52,6 +56,14 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
         ),
         orchestrator=orchestrator,
         orchestrator_cost=orchestrator_cost(orchestrator, facts.rates) if orchestrator else None,
+    )
+    removed = {instance.id for instance in planned.remove}
+    planned = replace(
+        planned,
+        replaced=sum(facts.replaced.values()),
+        groups=group_plans(
+            spec, facts.groups, facts.counted, demand, replaced=facts.replaced, removed=removed
+        ),
     )
     return replace(
         planned,
@@ -81,6 +93,19 @@ def _drifted(facts: LaunchFacts, planned: Plan) -> tuple[DriftedNode, ...]:
     return drifted_nodes(facts.spec, [node for node in facts.instances if node not in planned.remove])
 
 
+def _left_out(facts: LaunchFacts) -> tuple[str, ...]:
+    """Instance types beyond AWS's limits for a group."""
+    if not facts.spec.self_heal:
+        return ()
+    left = {region: left_out_types(market.offers) for region, market in sorted((facts.markets or {}).items())}
+    return tuple(
+        f"the Auto Scaling group in {region} launches the {MAX_TYPES} cheapest instance types at most, and not "
+        f"{', '.join(types)}"
+        for region, types in left.items()
+        if types
+    )
+
+
 def _exposure(facts: LaunchFacts, planned: Plan) -> PoolExposure:
     """Without the nodes that the plan removes."""
     counts = Counter(nodes_per_pool(facts.instances))
@@ -91,22 +116,52 @@ def _exposure(facts: LaunchFacts, planned: Plan) -> PoolExposure:
 def _budget(facts: LaunchFacts, planned: Plan) -> Budget | None:
     """None without a budget, or with nothing to launch. A managed orchestrator is part of the cluster's cost."""
     spec = facts.spec
-    if spec.budget_usd_per_hour is None or not planned.adds_cost:
+    if spec.budget_usd_per_hour is None or not (planned.adds_cost or planned.group_changes):
         return None
-    removed = {instance.id for instance in planned.remove}
-    total = planned.estimate.total
-    nodes_usd = current_cost(
-        [instance for instance in facts.instances if instance.alive and instance.id not in removed],
-        facts.pool_prices,
-        facts.rates,
-        root_volume_gib=spec.instance.root_volume_gib,
-        public_ip=spec.instance.public_ip,
+    groups = _groups_cost(facts, planned)
+    others = replace(
+        planned, regions=tuple(region for region in planned.regions if region.region not in groups)
     )
+    total = sum_estimates([others.estimate, *groups.values()]).total
     return Budget(
         usd_per_hour=spec.budget_usd_per_hour,
-        existing_usd=_with_orchestrator(nodes_usd, planned),
+        existing_usd=_with_orchestrator(_existing_cost(facts, planned, apart=groups), planned),
         launch_usd=None if total is None else total.high,
     )
+
+
+def _existing_cost(facts: LaunchFacts, planned: Plan, *, apart: Collection[str]) -> Decimal | None:
+    """Of the nodes that stay, without those in the regions `apart`; None if unknown."""
+    removed = {instance.id for instance in planned.remove}
+    return current_cost(
+        [
+            instance
+            for instance in facts.instances
+            if instance.alive and instance.id not in removed and instance.region not in apart
+        ],
+        facts.pool_prices,
+        facts.rates,
+        root_volume_gib=facts.spec.instance.root_volume_gib,
+        public_ip=facts.spec.instance.public_ip,
+    )
+
+
+def _groups_cost(facts: LaunchFacts, planned: Plan) -> dict[str, Estimate]:
+    """By region, as many nodes as its group may have at once, because it may replace each of them in any pool."""
+    markets = facts.markets or {}
+    return {
+        group.region: estimate(
+            group.region,
+            group.most,
+            markets[group.region].offers,
+            facts.rates,
+            root_volume_gib=facts.spec.instance.root_volume_gib,
+            public_ip=facts.spec.instance.public_ip,
+            limit=facts.spec.max_price_usd_per_hour,
+        )
+        for group in planned.groups
+        if group.heals and group.region in markets
+    }
 
 
 def _with_orchestrator(nodes_usd: Decimal | None, planned: Plan) -> Decimal | None:

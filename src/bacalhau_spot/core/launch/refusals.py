@@ -19,7 +19,6 @@ from bacalhau_spot.core.orchestrator.managed_state import (
     OrchestratorState,
     SharedOrchestratorState,
 )
-from bacalhau_spot.core.placement.demand import node_demand
 from bacalhau_spot.core.placement.quotas import ELASTIC_ADDRESSES, ON_DEMAND_STANDARD
 from bacalhau_spot.core.placement.region_selection import RegionReason, data_gaps, explain_no_region
 from bacalhau_spot.core.tags import orchestrator_parameter
@@ -150,7 +149,7 @@ def _expires_soon(facts: LaunchFacts) -> Refusal | None:
     planned = facts.expiry_plan
     if planned is None or planned.left is None or not planned.is_near:
         return None
-    if not node_demand(facts.spec, facts.instances).launch:
+    if not facts.demand.launch:
         return None
     minutes = int(planned.left.total_seconds() // 60)
     state = f"ends in {minutes} minutes" if minutes > 0 else "has reached the end of its lifetime"
@@ -204,7 +203,7 @@ def _networks_without_egress(facts: LaunchFacts) -> Refusal | None:
 def _too_few_pools(facts: LaunchFacts) -> Refusal | None:
     if facts.markets is None:
         return None
-    launch = node_demand(facts.spec, facts.instances).launch
+    launch = facts.demand.launch
     problems = share_problems(facts.spec, facts.markets, launch, nodes_per_pool(facts.instances))
     if not problems:
         return None
@@ -221,7 +220,7 @@ def _no_orchestrator_accepts(facts: LaunchFacts) -> Refusal | None:
     checks = facts.nats_checks
     if facts.inventory is None or not checks or not all(check.refuses_nodes for check in checks):
         return None
-    if not node_demand(facts.spec, facts.instances).launch:
+    if not facts.demand.launch:
         return None
     return Refusal(
         "the orchestrator would refuse the nodes"

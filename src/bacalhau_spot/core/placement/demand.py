@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec, Instance
 
 
+_NONE: Mapping[str, int] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Demand:
     """How many nodes each region lacks, and which instances are too many."""
@@ -51,14 +54,17 @@ def spread_over(count: int, rooms: Mapping[str, int]) -> dict[str, int]:
     return {name: number for name, number in dealt.items() if number}
 
 
-def node_demand(spec: ClusterSpec, instances: Sequence[Instance]) -> Demand:
+def node_demand(
+    spec: ClusterSpec, instances: Sequence[Instance], *, replaced: Mapping[str, int] = _NONE
+) -> Demand:
     """The missing and surplus nodes. `instances`: all with the cluster's tag, in any region and state.
 
     A draining node is about to leave: it counts neither as present nor as surplus.
+    `replaced`: by region, nodes that an Auto Scaling group is about to launch.
     """
     wanted = nodes_by_region(spec)
     alive = [instance for instance in without_draining(instances) if instance.alive]
-    counts = Counter(instance.region for instance in alive)
+    counts = Counter(instance.region for instance in alive) + Counter(replaced)
     present = {name: counts[name] for name in wanted}
     lacking = {name: max(0, wanted[name] - present[name]) for name in wanted}
     over = {name: max(0, present[name] - wanted[name]) for name in wanted}

@@ -13,12 +13,14 @@ from bacalhau_spot.core.health.observation import ApiAvailability, spot_status
 from bacalhau_spot.core.inventory import nodes_only, orchestrators_only
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import NodeListing
 from bacalhau_spot.core.problem import ApiFailure
+from bacalhau_spot.core.scaling_group.groups import group_of
 from bacalhau_spot.engine.aws_calls.caller import api_failure
 from bacalhau_spot.engine.aws_calls.discovery import check_permitted, in_all_regions
+from bacalhau_spot.engine.scaling_group.groups import group_states
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Collection, Sequence
 
     from bacalhau_spot.core.health.boot_console import BootProgress
     from bacalhau_spot.core.health.observation import StatusChecks
@@ -55,8 +57,11 @@ async def cluster_snapshot(
     regions: Sequence[str],
     orchestrator: Orchestrator | None,
     unreadable: ApiFailure | None = None,
+    healed: Collection[str] = (),
 ) -> ClusterSnapshot:
     """The current state. Three calls per region with instances, one per other region, one per console that is needed.
+
+    `healed`: regions that the configuration gives an Auto Scaling group; groups elsewhere are known by their instances.
 
     `unreadable`: why AWS did not return the credentials of a managed orchestrator, which is then not asked.
 
@@ -73,7 +78,10 @@ async def cluster_snapshot(
     check_permitted(seen, unseen)
     every = [instance for region in seen.values() for instance in region.instances]
     instances = nodes_only(every)
-    boots, mute = await _consoles(calls, instances, word)
+    (boots, mute), (groups, unlisted) = await asyncio.gather(
+        _consoles(calls, instances, word),
+        group_states(calls, naming, regions=_grouped(instances, set(healed) & set(seen))),
+    )
     requests = tuple(request for region in seen.values() for request in region.requests)
     return ClusterSnapshot(
         taken_at=calls.clock.now(),
@@ -94,8 +102,15 @@ async def cluster_snapshot(
         partial_failures=(
             *(failure for region in seen.values() for failure in region.partial_failures),
             *mute,
+            *unlisted,
         ),
+        groups=groups,
     )
+
+
+def _grouped(instances: Sequence[Instance], healed: set[str]) -> set[str]:
+    """The regions that may have a group, by the configuration or by AWS's tag on an instance."""
+    return healed | {instance.region for instance in instances if group_of(instance)}
 
 
 async def _region(calls: AwsCalls, naming: Naming, region: str) -> _RegionData:

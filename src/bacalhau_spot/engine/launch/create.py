@@ -10,10 +10,11 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.port import CloudError, FleetResult
 from bacalhau_spot.core.error_catalog.classifier import Category, Recovery, classify, most_severe
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.create_result import CreateResult, PoolFailure, RegionResult
+from bacalhau_spot.core.launch.group_plan import GroupPlan
 from bacalhau_spot.core.launch.planner import region_avoidance
 from bacalhau_spot.core.launch.pool_limits import max_per_pool, nodes_per_pool
 from bacalhau_spot.core.launch.refusals import unsuitable_markets
@@ -24,19 +25,22 @@ from bacalhau_spot.core.pricing.estimate import affordable, estimate
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.engine.aws_calls.caller import Cancelled, api_failure
 from bacalhau_spot.engine.aws_calls.consistency import FLEET_TAG
+from bacalhau_spot.engine.launch.fleet import launched_of
+from bacalhau_spot.engine.launch.group_launch import GroupTarget, give_up, launch_in_group
 from bacalhau_spot.engine.launch.node_secrets import NodeSecrets, node_secrets
 from bacalhau_spot.engine.launch.region_launch import RegionLaunch, launch_region
 from bacalhau_spot.engine.launch.wait_running import close_requests, wait_until_running
 from bacalhau_spot.engine.lifecycle.expiry_tags import holders_of_expiry, write_expiry
 from bacalhau_spot.engine.network.network_egress import check_networks
 from bacalhau_spot.engine.placement.market import markets
+from bacalhau_spot.engine.scaling_group.dissolve import dissolve
+from bacalhau_spot.engine.scaling_group.membership import release
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.instance.user_data import render
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from bacalhau_spot.cloud.port import FleetResult
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.network_egress import NetworkCheck
     from bacalhau_spot.core.launch.plan import Plan
@@ -44,6 +48,8 @@ if TYPE_CHECKING:
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 _NO_TAGS: Mapping[str, str] = MappingProxyType({})
+# Less time does not suffice to see whether AWS launches or refuses the nodes of a group.
+_LEAST_ROUND_S = 10.0
 # Refusals after which another region may have better results.
 _OTHER_REGIONS_HELP = frozenset({Category.CAPACITY, Category.QUOTA, Category.PRICE})
 
@@ -66,6 +72,8 @@ class _Work:
     instances: dict[str, tuple[Instance, ...]] = field(default_factory=dict)
     secrets: NodeSecrets | None = None
     moved_usd: Decimal = Decimal(0)  # the cost an hour that moves between regions add to the plan's
+    totals: dict[str, int] = field(default_factory=dict)  # by region, the nodes that its group is to have
+    deadline_s: float = 0.0  # of AWS's launches by groups, monotonic
 
     @property
     def spec(self) -> ClusterSpec:
@@ -95,8 +103,11 @@ async def apply_plan(
         created_networks=created_networks or {},
         more_tags=more_tags,
         secrets=node_secrets(calls, facts),
+        totals=_group_sizes(plan),
+        deadline_s=calls.clock.monotonic_s() + facts.spec.timeouts.fulfilment_s,
     )
     removed = await _remove(work)
+    await _dissolve_groups(work)
     await _move_expiry(work, removed)
     await _launch_rounds(work)
     await _complete_expiry(work)
@@ -116,6 +127,10 @@ async def apply_plan(
     )
 
 
+def _group_sizes(plan: Plan) -> dict[str, int]:
+    return {group.region: group.desired for group in plan.groups if group.heals}
+
+
 def _all_instances(work: _Work, *, gone: Sequence[str]) -> list[Instance]:
     """The cluster's current instances, existing and launched, as last listed."""
     known = {instance.id: instance for instance in work.facts.instances if instance.id not in gone}
@@ -131,9 +146,13 @@ async def _remove(work: _Work) -> tuple[str, ...]:
 
     async def terminate(region: str) -> tuple[str, ...]:
         ids = by_region[region]
-        done = await _contained(
-            work, region, lambda: work.calls.write(region, lambda: work.calls.cloud.terminate(region, ids))
-        )
+
+        async def end() -> None:
+            # Otherwise their groups would replace them.
+            await release(work.calls, [instance for instance in work.plan.remove if instance.id in ids])
+            await work.calls.write(region, lambda: work.calls.cloud.terminate(region, ids))
+
+        done = await _contained(work, region, end)
         return tuple(ids) if done else ()
 
     ended = await asyncio.gather(*(terminate(region) for region in by_region))
@@ -178,6 +197,24 @@ def _templates(work: _Work) -> Mapping[str, tuple[TaggedId, ...]]:
     return work.facts.inventory.tagged if work.facts.inventory else {}
 
 
+async def _dissolve_groups(work: _Work) -> None:
+    """Of a cluster that is no longer self-healing. Nodes that a group has launched since the plan count as launched."""
+
+    async def part(region: str) -> None:
+        await dissolve(work.calls, work.spec.naming, region, deadline_s=work.deadline_s)
+        key, value = work.spec.naming.tag_key, work.spec.naming.tag_value
+        listed = await work.calls.read(
+            region, lambda: work.calls.cloud.instances(region, key=key, value=value)
+        )
+        known = {instance.id for instance in work.facts.instances}
+        late = launched_of(instance for instance in listed if instance.id not in known)
+        if late and region in work.markets:
+            _region_launch(work, region).results.append(FleetResult("", launched=late))
+
+    regions = [group.region for group in work.plan.groups if not group.heals]
+    await asyncio.gather(*(_contained(work, region, partial(part, region)) for region in regions))
+
+
 async def _contained(work: _Work, region: str, part: Callable[[], Awaitable[object]]) -> bool:
     """The boundary of a region: a failure in one is in its result and does not stop the others."""
     try:
@@ -212,6 +249,9 @@ def _failed(work: _Work, region: str, failure: ApiFailure) -> None:
 async def _launch_rounds(work: _Work) -> None:
     """Launch in all regions in parallel; move refused nodes to regions that have not refused, until none is left."""
     todo = {region.region: region.launch for region in work.plan.regions if region.launch}
+    todo = {region: count - _launched_before(work, region) for region, count in todo.items()}
+    todo = {region: count for region, count in todo.items() if count > 0}
+    todo |= {group.region: todo.get(group.region, 0) for group in work.plan.group_changes if group.heals}
     refused: set[str] = set()
     while todo and not work.calls.stop.is_set:
         short = await _launch_round(work, todo)
@@ -219,28 +259,26 @@ async def _launch_rounds(work: _Work) -> None:
         todo = await _move(work, short, refused)
 
 
+def _launched_before(work: _Work, region: str) -> int:
+    """By a group that was dissolved."""
+    site = work.sites.get(region)
+    return sum(len(result.launched) for result in site.results) if site else 0
+
+
 async def _launch_round(work: _Work, todo: dict[str, int]) -> dict[str, int]:
     """The number of nodes that each region refused, for regions whose nodes may move."""
+    if work.spec.self_heal:
+        known = await _launchable(work, list(todo))
+        todo = {region: todo[region] for region in known}
 
     async def launch(region: str) -> int:
         count = todo[region]
         work.calls.emit(events.RegionStarted(region=region, requested=count))
         site = _region_launch(work, region)
         before = len(site.results)
-        await _contained(
-            work,
-            region,
-            lambda: launch_region(
-                work.calls,
-                work.spec,
-                site,
-                count=count,
-                cidrs=work.facts.ssh_ranges,
-                secrets=work.secrets,
-            ),
-        )
+        await _contained(work, region, lambda: _launch(work, site, count=count))
         launched = sum(len(result.launched) for result in site.results[before:])
-        return count - launched
+        return max(0, count - launched)
 
     missing = await asyncio.gather(*(launch(region) for region in todo))
     return {
@@ -248,6 +286,39 @@ async def _launch_round(work: _Work, todo: dict[str, int]) -> dict[str, int]:
         for region, count in zip(todo, missing, strict=True)
         if count and _may_move(work, region)
     }
+
+
+async def _launch(work: _Work, site: RegionLaunch, *, count: int) -> None:
+    cidrs = work.facts.ssh_ranges
+    if not work.spec.self_heal:
+        await launch_region(work.calls, work.spec, site, count=count, cidrs=cidrs, secrets=work.secrets)
+        return
+    plans = {group.region: group for group in work.plan.groups}
+    target = GroupTarget(
+        plans.get(site.region, GroupPlan(site.region)), total=_total(work, site.region), launch=count
+    )
+    await launch_in_group(
+        work.calls,
+        work.spec,
+        site,
+        target,
+        cidrs=cidrs,
+        deadline_s=_round_deadline_s(work),
+        secrets=work.secrets,
+    )
+
+
+def _round_deadline_s(work: _Work) -> float:
+    """Half of the time that is left, where other regions may still take the nodes."""
+    left_s = work.deadline_s - work.calls.clock.monotonic_s()
+    if work.spec.spread is Spread.STRICT or len(work.spec.regions) == 1:
+        return work.deadline_s
+    return work.deadline_s - max(0.0, left_s) / 2
+
+
+def _total(work: _Work, region: str) -> int:
+    """The nodes that the region's group is to have: as planned, and as moved since."""
+    return work.totals.setdefault(region, sum(instance.alive for instance in _not_moved(work, region)))
 
 
 def _region_launch(work: _Work, region: str) -> RegionLaunch:
@@ -314,9 +385,12 @@ async def _move(work: _Work, short: dict[str, int], refused: set[str]) -> dict[s
     if not short or not takers or work.calls.stop.is_set:
         return {}
     takers = await _launchable(work, takers)
+    if work.spec.self_heal:
+        short = await _give_up(work, short) if takers and _has_time(work) else {}
     dealt = _dealt(work, short, takers)
     for name, count in dealt.items():
         work.extra[name] = work.extra.get(name, 0) + count
+        work.totals[name] = _total(work, name) + count
     _report_moves(work, short, dealt)
     return dealt
 
@@ -350,6 +424,25 @@ def _most_usd(work: _Work, region: str) -> Decimal | None:
         limit=work.spec.max_price_usd_per_hour,
     ).total
     return None if found is None else found.high
+
+
+def _has_time(work: _Work) -> bool:
+    """Otherwise AWS goes on trying where the nodes are."""
+    return work.calls.clock.monotonic_s() + _LEAST_ROUND_S <= work.deadline_s
+
+
+async def _give_up(work: _Work, short: dict[str, int]) -> dict[str, int]:
+    """The nodes that the groups of these regions no longer ask for: the groups together never ask for more than the plan."""
+    freed: dict[str, int] = {}
+
+    async def part(region: str) -> None:
+        total = _total(work, region)
+        number = await give_up(work.calls, work.spec, region, total=total)
+        work.totals[region] = total - number
+        freed[region] = number
+
+    await asyncio.gather(*(_contained(work, region, partial(part, region)) for region in short))
+    return {region: freed[region] for region in short if freed.get(region)}
 
 
 async def _launchable(work: _Work, regions: Sequence[str]) -> list[str]:
@@ -409,7 +502,9 @@ async def _follow_all(work: _Work, *, timeout_s: int) -> None:
             work.instances[region] = await wait_until_running(
                 work.calls, work.spec.naming, region=region, ids=ids, deadline_s=deadline_s
             )
-        if len(work.instances.get(region, ())) < sum(len(result.launched) for result in site.results):
+        if not work.spec.self_heal and len(work.instances.get(region, ())) < sum(
+            len(result.launched) for result in site.results
+        ):
             await close_requests(work.calls, work.spec.naming, region=region)
 
     await asyncio.gather(
@@ -438,6 +533,7 @@ def _region_receipt(work: _Work, region: str) -> RegionResult:
             for pool_error in result.pool_errors
         ),
         problem=work.problems.get(region) or _not_allowed(region, results),
+        group_desired=work.totals.get(region) if work.spec.self_heal else None,
     )
 
 

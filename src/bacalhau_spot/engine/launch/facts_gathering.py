@@ -15,10 +15,11 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.history.interruptions import interrupted_pools
 from bacalhau_spot.core.history.node_records import node_records
 from bacalhau_spot.core.launch.facts import LaunchFacts
+from bacalhau_spot.core.launch.group_plan import is_outdated
 from bacalhau_spot.core.launch.pool_avoidance import AVOIDED_FOR
 from bacalhau_spot.core.launch.refusals import Refusal, refusal
 from bacalhau_spot.core.model import CALLER, OrchestratorMode
-from bacalhau_spot.core.placement.demand import node_demand
+from bacalhau_spot.core.placement.demand import nodes_by_region
 from bacalhau_spot.core.pricing.usage_history import AwsInventory
 from bacalhau_spot.engine.aws_calls.cache import NullCache
 from bacalhau_spot.engine.aws_calls.caller import most_severe_error
@@ -30,6 +31,7 @@ from bacalhau_spot.engine.orchestrator.resolve import with_orchestrator
 from bacalhau_spot.engine.placement.market import markets
 from bacalhau_spot.engine.placement.region_selection import choose_regions, with_regions
 from bacalhau_spot.engine.pricing.prices import prices_now, rates
+from bacalhau_spot.engine.scaling_group.groups import group_regions, refused_groups, scaling_groups
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.instance.user_data import render
 
@@ -76,7 +78,7 @@ async def gather_facts(calls: AwsCalls, spec: ClusterSpec, sources: FactSources)
     account = await load_account(calls)
     launched_in = () if spec.auto_regions is None else sources.launched_in(account.identity)
     facts = LaunchFacts(spec=spec, account=account, launched_in=launched_in, now=calls.clock.now())
-    for stage in (_inventory, _regions, _shared, _markets, _networks, _managed, _prices):
+    for stage in (_inventory, _regions, _shared, _groups, _markets, _networks, _managed, _prices):
         if refusal(facts) is not None:
             break
         facts = await stage(calls, facts, sources)
@@ -160,8 +162,29 @@ async def _markets(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) ->
     """Pools, prices and images of the regions with nodes to launch."""
     del sources
     _check_user_data(facts.spec, (region.name for region in facts.spec.regions))
-    launching = node_demand(facts.spec, facts.instances).launch
-    return replace(facts, markets=await markets(calls, facts.spec, regions=list(launching)))
+    regions = {*facts.demand.launch, *_new_groups(facts)}
+    chosen = [region.name for region in facts.spec.regions if region.name in regions]
+    return replace(facts, markets=await markets(calls, facts.spec, regions=chosen))
+
+
+async def _groups(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
+    """Auto Scaling groups, where the configuration or an instance shows that there may be one."""
+    del sources
+    regions = group_regions(facts.spec, facts.instances)
+    groups = await scaling_groups(calls, facts.spec.naming, regions=regions)
+    return replace(facts, groups=groups, refused_groups=await refused_groups(calls, groups, facts.instances))
+
+
+def _new_groups(facts: LaunchFacts) -> set[str]:
+    """The regions whose group is created or changed; with a budget all, because a group may launch in any pool."""
+    if not facts.spec.self_heal:
+        return set()
+    wanted = {region for region, number in nodes_by_region(facts.spec).items() if number}
+    wanted |= {instance.region for instance in facts.instances if instance.alive}
+    if facts.spec.budget_usd_per_hour is not None:
+        return wanted
+    groups = facts.groups
+    return {name for name in wanted if name not in groups or is_outdated(facts.spec, groups[name])}
 
 
 async def _networks(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:

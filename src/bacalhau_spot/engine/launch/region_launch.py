@@ -76,6 +76,7 @@ class RegionLaunch:
         None  # the existing network, if an earlier create or the orchestrator's has left one
     )
     template_id: str | None = None
+    profile: str | None = None  # the instance profile's name
     template_is_new: bool = False  # created by this create: no earlier one can have used its fleets' tokens
     versions: dict[bool, int] = field(
         default_factory=dict
@@ -111,20 +112,40 @@ async def launch_region(
 
     May be called again for the same `region_launch`: created resources are reused.
     """
-    if region_launch.template_id is None:
-        # The template comes first: its name is unique in the region, so one of two concurrent creates is refused before
-        # it has created a network or launched anything.
-        template_id = await _template(calls, spec, region_launch, count=count)
-        count = max(0, count - sum(len(result.launched) for result in region_launch.results))
-        profile, region_launch.network = await asyncio.gather(
-            _profile(region_launch, secrets), _network(calls, spec, region_launch, cidrs=cidrs)
+    if not region_launch.versions:
+        template_id = await prepare_region(
+            calls, spec, region_launch, count=count, cidrs=cidrs, secrets=secrets
         )
-        region_launch.versions = await _versions(calls, spec, region_launch, template_id, profile=profile)
-        region_launch.template_id = template_id
+        count = max(0, count - sum(len(result.launched) for result in region_launch.results))
+        region_launch.versions = await _versions(calls, spec, region_launch, template_id)
     if region_launch.max_per_pool is None:
         await _launch_fleets(calls, spec, region_launch, count=count)
     else:
         await _launch_batches(calls, spec, region_launch, count=count, most=region_launch.max_per_pool)
+
+
+async def prepare_region(
+    calls: AwsCalls,
+    spec: ClusterSpec,
+    region_launch: RegionLaunch,
+    *,
+    count: int,
+    cidrs: Sequence[str],
+    secrets: NodeSecrets | None = None,
+) -> str:
+    """Create the missing template, profile and network; the template's id. Raises CloudError, Cancelled, UserError.
+
+    Instances that another create launches meanwhile are among the results: it waits for `count` of them.
+    """
+    if region_launch.template_id is None:
+        # The template comes first: its name is unique in the region, so one of two concurrent creates is refused before
+        # it has created a network or launched anything.
+        template_id = await _template(calls, spec, region_launch, count=count)
+        region_launch.profile, region_launch.network = await asyncio.gather(
+            _profile(region_launch, secrets), _network(calls, spec, region_launch, cidrs=cidrs)
+        )
+        region_launch.template_id = template_id
+    return region_launch.template_id
 
 
 async def _launch_fleets(
@@ -380,28 +401,43 @@ async def _network(
 
 
 async def _versions(
-    calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, template_id: str, *, profile: str | None
+    calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, template_id: str
 ) -> dict[bool, int]:
     """One for burstable types and one for the others: AWS accepts CPU credits only for T instances."""
     versions = {}
     for for_burstable in sorted({burstable(offer.pool.type) for offer in region_launch.market.offers}):
-        content = _template_version(spec, region_launch, profile=profile, with_credits=for_burstable)
-        versions[for_burstable] = await calls.write(
-            region_launch.region,
-            partial(
-                calls.cloud.create_template_version,
-                region_launch.region,
-                template_id,
-                content=content,
-                client_token=_token("version", template_id, repr(content)),
-            ),
+        content = template_content(spec, region_launch, with_credits=for_burstable)
+        versions[for_burstable] = await template_version(
+            calls, region_launch.region, template_id, content=content
         )
     return versions
 
 
-def _template_version(
-    spec: ClusterSpec, region_launch: RegionLaunch, *, profile: str | None, with_credits: bool
+async def template_version(
+    calls: AwsCalls, region: str, template_id: str, *, content: TemplateContent
+) -> int:
+    """The number of the version with this content. Raises CloudError, Cancelled."""
+    return await calls.write(
+        region,
+        partial(
+            calls.cloud.create_template_version,
+            region,
+            template_id,
+            content=content,
+            client_token=_token("version", template_id, repr(content)),
+        ),
+    )
+
+
+def template_content(
+    spec: ClusterSpec,
+    region_launch: RegionLaunch,
+    *,
+    with_credits: bool,
+    image_id: str = "",
+    tags: Mapping[str, str] | None = None,
 ) -> TemplateContent:
+    """The content for a fleet, whose request has image and tags of the instances; a group's template has both itself."""
     images = list(region_launch.market.images.values())
     return TemplateContent(
         user_data=region_launch.user_data,
@@ -409,10 +445,12 @@ def _template_version(
         root_device=images[0].root_device,
         root_volume_gib=spec.instance.root_volume_gib,
         tags=tags_for(spec.naming, node_name(spec.naming)),
-        profile=profile,
+        profile=region_launch.profile,
         public_ip=spec.instance.public_ip,
         cpu_credits=spec.instance.cpu_credits.value if with_credits else "",
         metadata_tags=not metadata_key_problems(spec.naming),
+        image_id=image_id,
+        node_tags=tags,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
+from bacalhau_spot.core.launch.group_plan import GroupStep
 from bacalhau_spot.core.model import Arch
 from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorStep
 from bacalhau_spot.core.placement.region_selection import RegionReason
@@ -13,6 +14,7 @@ from bacalhau_spot.ui.json_output.values import (
     Count,
     DriftedNodeOutput,
     DriftedNodes,
+    GroupOutput,
     InstanceOutput,
     Keywords,
     PoolsOutput,
@@ -22,6 +24,7 @@ from bacalhau_spot.ui.json_output.values import (
     Time,
     drift_data,
     exact,
+    group_data,
     instance_data,
     optional_time,
     pools_data,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from bacalhau_spot.core.launch.create_result import CreateResult, Listing, RegionResult
+    from bacalhau_spot.core.launch.group_plan import GroupPlan
     from bacalhau_spot.core.launch.plan import Plan, PoolExposure, RegionPlan
     from bacalhau_spot.core.launch.pool_avoidance import InterruptedPool
     from bacalhau_spot.core.lifecycle.expiry import ExpiryPlan
@@ -159,6 +163,22 @@ class PlannedExpiryOutput(TypedDict):
     """ids of existing instances that get this end"""
 
 
+class GroupPlanOutput(TypedDict):
+    """An Auto Scaling group of the plan."""
+
+    region: str
+    steps: list[GroupStep]
+    """the changes, in this order; empty if the group stays as it is"""
+    desired: Count
+    """nodes, after the plan"""
+    at_most: Count
+    """instances at once: AWS launches replacements before it terminates"""
+    attach: list[str]
+    """ids of running instances that become members"""
+    detach: list[str]
+    """ids of instances that leave the group and keep running"""
+
+
 class PlanOutput(TypedDict):
     cluster: str
     wanted: Count
@@ -186,6 +206,8 @@ class PlanOutput(TypedDict):
     """null for a cluster without a lifetime"""
     idle_ttl_s: Count | None
     """the longest time without a job, which `reconcile` enforces; null without one"""
+    groups: list[GroupPlanOutput]
+    """the Auto Scaling groups before or after the plan"""
     surplus: list[str]
     """ids of surplus instances"""
     remove: list[str]
@@ -216,6 +238,8 @@ class RegionReceiptOutput(TypedDict):
     failed: Count
     code: str | None
     """AWS's error code for the missing nodes"""
+    healing: Count
+    """missing nodes that the Auto Scaling group goes on trying to launch"""
     instances: list[InstanceOutput]
     pool_failures: list[PoolFailureOutput]
     problem: ProblemOutput | None
@@ -269,6 +293,8 @@ class ListOutput(TypedDict):
     """the managed orchestrator; null without one"""
     expires_at: Time | None
     """the end of the cluster's lifetime: the latest of its running instances; null without one"""
+    groups: list[GroupOutput]
+    """the Auto Scaling groups"""
     others: list[OtherResourceOutput]
     """all other resources"""
     drifted: DriftedNodes
@@ -296,6 +322,7 @@ def plan_data(plan: Plan) -> PlanOutput:
         "exposure": _exposure(plan.exposure),
         "expiry": _expiry(plan.expiry),
         "idle_ttl_s": plan.idle_ttl_s,
+        "groups": [_group_plan(group) for group in plan.groups],
         "surplus": [instance.id for instance in plan.surplus],
         "remove": [instance.id for instance in plan.remove],
         "drifted": drift_data(plan.drifted),
@@ -327,6 +354,17 @@ def _expiry(planned: ExpiryPlan | None) -> PlannedExpiryOutput | None:
         "expires_at": optional_time(planned.at),
         "before": optional_time(planned.before.at),
         "changed": [instance.id for instance in planned.retag],
+    }
+
+
+def _group_plan(group: GroupPlan) -> GroupPlanOutput:
+    return {
+        "region": group.region,
+        "steps": list(group.steps),
+        "desired": group.desired,
+        "at_most": group.most,
+        "attach": list(group.attach),
+        "detach": list(group.detach),
     }
 
 
@@ -440,6 +478,7 @@ def _region_receipt(region: RegionResult) -> RegionReceiptOutput:
         "zones": region.zones,
         "failed": region.missing,
         "code": region.code,
+        "healing": region.healing,
         "instances": [instance_data(instance) for instance in region.instances],
         "pool_failures": [
             {"type": failure.type, "zone": failure.zone, "code": failure.code, "message": failure.message}
@@ -458,6 +497,7 @@ def listing_data(listing: Listing) -> ListOutput:
         ],
         "orchestrator": None if listing.orchestrator is None else instance_data(listing.orchestrator),
         "expires_at": optional_time(listing.expiry.at),
+        "groups": [group_data(state) for state in listing.groups],
         "others": [
             {"region": resource.region, "kind": resource.kind, "id": resource.id}
             for resource in listing.others

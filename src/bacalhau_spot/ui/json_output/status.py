@@ -17,12 +17,14 @@ from bacalhau_spot.ui.json_output.values import (
     ConnectionTime,
     Count,
     DriftedNodes,
+    GroupOutput,
     InstanceOutput,
     Keywords,
     PoolsOutput,
     ProblemOutput,
     Time,
     drift_data,
+    group_data,
     instance_data,
     optional_time,
     pools_data,
@@ -208,6 +210,8 @@ class StatusOutput(TypedDict):
     stale_nodes: list[str]
     """ids of nodes that the orchestrator lists and whose instances no longer exist"""
     drifted: DriftedNodes
+    groups: list[GroupOutput]
+    """the Auto Scaling groups"""
     pools: PoolsOutput
     interruptions: InterruptionsOutput
     orchestrator: OrchestratorOutput
@@ -234,6 +238,7 @@ def status_data(status: ClusterStatus) -> StatusOutput:
         "nodes": [_node(node) for node in status.nodes],
         "stale_nodes": [node.id for node in status.stale_nodes],
         "drifted": drift_data(status.drifted),
+        "groups": [group_data(state) for state in snapshot.groups],
         "pools": pools_data(status.pools),
         "interruptions": _interruptions(status.interruptions),
         "orchestrator": _orchestrator(status),

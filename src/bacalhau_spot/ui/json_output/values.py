@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import Instance
     from bacalhau_spot.core.placement.pool_distribution import PoolDistribution
     from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.core.scaling_group.groups import GroupState
 
 Data = Mapping[str, Any]
 
@@ -64,6 +65,23 @@ class ProblemOutput(TypedDict):
 class FullestPoolOutput(TypedDict):
     type: str
     zone: str
+
+
+class RefusalOutput(TypedDict):
+    code: str
+    message: str
+    zone: str
+
+
+class GroupOutput(TypedDict):
+    """An Auto Scaling group, which keeps the number of nodes in its region."""
+
+    region: str
+    name: str
+    desired: Count
+    in_service: Count
+    refusal: RefusalOutput | None
+    """why AWS refused the last launch; null if the group lacks no node, or its last launch succeeded"""
 
 
 class PoolsOutput(TypedDict):
@@ -198,6 +216,19 @@ def pools_data(distribution: PoolDistribution) -> PoolsOutput:
         "nodes": distribution.nodes,
         "max_loss": distribution.max_loss,
         "fullest": None if fullest is None else {"type": fullest.type, "zone": fullest.zone},
+    }
+
+
+def group_data(state: GroupState) -> GroupOutput:
+    refusal = state.refusal
+    return {
+        "region": state.group.region,
+        "name": state.group.name,
+        "desired": state.group.desired,
+        "in_service": state.group.in_service,
+        "refusal": None
+        if refusal is None
+        else {"code": refusal.code, "message": refusal.message, "zone": refusal.zone},
     }
 
 

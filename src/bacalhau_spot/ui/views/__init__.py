@@ -25,6 +25,7 @@ from bacalhau_spot.ui.views.doctor_view import doctor_errors, findings_view
 from bacalhau_spot.ui.views.env_view import env_help_view
 from bacalhau_spot.ui.views.error_view import error_view
 from bacalhau_spot.ui.views.expiry_view import extension_result_view, extension_view
+from bacalhau_spot.ui.views.groups_view import changed_groups
 from bacalhau_spot.ui.views.history_view import history_view
 from bacalhau_spot.ui.views.list_view import listing_view
 from bacalhau_spot.ui.views.node_change_view import node_change_result_view, node_change_view
@@ -54,6 +55,7 @@ from bacalhau_spot.ui.views.status_view import StatusView, status_view
 
 __all__ = [
     "StatusView",
+    "changed_groups",
     "clusters_view",
     "config_view",
     "configured",

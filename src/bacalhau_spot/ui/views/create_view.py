@@ -12,6 +12,7 @@ from bacalhau_spot.core.launch.instance_phases import Phase, phase_of
 from bacalhau_spot.core.placement.quotas import quotas_of
 from bacalhau_spot.ui.formatting import comma_list, count_of_kind, error_label, first_few, plural
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, next_commands
+from bacalhau_spot.ui.views.groups_view import still_launching
 from bacalhau_spot.ui.views.pools_view import pools_line
 from bacalhau_spot.ui.views.ssh_view import PRIVATE
 
@@ -44,6 +45,7 @@ def create_result_view(result: CreateResult, *, options: str = "") -> Group:
         parts.append(
             Paragraph(f"surplus, but not terminated: {first_few(result.not_removed)}", style="yellow")
         )
+    parts.extend(still_launching(result))
     parts.extend(_joined(result))
     parts.append(_total(result))
     parts.extend(pools_line(result.pools))

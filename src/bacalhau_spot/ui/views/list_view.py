@@ -12,6 +12,7 @@ from bacalhau_spot.ui.formatting import age, count_of_kind, plural
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text, next_commands
 from bacalhau_spot.ui.views.drift_view import drift_lines
 from bacalhau_spot.ui.views.expiry_view import expiry_line
+from bacalhau_spot.ui.views.groups_view import groups_lines
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -57,6 +58,7 @@ def listing_view(listing: Listing, *, wide: bool, now: datetime, configured: boo
         parts.append(Paragraph(f"no nodes of {listing.cluster}"))
     parts.extend(_orchestrator(listing, wide=wide, now=now))
     parts.extend(expiry_line(listing.expiry, now=now))
+    parts.extend(groups_lines(listing.groups))
     parts.extend(_others(listing, configured=configured))
     parts.extend(failed_regions_text(listing.failed_regions))
     return Group(*parts)

@@ -22,6 +22,7 @@ from bacalhau_spot.ui.formatting import (
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, next_commands
 from bacalhau_spot.ui.views.drift_view import drift_lines
 from bacalhau_spot.ui.views.expiry_view import expiry_lines
+from bacalhau_spot.ui.views.groups_view import group_steps
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -44,8 +45,9 @@ def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
         parts += [*_avoidance(plan), *_archives(plan)]
     elif plan.orchestrator is not None and not plan.orchestrator.empty:
         parts += [*_orchestrator(plan), *(_totals(plan) if plan.adds_cost else [])]
-    elif not plan.surplus and not plan.retag:
+    elif not plan.surplus and not plan.retag and not plan.group_changes:
         parts.append(Paragraph(_nothing(plan)))
+    parts.extend(group_steps(plan))
     parts.extend(expiry_lines(plan.expiry, idle_ttl_s=plan.idle_ttl_s))
     parts.extend(_surplus(plan))
     parts.extend(drift_lines(plan.drifted, nodes=plan.existing))
@@ -85,7 +87,8 @@ def _archives(plan: Plan) -> list[RenderableType]:
 
 
 def _nothing(plan: Plan) -> str:
-    exist = f"{plan.present} of {plural(plan.wanted, 'node')} exist"
+    starting = f", AWS is launching {plan.replaced}" if plan.replaced else ""
+    exist = f"{plan.present - plan.replaced} of {plural(plan.wanted, 'node')} exist{starting}"
     return f"nothing to launch: {exist}" if plan.drifted else f"nothing to do: {exist}"
 
 
@@ -217,7 +220,7 @@ def over_budget(plan: Plan) -> UserError:
         raise AssertionError("no budget, so nothing is over it")
     if budget.launch_usd is None or budget.existing_usd is None:
         return _no_telling(budget)
-    parts = [f"{_launches(plan)} to launch: up to {usd(budget.launch_usd)} an hour"]
+    parts = [f"{_counted(plan)}: up to {usd(budget.launch_usd)} an hour"]
     if budget.existing_usd:
         exists = plan.orchestrator_cost is not None and bool(plan.orchestrator_cost.existing_usd)
         there = " and ".join([plural(plan.present, "instance"), *(["the orchestrator"] if exists else [])])
@@ -230,6 +233,14 @@ def over_budget(plan: Plan) -> UserError:
         hint="lower `nodes`, or raise the budget: `budget_usd_per_hour`, `--budget`",
         exit_code=ExitCode.USAGE,
     )
+
+
+def _counted(plan: Plan) -> str:
+    """The instances of the maximum cost: with Auto Scaling groups also those that AWS launches ahead of a termination."""
+    most = sum(group.most for group in plan.groups if group.heals)
+    if most:
+        return f"{plural(most, 'instance')} of the Auto Scaling groups, at most"
+    return f"{_launches(plan)} to launch"
 
 
 def _no_telling(budget: Budget) -> UserError:

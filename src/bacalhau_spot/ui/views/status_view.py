@@ -20,6 +20,7 @@ from bacalhau_spot.ui.formatting import age, comma_list, error_label, first_few,
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text
 from bacalhau_spot.ui.views.drift_view import drift_lines
 from bacalhau_spot.ui.views.expiry_view import expiry_line
+from bacalhau_spot.ui.views.groups_view import groups_lines
 from bacalhau_spot.ui.views.history_view import pools_text
 from bacalhau_spot.ui.views.pools_view import pools_line
 
@@ -81,6 +82,7 @@ class StatusView:
         parts.extend(drift_lines(status.drifted, nodes=status.total.present))
         parts.extend(pools_line(status.pools))
         parts.extend(_interruptions(status))
+        parts.extend(groups_lines(status.snapshot.groups))
         parts.extend(_failures(status))
         if not self.wide and level < _NO_REMEDIES:
             parts.extend(_unlisted(self.status))

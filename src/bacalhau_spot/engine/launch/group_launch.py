@@ -1,0 +1,347 @@
+"""The launch in one region by its Auto Scaling group: created, resized and followed until AWS has launched or refused.
+
+Rules:
+1. Every number is set, none is added to: a call that is repeated, also by another `create`, changes nothing.
+2. A group starts with no node, and gets its number last: after a kill at any call, the next `create` continues.
+3. A group gives up nodes before another region launches them: all groups together never ask for more than the plan.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.port import CloudError, FleetResult, PoolError
+from bacalhau_spot.cloud.scaling_groups import MAX_INSTANCES_A_CALL, GroupLaunch
+from bacalhau_spot.core.error_catalog.classifier import Category, classify, most_severe
+from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.launch.group_plan import GroupPlan, GroupStep, group_tags
+from bacalhau_spot.core.launch.group_types import group_types
+from bacalhau_spot.core.launch.node_spec import node_spec_tag
+from bacalhau_spot.core.scaling_group.groups import LAUNCH, REBALANCE_ZONES, ScalingGroup, group_of
+from bacalhau_spot.core.scaling_group.refused_launches import refused_launches
+from bacalhau_spot.core.tags import node_tags, tags_for, template_name
+from bacalhau_spot.engine.aws_calls.caller import Cancelled
+from bacalhau_spot.engine.launch.fleet import launched_of
+from bacalhau_spot.engine.launch.region_launch import prepare_region, template_content, template_version
+from bacalhau_spot.engine.scaling_group.groups import activities_of, scaling_group
+from bacalhau_spot.engine.scaling_group.membership import INVALID
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bacalhau_spot.cloud.port import LaunchedInstance
+    from bacalhau_spot.core.model import ClusterSpec, Instance
+    from bacalhau_spot.core.scaling_group.groups import RefusedLaunch
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+    from bacalhau_spot.engine.launch.node_secrets import NodeSecrets
+    from bacalhau_spot.engine.launch.region_launch import RegionLaunch
+
+_POLL_S = 2.0
+# After a refusal AWS tries the other zones within seconds; how long it may take is not documented.
+REFUSED_AFTER_S = 60.0
+_EXISTS = "AlreadyExists"
+# No other zone helps against these.
+_EVERYWHERE = frozenset({Category.CREDENTIALS, Category.PERMISSION, Category.CONFIG})
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTarget:
+    """What a region's group is to have. `total`: the region's nodes; `launch`: how many of them AWS is to launch now."""
+
+    plan: GroupPlan
+    total: int
+    launch: int
+
+
+async def launch_in_group(
+    calls: AwsCalls,
+    spec: ClusterSpec,
+    region_launch: RegionLaunch,
+    target: GroupTarget,
+    *,
+    cidrs: Sequence[str],
+    deadline_s: float,
+    secrets: NodeSecrets | None = None,
+) -> None:
+    """Create or change the group, and follow it. Raises CloudError, Cancelled, UserError.
+
+    Returns when the nodes are there, when AWS has refused them in every zone, or at `deadline_s` (monotonic). AWS goes on
+    trying in any case. The new instances and the refusals are appended to the results.
+    """
+    region = region_launch.region
+    group = await scaling_group(calls, spec.naming, region)
+    launch = None
+    if group is None or target.launch or GroupStep.UPDATE in target.plan.steps:
+        template_id = await prepare_region(
+            calls, spec, region_launch, count=target.launch, cidrs=cidrs, secrets=secrets
+        )
+        launch = await _group_launch(calls, spec, region_launch, template_id)
+    earlier: frozenset[str] = frozenset()
+    is_others = False
+    if group is None:
+        group = await _create(calls, spec, region, _required(launch))
+        # Another create, at the same time, has set its number.
+        is_others = bool(group.desired)
+    if not is_others:
+        earlier = frozenset(activity.id for activity in await activities_of(calls, group))
+        await _set(calls, spec, region_launch, group, target, launch=launch)
+    following = _Following(calls, spec, region_launch, group, target.total, earlier)
+    await following.run(deadline_s=deadline_s)
+
+
+def _required(launch: GroupLaunch | None) -> GroupLaunch:
+    if launch is None:
+        raise AssertionError("a new group needs its launch template")
+    return launch
+
+
+async def _set(
+    calls: AwsCalls,
+    spec: ClusterSpec,
+    region_launch: RegionLaunch,
+    group: ScalingGroup,
+    target: GroupTarget,
+    *,
+    launch: GroupLaunch | None,
+) -> None:
+    """The group's processes, its members, and last its number."""
+    region, name = group.region, group.name
+    await _set_processes(calls, group)
+    outside = await _attach(calls, spec, region_launch, group, target)
+    number = max(0, target.total - outside)
+    await calls.write(
+        region,
+        partial(
+            calls.cloud.update_scaling_group, region, name, desired=number, maximum=number, launch=launch
+        ),
+    )
+    if launch is not None:
+        tags = group_tags(spec, region=region)
+        await calls.write(region, partial(calls.cloud.tag_scaling_group, region, name, tags=tags))
+
+
+async def _group_launch(
+    calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, template_id: str
+) -> GroupLaunch:
+    """A version of the template for each kind of types: a group's template has the image and all tags."""
+    types = group_types(region_launch.market.offers)
+    versions = {}
+    for arch, for_burstable in sorted(set(types.values())):
+        content = template_content(
+            spec,
+            region_launch,
+            with_credits=for_burstable,
+            image_id=region_launch.market.images[arch].id,
+            tags=node_tags(spec.naming, node_spec=node_spec_tag(spec, region=region_launch.region)),
+        )
+        versions[arch, for_burstable] = await template_version(
+            calls, region_launch.region, template_id, content=content
+        )
+    zones = {offer.pool.zone for offer in region_launch.market.offers}
+    subnets = region_launch.network.subnets
+    return GroupLaunch(
+        template_id=template_id,
+        versions={name: versions[kind] for name, kind in types.items()},
+        subnets=tuple(subnets[zone] for zone in sorted(zones) if zone in subnets),
+        max_usd_per_hour=spec.max_price_usd_per_hour,
+    )
+
+
+async def _create(calls: AwsCalls, spec: ClusterSpec, region: str, launch: GroupLaunch) -> ScalingGroup:
+    name = template_name(spec.naming)
+    # Without the launch values: the group gets them after its number, so that an interrupted create is recognized.
+    tags = tags_for(spec.naming, name)
+    try:
+        await calls.write(
+            region, partial(calls.cloud.create_scaling_group, region, name, launch=launch, tags=tags)
+        )
+    except CloudError as error:
+        if error.code != _EXISTS:
+            raise
+    else:
+        calls.emit(events.ResourceCreated(region=region, kind=ResourceKind.SCALING_GROUP, id=name))
+    listed = await scaling_group(calls, spec.naming, region)
+    return listed or ScalingGroup(name, region, desired=0, maximum=0)
+
+
+async def _set_processes(calls: AwsCalls, group: ScalingGroup) -> None:
+    """No rebalancing of zones: it terminates working nodes only to have equal numbers in each zone."""
+    if REBALANCE_ZONES not in group.suspended:
+        await calls.write(
+            group.region,
+            partial(calls.cloud.suspend_scaling, group.region, group.name, process=REBALANCE_ZONES),
+        )
+    if LAUNCH in group.suspended:  # by an interrupted change to a plain cluster
+        await calls.write(
+            group.region, partial(calls.cloud.resume_scaling, group.region, group.name, process=LAUNCH)
+        )
+
+
+async def _attach(
+    calls: AwsCalls,
+    spec: ClusterSpec,
+    region_launch: RegionLaunch,
+    group: ScalingGroup,
+    target: GroupTarget,
+) -> int:
+    """Attach the plan's nodes; the number of living ones that stay outside the group, with AWS's reason in the results."""
+    region = region_launch.region
+    ids = [instance_id for instance_id in target.plan.attach if instance_id not in group.member_ids]
+    if not ids:
+        return 0
+    # Each attached node adds one to the group's number: it must not ask for more than the total meanwhile.
+    number = min(group.desired, max(0, target.total - len(ids)))
+    await calls.write(
+        region,
+        partial(
+            calls.cloud.update_scaling_group,
+            region,
+            group.name,
+            desired=number,
+            maximum=number + len(ids),
+        ),
+    )
+    refused: dict[str, CloudError] = {}
+    for start in range(0, len(ids), MAX_INSTANCES_A_CALL):
+        refused |= await _attach_batch(calls, group, ids[start : start + MAX_INSTANCES_A_CALL])
+    return await _outside(calls, spec, region_launch, refused) if refused else 0
+
+
+async def _attach_batch(calls: AwsCalls, group: ScalingGroup, ids: Sequence[str]) -> dict[str, CloudError]:
+    """AWS attaches all or none: after a refusal, each on its own. The refusals by instance."""
+    if await _attached(calls, group, ids) is None:
+        return {}
+    answers = {instance_id: await _attached(calls, group, [instance_id]) for instance_id in ids}
+    return {instance_id: error for instance_id, error in answers.items() if error is not None}
+
+
+async def _attached(calls: AwsCalls, group: ScalingGroup, ids: Sequence[str]) -> CloudError | None:
+    """AWS's refusal; None if it attached them."""
+    try:
+        await calls.write(group.region, partial(calls.cloud.attach_instances, group.region, group.name, ids))
+    except CloudError as error:
+        if error.code != INVALID:
+            raise
+        return error
+    return None
+
+
+async def _outside(
+    calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, refused: dict[str, CloudError]
+) -> int:
+    """Of those that AWS did not attach, the living ones without a group: a lost answer may have attached some."""
+    left = [
+        instance
+        for instance in await _living(calls, spec, region_launch.region)
+        if instance.id in refused and not group_of(instance)
+    ]
+    if left:
+        errors = tuple(
+            PoolError(instance.type, instance.zone, INVALID, refused[instance.id].message)
+            for instance in left
+        )
+        region_launch.results.append(FleetResult("", pool_errors=errors))
+    return len(left)
+
+
+async def _living(calls: AwsCalls, spec: ClusterSpec, region: str) -> tuple[Instance, ...]:
+    key, value = spec.naming.tag_key, spec.naming.tag_value
+    listed = await calls.read(region, partial(calls.cloud.instances, region, key=key, value=value))
+    return tuple(instance for instance in listed if instance.alive and not instance.is_orchestrator)
+
+
+@dataclass(slots=True)
+class _Following:
+    """Until the region has `total` living nodes, or AWS has refused the rest. `earlier`: ids of previous activities."""
+
+    calls: AwsCalls
+    spec: ClusterSpec
+    region_launch: RegionLaunch
+    group: ScalingGroup
+    total: int
+    earlier: frozenset[str]
+    living: tuple[Instance, ...] = ()
+    failures: tuple[RefusedLaunch, ...] = ()
+    most: int = -1  # living nodes so far
+    grown_s: float = 0.0  # when there were more of them for the last time
+
+    async def run(self, *, deadline_s: float) -> None:
+        """Appends the new instances and the refusals to the region's results. Raises CloudError, Cancelled."""
+        known = {
+            *self.region_launch.known,
+            *(instance.id for result in self.region_launch.results for instance in result.launched),
+        }
+        while not await self._settled():
+            if self.calls.stop.is_set or self.calls.clock.monotonic_s() + _POLL_S > deadline_s:
+                break
+            self.calls.emit(
+                events.Waiting(
+                    region=self.group.region,
+                    message="AWS launches instances",
+                    remaining=self.total - len(self.living),
+                )
+            )
+            with suppress(Cancelled):  # what AWS has launched until then must be in the results
+                await self.calls.pause(_POLL_S)
+        self._report(launched_of(instance for instance in self.living if instance.id not in known))
+
+    async def _settled(self) -> bool:
+        self.living = await _living(self.calls, self.spec, self.group.region)
+        now_s = self.calls.clock.monotonic_s()
+        if len(self.living) > self.most:
+            self.grown_s, self.most = now_s, len(self.living)
+        if len(self.living) >= self.total:
+            self.failures = ()
+            return True
+        activities = await activities_of(self.calls, self.group)
+        self.failures = refused_launches(activities, known=self.earlier)
+        busy = any(activity.open and activity.launches for activity in activities)
+        return not busy and _is_refused(self.failures, self.group.zones, waited_s=now_s - self.grown_s)
+
+    def _report(self, launched: tuple[LaunchedInstance, ...]) -> None:
+        errors = tuple(
+            PoolError("", failure.zone, failure.code, failure.message) for failure in self.failures
+        )
+        self.region_launch.results.append(FleetResult("", launched=launched, pool_errors=errors))
+        self.calls.emit(
+            events.FleetResponded(
+                region=self.group.region,
+                fleet_id=self.group.name,
+                requested=len(launched) + max(0, self.total - len(self.living)),
+                launched=len(launched),
+                refusals=tuple((error.type, error.zone, error.code) for error in errors),
+            )
+        )
+
+
+def _is_refused(failures: Sequence[RefusedLaunch], zones: Sequence[str], *, waited_s: float) -> bool:
+    """Whether AWS has refused the missing nodes: in every zone, for a reason that holds everywhere, or for long enough."""
+    code = most_severe(failure.code for failure in failures)
+    if code is None:
+        return False
+    if classify(code).category in _EVERYWHERE:
+        return True
+    return set(zones) <= {failure.zone for failure in failures} or waited_s >= REFUSED_AFTER_S
+
+
+async def give_up(calls: AwsCalls, spec: ClusterSpec, region: str, *, total: int) -> int:
+    """Lower the group to the nodes that it has; the number of the `total` that other regions may launch.
+
+    Raises CloudError, Cancelled.
+    """
+    group = await scaling_group(calls, spec.naming, region)
+    living = await _living(calls, spec, region)
+    if group is not None:
+        members = sum(
+            group_of(instance) == group.name or instance.id in group.member_ids for instance in living
+        )
+        number = min(group.desired, members)
+        await calls.write(
+            region,
+            partial(calls.cloud.update_scaling_group, region, group.name, desired=number, maximum=number),
+        )
+    return max(0, total - len(living))

@@ -1,0 +1,1 @@
+"""Auto Scaling groups: created, changed, followed, dissolved."""

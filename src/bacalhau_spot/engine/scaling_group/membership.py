@@ -1,0 +1,97 @@
+"""Members of Auto Scaling groups: released before they are terminated on purpose, and reported when they are lost."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.scaling_groups import MAX_INSTANCES_A_CALL
+from bacalhau_spot.core.scaling_group.groups import group_of
+from bacalhau_spot.engine.aws_calls.caller import gather_all
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+    from bacalhau_spot.core.model import Instance
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+# Of a group or instance that does not exist, is not a member, or not in the right state: Auto Scaling has one code for all.
+INVALID = "ValidationError"
+# After the retries: the group is terminating the instance.
+_LEAVING = "ScalingActivityInProgress"
+
+
+async def release(calls: AwsCalls, instances: Sequence[Instance]) -> None:
+    """Take instances out of their groups, which then launch none in their place. Raises CloudError, Cancelled.
+
+    Call it before instances are terminated on purpose. They keep running, except for those that are still starting: AWS
+    detaches none of these, so they are terminated. Without groups this makes no call.
+    """
+    await gather_all(
+        *(
+            _release(calls, region, name, ids)
+            for (region, name), members in _by_group(instances).items()
+            for ids in _batches([instance.id for instance in members])
+        )
+    )
+
+
+async def _release(calls: AwsCalls, region: str, name: str, ids: Sequence[str]) -> None:
+    for instance_id in await detach(calls, region, name, ids):
+        await _accepted(calls, region, partial(calls.cloud.terminate_member, region, instance_id))
+
+
+async def detach(calls: AwsCalls, region: str, name: str, ids: Sequence[str]) -> tuple[str, ...]:
+    """Detach at most 20 members; the ids of those that AWS does not detach. Raises CloudError, Cancelled."""
+    if await _accepted(calls, region, partial(calls.cloud.detach_instances, region, name, ids)):
+        return ()
+    # All or none: one that starts or is being terminated fails the others.
+    return tuple(
+        [
+            instance_id
+            for instance_id in ids
+            if not await _accepted(
+                calls, region, partial(calls.cloud.detach_instances, region, name, [instance_id])
+            )
+        ]
+    )
+
+
+async def report_unhealthy(calls: AwsCalls, instances: Sequence[Instance]) -> tuple[str, ...]:
+    """Report instances to their groups, which terminate and replace them. The ids of the reported ones.
+
+    Instances without a group, and those that their group is already replacing, are left out. Raises CloudError, Cancelled.
+    """
+
+    async def report(instance: Instance) -> tuple[str, ...]:
+        call = partial(calls.cloud.report_unhealthy, instance.region, instance.id)
+        return (instance.id,) if await _accepted(calls, instance.region, call) else ()
+
+    members = [instance for instance in instances if group_of(instance)]
+    reported = await gather_all(*(report(instance) for instance in members))
+    return tuple(instance_id for ids in reported for instance_id in ids)
+
+
+async def _accepted(calls: AwsCalls, region: str, call: Callable[[], Awaitable[None]]) -> bool:
+    """Whether AWS carried out the call; not for an instance that is no member, or not in the right state."""
+    try:
+        await calls.write(region, call)
+    except CloudError as error:
+        if error.code not in {INVALID, _LEAVING}:
+            raise
+        return False
+    return True
+
+
+def _by_group(instances: Sequence[Instance]) -> dict[tuple[str, str], list[Instance]]:
+    found: dict[tuple[str, str], list[Instance]] = {}
+    for instance in instances:
+        if group_of(instance):
+            found.setdefault((instance.region, group_of(instance)), []).append(instance)
+    return found
+
+
+def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), MAX_INSTANCES_A_CALL):
+        yield ids[start : start + MAX_INSTANCES_A_CALL]
