@@ -16,6 +16,7 @@ from bacalhau_spot.cli.runtime.runner import NullProgress
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, Cluster, CommonOptions, Yes
 from bacalhau_spot.core.lifecycle.expiry import expiry_warnings, move_expiry
 from bacalhau_spot.core.lifecycle.extension import ExpiryChange
+from bacalhau_spot.core.scaling_group.groups import group_of
 from bacalhau_spot.engine.lifecycle import extend as engine
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import json_output, views
@@ -65,6 +66,7 @@ def extend(
     naming = context.naming(cluster)
     with context.runner(spec) as runner:
         living = runner.run_readonly(engine.find_cluster(runner.calls, naming))
+        _check_not_healed(living, at)
         planned = move_expiry(living.instances, at, now=runtime.clock.now())
         if not planned.living and not planned.retag:
             raise _nothing(living, cluster=naming.tag_value)
@@ -91,6 +93,18 @@ def extend(
         warnings=expiry_warnings(planned),
         stderr_warnings=expiry_warnings(planned),
     )
+
+
+def _check_not_healed(living: LivingCluster, at: datetime | None) -> None:
+    """Raises UserError for an end of a cluster whose nodes AWS replaces when they have ended themselves."""
+    groups = sorted({group_of(instance) for instance in living.instances if instance.alive} - {""})
+    if at is not None and groups:
+        raise UserError(
+            "a self-healing cluster cannot have an end of its lifetime",
+            why=f"its nodes would end themselves, and their Auto Scaling group {groups[0]} would replace them",
+            hint="`bacalhau-spot destroy` removes it; with `self_heal: false`, `bacalhau-spot create` deletes the groups",
+            docs="docs/self-healing.md",
+        )
 
 
 def _end(duration: str | None, *, until: str | None, never: bool, now: datetime) -> datetime | None:

@@ -22,6 +22,7 @@ from bacalhau_spot.core.node_changes.node_change import (
 )
 from bacalhau_spot.core.placement.demand import nodes_by_region
 from bacalhau_spot.core.pricing.estimate import current_cost
+from bacalhau_spot.core.scaling_group.groups import group_of
 from bacalhau_spot.engine.node_changes.node_change_runner import NodeChangeRunner
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import views
@@ -86,6 +87,7 @@ def replace(  # noqa: PLR0913 -- one parameter for each option
     with context.runner(context.spec()) as runner:
         spec = context.spec()
         cluster = node_changes.look(context, runner, spec)
+        _check_not_healed(spec, cluster)
         configured = sum(nodes_by_region(spec).values())
         if drifted:
             now = changed(spec, bacalhau=context.joining(runner))
@@ -107,6 +109,19 @@ def replace(  # noqa: PLR0913 -- one parameter for each option
         work = NodeChangeRunner(runner.calls, spec, change, tools)
         return node_changes.run_change(
             context, runner, cluster, change, work.replace, yes=yes, dry_run=dry_run
+        )
+
+
+def _check_not_healed(spec: ClusterSpec, cluster: Cluster) -> None:
+    """Raises UserError for a cluster whose nodes AWS launches."""
+    if spec.self_heal or any(map(group_of, cluster.present)):
+        raise UserError(
+            "replace cannot be used with a self-healing cluster",
+            why="AWS alone launches the nodes of an Auto Scaling group, and not in place of certain ones",
+            hint="`bacalhau-spot create` sets the values of new nodes; then `bacalhau-spot remove NODE` and "
+            "`bacalhau-spot create` replace a node",
+            docs="docs/self-healing.md",
+            exit_code=ExitCode.USAGE,
         )
 
 

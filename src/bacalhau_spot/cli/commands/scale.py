@@ -31,6 +31,7 @@ from bacalhau_spot.ui.formatting import plural
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.model import ClusterSpec
 
 
@@ -76,7 +77,8 @@ def scale(
         facts, plan = node_changes.planned_launch(context, runner, target)
         if plan.over_budget:
             raise views.over_budget(plan)
-        old, reasons = surplus_nodes(facts.spec, cluster.instances, cluster.prices)
+        _check_launching(facts)
+        old, reasons = surplus_nodes(facts.spec, facts.counted, cluster.prices)
         change = changed(
             cluster.change(spec.name, old, grace_s=grace_s),
             launch=plan if plan.launch else None,
@@ -121,6 +123,17 @@ def _check(spec: ClusterSpec, nodes: int, *, region: str | None) -> None:
         _check_fixed(spec, nodes)
     else:
         node_changes.check_known_region(spec, region)
+
+
+def _check_launching(facts: LaunchFacts) -> None:
+    """Raises UserError for fewer nodes while AWS launches some: it would launch them after the others have left."""
+    launching = sum(facts.replaced.values())
+    if launching and facts.demand.removable:
+        raise UserError(
+            f"AWS is launching {plural(launching, 'node')} of the cluster at this moment; no node was removed",
+            hint="repeat the command when `bacalhau-spot list` shows them, or lower `nodes` and run `bacalhau-spot create`",
+            docs="docs/self-healing.md",
+        )
 
 
 def _check_fixed(spec: ClusterSpec, nodes: int) -> None:

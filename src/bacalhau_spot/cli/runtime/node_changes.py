@@ -18,6 +18,7 @@ from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.state.audit_log.writer import AuditLog
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch import planner
+from bacalhau_spot.core.launch.group_plan import GroupStep
 from bacalhau_spot.core.launch.refusals import Refusal
 from bacalhau_spot.core.lifecycle.drain_result import GRACE_S
 from bacalhau_spot.core.model import OrchestratorMode
@@ -169,7 +170,20 @@ def planned_launch(context: CommandContext, runner: Runner, target: ClusterSpec)
             "the managed orchestrator is not as configured; no node was launched",
             hint="run `bacalhau-spot create` first: it repairs the orchestrator",
         )
+    _check_groups(plan)
     return facts, plan
+
+
+def _check_groups(plan: Plan) -> None:
+    """Raises UserError for a launch that would also change existing groups or attach nodes: `create` shows those changes."""
+    numbers = {GroupStep.CREATE, GroupStep.RESIZE}
+    other = [group.region for group in plan.group_changes if not numbers.issuperset(group.steps)]
+    if plan.launch and other:
+        raise UserError(
+            f"the Auto Scaling groups are not as configured in {comma_list(other)}; no node was launched",
+            hint="run `bacalhau-spot create` first: it shows and makes the changes",
+            docs="docs/self-healing.md",
+        )
 
 
 def tools(context: CommandContext, runner: Runner, cluster: Cluster, *, testing: bool) -> ChangeTools:

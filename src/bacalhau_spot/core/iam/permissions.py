@@ -99,8 +99,9 @@ _LAUNCH = ("create", "scale", "replace")
 _DRAIN = ("scale", "replace", "remove")
 # Commands that hold the lock of the cluster.
 LOCKING = (*_LAUNCH, "remove", "extend", "destroy")
-# Commands that look at Auto Scaling groups.
-_GROUP_READERS = (*_LAUNCH, "list", "status", "doctor")
+# Commands that change Auto Scaling groups, and those that look at them. `replace` refuses nodes of groups.
+_GROUP_WRITERS = ("create", "scale")
+_GROUP_READERS = (*_GROUP_WRITERS, "list", "status", "doctor")
 _INVENTORY = ("create", "list", "extend", "scale", "replace", *_SCANS)
 _MARKET = (*_LAUNCH, "offers", "doctor")
 _PRICED = ("cost", "prices")
@@ -424,15 +425,28 @@ _CREATE = (
     *_rows(
         "autoscaling",
         "CreateAutoScalingGroup",
-        commands=_LAUNCH,
+        commands=_GROUP_WRITERS,
         scopes=(ResourceScope.CREATED_GROUPS,),
         conditions=_HEALING,
     ),
     *_rows(
         "autoscaling",
-        "AttachInstances CreateOrUpdateTags DeleteAutoScalingGroup DetachInstances ResumeProcesses SetInstanceHealth "
-        "SuspendProcesses TerminateInstanceInAutoScalingGroup UpdateAutoScalingGroup",
-        commands=_LAUNCH,
+        "AttachInstances CreateOrUpdateTags DeleteAutoScalingGroup ResumeProcesses SuspendProcesses UpdateAutoScalingGroup",
+        commands=_GROUP_WRITERS,
+        scopes=(ResourceScope.TAGGED,),
+        conditions=_HEALING,
+    ),
+    *_rows(
+        "autoscaling",
+        "DetachInstances TerminateInstanceInAutoScalingGroup",
+        commands=(*_GROUP_WRITERS, "remove"),
+        scopes=(ResourceScope.TAGGED,),
+        conditions=_HEALING,
+    ),
+    *_rows(
+        "autoscaling",
+        "SetInstanceHealth",
+        commands=("reconcile",),
         scopes=(ResourceScope.TAGGED,),
         conditions=_HEALING,
     ),

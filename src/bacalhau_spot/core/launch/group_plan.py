@@ -3,7 +3,8 @@
 Rules:
 1. The groups never ask for more nodes than the configuration: a group has as many as its region has and is to launch.
 2. A node that a group is replacing counts as present, unless AWS refused the group's last launch.
-3. Nothing is terminated by a change between a plain and a self-healing cluster: nodes are attached and detached.
+3. A draining node has left its group, and does not count.
+4. Nothing is terminated by a change between a plain and a self-healing cluster: nodes are attached and detached.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.launch.node_spec import node_spec_differs, node_spec_tag
+from bacalhau_spot.core.lifecycle.drain_result import without_draining
 from bacalhau_spot.core.model import RegionSpec
 from bacalhau_spot.core.scaling_group.groups import group_of
 from bacalhau_spot.core.tags import NODE_SPEC_KEY, tags_for, template_name
@@ -153,7 +155,9 @@ def group_plans(
     removed: Collection[str],
 ) -> tuple[GroupPlan, ...]:
     """The groups of every region that has or gets one. `replaced`: from `replacing`; `removed`: ids that the plan terminates."""
-    kept = [instance for instance in instances if instance.alive and instance.id not in removed]
+    kept = [
+        instance for instance in without_draining(instances) if instance.alive and instance.id not in removed
+    ]
 
     def planned(region: str) -> GroupPlan | None:
         here = [instance for instance in kept if instance.region == region]

@@ -51,7 +51,7 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
             avoidances={
                 name: region_avoidance(facts, name, launch=count)
                 for name, count in demand.launch.items()
-                if name in markets
+                if name in markets and not spec.self_heal  # AWS alone chooses the pools of a group
             },
         ),
         orchestrator=orchestrator,

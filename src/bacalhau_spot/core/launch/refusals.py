@@ -144,6 +144,19 @@ def _hidden_nodes(failures: Sequence[ApiFailure]) -> Refusal | None:
     )
 
 
+def _healed_with_end(facts: LaunchFacts) -> Refusal | None:
+    """Nodes of groups would be replaced after they have ended themselves."""
+    planned = facts.expiry_plan
+    if not facts.spec.self_heal or planned is None or planned.at is None:
+        return None
+    return Refusal(
+        "a self-healing cluster cannot have an end of its lifetime",
+        why=f"its nodes would end themselves at {planned.value}, and AWS would replace them",
+        hint="leave out --ttl; `bacalhau-spot extend --never` removes the end of a living cluster; or set `self_heal: false`",
+        docs="docs/self-healing.md",
+    )
+
+
 def _expires_soon(facts: LaunchFacts) -> Refusal | None:
     """New nodes would end before they could work."""
     planned = facts.expiry_plan
@@ -363,6 +376,7 @@ _CHECKS: tuple[Callable[[LaunchFacts], Refusal | None], ...] = (
     _no_orchestrator_chosen,
     unusable_configured_regions,
     _unscanned_regions,
+    _healed_with_end,
     _expires_soon,
     _no_region,
     _unusable_home_region,

@@ -7,6 +7,7 @@ Rules:
 4. A region that refused capacity lately is left out until its time has come.
 5. Surplus nodes drain: first those that drain already, then unhealthy ones, then the newest of the fullest regions.
 6. Unhealthy nodes are replaced by the rules of `unhealthy.py`. Nodes with other faults are reported.
+   An Auto Scaling group launches its missing nodes by itself.
 7. Of a cluster whose time is over, nothing is repaired. Its nodes end themselves; after the rest of their time, and once it
    has been idle for too long, it is deleted.
 """
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.health.diagnosis import Diagnosis, Severity
 from bacalhau_spot.core.health.orchestrator_status import OrchestratorVerdict
+from bacalhau_spot.core.launch.group_plan import counted, replacing
 from bacalhau_spot.core.lifecycle.drain_result import MARGIN_S, drain_until, is_draining
 from bacalhau_spot.core.lifecycle.expiry import cluster_expiry, expiry_reason
 from bacalhau_spot.core.placement.demand import node_demand
@@ -30,6 +32,7 @@ from bacalhau_spot.core.reconcile.unhealthy import (
     protection,
     unhealthy_nodes,
 )
+from bacalhau_spot.core.scaling_group.groups import group_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -75,7 +78,8 @@ class ReconcilePlan:
     @property
     def launches(self) -> bool:
         """Whether AWS has to be asked for more nodes, or for parts of the orchestrator."""
-        return bool(self.launch or self.replace) or self.repair_orchestrator
+        replaced = any(not group_of(node.instance) for node in self.replace)
+        return bool(self.launch) or replaced or self.repair_orchestrator
 
     @property
     def removes(self) -> bool:
@@ -128,7 +132,7 @@ def _removals(status: ClusterStatus, spec: ClusterSpec, living: Sequence[Instanc
 def _with_launch(
     plan: ReconcilePlan, status: ClusterStatus, spec: ClusterSpec, closed: Mapping[str, datetime]
 ) -> ReconcilePlan:
-    missing = status.missing or 0
+    missing = max(0, (status.missing or 0) - _replaced_by_groups(status, spec))
     not_scanned = _not_scanned(spec, status)
     waits = bool(spec.regions) and all(region.name in closed for region in spec.regions)
     return replace(
@@ -140,6 +144,14 @@ def _with_launch(
         not_scanned=not_scanned,
         repair_orchestrator=_needs_repair(status),
     )
+
+
+def _replaced_by_groups(status: ClusterStatus, spec: ClusterSpec) -> int:
+    """The missing nodes that Auto Scaling groups launch by themselves, and try again after a refusal."""
+    if not spec.self_heal:
+        return 0
+    groups = {state.group.region: state.group for state in status.snapshot.groups}
+    return sum(replacing(groups, {}, status.snapshot.instances).values())
 
 
 def _needs_repair(status: ClusterStatus) -> bool:
@@ -159,6 +171,9 @@ def _surplus(
     """As many in each region as `create --allow-removal` would terminate, without those that leave already."""
     if not status.surplus:
         return ()
+    if spec.self_heal:
+        groups = {state.group.region: state.group for state in status.snapshot.groups}
+        living = counted(groups, living)
     auto = spec.auto_regions is not None and not spec.regions
     removable = _newest(living)[: status.surplus] if auto else node_demand(spec, living).removable
     counts = Counter(instance.region for instance in removable)

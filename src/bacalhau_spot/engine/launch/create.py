@@ -18,6 +18,7 @@ from bacalhau_spot.core.launch.group_plan import GroupPlan
 from bacalhau_spot.core.launch.planner import region_avoidance
 from bacalhau_spot.core.launch.pool_limits import max_per_pool, nodes_per_pool
 from bacalhau_spot.core.launch.refusals import unsuitable_markets
+from bacalhau_spot.core.lifecycle.drain_result import without_draining
 from bacalhau_spot.core.model import Market, Spread
 from bacalhau_spot.core.placement.demand import spread_over
 from bacalhau_spot.core.placement.pool_distribution import pool_distribution
@@ -318,7 +319,9 @@ def _round_deadline_s(work: _Work) -> float:
 
 def _total(work: _Work, region: str) -> int:
     """The nodes that the region's group is to have: as planned, and as moved since."""
-    return work.totals.setdefault(region, sum(instance.alive for instance in _not_moved(work, region)))
+    return work.totals.setdefault(
+        region, sum(instance.alive for instance in without_draining(_not_moved(work, region)))
+    )
 
 
 def _region_launch(work: _Work, region: str) -> RegionLaunch:

@@ -21,6 +21,7 @@ from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.group_plan import GroupPlan, GroupStep, group_tags
 from bacalhau_spot.core.launch.group_types import group_types
 from bacalhau_spot.core.launch.node_spec import node_spec_tag
+from bacalhau_spot.core.lifecycle.drain_result import without_draining
 from bacalhau_spot.core.scaling_group.groups import LAUNCH, REBALANCE_ZONES, ScalingGroup, group_of
 from bacalhau_spot.core.scaling_group.refused_launches import refused_launches
 from bacalhau_spot.core.tags import node_tags, tags_for, template_name
@@ -251,7 +252,8 @@ async def _outside(
 async def _living(calls: AwsCalls, spec: ClusterSpec, region: str) -> tuple[Instance, ...]:
     key, value = spec.naming.tag_key, spec.naming.tag_value
     listed = await calls.read(region, partial(calls.cloud.instances, region, key=key, value=value))
-    return tuple(instance for instance in listed if instance.alive and not instance.is_orchestrator)
+    nodes = without_draining(listed)
+    return tuple(instance for instance in nodes if instance.alive and not instance.is_orchestrator)
 
 
 @dataclass(slots=True)

@@ -2,6 +2,8 @@
 
 The message to a node is a tag of its instance (core.lifecycle.drain_result). The node shuts its machine down; one that does
 not is terminated after the grace and a margin. The orchestrator's API, if known, shows earlier that a node has left.
+
+A node leaves its Auto Scaling group before it gets the message: the group would replace a node that shuts down.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from bacalhau_spot.core.lifecycle.drain_result import (
 from bacalhau_spot.core.model import State
 from bacalhau_spot.core.tags import DRAIN_KEY
 from bacalhau_spot.engine.aws_calls.caller import Cancelled, api_failure
+from bacalhau_spot.engine.scaling_group.membership import release
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
 if TYPE_CHECKING:
@@ -157,6 +160,7 @@ class _RegionDrain:
         for instance in self.instances:
             self._courses[instance.id] = _course(instance, until)
         try:
+            await release(self.calls, [course.instance for course in self._alive()])
             await self._tag(until)
             await self._follow()
         except CloudError as error:

@@ -12,8 +12,10 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.lifecycle.drain_result import GRACE_S, can_drain, drain_time_text
+from bacalhau_spot.core.scaling_group.groups import group_of
 from bacalhau_spot.core.tags import DRAIN_KEY
 from bacalhau_spot.engine.aws_calls.caller import Cancelled, api_failure
+from bacalhau_spot.engine.scaling_group.membership import release, report_unhealthy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -33,14 +35,25 @@ class NodeRemoval:
 
 
 async def remove_instances(calls: AwsCalls, instances: Sequence[Instance]) -> NodeRemoval:
-    """Terminate the instances, at most one call a region. A refusal in one region does not stop the others."""
+    """Terminate the instances, with plain nodes at most one call a region. A refusal in one region does not stop the others."""
     return await _in_regions(partial(_terminate, calls), instances)
+
+
+async def replace_instances(calls: AwsCalls, instances: Sequence[Instance]) -> NodeRemoval:
+    """Terminate unhealthy nodes; those of an Auto Scaling group are reported to it, which terminates and replaces them."""
+    members = [instance for instance in instances if group_of(instance)]
+    others = [instance for instance in instances if not group_of(instance)]
+    terminated = await remove_instances(calls, others)
+    reported = await _in_regions(partial(_report, calls), members)
+    return NodeRemoval(
+        (*terminated.removed, *reported.removed), failures=(*terminated.failures, *reported.failures)
+    )
 
 
 async def begin_drain(calls: AwsCalls, instances: Sequence[Instance]) -> NodeRemoval:
     """Tag the nodes: each lets its jobs finish and ends itself, and a later pass ends one that does not.
 
-    Those that cannot drain are terminated. At most two calls a region; raises nothing.
+    Those that cannot drain are terminated. With plain nodes at most two calls a region; raises nothing.
     """
     able = [instance for instance in instances if can_drain(instance)]
     others = [instance for instance in instances if not can_drain(instance)]
@@ -53,12 +66,12 @@ async def begin_drain(calls: AwsCalls, instances: Sequence[Instance]) -> NodeRem
 
 
 async def _in_regions(
-    part: Callable[[str, list[str]], Awaitable[None]], instances: Sequence[Instance]
+    part: Callable[[str, list[Instance]], Awaitable[None]], instances: Sequence[Instance]
 ) -> NodeRemoval:
-    by_region: dict[str, list[str]] = {}
+    by_region: dict[str, list[Instance]] = {}
     for instance in instances:
-        by_region.setdefault(instance.region, []).append(instance.id)
-    parts = await asyncio.gather(*(_contained(part, region, ids) for region, ids in by_region.items()))
+        by_region.setdefault(instance.region, []).append(instance)
+    parts = await asyncio.gather(*(_contained(part, region, here) for region, here in by_region.items()))
     return NodeRemoval(
         removed=tuple(instance_id for part in parts for instance_id in part.removed),
         failures=tuple(failure for part in parts for failure in part.failures),
@@ -66,26 +79,37 @@ async def _in_regions(
 
 
 async def _contained(
-    part: Callable[[str, list[str]], Awaitable[None]], region: str, ids: list[str]
+    part: Callable[[str, list[Instance]], Awaitable[None]], region: str, instances: list[Instance]
 ) -> NodeRemoval:
     """The boundary of a region."""
     try:
-        await part(region, ids)
+        await part(region, instances)
     except CloudError as error:
         return NodeRemoval(failures=(api_failure(error),))
     except Cancelled:
         return NodeRemoval()
-    return NodeRemoval(removed=tuple(ids))
+    return NodeRemoval(removed=tuple(instance.id for instance in instances))
 
 
-async def _terminate(calls: AwsCalls, region: str, ids: list[str]) -> None:
+async def _terminate(calls: AwsCalls, region: str, instances: list[Instance]) -> None:
+    # Otherwise their groups would replace them.
+    await release(calls, instances)
+    ids = [instance.id for instance in instances]
     await calls.write(region, partial(calls.cloud.terminate, region, ids))
     for instance_id in ids:
         calls.emit(events.Deleting(region=region, kind=ResourceKind.INSTANCE, id=instance_id))
 
 
-async def _tag(calls: AwsCalls, until: datetime, region: str, ids: list[str]) -> None:
+async def _report(calls: AwsCalls, region: str, instances: list[Instance]) -> None:
+    for instance_id in await report_unhealthy(calls, instances):
+        calls.emit(events.Deleting(region=region, kind=ResourceKind.INSTANCE, id=instance_id))
+
+
+async def _tag(calls: AwsCalls, until: datetime, region: str, instances: list[Instance]) -> None:
+    # Otherwise their groups would replace them when they have shut down.
+    await release(calls, instances)
     text = drain_time_text(until)
+    ids = [instance.id for instance in instances]
     await calls.write(region, partial(calls.cloud.tag, region, ids, tags={DRAIN_KEY: text}))
     for instance_id in ids:
         calls.emit(events.NodeDraining(region, instance_id, text))

@@ -20,7 +20,7 @@ from bacalhau_spot.engine.launch.create import apply_plan
 from bacalhau_spot.engine.launch.facts_gathering import gather_facts
 from bacalhau_spot.engine.orchestrator.managed import ensure_orchestrator
 from bacalhau_spot.engine.orchestrator.orchestrator_sync import find_stale, orchestrator_failure, remove_nodes
-from bacalhau_spot.engine.reconcile.node_removal import begin_drain, remove_instances
+from bacalhau_spot.engine.reconcile.node_removal import begin_drain, remove_instances, replace_instances
 from bacalhau_spot.engine.reconcile.template_check import (
     existence_problem,
     find_templates,
@@ -92,7 +92,7 @@ async def carry_out(
     cannot be read.
     """
     pruned, prune_failures = await _prune(calls, plan, sources)
-    replaced = await remove_instances(calls, [node.instance for node in plan.replace])
+    replaced = await replace_instances(calls, [node.instance for node in plan.replace])
     overdue = await remove_instances(calls, plan.overdue)
     drained = await begin_drain(calls, plan.drain)
     done = PassActions(
