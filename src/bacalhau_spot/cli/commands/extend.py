@@ -100,8 +100,8 @@ def _check_not_healed(living: LivingCluster, at: datetime | None) -> None:
     groups = sorted({group_of(instance) for instance in living.instances if instance.alive} - {""})
     if at is not None and groups:
         raise UserError(
-            "a self-healing cluster cannot have an end of its lifetime",
-            why=f"its nodes would end themselves, and their Auto Scaling group {groups[0]} would replace them",
+            "the nodes of a self-healing cluster cannot end themselves",
+            why=f"their Auto Scaling group {groups[0]} would replace them",
             hint="`bacalhau-spot destroy` removes it; with `self_heal: false`, `bacalhau-spot create` deletes the groups",
             docs="docs/self-healing.md",
         )

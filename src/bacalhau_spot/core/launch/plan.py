@@ -106,9 +106,12 @@ class Plan:
     @property
     def empty(self) -> bool:
         changes = self.orchestrator is not None and not self.orchestrator.empty
-        return (
-            self.launch == 0 and not self.remove and not changes and not self.retag and not self.group_changes
-        )
+        return self.launch == 0 and not self.remove and not changes and not self.changes_existing
+
+    @property
+    def changes_existing(self) -> bool:
+        """Whether existing instances get another expiry, or groups change."""
+        return bool(self.retag or self.group_changes)
 
     @property
     def retag(self) -> tuple[Instance, ...]:

@@ -48,11 +48,7 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
             warnings=(*plan_warnings(facts), *_left_out(facts)),
             rates=facts.rates,
             decisions=facts.decisions or (),
-            avoidances={
-                name: region_avoidance(facts, name, launch=count)
-                for name, count in demand.launch.items()
-                if name in markets and not spec.self_heal  # AWS alone chooses the pools of a group
-            },
+            avoidances=_avoidances(facts),
         ),
         orchestrator=orchestrator,
         orchestrator_cost=orchestrator_cost(orchestrator, facts.rates) if orchestrator else None,
@@ -75,6 +71,16 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
         archives=spec.bacalhau.sha256 if markets else (),
         budget=_budget(facts, planned),
     )
+
+
+def _avoidances(facts: LaunchFacts) -> dict[str, PoolAvoidance]:
+    """By region; none in groups, whose pools AWS alone chooses."""
+    launch = {} if facts.spec.self_heal else facts.demand.launch
+    return {
+        name: region_avoidance(facts, name, launch=count)
+        for name, count in launch.items()
+        if name in (facts.markets or {})
+    }
 
 
 def region_avoidance(facts: LaunchFacts, region: str, *, launch: int) -> PoolAvoidance:

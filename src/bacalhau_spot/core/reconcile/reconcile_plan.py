@@ -171,9 +171,7 @@ def _surplus(
     """As many in each region as `create --allow-removal` would terminate, without those that leave already."""
     if not status.surplus:
         return ()
-    if spec.self_heal:
-        groups = {state.group.region: state.group for state in status.snapshot.groups}
-        living = counted(groups, living)
+    living = _without_replacements(status, spec, living)
     auto = spec.auto_regions is not None and not spec.regions
     removable = _newest(living)[: status.surplus] if auto else node_demand(spec, living).removable
     counts = Counter(instance.region for instance in removable)
@@ -184,6 +182,16 @@ def _surplus(
         first.sort(key=lambda one: (one.region != region, one.id not in leaving, one.id not in ill))
         chosen += first[:count]
     return tuple(instance for instance in chosen if instance.id not in leaving)
+
+
+def _without_replacements(
+    status: ClusterStatus, spec: ClusterSpec, living: Sequence[Instance]
+) -> Sequence[Instance]:
+    """Without the nodes that a group has launched ahead of a termination."""
+    if not spec.self_heal:
+        return living
+    groups = {state.group.region: state.group for state in status.snapshot.groups}
+    return counted(groups, living)
 
 
 def _overdue(draining: Sequence[Instance], *, now: datetime) -> tuple[Instance, ...]:

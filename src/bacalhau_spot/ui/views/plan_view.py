@@ -45,7 +45,7 @@ def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
         parts += [*_avoidance(plan), *_archives(plan)]
     elif plan.orchestrator is not None and not plan.orchestrator.empty:
         parts += [*_orchestrator(plan), *(_totals(plan) if plan.adds_cost else [])]
-    elif not plan.surplus and not plan.retag and not plan.group_changes:
+    elif not (plan.surplus or plan.changes_existing):
         parts.append(Paragraph(_nothing(plan)))
     parts.extend(group_steps(plan))
     parts.extend(expiry_lines(plan.expiry, idle_ttl_s=plan.idle_ttl_s))
