@@ -60,11 +60,19 @@ def existence_problem(
     alive = any(instance.alive for instance in facts.instances)
     if not existing:
         return Hindrance.DESTROYED_NOW if alive else Hindrance.NO_CLUSTER
-    if min(template.age for template in existing) < _SETTLING:
+    if _is_new(existing):
         return Hindrance.JUST_CREATED
-    if _lacks_template(facts, templates, since=now - max(template.age for template in existing)):
+    if _lacks_template(facts, templates, since=now - _oldest(existing)):
         return Hindrance.DESTROYED_NOW
     return Hindrance.EXPIRED if not alive and _has_ended(templates, now=now) else None
+
+
+def _oldest(templates: Sequence[FoundTemplate]) -> timedelta:
+    return max(template.age for template in templates)
+
+
+def _is_new(templates: Sequence[FoundTemplate]) -> bool:
+    return any(template.age < _SETTLING for template in templates)
 
 
 def _has_ended(templates: Mapping[str, FoundTemplate | None], *, now: datetime) -> bool:
