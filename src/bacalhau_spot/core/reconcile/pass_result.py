@@ -22,6 +22,7 @@ class Hindrance(StrEnum):
     """Why a pass did not launch, or changed nothing at all."""
 
     NO_CLUSTER = "no-cluster"  # never created, or destroyed
+    JUST_CREATED = "just-created"  # AWS may not list its nodes yet
     DESTROYED_NOW = "destroy-under-way"
     OVER_BUDGET = "over-budget"
     REFUSED = "refused"  # the configuration or the account does not allow the launch

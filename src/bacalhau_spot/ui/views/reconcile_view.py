@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 HINDRANCES: Mapping[Hindrance, str] = {
     Hindrance.NO_CLUSTER: "the cluster does not exist; `bacalhau-spot create` creates it",
+    Hindrance.JUST_CREATED: "nothing launched: the cluster was created a moment ago, and AWS may not list all its nodes yet",
     Hindrance.DESTROYED_NOW: (
         "nothing launched: the cluster has nodes in a region without its launch template, as during `bacalhau-spot destroy`; "
         "otherwise `bacalhau-spot create` makes the template again"
