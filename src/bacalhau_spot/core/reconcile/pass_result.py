@@ -122,6 +122,7 @@ class PassResult:
         code = most_severe(failure.code for failure in (*self.actions.failures, *self.scan_failures))
         if code is not None and classify(code).category in {Category.CREDENTIALS, Category.PERMISSION}:
             return ExitCode.DENIED
-        if self.remaining:
+        unseen = self.actions.hindrance in {None, Hindrance.NOT_SCANNED} and bool(self.scan_failures)
+        if self.remaining and not unseen:
             return ExitCode.FAILED
         return ExitCode.INCOMPLETE if self.scan_failures else ExitCode.DONE
