@@ -112,6 +112,16 @@ def test_nothing_is_launched_while_a_configured_region_is_not_scanned() -> None:
     assert (plan.missing, plan.launch, plan.not_scanned, plan.empty) == (6, 0, (WEST,), True)
 
 
+def test_a_node_of_a_region_that_was_not_scanned_is_not_pruned() -> None:
+    """Its instance may be running: only a region that was read can show that it has ended."""
+    ended = [replace(one, state=State.TERMINATED) for one in cluster()]
+    lost = {one.id: 60 * MINUTE for one in ended}
+    assert len(reconcile_plan(status(ended, lost=lost), spec()).stale) == 12
+    failure = ApiFailure(code="RequestTimeout", message="", operation="DescribeInstances", region=WEST)
+    plan = reconcile_plan(status(ended, lost=lost, failed_regions=(failure,)), spec())
+    assert len(plan.stale) == 6
+
+
 def test_lost_node_is_replaced_after_ten_minutes() -> None:
     there = cluster()
     for minutes, expected in ((9, []), (11, [there[3].id])):

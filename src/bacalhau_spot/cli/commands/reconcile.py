@@ -306,9 +306,7 @@ class _Reconciler:
             try:
                 lock.take(wait_s=0)
             except UserError as held:
-                actions = PassActions(
-                    missing=found.plan.missing, hindrance=Hindrance.LOCKED, reason=held.what
-                )
+                actions = PassActions(missing=found.plan.missing, hindrance=Hindrance.LOCKED, reason=held.why)
                 return _Done(found, actions)
             if found.plan.removes:
                 # Another command may have changed the cluster until a moment ago.

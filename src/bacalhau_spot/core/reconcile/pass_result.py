@@ -22,6 +22,7 @@ class Hindrance(StrEnum):
     """Why a pass did not launch, or changed nothing at all."""
 
     NO_CLUSTER = "no-cluster"  # never created, or destroyed
+    JUST_CREATED = "just-created"  # AWS may not list its nodes yet
     DESTROYED_NOW = "destroy-under-way"
     OVER_BUDGET = "over-budget"
     REFUSED = "refused"  # the configuration or the account does not allow the launch
@@ -121,6 +122,7 @@ class PassResult:
         code = most_severe(failure.code for failure in (*self.actions.failures, *self.scan_failures))
         if code is not None and classify(code).category in {Category.CREDENTIALS, Category.PERMISSION}:
             return ExitCode.DENIED
-        if self.remaining:
+        unseen = self.actions.hindrance in {None, Hindrance.NOT_SCANNED} and bool(self.scan_failures)
+        if self.remaining and not unseen:
             return ExitCode.FAILED
         return ExitCode.INCOMPLETE if self.scan_failures else ExitCode.DONE

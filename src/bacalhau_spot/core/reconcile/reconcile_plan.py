@@ -139,7 +139,7 @@ def _with_launch(
         plan,
         missing=missing,
         launch=0 if not_scanned or waits else missing,
-        stale=tuple(node.observation.member.id for node in status.stale_nodes if node.observation.member),
+        stale=_stale(status),
         closed=closed if missing else {},
         not_scanned=not_scanned,
         repair_orchestrator=_needs_repair(status),
@@ -152,6 +152,13 @@ def _replaced_by_groups(status: ClusterStatus, spec: ClusterSpec) -> int:
         return 0
     groups = {state.group.region: state.group for state in status.snapshot.groups}
     return sum(replacing(groups, {}, status.snapshot.instances).values())
+
+
+def _stale(status: ClusterStatus) -> tuple[str, ...]:
+    """Without nodes of regions that could not be scanned: their instances may be running."""
+    unseen = {failure.region for failure in status.snapshot.failed_regions}
+    nodes = (node for node in status.stale_nodes if node.region not in unseen)
+    return tuple(node.observation.member.id for node in nodes if node.observation.member)
 
 
 def _needs_repair(status: ClusterStatus) -> bool:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.lifecycle.expiry import NEVER, expiry_time
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.model import ClusterSpec
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+# Lists of AWS lag by seconds; a pass in that time would launch the nodes of the first create once more.
+_SETTLING: Final = timedelta(seconds=30)
 
 
 async def is_gone(
@@ -51,14 +55,24 @@ async def find_templates(calls: AwsCalls, facts: LaunchFacts) -> dict[str, Found
 def existence_problem(
     facts: LaunchFacts, templates: Mapping[str, FoundTemplate | None], *, now: datetime
 ) -> Hindrance | None:
-    """None for a cluster that exists and whose time is not over."""
+    """None for a cluster that exists, whose nodes AWS lists, and whose time is not over."""
     existing = [template for template in templates.values() if template is not None]
     alive = any(instance.alive for instance in facts.instances)
     if not existing:
         return Hindrance.DESTROYED_NOW if alive else Hindrance.NO_CLUSTER
-    if _lacks_template(facts, templates, since=now - max(template.age for template in existing)):
+    if _is_new(existing):
+        return Hindrance.JUST_CREATED
+    if _lacks_template(facts, templates, since=now - _oldest(existing)):
         return Hindrance.DESTROYED_NOW
     return Hindrance.EXPIRED if not alive and _has_ended(templates, now=now) else None
+
+
+def _oldest(templates: Sequence[FoundTemplate]) -> timedelta:
+    return max(template.age for template in templates)
+
+
+def _is_new(templates: Sequence[FoundTemplate]) -> bool:
+    return any(template.age < _SETTLING for template in templates)
 
 
 def _has_ended(templates: Mapping[str, FoundTemplate | None], *, now: datetime) -> bool:

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.reconcile.pass_result import PassResult
 
 HINDRANCES: Mapping[Hindrance, str] = {
-    Hindrance.NO_CLUSTER: "the cluster does not exist; `bacalhau-spot create` creates it",
+    Hindrance.NO_CLUSTER: (
+        "nothing launched: no region has the cluster's launch template, as before `bacalhau-spot create` and during "
+        "`bacalhau-spot destroy`"
+    ),
+    Hindrance.JUST_CREATED: "nothing launched: the cluster was created a moment ago, and AWS may not list all its nodes yet",
     Hindrance.DESTROYED_NOW: (
         "nothing launched: the cluster has nodes in a region without its launch template, as during `bacalhau-spot destroy`; "
         "otherwise `bacalhau-spot create` makes the template again"
