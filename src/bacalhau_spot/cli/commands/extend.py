@@ -16,7 +16,7 @@ from bacalhau_spot.cli.runtime.runner import NullProgress
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, Cluster, CommonOptions, Yes
 from bacalhau_spot.core.lifecycle.expiry import expiry_warnings, move_expiry
 from bacalhau_spot.core.lifecycle.extension import ExpiryChange
-from bacalhau_spot.core.scaling_group.groups import group_of
+from bacalhau_spot.core.scaling_group.groups import regions_of_groups
 from bacalhau_spot.engine.lifecycle import extend as engine
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import json_output, views
@@ -25,6 +25,7 @@ from bacalhau_spot.ui.prompts import Impact
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from bacalhau_spot.core.model import Naming
     from bacalhau_spot.engine.lifecycle.extend import LivingCluster
 
 
@@ -66,7 +67,7 @@ def extend(
     naming = context.naming(cluster)
     with context.runner(spec) as runner:
         living = runner.run_readonly(engine.find_cluster(runner.calls, naming))
-        _check_not_healed(living, at)
+        _check_not_healed(living, naming, at)
         planned = move_expiry(living.instances, at, now=runtime.clock.now())
         if not planned.living and not planned.retag:
             raise _nothing(living, cluster=naming.tag_value)
@@ -95,13 +96,14 @@ def extend(
     )
 
 
-def _check_not_healed(living: LivingCluster, at: datetime | None) -> None:
+def _check_not_healed(living: LivingCluster, naming: Naming, at: datetime | None) -> None:
     """Raises UserError for an end of a cluster whose nodes AWS replaces when they have ended themselves."""
-    groups = sorted({group_of(instance) for instance in living.instances if instance.alive} - {""})
-    if at is not None and groups:
+    alive = [instance for instance in living.instances if instance.alive]
+    regions = sorted(regions_of_groups(alive, naming))
+    if at is not None and regions:
         raise UserError(
             "the nodes of a self-healing cluster cannot end themselves",
-            why=f"their Auto Scaling group {groups[0]} would replace them",
+            why=f"their Auto Scaling group in {regions[0]} would replace them",
             hint="`bacalhau-spot destroy` removes it; with `self_heal: false`, `bacalhau-spot create` deletes the groups",
             docs="docs/self-healing.md",
         )

@@ -22,7 +22,7 @@ from bacalhau_spot.core.node_changes.node_change import (
 )
 from bacalhau_spot.core.placement.demand import nodes_by_region
 from bacalhau_spot.core.pricing.estimate import current_cost
-from bacalhau_spot.core.scaling_group.groups import group_of
+from bacalhau_spot.core.scaling_group.groups import regions_of_groups
 from bacalhau_spot.engine.node_changes.node_change_runner import NodeChangeRunner
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import views
@@ -114,7 +114,7 @@ def replace(  # noqa: PLR0913 -- one parameter for each option
 
 def _check_not_healed(spec: ClusterSpec, cluster: Cluster) -> None:
     """Raises UserError for a cluster whose nodes AWS launches."""
-    if spec.self_heal or any(map(group_of, cluster.present)):
+    if spec.self_heal or regions_of_groups(cluster.present, spec.naming):
         raise UserError(
             "replace cannot be used with a self-healing cluster",
             why="AWS alone launches the nodes of an Auto Scaling group, and not in place of certain ones",

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.tags import NODE_SPEC_KEY
+from bacalhau_spot.core.tags import NODE_SPEC_KEY, template_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from bacalhau_spot.core.model import Instance
+    from bacalhau_spot.core.model import Instance, Naming
 
 # The tag that AWS gives to every instance of a group.
 GROUP_TAG = "aws:autoscaling:groupName"
@@ -120,6 +120,11 @@ class ScalingActivity:
 def group_of(instance: Instance) -> str:
     """The name of the instance's group; empty without one."""
     return instance.tags.get(GROUP_TAG, "")
+
+
+def regions_of_groups(instances: Iterable[Instance], naming: Naming) -> set[str]:
+    """The regions in which a living or ended instance is a member of the cluster's own group."""
+    return {instance.region for instance in instances if group_of(instance) == template_name(naming)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from bacalhau_spot.core.health.observation import ApiAvailability, spot_status
 from bacalhau_spot.core.inventory import nodes_only, orchestrators_only
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import NodeListing
 from bacalhau_spot.core.problem import ApiFailure
-from bacalhau_spot.core.scaling_group.groups import group_of
+from bacalhau_spot.core.scaling_group.groups import regions_of_groups
 from bacalhau_spot.engine.aws_calls.caller import api_failure
 from bacalhau_spot.engine.aws_calls.discovery import check_permitted, in_all_regions
 from bacalhau_spot.engine.scaling_group.groups import group_states
@@ -80,7 +80,7 @@ async def cluster_snapshot(
     instances = nodes_only(every)
     (boots, mute), (groups, unlisted) = await asyncio.gather(
         _consoles(calls, instances, word),
-        group_states(calls, naming, regions=_grouped(instances, set(healed) & set(seen))),
+        group_states(calls, naming, regions=regions_of_groups(instances, naming) | (set(healed) & set(seen))),
     )
     requests = tuple(request for region in seen.values() for request in region.requests)
     return ClusterSnapshot(
@@ -106,11 +106,6 @@ async def cluster_snapshot(
         ),
         groups=groups,
     )
-
-
-def _grouped(instances: Sequence[Instance], healed: set[str]) -> set[str]:
-    """The regions that may have a group, by the configuration or by AWS's tag on an instance."""
-    return healed | {instance.region for instance in instances if group_of(instance)}
 
 
 async def _region(calls: AwsCalls, naming: Naming, region: str) -> _RegionData:

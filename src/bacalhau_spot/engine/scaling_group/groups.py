@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.scaling_group.groups import GroupState, group_of
+from bacalhau_spot.core.scaling_group.groups import GroupState, regions_of_groups
 from bacalhau_spot.core.scaling_group.refused_launches import last_refusal
 from bacalhau_spot.core.tags import template_name
 from bacalhau_spot.engine.aws_calls.caller import api_failure, gather_all
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def group_regions(spec: ClusterSpec, instances: Sequence[Instance]) -> tuple[str, ...]:
     """The regions that may have a group: by the configuration, or by AWS's tag on an instance."""
-    shown = {instance.region for instance in instances if group_of(instance)}
+    shown = regions_of_groups(instances, spec.naming)
     configured = {region.name for region in spec.regions} if spec.self_heal else set()
     return tuple(sorted(shown | configured))
 
@@ -59,7 +59,7 @@ async def with_groups(
     calls: AwsCalls, naming: Naming, listing: Listing, *, healed: Collection[str]
 ) -> Listing:
     """The listing with its groups. `healed`: the regions that the configuration gives a group. Never raises CloudError."""
-    grouped = {instance.region for instance in listing.instances if group_of(instance)}
+    grouped = regions_of_groups(listing.instances, naming)
     states, unlisted = await group_states(
         calls, naming, regions=grouped | (set(healed) & set(listing.regions_scanned))
     )
