@@ -436,20 +436,14 @@ _CREATE = (
         scopes=(ResourceScope.TAGGED,),
         conditions=_HEALING,
     ),
+    # Whatever the configuration says, an instance may be a member of a group, which would launch another in its place.
     *_rows(
         "autoscaling",
         "DetachInstances TerminateInstanceInAutoScalingGroup",
-        commands=(*_GROUP_WRITERS, "remove"),
+        commands=(*_LAUNCH, "remove"),
         scopes=(ResourceScope.TAGGED,),
-        conditions=_HEALING,
     ),
-    *_rows(
-        "autoscaling",
-        "SetInstanceHealth",
-        commands=("reconcile",),
-        scopes=(ResourceScope.TAGGED,),
-        conditions=_HEALING,
-    ),
+    *_rows("autoscaling", "SetInstanceHealth", commands=("reconcile",), scopes=(ResourceScope.TAGGED,)),
 )
 
 _DELETE = (
