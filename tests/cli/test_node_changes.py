@@ -173,6 +173,38 @@ def test_a_small_budget_makes_the_old_nodes_leave_first(
     assert four("replace", name, "--yes", "-o", "json").data["plan"]["leaving"] == []
 
 
+def test_the_budget_is_checked_for_one_batch_before_any_node_drains(four: CliRunner, sandbox: Any) -> None:
+    """The cost of the present nodes and of a new one are those of the plan that the command itself shows."""
+    four.configure(nodes=4, regions=TWO, more="budget_usd_per_hour: 9\n")
+    everything = ("replace", "us-east-1", "us-west-2")
+    budget = four(*everything, "--dry-run", "-o", "json").data["plan"]["launch"]["budget"]
+    existing, new = float(budget["existing_usd_per_hour"]), float(budget["launch_usd_per_hour"])
+    assert new < existing / 2  # one batch, and not all four
+    start = len(sandbox.world.calls)
+    for usd, at_once, order in (
+        (existing + new, "1", ""),
+        (existing + new, "2", "the budget does not allow both at once"),
+        (existing, "4", None),
+        (existing / 2, "1", None),
+    ):
+        four.configure(nodes=4, regions=TWO, more=f"budget_usd_per_hour: {usd + 0.00002:.5f}\n")
+        shown = four(*everything, "--at-once", at_once, "--dry-run", "-o", "json")
+        if order is not None:
+            assert (shown.code, shown.data["plan"]["old_first"]) == (0, order), shown.stdout
+            continue
+        for words in ((), ("--old-first",), ("--dry-run", "--old-first")):
+            result = four(*everything, "--at-once", at_once, "--yes", *words)
+            assert result.code == 2, result.stdout + result.stderr
+            assert "nothing was changed" in result.stderr and "--budget" not in result.stderr
+            assert ("--at-once 1" in result.stderr) == (at_once != "1")
+    assert not {"CreateTags", "TerminateInstances", "CreateFleet"} & {
+        call for _, call, _ in sandbox.world.calls[start:]
+    }
+    refused = four("scale", "9", "--yes")
+    assert refused.code == 2 and "name a smaller number" in refused.stderr
+    assert "--budget" not in refused.stderr
+
+
 def test_a_launch_that_fails_after_the_drain_names_the_command_that_completes_it(
     four: CliRunner, sandbox: Any
 ) -> None:

@@ -75,7 +75,9 @@ def scale(
         target = scaled(spec, nodes, region=region, present=cluster.present)
         facts, plan = node_changes.planned_launch(context, runner, target)
         if plan.over_budget:
-            raise views.over_budget(plan)
+            raise views.over_budget(
+                plan, hint="name a smaller number, or raise the budget: `budget_usd_per_hour`"
+            )
         old, reasons = surplus_nodes(facts.spec, cluster.instances, cluster.prices)
         change = changed(
             cluster.change(spec.name, old, grace_s=grace_s),

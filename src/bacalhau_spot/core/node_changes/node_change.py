@@ -145,13 +145,36 @@ def at_once_of(text: str, nodes: int) -> int | None:
 
 
 def replacements_of(batch: Iterable[Instance], instances: Iterable[Instance]) -> tuple[Instance, ...]:
-    """The living nodes that were launched in place of one of the batch, by an interrupted run."""
-    ids = {instance.id for instance in batch}
-    return tuple(
-        instance
-        for instance in present_nodes(instances)
-        if instance.id not in ids and ids & set(instance.tags.get(REPLACES_KEY, "").split())
-    )
+    """The living nodes that were launched in place of one of the batch, by an interrupted run; at most as many as the batch.
+
+    Nodes of one launch share the ids of all their old nodes: for each of those that has left outside the batch, one is taken.
+    """
+    nodes = tuple(batch)
+    ids = {instance.id for instance in nodes}
+    present = present_nodes(instances)
+    living = {instance.id for instance in present}
+    launches: dict[str, list[Instance]] = {}
+    for instance in present:
+        if instance.id not in ids and ids & _replaced_ids(instance):
+            launches.setdefault(instance.tags[REPLACES_KEY], []).append(instance)
+    free = [one for tag, group in launches.items() for one in group[len(set(tag.split()) - ids - living) :]]
+    return tuple(free[: len(nodes)])
+
+
+def without_replacements(
+    nodes: Iterable[Instance], instances: Iterable[Instance]
+) -> tuple[tuple[Instance, ...], tuple[Instance, ...]]:
+    """The nodes to replace, and those that an interrupted run has launched in place of nodes that still live."""
+    alive = {instance.id for instance in instances if instance.alive}
+    todo: list[Instance] = []
+    launched: list[Instance] = []
+    for node in nodes:
+        (launched if _replaced_ids(node) & alive else todo).append(node)
+    return tuple(todo), tuple(launched)
+
+
+def _replaced_ids(instance: Instance) -> set[str]:
+    return set(instance.tags.get(REPLACES_KEY, "").split())
 
 
 def ended_nodes(
@@ -184,21 +207,3 @@ def target_of_batch(
         here = old.region in configured
         counts[old.region if here else min(configured, key=lambda name: counts[name])] += 1
     return with_numbers(spec, counts)
-
-
-def old_first_reason(change: NodeChange, *, old_usd: Decimal | None) -> str | None:
-    """Why the budget demands that old nodes leave first; empty if it does not, None if it allows neither order.
-
-    `old_usd`: the whole cost of the old nodes an hour; None: unknown.
-    """
-    plan = change.launch
-    if plan is None or plan.budget is None or not plan.launch:
-        return ""
-    budget = plan.budget
-    if budget.existing_usd is None or budget.launch_usd is None or old_usd is None:
-        return None
-    if budget.existing_usd - old_usd + budget.launch_usd > budget.usd_per_hour:
-        return None
-    batch_usd = budget.launch_usd * min(change.at_once, plan.launch) / plan.launch
-    over = budget.existing_usd + batch_usd > budget.usd_per_hour
-    return "the budget does not allow both at once" if over else ""

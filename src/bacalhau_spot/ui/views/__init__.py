@@ -27,7 +27,11 @@ from bacalhau_spot.ui.views.error_view import error_view
 from bacalhau_spot.ui.views.expiry_view import extension_result_view, extension_view
 from bacalhau_spot.ui.views.history_view import history_view
 from bacalhau_spot.ui.views.list_view import listing_view
-from bacalhau_spot.ui.views.node_change_view import node_change_result_view, node_change_view
+from bacalhau_spot.ui.views.node_change_view import (
+    node_change_result_view,
+    node_change_view,
+    replacement_over_budget,
+)
 from bacalhau_spot.ui.views.notify_test_view import notify_test_view
 from bacalhau_spot.ui.views.nuke_view import nuke_preview_view, order_view
 from bacalhau_spot.ui.views.offers_view import offers_view
@@ -97,6 +101,7 @@ __all__ = [
     "prune_result_view",
     "quota_lines",
     "raw",
+    "replacement_over_budget",
     "rescan_notice_view",
     "sentence_text",
     "smoke_test_view",

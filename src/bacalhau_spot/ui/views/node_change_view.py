@@ -9,6 +9,7 @@ from rich.console import Group
 from bacalhau_spot.core.node_changes.change_result import Stop
 from bacalhau_spot.ui.formatting import first_few, plural, usd, usd_range
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, next_commands
+from bacalhau_spot.ui.views.plan_view import budget_error
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import Identity
     from bacalhau_spot.core.node_changes.change_result import ChangeResult
     from bacalhau_spot.core.node_changes.node_change import NodeChange
+    from bacalhau_spot.core.pricing.estimate import Budget
+    from bacalhau_spot.errors import UserError
 
 _HEADS = ("node", "zone", "type", "reason")
 
@@ -73,6 +76,21 @@ def _price(change: NodeChange) -> str:
     low, high = change.usd_after
     return (
         f"spot prices: {usd(change.usd_before)} an hour now, {usd_range(low, high)} an hour after the change"
+    )
+
+
+def replacement_over_budget(budget: Budget, *, at_once: int) -> UserError:
+    """The refusal of a replacement. `budget`: of its dearest batch, whose old nodes leave first."""
+    fewer = "replace fewer nodes at a time (`--at-once 1`), or " if at_once > 1 else ""
+    return budget_error(
+        budget,
+        parts=lambda launch_usd, kept_usd: (
+            f"new nodes of a batch: up to {usd(launch_usd)} an hour",
+            f"nodes that stay while they start, without the old ones of the batch: {usd(kept_usd)} an hour",
+        ),
+        hint=f"{fewer}raise the budget: `budget_usd_per_hour`",
+        done="nothing was changed",
+        options=False,
     )
 
 
