@@ -78,6 +78,12 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "one of these only": ("replace", "--drifted", "--region", "us-east-1"),
     "--at-once": ("replace", "--drifted", "--at-once", "0"),
     "-1": ("scale", "-1"),
+    "i- matches 4 nodes": ("remove", "i-"),
+    "i matches 4 nodes": ("replace", "i"),
+    "a node's name, a zone or a region": ("remove", "nowhere"),
+    "up to 12 nor a percentage": ("replace", "us-east-1", "--at-once", "13"),
+    "3.5": ("scale", "3.5"),
+    "orchestrator is the orchestrator's instance, and no node": ("remove", "orchestrator"),
     "10001 is not a number of nodes": ("scale", "10001"),
     "eu-west-1 is not a region of the configuration": ("scale", "3", "--region", "eu-west-1"),
     "--grace": ("remove", "us-east-1", "--grace", "soon"),
@@ -140,9 +146,9 @@ def test_a_killed_replacement_continues(
         patch.setattr(node_change_runner, "drain", killed)
         assert four("replace", name, "--yes").code != 0
     assert len(ids(four)) == 5
-    result = four("replace", name, "--yes", "-o", "json")
+    result = four("replace", name, "--yes")
     assert result.code == 0, result.stdout + result.stderr
-    assert result.data["result"]["batches"][0]["launch"] is None
+    assert "1 node ended, 1 node launched by an earlier run" in result.stdout
     assert len(ids(four)) == 4 and name not in ids(four)
 
 
@@ -226,6 +232,43 @@ def test_a_draining_node_is_not_counted(four: CliRunner, sandbox: Any) -> None:
     )
     assert four("create", "--dry-run", "-o", "json").data["plan"]["launch"] == 1
     assert REPLACES_KEY not in str(four("list", "-o", "json").stdout)
+
+
+@pytest.mark.parametrize("region", [("us-east-1",), ("--region", "us-east-1")])
+def test_a_killed_replacement_of_a_region_leaves_its_own_new_nodes_out(
+    four: CliRunner, monkeypatch: pytest.MonkeyPatch, region: tuple[str, ...]
+) -> None:
+    from bacalhau_spot.engine.node_changes import node_change_runner  # noqa: PLC0415 - the module to patch
+
+    async def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    old = ids(four)
+    with monkeypatch.context() as patch:
+        patch.setattr(node_change_runner, "drain", killed)
+        assert four("replace", *region, "--yes").code != 0
+    (new,) = ids(four) - old
+    shown = four("replace", *region, "--dry-run")
+    assert f"launched by an interrupted replacement, and to stay: {new}" in " ".join(shown.stdout.split())
+    result = four("replace", *region, "--at-once", "5%", "--yes", "-o", "json")
+    assert result.code == 0, result.stdout + result.stderr
+    plan = result.data["plan"]
+    assert (plan["present"], plan["after"], plan["at_once"], len(plan["leaving"])) == (5, 4, 1, 2)
+    assert new in ids(four) and len(ids(four)) == 4
+    assert len(ids(four) & old) == 2
+
+
+def test_a_refused_launch_names_the_reason_of_aws(four: CliRunner, sandbox: Any) -> None:
+    sandbox.settings.capacity = {"us-east-1": 0, "us-west-2": 0}
+    for command in (("scale", "5"), ("replace", "us-east-1", "--at-once", "2")):
+        result = four(*command, "--yes")
+        assert result.code == 1
+        assert "stopped: not launched: InsufficientInstanceCapacity" in " ".join(result.stdout.split())
+
+
+def test_without_any_node_no_job_restarts(four: CliRunner) -> None:
+    shown = four("scale", "0", "--dry-run")
+    assert "no node is left to restart the others" in shown.stdout and "restart on other" not in shown.stdout
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from rich.console import RenderableType
 from syrupy.assertion import SnapshotAssertion
 
+from bacalhau_spot.core.launch.create_result import CreateResult, PoolFailure, RegionResult
 from bacalhau_spot.core.launch.plan import Plan, RegionPlan
 from bacalhau_spot.core.lifecycle.drain_result import DrainedNode, DrainEnd, DrainResult
 from bacalhau_spot.core.model import Identity, Instance, State
@@ -79,6 +80,28 @@ REMOVED = ChangeResult(
     (BatchResult((FIRST.id, SECOND.id), drain=drained(DrainEnd.SHUT_DOWN, DrainEnd.OVERDUE)),)
 )
 REPLACED = ChangeResult((BatchResult((FIRST.id,), (NEW,), drain=drained(DrainEnd.SHUT_DOWN)),))
+REFUSED = ChangeResult(
+    (
+        BatchResult(
+            launch=CreateResult(
+                "hunt",
+                3,
+                2,
+                regions=(
+                    RegionResult(
+                        "us-east-1",
+                        1,
+                        pool_failures=(
+                            PoolFailure("t3.medium", "us-east-1a", "InsufficientInstanceCapacity", "none"),
+                            PoolFailure("t3.medium", "us-east-1b", "MaxSpotInstanceCountExceeded", "quota"),
+                        ),
+                    ),
+                ),
+            ),
+            stop=Stop.NOT_LAUNCHED,
+        ),
+    )
+)
 SHOWN: dict[str, RenderableType] = {
     "remove": views.node_change_view(REMOVAL, identity=IDENTITY),
     "nothing to change": views.node_change_view(NodeChange("hunt", 6, 6), identity=IDENTITY),
@@ -101,6 +124,9 @@ SHOWN: dict[str, RenderableType] = {
         replace(OLD_FIRST, configured=8),
         stopped(Stop.NOT_LAUNCHED, drain=drained(DrainEnd.SHUT_DOWN)),
     ),
+    "scale, refused by AWS": views.node_change_result_view("scale", LARGER, REFUSED),
+    "resumed": views.node_change_view(replace(REPLACEMENT, launched_before=(SECOND,)), identity=IDENTITY),
+    "scale to 0": views.node_change_view(replace(SCALE, after=0), identity=IDENTITY),
     **{
         stop: views.node_change_result_view("replace", REPLACEMENT, stopped(stop, faulty=faulty))
         for stop, faulty in {

@@ -15,9 +15,11 @@ from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
 from bacalhau_spot.core.launch.node_spec import drifted_nodes
 from bacalhau_spot.core.node_changes.node_change import (
+    BATCH,
     at_once_of,
     ended_nodes,
     target_of_batch,
+    without_replacements,
 )
 from bacalhau_spot.core.node_changes.replacement_budget import CHOSEN, NOT_BOTH, batch_budget
 from bacalhau_spot.core.placement.demand import nodes_by_region
@@ -85,16 +87,18 @@ def replace(  # noqa: PLR0913 -- one parameter for each option
         configured = sum(nodes_by_region(spec).values())
         if drifted:
             now = changed(spec, bacalhau=context.joining(runner))
-            old = tuple(node.instance for node in drifted_nodes(now, cluster.present))
+            chosen = tuple(node.instance for node in drifted_nodes(now, cluster.present))
         elif region is not None:
-            old = tuple(instance for instance in cluster.present if instance.region == region)
+            chosen = tuple(instance for instance in cluster.present if instance.region == region)
         else:
             ended = ended_nodes(words, cluster.instances, configured=configured)
-            old = (*ended, *node_changes.selected_nodes(context, runner, cluster, words, verb="replace"))
+            chosen = (*ended, *node_changes.selected_nodes(context, runner, cluster, words, verb="replace"))
+        old, launched = without_replacements(chosen, cluster.instances, named=words)
         change = cluster.change(spec.name, old, grace_s=grace_s)
         change = changed(
             change,
-            at_once=_at_once(at_once, len(cluster.present)),
+            at_once=min(_at_once(at_once, len(cluster.present)), max(1, len(old))),
+            launched_before=launched,
             configured=configured,
             reasons={one.id: "already ended" for one in old if not one.alive},
         )
@@ -110,8 +114,8 @@ def _at_once(text: str, nodes: int) -> int:
     number = at_once_of(text, nodes)
     if number is None:
         raise UserError(
-            f"--at-once: {text[:20]!r} is neither a number of nodes nor a percentage",
-            hint="such as 2 or 25%",
+            f"--at-once: {text[:20]!r} is neither a number of nodes up to {BATCH} nor a percentage",
+            hint=f"such as 2 or 25%; of a larger percentage, {BATCH} nodes are replaced at a time",
             exit_code=ExitCode.USAGE,
         )
     return number

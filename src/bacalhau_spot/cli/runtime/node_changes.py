@@ -24,6 +24,7 @@ from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.core.node_changes.change_result import replacement_notices
 from bacalhau_spot.core.node_changes.node_change import NodeChange, present_nodes
 from bacalhau_spot.core.orchestrator.smoke_test import IMAGE, Engine, SmokeTestOptions
+from bacalhau_spot.core.ssh.node_selector import ORCHESTRATOR, selects_any
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.launch.facts_gathering import gather_facts, refusal_error
 from bacalhau_spot.engine.node_changes.node_change_runner import ChangeTools
@@ -133,29 +134,37 @@ def selected_nodes(
     """
     naming = context.naming()
     chosen: dict[str, Instance] = {}
+    boss = cluster.inventory.orchestrator
     alive = [instance for instance in cluster.instances if instance.alive]
     ended = {instance.id for instance in cluster.instances if not instance.alive}
     for word in words:
         if word in ended:
             continue
+        _check_selector(word, alive, boss, prefix=naming.resource_prefix)
         for instance in resolve_nodes(
-            context,
-            word,
-            alive,
-            unseen=(),
-            naming=naming,
-            verb=verb,
-            runner=runner,
-            orchestrator=cluster.inventory.orchestrator,
+            context, word, alive, unseen=(), naming=naming, verb=verb, runner=runner, nodes_only=True
         ):
-            if instance.is_orchestrator:
-                raise UserError(
-                    f"{instance.id} is the orchestrator's instance, and no node",
-                    hint="`bacalhau-spot create` repairs the orchestrator, `bacalhau-spot destroy` deletes it",
-                    exit_code=ExitCode.USAGE,
-                )
             chosen[instance.id] = instance
     return tuple(chosen.values())
+
+
+def _check_selector(word: str, nodes: Sequence[Instance], boss: Instance | None, *, prefix: str) -> None:
+    """Raises UserError for the orchestrator, and for a word with which every id or name begins."""
+    if word == ORCHESTRATOR or (boss is not None and word.endswith(boss.id)):
+        raise UserError(
+            f"{boss.id if boss else word} is the orchestrator's instance, and no node",
+            hint="`bacalhau-spot create` repairs the orchestrator, `bacalhau-spot destroy` deletes it",
+            exit_code=ExitCode.USAGE,
+        )
+    if not nodes or not selects_any(word, prefix=prefix):
+        return
+    raise UserError(
+        f"{word} matches {plural(len(nodes), 'node')}",
+        why="every id or name of a node begins like this",
+        details=tuple(f"{instance.id}  {instance.zone}" for instance in nodes),
+        hint="name more of the id; a zone or a region selects several nodes",
+        exit_code=ExitCode.USAGE,
+    )
 
 
 def planned_launch(context: CommandContext, runner: Runner, target: ClusterSpec) -> tuple[LaunchFacts, Plan]:

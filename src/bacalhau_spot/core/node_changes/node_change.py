@@ -35,6 +35,7 @@ class NodeChange:
     """`old`: the nodes that leave, in their order; `reasons`: of some of them, by id. `launch`: the plan of a launch, if any.
 
     `present`: living nodes that are not draining; `after`: their number after the change; `configured`: the configuration's.
+    `launched_before`: nodes that an interrupted run has launched in place of `old`; they stay.
     `old_first`: why the old nodes leave before their replacements are launched; empty if they do not. `usd_before`, `usd_old`:
     spot prices an hour, of all present nodes and of those that leave; None: unknown.
     """
@@ -48,6 +49,7 @@ class NodeChange:
     at_once: int = 1
     old_first: str = ""
     configured: int = 0
+    launched_before: tuple[Instance, ...] = ()
     grace_s: int = 0
     usd_before: Decimal | None = None
     usd_old: Decimal | None = None
@@ -134,14 +136,15 @@ def batches(nodes: Sequence[Instance], at_once: int) -> list[tuple[Instance, ...
 
 
 def at_once_of(text: str, nodes: int) -> int | None:
-    """The number of `3` or `25%`, which is rounded up; at most BATCH. None for other text."""
+    """The number of `3`, up to BATCH, or of `25%`, rounded up and at most BATCH. None for other text."""
     number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
     if not number.isascii() or not number.isdigit():
         return None
     value = Decimal(number)
     if percent:
         value = (value * nodes / 100).to_integral_value(ROUND_CEILING) if value <= 100 else Decimal(0)  # noqa: PLR2004 - percent
-    return min(int(value), BATCH) if value >= 1 else None
+        value = min(value, Decimal(BATCH))
+    return int(value) if 1 <= value <= BATCH else None
 
 
 def replacements_of(batch: Iterable[Instance], instances: Iterable[Instance]) -> tuple[Instance, ...]:
@@ -162,14 +165,18 @@ def replacements_of(batch: Iterable[Instance], instances: Iterable[Instance]) ->
 
 
 def without_replacements(
-    nodes: Iterable[Instance], instances: Iterable[Instance]
+    nodes: Iterable[Instance], instances: Iterable[Instance], *, named: Sequence[str] = ()
 ) -> tuple[tuple[Instance, ...], tuple[Instance, ...]]:
-    """The nodes to replace, and those that an interrupted run has launched in place of nodes that still live."""
+    """The nodes to replace, and those that an interrupted run has launched in place of nodes that still live.
+
+    `named`: words; a node whose id is one of them, or ends one, is to be replaced in any case.
+    """
     alive = {instance.id for instance in instances if instance.alive}
     todo: list[Instance] = []
     launched: list[Instance] = []
     for node in nodes:
-        (launched if _replaced_ids(node) & alive else todo).append(node)
+        started = _replaced_ids(node) & alive and not any(word.endswith(node.id) for word in named)
+        (launched if started else todo).append(node)
     return tuple(todo), tuple(launched)
 
 

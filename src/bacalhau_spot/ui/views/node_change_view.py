@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 
 from bacalhau_spot.core.node_changes.change_result import Stop
-from bacalhau_spot.ui.formatting import first_few, plural, usd, usd_range
+from bacalhau_spot.ui.formatting import error_label, first_few, plural, usd, usd_range
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, next_commands
 from bacalhau_spot.ui.views.plan_view import budget_error
 
@@ -35,6 +35,9 @@ def node_change_view(change: NodeChange, *, identity: Identity) -> Group:
     if change.empty:
         parts.append(Paragraph("nothing to change", style="bold green"))
         return Group(*parts)
+    if change.launched_before:
+        names = first_few([one.id for one in change.launched_before])
+        parts.append(Paragraph(f"launched by an interrupted replacement, and to stay: {names}"))
     parts += [*_leaving(change), *_launching(change), Paragraph(_price(change)), *_warnings(change)]
     return Group(*parts)
 
@@ -42,11 +45,12 @@ def node_change_view(change: NodeChange, *, identity: Identity) -> Group:
 def _leaving(change: NodeChange) -> list[RenderableType]:
     if not change.old:
         return []
+    then = "then they restart on other nodes" if change.after else "no node is left to restart the others"
     rows = [(one.id, one.zone, one.type, change.reasons.get(one.id, "")) for one in change.old]
     return [
         Paragraph("to leave:", style="bold"),
         TextTable(_HEADS, rows, spare=("reason", "type")),
-        Paragraph(f"running jobs may end within {change.grace_s} s; then they restart on other nodes"),
+        Paragraph(f"running jobs may end within {change.grace_s} s; {then}"),
     ]
 
 
@@ -113,14 +117,17 @@ def node_change_result_view(command: str, change: NodeChange, result: ChangeResu
 def _counts(change: NodeChange, result: ChangeResult) -> str:
     ended = sum(node.over for node in result.drained)
     counts = [f"{plural(ended, 'node')} ended"] if change.old else []
-    counts += [f"{plural(len(result.new), 'node')} launched"] if change.launch or result.new else []
+    launched = sum(batch.launch.running for batch in result.batches if batch.launch)
+    earlier = len(result.new) - launched
+    counts += [f"{plural(launched, 'node')} launched"] if launched or (change.launch and not earlier) else []
+    counts += [f"{plural(earlier, 'node')} launched by an earlier run"] if earlier else []
     return ", ".join(counts)
 
 
 def _stop(command: str, change: NodeChange, result: ChangeResult, stop: Stop) -> list[RenderableType]:
     faulty = [name for batch in result.batches for name in batch.faulty]
     names = f": {', '.join(faulty)}" if faulty else ""
-    lines: list[RenderableType] = [Paragraph(f"stopped: {stop}{names}", style="yellow")]
+    lines: list[RenderableType] = [Paragraph(f"stopped: {stop}{names}{_refusal(result)}", style="yellow")]
     if result.left:
         lines.append(Paragraph(f"unchanged: {first_few(list(result.left), at_most=10)}"))
     lines += [Paragraph(text) for text in _ways_on(command, change, result, stop)]
@@ -128,6 +135,14 @@ def _stop(command: str, change: NodeChange, result: ChangeResult, stop: Stop) ->
     if faulty and stop is Stop.NOT_JOINED:
         commands.insert(0, f"bacalhau-spot console {faulty[0]}")
     return [*lines, *next_commands(commands)]
+
+
+def _refusal(result: ChangeResult) -> str:
+    """AWS's code of the most severe refusal of a launch, in words too."""
+    if result.launch_code is None:
+        return ""
+    label = error_label(result.launch_code)
+    return f": {result.launch_code}" + (f" ({label})" if label != result.launch_code else "")
 
 
 def _ways_on(command: str, change: NodeChange, result: ChangeResult, stop: Stop) -> list[str]:
