@@ -220,7 +220,8 @@ def test_a_launch_that_fails_after_the_drain_names_the_command_that_completes_it
     assert result.code == 1, result.stdout + result.stderr
     shown = " ".join(result.stdout.split())
     assert "1 node not replaced yet: `bacalhau-spot create` launches the rest" in shown
-    assert "--old-first" not in shown
+    assert f"next: bacalhau-spot replace {name} --old-first" in shown
+    assert "with `" not in shown
 
 
 def test_a_draining_node_is_not_counted(four: CliRunner, sandbox: Any) -> None:
@@ -260,10 +261,17 @@ def test_a_killed_replacement_of_a_region_leaves_its_own_new_nodes_out(
 
 def test_a_refused_launch_names_the_reason_of_aws(four: CliRunner, sandbox: Any) -> None:
     sandbox.settings.capacity = {"us-east-1": 0, "us-west-2": 0}
+    config = str(four.folder / "config.yaml")
     for command in (("scale", "5"), ("replace", "us-east-1", "--at-once", "2")):
-        result = four(*command, "--yes")
+        result = four("--no-color", *command, "--yes", "--config", config)
         assert result.code == 1
         assert "stopped: not launched: InsufficientInstanceCapacity" in " ".join(result.stdout.split())
+        name, *others = command
+        line = f"bacalhau-spot {name} --config {config} {' '.join(others)}"
+        assert f"next: {line} --yes" in result.stdout
+        assert (f"`{line} --yes --old-first`" in result.stdout) == (name == "replace")
+        shown = four(*command, "-n").stdout
+        assert f"to carry it out: bacalhau-spot {' '.join(command)}\n" in shown
 
 
 def test_without_any_node_no_job_restarts(four: CliRunner) -> None:
@@ -332,7 +340,7 @@ def test_a_key_that_may_not_submit_jobs_is_no_failed_smoke_test(joined: CliRunne
     assert result.code == 4, result.stdout + result.stderr
     shown = " ".join(result.stdout.split())
     assert "stopped: smoke test refused by the orchestrator" in shown
-    assert "with `--no-smoke-test`, new nodes run no job" in shown
+    assert f"with `bacalhau-spot replace {name} --yes --no-smoke-test`, new nodes run no job" in shown
     assert len(ids(joined)) == 5
     with webhook() as server:
         joined.environ["HOOK"] = server.url

@@ -109,26 +109,32 @@ SHOWN: dict[str, RenderableType] = {
     "replace, old first": views.node_change_view(OLD_FIRST, identity=IDENTITY),
     "scale down": views.node_change_view(SCALE, identity=IDENTITY),
     "scale up": views.node_change_view(LARGER, identity=IDENTITY),
-    "removed": views.node_change_result_view("remove", REMOVAL, REMOVED),
-    "replaced": views.node_change_result_view("replace", REPLACEMENT, REPLACED),
+    "removed": views.node_change_result_view(["remove", "us-east-1a"], REMOVAL, REMOVED),
+    "replaced": views.node_change_result_view(
+        ["replace", "us-east-1", "--at-once", "2"], REPLACEMENT, REPLACED
+    ),
     "interrupted drain": views.node_change_result_view(
-        "remove",
+        ["remove", "us-east-1a"],
         REMOVAL,
         stopped(Stop.INTERRUPTED, drain=drained(DrainEnd.DRAINING, DrainEnd.UNCHANGED)),
     ),
     "interrupted after the drain": views.node_change_result_view(
-        "replace", OLD_FIRST, stopped(Stop.INTERRUPTED, drain=drained(DrainEnd.SHUT_DOWN))
+        ["replace", "us-east-1", "--at-once", "2"],
+        OLD_FIRST,
+        stopped(Stop.INTERRUPTED, drain=drained(DrainEnd.SHUT_DOWN)),
     ),
     "not launched after the drain, of a scaled cluster": views.node_change_result_view(
-        "replace",
+        ["replace", "us-east-1", "--at-once", "2"],
         replace(OLD_FIRST, configured=8),
         stopped(Stop.NOT_LAUNCHED, drain=drained(DrainEnd.SHUT_DOWN)),
     ),
-    "scale, refused by AWS": views.node_change_result_view("scale", LARGER, REFUSED),
+    "scale, refused by AWS": views.node_change_result_view(["scale", "8"], LARGER, REFUSED),
     "resumed": views.node_change_view(replace(REPLACEMENT, launched_before=(SECOND,)), identity=IDENTITY),
-    "scale to 0": views.node_change_view(replace(SCALE, after=0), identity=IDENTITY),
+    "scale to 0": views.node_change_view(replace(SCALE, after=0), identity=IDENTITY, words=["scale", "0"]),
     **{
-        stop: views.node_change_result_view("replace", REPLACEMENT, stopped(stop, faulty=faulty))
+        stop: views.node_change_result_view(
+            ["replace", "us-east-1", "--at-once", "2"], REPLACEMENT, stopped(stop, faulty=faulty)
+        )
         for stop, faulty in {
             Stop.OVER_BUDGET: (),
             Stop.NOT_LAUNCHED: (),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
+from bacalhau_spot.cli.runtime.command_line import shared_options
 from bacalhau_spot.cli.runtime.fact_sources import fact_sources
 from bacalhau_spot.cli.runtime.node_prompt import resolve_nodes
 from bacalhau_spot.cli.runtime.notices import send_notices
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 Grace = Annotated[str, Parameter(name="--grace")]
 DryRun = Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")]
 DEFAULT_GRACE = f"{GRACE_S // 60}m"
+_DRY_RUN = frozenset({"--dry-run", "-n"})
 _LONGEST_GRACE_S = 86400
 _TEST_S = 300  # with the download of the image on a new node
 
@@ -202,6 +205,12 @@ def _test_options(run_id: str) -> SmokeTestOptions:
     return SmokeTestOptions(engine=Engine.DOCKER, image=IMAGE, timeout_s=_TEST_S, run_id=run_id[:8])
 
 
+def typed_words(context: CommandContext) -> list[str]:
+    """The command and its words as typed, without the options that every suggested command gets."""
+    words = shared_options(context.runtime.invocation.argv)[1]
+    return words if words[:1] == [context.command] else [context.command]
+
+
 def run_change(
     context: CommandContext,
     runner: Runner,
@@ -214,7 +223,12 @@ def run_change(
 ) -> Result:
     """Show the change, ask, and do it."""
     identity = cluster.account.identity
-    shown = views.node_change_view(change, identity=identity)
+    words = typed_words(context)
+    shown = views.node_change_view(
+        change,
+        identity=identity,
+        words=[word for word in words if word not in _DRY_RUN] if dry_run else (),
+    )
     if dry_run or change.empty:
         return Result(context.command, view=shown, data=json_output.node_change_data(change, None))
     context.print_status(shown)
@@ -224,7 +238,7 @@ def run_change(
         context, runner, naming=context.naming(), identity=identity, command=context.command
     ) as lock:
         if lock.take():
-            raise lock_view.outdated_plan(context.command)
+            raise lock_view.outdated_plan(shlex.join(words))
         return _carried_out(context, runner, cluster, change, work, lock=lock)
 
 
@@ -260,7 +274,7 @@ def _carried_out(
     )
     return Result(
         context.command,
-        view=views.node_change_result_view(context.command, change, result),
+        view=views.node_change_result_view(typed_words(context), change, result),
         data=json_output.node_change_data(change, result),
         exit_code=result.exit_code,
         errors=context.errors_of(result.failures, exit_code=result.exit_code),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -12,6 +13,8 @@ from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, next_commands
 from bacalhau_spot.ui.views.plan_view import budget_error
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import RenderableType
 
     from bacalhau_spot.core.model import Identity
@@ -23,8 +26,11 @@ if TYPE_CHECKING:
 _HEADS = ("node", "zone", "type", "reason")
 
 
-def node_change_view(change: NodeChange, *, identity: Identity) -> Group:
-    """The nodes that leave, the launches, the order, and the price before and after."""
+def node_change_view(change: NodeChange, *, identity: Identity, words: Sequence[str] = ()) -> Group:
+    """The nodes that leave, the launches, the order, and the price before and after.
+
+    `words`: of a dry run, the command line that carries it out.
+    """
     parts: list[RenderableType] = [
         Paragraph(f"account {identity.account_id} as {identity.arn}", style="dim"),
         Paragraph(
@@ -39,6 +45,8 @@ def node_change_view(change: NodeChange, *, identity: Identity) -> Group:
         names = first_few([one.id for one in change.launched_before])
         parts.append(Paragraph(f"launched by an interrupted replacement, and to stay: {names}"))
     parts += [*_leaving(change), *_launching(change), Paragraph(_price(change)), *_warnings(change)]
+    if words:
+        parts += next_commands((_line(words),), label="to carry it out: ")
     return Group(*parts)
 
 
@@ -98,8 +106,8 @@ def replacement_over_budget(budget: Budget, *, at_once: int) -> UserError:
     )
 
 
-def node_change_result_view(command: str, change: NodeChange, result: ChangeResult) -> Group:
-    """How each node ended, the new nodes, and how to go on after a stop."""
+def node_change_result_view(words: Sequence[str], change: NodeChange, result: ChangeResult) -> Group:
+    """How each node ended, the new nodes, and how to go on after a stop. `words`: the command line as typed."""
     parts: list[RenderableType] = []
     if result.drained:
         rows = [
@@ -110,7 +118,7 @@ def node_change_result_view(command: str, change: NodeChange, result: ChangeResu
     style = "bold green" if result.stop is None else "bold yellow"
     parts.append(Paragraph(f"{change.cluster}: {_counts(change, result)}", style=style))
     if result.stop is not None:
-        parts += _stop(command, change, result, result.stop)
+        parts += _stop(words, change, result, result.stop)
     return Group(*parts)
 
 
@@ -124,16 +132,16 @@ def _counts(change: NodeChange, result: ChangeResult) -> str:
     return ", ".join(counts)
 
 
-def _stop(command: str, change: NodeChange, result: ChangeResult, stop: Stop) -> list[RenderableType]:
+def _stop(words: Sequence[str], change: NodeChange, result: ChangeResult, stop: Stop) -> list[RenderableType]:
     faulty = [name for batch in result.batches for name in batch.faulty]
     names = f": {', '.join(faulty)}" if faulty else ""
     lines: list[RenderableType] = [Paragraph(f"stopped: {stop}{names}{_refusal(result)}", style="yellow")]
     if result.left:
         lines.append(Paragraph(f"unchanged: {first_few(list(result.left), at_most=10)}"))
-    lines += [Paragraph(text) for text in _ways_on(command, change, result, stop)]
-    commands = ["bacalhau-spot status"]
+    lines += [Paragraph(text) for text in _ways_on(words, change, result, stop)]
+    commands = [_line(words), "bacalhau-spot status"]
     if faulty and stop is Stop.NOT_JOINED:
-        commands.insert(0, f"bacalhau-spot console {faulty[0]}")
+        commands.insert(1, f"bacalhau-spot console {faulty[0]}")
     return [*lines, *next_commands(commands)]
 
 
@@ -145,17 +153,25 @@ def _refusal(result: ChangeResult) -> str:
     return f": {result.launch_code}" + (f" ({label})" if label != result.launch_code else "")
 
 
-def _ways_on(command: str, change: NodeChange, result: ChangeResult, stop: Stop) -> list[str]:
+def _line(words: Sequence[str], *more: str) -> str:
+    return f"bacalhau-spot {shlex.join([*words, *more])}"
+
+
+def _ways_on(words: Sequence[str], change: NodeChange, result: ChangeResult, stop: Stop) -> list[str]:
     texts = []
-    if command == "replace" and (missing := result.unreplaced()):
+    replacing = words[0] == "replace"
+    if replacing and (missing := result.unreplaced()):
         launch = (
             "bacalhau-spot create"
             if change.after == change.configured
             else f"bacalhau-spot scale {change.after}"
         )
         texts.append(f"{plural(missing, 'node')} not replaced yet: `{launch}` launches the rest")
-    if stop is Stop.NOT_LAUNCHED and command == "replace" and not change.old_first:
-        texts.append("with `--old-first`, new nodes use the quota and the capacity of the old ones")
+    if stop is Stop.NOT_LAUNCHED and replacing and not change.old_first:
+        texts.append(
+            f"with `{_line(words, '--old-first')}`, new nodes use the quota and the capacity of the old ones"
+        )
     if stop is Stop.TEST_REFUSED:
-        texts.append("the key of the API may not submit jobs; with `--no-smoke-test`, new nodes run no job")
+        again = _line(words, "--no-smoke-test")
+        texts.append(f"the key of the API may not submit jobs; with `{again}`, new nodes run no job")
     return [*texts, "the same command continues"]
