@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -209,6 +210,28 @@ def test_the_budget_is_checked_for_one_batch_before_any_node_drains(four: CliRun
     refused = four("scale", "9", "--yes")
     assert refused.code == 2 and "name a smaller number" in refused.stderr
     assert "--budget" not in refused.stderr
+
+
+def test_no_node_drains_if_prices_have_risen_since_the_plan(
+    four: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch is checked again, although `--old-first` would end its node first."""
+    from bacalhau_spot.engine.node_changes import node_change_runner  # noqa: PLC0415 - the module to patch
+
+    checked = node_change_runner.batch_budget
+
+    def dearer(facts: Any, plan: Any, old: Any, *, at_once: int) -> Any:
+        low = replace(plan, budget=replace(plan.budget, usd_per_hour=plan.budget.existing_usd / 2))
+        return checked(facts, low, old, at_once=at_once)
+
+    monkeypatch.setattr(node_change_runner, "batch_budget", dearer)
+    four.configure(nodes=4, regions=TWO, more="budget_usd_per_hour: 9\n")
+    before = ids(four)
+    result = four("replace", min(before), "--old-first", "--yes", "-o", "json")
+    assert result.code == 1, result.stdout + result.stderr
+    (batch,) = result.data["result"]["batches"]
+    assert (batch["stopped"], batch["drained"], batch["launch"]) == ("over the budget", [], None)
+    assert ids(four) == before
 
 
 def test_a_launch_that_fails_after_the_drain_names_the_command_that_completes_it(
