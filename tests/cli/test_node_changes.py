@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.core.model import Secret
+from bacalhau_spot.core.node_changes.replacement_budget import batch_budget
 from bacalhau_spot.core.tags import DRAIN_KEY, REPLACES_KEY
 from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
 from sandbox_nodes.machines import ask
@@ -78,6 +80,12 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "one of these only": ("replace", "--drifted", "--region", "us-east-1"),
     "--at-once": ("replace", "--drifted", "--at-once", "0"),
     "-1": ("scale", "-1"),
+    "i- matches 4 nodes": ("remove", "i-"),
+    "i matches 4 nodes": ("replace", "i"),
+    "a node's name, a zone or a region": ("remove", "nowhere"),
+    "up to 12 nor a percentage": ("replace", "us-east-1", "--at-once", "13"),
+    "3.5": ("scale", "3.5"),
+    "orchestrator is the orchestrator's instance, and no node": ("remove", "orchestrator"),
     "10001 is not a number of nodes": ("scale", "10001"),
     "eu-west-1 is not a region of the configuration": ("scale", "3", "--region", "eu-west-1"),
     "--grace": ("remove", "us-east-1", "--grace", "soon"),
@@ -140,9 +148,9 @@ def test_a_killed_replacement_continues(
         patch.setattr(node_change_runner, "drain", killed)
         assert four("replace", name, "--yes").code != 0
     assert len(ids(four)) == 5
-    result = four("replace", name, "--yes", "-o", "json")
+    result = four("replace", name, "--yes")
     assert result.code == 0, result.stdout + result.stderr
-    assert result.data["result"]["batches"][0]["launch"] is None
+    assert "1 node ended, 1 node launched by an earlier run" in result.stdout
     assert len(ids(four)) == 4 and name not in ids(four)
 
 
@@ -173,6 +181,57 @@ def test_a_small_budget_makes_the_old_nodes_leave_first(
     assert four("replace", name, "--yes", "-o", "json").data["plan"]["leaving"] == []
 
 
+def test_the_budget_is_checked_for_one_batch_before_any_node_drains(four: CliRunner, sandbox: Any) -> None:
+    """The cost of the present nodes and of a new one are those of the plan that the command itself shows."""
+    four.configure(nodes=4, regions=TWO, more="budget_usd_per_hour: 9\n")
+    everything = ("replace", "us-east-1", "us-west-2")
+    budget = four(*everything, "--dry-run", "-o", "json").data["plan"]["launch"]["budget"]
+    existing, new = float(budget["existing_usd_per_hour"]), float(budget["launch_usd_per_hour"])
+    assert new < existing / 2  # one batch, and not all four
+    start = len(sandbox.world.calls)
+    for usd, at_once, order in (
+        (existing + new, "1", ""),
+        (existing + new, "2", "the budget does not allow both at once"),
+        (existing, "4", None),
+        (existing / 2, "1", None),
+    ):
+        four.configure(nodes=4, regions=TWO, more=f"budget_usd_per_hour: {usd + 0.00002:.5f}\n")
+        shown = four(*everything, "--at-once", at_once, "--dry-run", "-o", "json")
+        if order is not None:
+            assert (shown.code, shown.data["plan"]["old_first"]) == (0, order), shown.stdout
+            continue
+        for words in ((), ("--old-first",), ("--dry-run", "--old-first")):
+            result = four(*everything, "--at-once", at_once, "--yes", *words)
+            assert result.code == 2, result.stdout + result.stderr
+            assert "nothing was changed" in result.stderr and "--budget" not in result.stderr
+            assert ("--at-once 1" in result.stderr) == (at_once != "1")
+    assert not {"CreateTags", "TerminateInstances", "CreateFleet"} & {
+        call for _, call, _ in sandbox.world.calls[start:]
+    }
+    refused = four("scale", "9", "--yes")
+    assert refused.code == 2 and "name a smaller number" in refused.stderr
+    assert "--budget" not in refused.stderr
+
+
+def test_no_node_drains_if_prices_have_risen_since_the_plan(
+    four: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch is checked again, although `--old-first` would end its node first."""
+
+    def dearer(facts: Any, plan: Any, old: Any, *, at_once: int) -> Any:
+        low = replace(plan, budget=replace(plan.budget, usd_per_hour=plan.budget.existing_usd / 2))
+        return batch_budget(facts, low, old, at_once=at_once)
+
+    monkeypatch.setattr("bacalhau_spot.engine.node_changes.node_change_runner.batch_budget", dearer)
+    four.configure(nodes=4, regions=TWO, more="budget_usd_per_hour: 9\n")
+    before = ids(four)
+    result = four("replace", min(before), "--old-first", "--yes", "-o", "json")
+    assert result.code == 1, result.stdout + result.stderr
+    (batch,) = result.data["result"]["batches"]
+    assert (batch["stopped"], batch["drained"], batch["launch"]) == ("over the budget", [], None)
+    assert ids(four) == before
+
+
 def test_a_launch_that_fails_after_the_drain_names_the_command_that_completes_it(
     four: CliRunner, sandbox: Any
 ) -> None:
@@ -182,7 +241,8 @@ def test_a_launch_that_fails_after_the_drain_names_the_command_that_completes_it
     assert result.code == 1, result.stdout + result.stderr
     shown = " ".join(result.stdout.split())
     assert "1 node not replaced yet: `bacalhau-spot create` launches the rest" in shown
-    assert "--old-first" not in shown
+    assert f"next: bacalhau-spot replace {name} --old-first" in shown
+    assert "with `" not in shown
 
 
 def test_a_draining_node_is_not_counted(four: CliRunner, sandbox: Any) -> None:
@@ -194,6 +254,50 @@ def test_a_draining_node_is_not_counted(four: CliRunner, sandbox: Any) -> None:
     )
     assert four("create", "--dry-run", "-o", "json").data["plan"]["launch"] == 1
     assert REPLACES_KEY not in str(four("list", "-o", "json").stdout)
+
+
+@pytest.mark.parametrize("region", [("us-east-1",), ("--region", "us-east-1")])
+def test_a_killed_replacement_of_a_region_leaves_its_own_new_nodes_out(
+    four: CliRunner, monkeypatch: pytest.MonkeyPatch, region: tuple[str, ...]
+) -> None:
+    from bacalhau_spot.engine.node_changes import node_change_runner  # noqa: PLC0415 - the module to patch
+
+    async def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    old = ids(four)
+    with monkeypatch.context() as patch:
+        patch.setattr(node_change_runner, "drain", killed)
+        assert four("replace", *region, "--yes").code != 0
+    (new,) = ids(four) - old
+    shown = four("replace", *region, "--dry-run")
+    assert f"launched by an interrupted replacement, and to stay: {new}" in " ".join(shown.stdout.split())
+    result = four("replace", *region, "--at-once", "5%", "--yes", "-o", "json")
+    assert result.code == 0, result.stdout + result.stderr
+    plan = result.data["plan"]
+    assert (plan["present"], plan["after"], plan["at_once"], len(plan["leaving"])) == (5, 4, 1, 2)
+    assert new in ids(four) and len(ids(four)) == 4
+    assert len(ids(four) & old) == 2
+
+
+def test_a_refused_launch_names_the_reason_of_aws(four: CliRunner, sandbox: Any) -> None:
+    sandbox.settings.capacity = {"us-east-1": 0, "us-west-2": 0}
+    config = str(four.folder / "config.yaml")
+    for command in (("scale", "5"), ("replace", "us-east-1", "--at-once", "2")):
+        result = four("--no-color", *command, "--yes", "--config", config)
+        assert result.code == 1
+        assert "stopped: not launched: InsufficientInstanceCapacity" in " ".join(result.stdout.split())
+        name, *others = command
+        line = f"bacalhau-spot {name} --config {config} {' '.join(others)}"
+        assert f"next: {line} --yes" in result.stdout
+        assert (f"`{line} --yes --old-first`" in result.stdout) == (name == "replace")
+        shown = four(*command, "-n").stdout
+        assert f"to carry it out: bacalhau-spot {' '.join(command)}\n" in shown
+
+
+def test_without_any_node_no_job_restarts(four: CliRunner) -> None:
+    shown = four("scale", "0", "--dry-run")
+    assert "no node is left to restart the others" in shown.stdout and "restart on other" not in shown.stdout
 
 
 @pytest.fixture
@@ -257,7 +361,7 @@ def test_a_key_that_may_not_submit_jobs_is_no_failed_smoke_test(joined: CliRunne
     assert result.code == 4, result.stdout + result.stderr
     shown = " ".join(result.stdout.split())
     assert "stopped: smoke test refused by the orchestrator" in shown
-    assert "with `--no-smoke-test`, new nodes run no job" in shown
+    assert f"with `bacalhau-spot replace {name} --yes --no-smoke-test`, new nodes run no job" in shown
     assert len(ids(joined)) == 5
     with webhook() as server:
         joined.environ["HOOK"] = server.url

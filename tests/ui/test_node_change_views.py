@@ -10,6 +10,7 @@ import pytest
 from rich.console import RenderableType
 from syrupy.assertion import SnapshotAssertion
 
+from bacalhau_spot.core.launch.create_result import CreateResult, PoolFailure, RegionResult
 from bacalhau_spot.core.launch.plan import Plan, RegionPlan
 from bacalhau_spot.core.lifecycle.drain_result import DrainedNode, DrainEnd, DrainResult
 from bacalhau_spot.core.model import Identity, Instance, State
@@ -79,6 +80,28 @@ REMOVED = ChangeResult(
     (BatchResult((FIRST.id, SECOND.id), drain=drained(DrainEnd.SHUT_DOWN, DrainEnd.OVERDUE)),)
 )
 REPLACED = ChangeResult((BatchResult((FIRST.id,), (NEW,), drain=drained(DrainEnd.SHUT_DOWN)),))
+REFUSED = ChangeResult(
+    (
+        BatchResult(
+            launch=CreateResult(
+                "hunt",
+                3,
+                2,
+                regions=(
+                    RegionResult(
+                        "us-east-1",
+                        1,
+                        pool_failures=(
+                            PoolFailure("t3.medium", "us-east-1a", "InsufficientInstanceCapacity", "none"),
+                            PoolFailure("t3.medium", "us-east-1b", "MaxSpotInstanceCountExceeded", "quota"),
+                        ),
+                    ),
+                ),
+            ),
+            stop=Stop.NOT_LAUNCHED,
+        ),
+    )
+)
 SHOWN: dict[str, RenderableType] = {
     "remove": views.node_change_view(REMOVAL, identity=IDENTITY),
     "nothing to change": views.node_change_view(NodeChange("hunt", 6, 6), identity=IDENTITY),
@@ -86,23 +109,32 @@ SHOWN: dict[str, RenderableType] = {
     "replace, old first": views.node_change_view(OLD_FIRST, identity=IDENTITY),
     "scale down": views.node_change_view(SCALE, identity=IDENTITY),
     "scale up": views.node_change_view(LARGER, identity=IDENTITY),
-    "removed": views.node_change_result_view("remove", REMOVAL, REMOVED),
-    "replaced": views.node_change_result_view("replace", REPLACEMENT, REPLACED),
+    "removed": views.node_change_result_view(["remove", "us-east-1a"], REMOVAL, REMOVED),
+    "replaced": views.node_change_result_view(
+        ["replace", "us-east-1", "--at-once", "2"], REPLACEMENT, REPLACED
+    ),
     "interrupted drain": views.node_change_result_view(
-        "remove",
+        ["remove", "us-east-1a"],
         REMOVAL,
         stopped(Stop.INTERRUPTED, drain=drained(DrainEnd.DRAINING, DrainEnd.UNCHANGED)),
     ),
     "interrupted after the drain": views.node_change_result_view(
-        "replace", OLD_FIRST, stopped(Stop.INTERRUPTED, drain=drained(DrainEnd.SHUT_DOWN))
+        ["replace", "us-east-1", "--at-once", "2"],
+        OLD_FIRST,
+        stopped(Stop.INTERRUPTED, drain=drained(DrainEnd.SHUT_DOWN)),
     ),
     "not launched after the drain, of a scaled cluster": views.node_change_result_view(
-        "replace",
+        ["replace", "us-east-1", "--at-once", "2"],
         replace(OLD_FIRST, configured=8),
         stopped(Stop.NOT_LAUNCHED, drain=drained(DrainEnd.SHUT_DOWN)),
     ),
+    "scale, refused by AWS": views.node_change_result_view(["scale", "8"], LARGER, REFUSED),
+    "resumed": views.node_change_view(replace(REPLACEMENT, launched_before=(SECOND,)), identity=IDENTITY),
+    "scale to 0": views.node_change_view(replace(SCALE, after=0), identity=IDENTITY, words=["scale", "0"]),
     **{
-        stop: views.node_change_result_view("replace", REPLACEMENT, stopped(stop, faulty=faulty))
+        stop: views.node_change_result_view(
+            ["replace", "us-east-1", "--at-once", "2"], REPLACEMENT, stopped(stop, faulty=faulty)
+        )
         for stop, faulty in {
             Stop.OVER_BUDGET: (),
             Stop.NOT_LAUNCHED: (),

@@ -15,24 +15,22 @@ from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
 from bacalhau_spot.core.launch.node_spec import drifted_nodes
 from bacalhau_spot.core.node_changes.node_change import (
+    BATCH,
     at_once_of,
     ended_nodes,
-    old_first_reason,
     target_of_batch,
+    without_replacements,
 )
+from bacalhau_spot.core.node_changes.replacement_budget import CHOSEN, NOT_BOTH, batch_budget
 from bacalhau_spot.core.placement.demand import nodes_by_region
-from bacalhau_spot.core.pricing.estimate import current_cost
 from bacalhau_spot.core.scaling_group.groups import regions_of_groups
 from bacalhau_spot.engine.node_changes.node_change_runner import NodeChangeRunner
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import views
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from bacalhau_spot.cli.runtime.node_changes import Cluster
     from bacalhau_spot.cli.runtime.runner import Runner
-    from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.model import ClusterSpec
     from bacalhau_spot.core.node_changes.node_change import NodeChange
 
@@ -91,16 +89,18 @@ def replace(  # noqa: PLR0913 -- one parameter for each option
         configured = sum(nodes_by_region(spec).values())
         if drifted:
             now = changed(spec, bacalhau=context.joining(runner))
-            old = tuple(node.instance for node in drifted_nodes(now, cluster.present))
+            chosen = tuple(node.instance for node in drifted_nodes(now, cluster.present))
         elif region is not None:
-            old = tuple(instance for instance in cluster.present if instance.region == region)
+            chosen = tuple(instance for instance in cluster.present if instance.region == region)
         else:
             ended = ended_nodes(words, cluster.instances, configured=configured)
-            old = (*ended, *node_changes.selected_nodes(context, runner, cluster, words, verb="replace"))
+            chosen = (*ended, *node_changes.selected_nodes(context, runner, cluster, words, verb="replace"))
+        old, launched = without_replacements(chosen, cluster.instances, named=words)
         change = cluster.change(spec.name, old, grace_s=grace_s)
         change = changed(
             change,
-            at_once=_at_once(at_once, len(cluster.present)),
+            at_once=min(_at_once(at_once, len(cluster.present)), max(1, len(old))),
+            launched_before=launched,
             configured=configured,
             reasons={one.id: "already ended" for one in old if not one.alive},
         )
@@ -129,8 +129,8 @@ def _at_once(text: str, nodes: int) -> int:
     number = at_once_of(text, nodes)
     if number is None:
         raise UserError(
-            f"--at-once: {text[:20]!r} is neither a number of nodes nor a percentage",
-            hint="such as 2 or 25%",
+            f"--at-once: {text[:20]!r} is neither a number of nodes up to {BATCH} nor a percentage",
+            hint=f"such as 2 or 25%; of a larger percentage, {BATCH} nodes are replaced at a time",
             exit_code=ExitCode.USAGE,
         )
     return number
@@ -145,24 +145,17 @@ def _priced(
     *,
     old_first: bool,
 ) -> NodeChange:
-    """With the plan of all launches together, and the order. Raises UserError if even the old order exceeds the budget."""
+    """With the plan of all launches together, the cost of one batch, and the order. Raises UserError for one over the budget."""
     target = target_of_batch(spec, change.old, cluster.instances)
     if target is None:  # an interrupted run has launched them all
         return change
     facts, plan = node_changes.planned_launch(context, runner, target)
-    change = changed(change, launch=plan, after=change.after + plan.launch)
-    reason = "chosen by --old-first" if old_first else old_first_reason(change, old_usd=_cost(facts, change))
-    if reason is None:
-        raise views.over_budget(plan)
-    return changed(change, old_first=reason)
-
-
-def _cost(facts: LaunchFacts, change: NodeChange) -> Decimal | None:
-    spec = facts.spec
-    return current_cost(
-        [instance for instance in change.old if instance.alive],
-        facts.pool_prices,
-        facts.rates,
-        root_volume_gib=spec.instance.root_volume_gib,
-        public_ip=spec.instance.public_ip,
-    )
+    money = batch_budget(facts, plan, change.old, at_once=change.at_once)
+    if not old_first and money.fits_new_first:
+        reason, batch = "", money.new_first
+    elif money.old_first is None or money.old_first.satisfied:
+        reason, batch = CHOSEN if old_first else NOT_BOTH, money.old_first
+    else:
+        raise views.replacement_over_budget(money.old_first, at_once=change.at_once)
+    plan = changed(plan, budget=batch)
+    return changed(change, launch=plan, after=change.after + plan.launch, old_first=reason)

@@ -14,6 +14,7 @@ from bacalhau_spot.cli.runtime import node_changes
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.node_changes import DEFAULT_GRACE, DryRun, Grace
+from bacalhau_spot.cli.runtime.parsers import whole_number
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
 from bacalhau_spot.core.node_changes.node_change import (
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def scale(
-    nodes: int,
+    nodes: Annotated[int, Parameter(converter=whole_number)],
     *,
     region: str | None = None,
     write: Annotated[bool, Parameter(name="--write", negative="")] = False,
@@ -76,7 +77,9 @@ def scale(
         target = scaled(spec, nodes, region=region, present=cluster.present)
         facts, plan = node_changes.planned_launch(context, runner, target)
         if plan.over_budget:
-            raise views.over_budget(plan)
+            raise views.over_budget(
+                plan, hint="name a smaller number, or raise the budget: `budget_usd_per_hour`"
+            )
         _check_launching(facts)
         old, reasons = surplus_nodes(facts.spec, facts.counted, cluster.prices)
         change = changed(

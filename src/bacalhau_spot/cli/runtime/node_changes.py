@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
+from bacalhau_spot.cli.runtime.command_line import shared_options
 from bacalhau_spot.cli.runtime.fact_sources import fact_sources
 from bacalhau_spot.cli.runtime.node_prompt import resolve_nodes
 from bacalhau_spot.cli.runtime.notices import send_notices
@@ -25,6 +27,7 @@ from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.core.node_changes.change_result import replacement_notices
 from bacalhau_spot.core.node_changes.node_change import NodeChange, present_nodes
 from bacalhau_spot.core.orchestrator.smoke_test import IMAGE, Engine, SmokeTestOptions
+from bacalhau_spot.core.ssh.node_selector import ORCHESTRATOR, selects_any
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.launch.facts_gathering import gather_facts, refusal_error
 from bacalhau_spot.engine.node_changes.node_change_runner import ChangeTools
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
 Grace = Annotated[str, Parameter(name="--grace")]
 DryRun = Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")]
 DEFAULT_GRACE = f"{GRACE_S // 60}m"
+_DRY_RUN = frozenset({"--dry-run", "-n"})
 _LONGEST_GRACE_S = 86400
 _TEST_S = 300  # with the download of the image on a new node
 
@@ -134,29 +138,37 @@ def selected_nodes(
     """
     naming = context.naming()
     chosen: dict[str, Instance] = {}
+    boss = cluster.inventory.orchestrator
     alive = [instance for instance in cluster.instances if instance.alive]
     ended = {instance.id for instance in cluster.instances if not instance.alive}
     for word in words:
         if word in ended:
             continue
+        _check_selector(word, alive, boss, prefix=naming.resource_prefix)
         for instance in resolve_nodes(
-            context,
-            word,
-            alive,
-            unseen=(),
-            naming=naming,
-            verb=verb,
-            runner=runner,
-            orchestrator=cluster.inventory.orchestrator,
+            context, word, alive, unseen=(), naming=naming, verb=verb, runner=runner, nodes_only=True
         ):
-            if instance.is_orchestrator:
-                raise UserError(
-                    f"{instance.id} is the orchestrator's instance, and no node",
-                    hint="`bacalhau-spot create` repairs the orchestrator, `bacalhau-spot destroy` deletes it",
-                    exit_code=ExitCode.USAGE,
-                )
             chosen[instance.id] = instance
     return tuple(chosen.values())
+
+
+def _check_selector(word: str, nodes: Sequence[Instance], boss: Instance | None, *, prefix: str) -> None:
+    """Raises UserError for the orchestrator, and for a word with which every id or name begins."""
+    if word == ORCHESTRATOR or (boss is not None and word.endswith(boss.id)):
+        raise UserError(
+            f"{boss.id if boss else word} is the orchestrator's instance, and no node",
+            hint="`bacalhau-spot create` repairs the orchestrator, `bacalhau-spot destroy` deletes it",
+            exit_code=ExitCode.USAGE,
+        )
+    if not nodes or not selects_any(word, prefix=prefix):
+        return
+    raise UserError(
+        f"{word} matches {plural(len(nodes), 'node')}",
+        why="every id or name of a node begins like this",
+        details=tuple(f"{instance.id}  {instance.zone}" for instance in nodes),
+        hint="name more of the id; a zone or a region selects several nodes",
+        exit_code=ExitCode.USAGE,
+    )
 
 
 def planned_launch(context: CommandContext, runner: Runner, target: ClusterSpec) -> tuple[LaunchFacts, Plan]:
@@ -207,6 +219,12 @@ def _test_options(run_id: str) -> SmokeTestOptions:
     return SmokeTestOptions(engine=Engine.DOCKER, image=IMAGE, timeout_s=_TEST_S, run_id=run_id[:8])
 
 
+def typed_words(context: CommandContext) -> list[str]:
+    """The command and its words as typed, without the options that every suggested command gets."""
+    words = shared_options(context.runtime.invocation.argv)[1]
+    return words if words[:1] == [context.command] else [context.command]
+
+
 def run_change(
     context: CommandContext,
     runner: Runner,
@@ -219,7 +237,12 @@ def run_change(
 ) -> Result:
     """Show the change, ask, and do it."""
     identity = cluster.account.identity
-    shown = views.node_change_view(change, identity=identity)
+    words = typed_words(context)
+    shown = views.node_change_view(
+        change,
+        identity=identity,
+        words=[word for word in words if word not in _DRY_RUN] if dry_run else (),
+    )
     if dry_run or change.empty:
         return Result(context.command, view=shown, data=json_output.node_change_data(change, None))
     context.print_status(shown)
@@ -229,7 +252,7 @@ def run_change(
         context, runner, naming=context.naming(), identity=identity, command=context.command
     ) as lock:
         if lock.take():
-            raise lock_view.outdated_plan(context.command)
+            raise lock_view.outdated_plan(shlex.join(words))
         return _carried_out(context, runner, cluster, change, work, lock=lock)
 
 
@@ -265,7 +288,7 @@ def _carried_out(
     )
     return Result(
         context.command,
-        view=views.node_change_result_view(context.command, change, result),
+        view=views.node_change_result_view(typed_words(context), change, result),
         data=json_output.node_change_data(change, result),
         exit_code=result.exit_code,
         errors=context.errors_of(result.failures, exit_code=result.exit_code),

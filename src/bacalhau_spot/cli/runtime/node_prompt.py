@@ -35,7 +35,7 @@ def reachable_instances(context: CommandContext, runner: Runner, naming: Naming)
     return inventory
 
 
-def resolve_nodes(
+def resolve_nodes(  # noqa: PLR0913 -- one parameter for each difference of the commands
     context: CommandContext,
     word: str | None,
     among: Sequence[Instance],
@@ -45,8 +45,10 @@ def resolve_nodes(
     verb: str,
     runner: Runner,
     orchestrator: Instance | None = None,
+    nodes_only: bool = False,
 ) -> tuple[Instance, ...]:
-    """The instances that match `word`, at least one. Otherwise raises UserError: if regions could not be scanned and no
+    """The instances that match `word`, at least one. `nodes_only`: the command does not accept the orchestrator.
+     Otherwise raises UserError: if regions could not be scanned and no
     instance is known, with their failures; if the cluster has no node, with the names of other clusters.
     """
     if word == ORCHESTRATOR and orchestrator is None and not unseen:
@@ -64,7 +66,7 @@ def resolve_nodes(
         )
     instances = matching_nodes(word, among, prefix=naming.resource_prefix, orchestrator=orchestrator)
     if not instances:
-        raise _no_match(word, _with_orchestrator(among, orchestrator), unseen)
+        raise _no_match(word, _with_orchestrator(among, orchestrator), unseen, nodes_only=nodes_only)
     return instances
 
 
@@ -78,10 +80,15 @@ def _role(instance: Instance) -> str:
     return f"  {ORCHESTRATOR}" if instance.is_orchestrator else ""
 
 
-def _no_match(word: str | None, among: Sequence[Instance], unseen: Sequence[ApiFailure]) -> UserError:
+def _no_match(
+    word: str | None, among: Sequence[Instance], unseen: Sequence[ApiFailure], *, nodes_only: bool
+) -> UserError:
+    readings = "an instance's id, its beginning, a node's name, a zone" + (
+        " or a region" if nodes_only else ", a region, or `orchestrator`"
+    )
     return UserError(
         f"no {'scanned ' if unseen else ''}node matches {word}",
-        why="it may be an instance's id, its beginning, a node's name, a zone, a region, or `orchestrator`",
+        why=f"it may be {readings}",
         details=(
             *(f"{instance.id}  {instance.zone}{_role(instance)}" for instance in among),
             *(f"{failure.region}: {failure.operation}: {failure.code}" for failure in unseen),

@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.lifecycle.durations import duration_s
 from bacalhau_spot.core.lifecycle.expiry import LONGEST_S, SHORTEST
 from bacalhau_spot.core.model import MAX_PRICE_USD
 from bacalhau_spot.errors import ExitCode, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cyclopts import Token
 
 _LONGEST = 24  # characters of an amount: more than any price has
 
@@ -29,6 +35,11 @@ def amount(text: str, *, flag: str, above: Decimal = Decimal(0)) -> Decimal | No
             exit_code=ExitCode.USAGE,
         )
     return value
+
+
+def whole_number(_: object, tokens: Sequence[Token]) -> int:
+    """The value of an argument. Raises ValueError for a fraction, which the library would round."""
+    return int(tokens[0].value)
 
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.error_catalog.classifier import classify
+from bacalhau_spot.core.error_catalog.classifier import classify, most_severe
 from bacalhau_spot.core.notices import replacement
 from bacalhau_spot.errors import ExitCode
 
@@ -90,6 +90,14 @@ class ChangeResult:
         launches = (failure for batch in self.batches if batch.launch for failure in batch.launch.unresolved)
         refusals = (batch.refusal for batch in self.batches if batch.refusal)
         return (*launches, *refusals, *drains)
+
+    @property
+    def launch_code(self) -> str | None:
+        """AWS's code that explains nodes that were not launched, by severity; None if none is missing."""
+        launches = (
+            batch.launch for batch in self.batches if batch.stop is Stop.NOT_LAUNCHED and batch.launch
+        )
+        return most_severe(region.code for launch in launches for region in launch.regions if region.code)
 
     @property
     def exit_code(self) -> ExitCode:

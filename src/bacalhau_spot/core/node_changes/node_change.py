@@ -35,6 +35,7 @@ class NodeChange:
     """`old`: the nodes that leave, in their order; `reasons`: of some of them, by id. `launch`: the plan of a launch, if any.
 
     `present`: living nodes that are not draining; `after`: their number after the change; `configured`: the configuration's.
+    `launched_before`: nodes that an interrupted run has launched in place of `old`; they stay.
     `old_first`: why the old nodes leave before their replacements are launched; empty if they do not. `usd_before`, `usd_old`:
     spot prices an hour, of all present nodes and of those that leave; None: unknown.
     """
@@ -48,6 +49,7 @@ class NodeChange:
     at_once: int = 1
     old_first: str = ""
     configured: int = 0
+    launched_before: tuple[Instance, ...] = ()
     grace_s: int = 0
     usd_before: Decimal | None = None
     usd_old: Decimal | None = None
@@ -134,24 +136,52 @@ def batches(nodes: Sequence[Instance], at_once: int) -> list[tuple[Instance, ...
 
 
 def at_once_of(text: str, nodes: int) -> int | None:
-    """The number of `3` or `25%`, which is rounded up; at most BATCH. None for other text."""
+    """The number of `3`, up to BATCH, or of `25%`, rounded up and at most BATCH. None for other text."""
     number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
     if not number.isascii() or not number.isdigit():
         return None
     value = Decimal(number)
     if percent:
         value = (value * nodes / 100).to_integral_value(ROUND_CEILING) if value <= 100 else Decimal(0)  # noqa: PLR2004 - percent
-    return min(int(value), BATCH) if value >= 1 else None
+        value = min(value, Decimal(BATCH))
+    return int(value) if 1 <= value <= BATCH else None
 
 
 def replacements_of(batch: Iterable[Instance], instances: Iterable[Instance]) -> tuple[Instance, ...]:
-    """The living nodes that were launched in place of one of the batch, by an interrupted run."""
-    ids = {instance.id for instance in batch}
-    return tuple(
-        instance
-        for instance in present_nodes(instances)
-        if instance.id not in ids and ids & set(instance.tags.get(REPLACES_KEY, "").split())
-    )
+    """The living nodes that were launched in place of one of the batch, by an interrupted run; at most as many as the batch.
+
+    Nodes of one launch share the ids of all their old nodes: for each of those that has left outside the batch, one is taken.
+    """
+    nodes = tuple(batch)
+    ids = {instance.id for instance in nodes}
+    present = present_nodes(instances)
+    living = {instance.id for instance in present}
+    launches: dict[str, list[Instance]] = {}
+    for instance in present:
+        if instance.id not in ids and ids & _replaced_ids(instance):
+            launches.setdefault(instance.tags[REPLACES_KEY], []).append(instance)
+    free = [one for tag, group in launches.items() for one in group[len(set(tag.split()) - ids - living) :]]
+    return tuple(free[: len(nodes)])
+
+
+def without_replacements(
+    nodes: Iterable[Instance], instances: Iterable[Instance], *, named: Sequence[str] = ()
+) -> tuple[tuple[Instance, ...], tuple[Instance, ...]]:
+    """The nodes to replace, and those that an interrupted run has launched in place of nodes that still live.
+
+    `named`: words; a node whose id is one of them, or ends one, is to be replaced in any case.
+    """
+    alive = {instance.id for instance in instances if instance.alive}
+    todo: list[Instance] = []
+    launched: list[Instance] = []
+    for node in nodes:
+        started = _replaced_ids(node) & alive and not any(word.endswith(node.id) for word in named)
+        (launched if started else todo).append(node)
+    return tuple(todo), tuple(launched)
+
+
+def _replaced_ids(instance: Instance) -> set[str]:
+    return set(instance.tags.get(REPLACES_KEY, "").split())
 
 
 def ended_nodes(
@@ -184,21 +214,3 @@ def target_of_batch(
         here = old.region in configured
         counts[old.region if here else min(configured, key=lambda name: counts[name])] += 1
     return with_numbers(spec, counts)
-
-
-def old_first_reason(change: NodeChange, *, old_usd: Decimal | None) -> str | None:
-    """Why the budget demands that old nodes leave first; empty if it does not, None if it allows neither order.
-
-    `old_usd`: the whole cost of the old nodes an hour; None: unknown.
-    """
-    plan = change.launch
-    if plan is None or plan.budget is None or not plan.launch:
-        return ""
-    budget = plan.budget
-    if budget.existing_usd is None or budget.launch_usd is None or old_usd is None:
-        return None
-    if budget.existing_usd - old_usd + budget.launch_usd > budget.usd_per_hour:
-        return None
-    batch_usd = budget.launch_usd * min(change.at_once, plan.launch) / plan.launch
-    over = budget.existing_usd + batch_usd > budget.usd_per_hour
-    return "the budget does not allow both at once" if over else ""

@@ -48,6 +48,11 @@ def matching_nodes(
     return ()
 
 
+def selects_any(word: str, *, prefix: str) -> bool:
+    """Whether every node's id or name begins with the word, which therefore selects none."""
+    return bool(word) and (_ID.startswith(word) or f"{prefix}{_ID}".startswith(word))
+
+
 def _has_prefix(instance: Instance, word: str, *, prefix: str) -> bool:
     """An id may be given without its `i-`."""
     names = (instance.id, instance.id.removeprefix(_ID), f"{prefix}{instance.id}")

@@ -13,6 +13,7 @@ from bacalhau_spot.core.launch import events, planner
 from bacalhau_spot.core.launch.refusals import Refusal
 from bacalhau_spot.core.node_changes.change_result import BatchResult, ChangeResult, Stop
 from bacalhau_spot.core.node_changes.node_change import batches, replacements_of, target_of_batch
+from bacalhau_spot.core.node_changes.replacement_budget import batch_budget
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import Membership
 from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 from bacalhau_spot.core.tags import REPLACES_KEY
@@ -91,12 +92,34 @@ class NodeChangeRunner:
 
     async def _replaced(self, batch: Sequence[Instance], result: BatchResult) -> BatchResult:
         if self._change.old_first:
-            result = await self._drained(batch, result)
+            affordable = await self._affordable(batch)
+            result = (
+                await self._drained(batch, result) if affordable else _stopped(result, Stop.OVER_BUDGET, ())
+            )
         if result.stop is None:
             result = await self._checked(await self._launch_for(batch, result))
         if result.stop is None and not self._change.old_first:
             result = await self._drained(batch, result)
         return result
+
+    async def _affordable(self, batch: Sequence[Instance]) -> bool:
+        """Whether the budget will allow the new nodes of a batch once its old ones have left. Nothing has been changed yet."""
+        if self._spec.budget_usd_per_hour is None:
+            return True
+        inventory = await instances_of(self._calls, self._spec.naming, regions=self._tools.regions)
+        target = target_of_batch(self._spec, batch, inventory.instances)
+        if target is None:
+            return True
+        facts, plan = await self._planned(target)
+        return batch_budget(facts, plan, batch, at_once=len(batch)).fits_old_first
+
+    async def _planned(self, target: ClusterSpec) -> tuple[LaunchFacts, Plan]:
+        """Raises UserError if the launch is refused."""
+        facts = await self._tools.gather(target)
+        plan = planner.plan(facts)
+        if isinstance(plan, Refusal):
+            raise refusal_error(plan)
+        return facts, plan
 
     async def _launch_for(self, batch: Sequence[Instance], result: BatchResult) -> BatchResult:
         """The missing replacements of a batch; those of an interrupted run are found by their tag."""
@@ -107,10 +130,7 @@ class NodeChangeRunner:
         result = BatchResult(result.old, existing, drain=result.drain)
         if target is None:
             return result
-        facts = await self._tools.gather(target)
-        plan = planner.plan(facts)
-        if isinstance(plan, Refusal):
-            raise refusal_error(plan)
+        facts, plan = await self._planned(target)
         if plan.over_budget:
             return _stopped(result, Stop.OVER_BUDGET, ())
         return await self._launched(facts, plan, result)

@@ -28,7 +28,11 @@ from bacalhau_spot.ui.views.expiry_view import extension_result_view, extension_
 from bacalhau_spot.ui.views.groups_view import changed_groups
 from bacalhau_spot.ui.views.history_view import history_view
 from bacalhau_spot.ui.views.list_view import listing_view
-from bacalhau_spot.ui.views.node_change_view import node_change_result_view, node_change_view
+from bacalhau_spot.ui.views.node_change_view import (
+    node_change_result_view,
+    node_change_view,
+    replacement_over_budget,
+)
 from bacalhau_spot.ui.views.notify_test_view import notify_test_view
 from bacalhau_spot.ui.views.nuke_view import nuke_preview_view, order_view
 from bacalhau_spot.ui.views.offers_view import offers_view
@@ -99,6 +103,7 @@ __all__ = [
     "prune_result_view",
     "quota_lines",
     "raw",
+    "replacement_over_budget",
     "rescan_notice_view",
     "sentence_text",
     "smoke_test_view",

@@ -44,10 +44,10 @@ def changed_meanwhile() -> str:
 
 
 def outdated_plan(command: str) -> UserError:
-    """The refusal of a plan that was shown before another command's changes."""
+    """The refusal of a plan that was shown before another command's changes. `command`: with its arguments."""
     return UserError(
         "another command has changed the cluster since this plan was made; nothing was changed",
-        hint=f"run `bacalhau-spot {command}` again with the same arguments",
+        hint=f"run `bacalhau-spot {command}` again",
         docs="docs/operators.md",
     )
 

@@ -25,6 +25,9 @@ from bacalhau_spot.ui.views.expiry_view import expiry_lines
 from bacalhau_spot.ui.views.groups_view import group_steps
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+
     from rich.console import RenderableType
 
     from bacalhau_spot.core.launch.plan import Plan, RegionPlan
@@ -213,24 +216,48 @@ def _budget(plan: Plan) -> list[RenderableType]:
     ]
 
 
-def over_budget(plan: Plan) -> UserError:
-    """The refusal of a plan: its possible cost compared with the budget."""
-    budget = plan.budget
-    if budget is None:
+def over_budget(plan: Plan, *, hint: str = "") -> UserError:
+    """The refusal of a plan: its possible cost compared with the budget. `hint`: of a command without `--budget`."""
+    if plan.budget is None:
         raise AssertionError("no budget, so nothing is over it")
-    if budget.launch_usd is None or budget.existing_usd is None:
-        return _no_telling(budget)
-    parts = [f"{_counted(plan)}: up to {usd(budget.launch_usd)} an hour"]
-    if budget.existing_usd:
+
+    def parts(launch_usd: Decimal, existing_usd: Decimal) -> tuple[str, ...]:
+        launches = f"{_counted(plan)}: up to {usd(launch_usd)} an hour"
+        if not existing_usd:
+            return (launches,)
         exists = plan.orchestrator_cost is not None and bool(plan.orchestrator_cost.existing_usd)
         there = " and ".join([plural(plan.present, "instance"), *(["the orchestrator"] if exists else [])])
-        parts.append(f"{there} there already: {usd(budget.existing_usd)} an hour")
+        return launches, f"{there} there already: {usd(existing_usd)} an hour"
+
+    return budget_error(
+        plan.budget,
+        parts=parts,
+        hint=hint or "lower `nodes`, or raise the budget: `budget_usd_per_hour`, `--budget`",
+        done="nothing was launched",
+        options=not hint,
+    )
+
+
+def budget_error(
+    budget: Budget,
+    *,
+    parts: Callable[[Decimal, Decimal], tuple[str, ...]],
+    hint: str,
+    done: str,
+    options: bool,
+) -> UserError:
+    """The refusal. `parts`: the lines about the launches and about the existing nodes, from their costs.
+
+    `options`: the command has `--budget` and `--max-price`.
+    """
+    if budget.launch_usd is None or budget.existing_usd is None:
+        return _unknown_cost(budget, done=done, options=options)
     total = budget.launch_usd + budget.existing_usd
     return UserError(
-        f"the cluster may exceed its budget of {usd(budget.usd_per_hour)} an hour; nothing was launched",
+        f"the cluster may exceed its budget of {usd(budget.usd_per_hour)} an hour; {done}",
         why=f"it may cost {usd(total)} an hour, {usd(total - budget.usd_per_hour)} too much",
-        details=tuple(parts),
-        hint="lower `nodes`, or raise the budget: `budget_usd_per_hour`, `--budget`",
+        details=parts(budget.launch_usd, budget.existing_usd),
+        hint=hint,
         exit_code=ExitCode.USAGE,
     )
 
@@ -243,18 +270,18 @@ def _counted(plan: Plan) -> str:
     return f"{_launches(plan)} to launch"
 
 
-def _no_telling(budget: Budget) -> UserError:
+def _unknown_cost(budget: Budget, *, done: str, options: bool) -> UserError:
     """An unknown cost counts as over the budget; the fix depends on what is unknown."""
     say_most = budget.launch_usd is None and budget.existing_usd is not None
     most = (
-        "set a maximum price for an instance (`max_price_usd_per_hour`, `--max-price`), or "
+        f"set a maximum price for an instance (`max_price_usd_per_hour`{', `--max-price`' if options else ''}), or "
         if say_most
         else ""
     )
     return UserError(
-        f"cannot check the budget of {usd(budget.usd_per_hour)} an hour; nothing was launched",
+        f"cannot check the budget of {usd(budget.usd_per_hour)} an hour; {done}",
         why=f"AWS returned no price for {'some pool' if say_most else 'the pool of a running node'}",
-        hint=f"{most}remove the budget: `--budget none`",
+        hint=f"{most}remove the budget: {'`--budget none`' if options else '`budget_usd_per_hour`'}",
         exit_code=ExitCode.USAGE,
     )
 
