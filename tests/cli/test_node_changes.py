@@ -12,6 +12,7 @@ import pytest
 from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.core.model import Secret
+from bacalhau_spot.core.node_changes.replacement_budget import batch_budget
 from bacalhau_spot.core.tags import DRAIN_KEY, REPLACES_KEY
 from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
 from sandbox_nodes.machines import ask
@@ -83,7 +84,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "i matches 4 nodes": ("replace", "i"),
     "a node's name, a zone or a region": ("remove", "nowhere"),
     "up to 12 nor a percentage": ("replace", "us-east-1", "--at-once", "13"),
-    "3.5": ("scale", "3.5"),
+    "'3.5' is not a whole number": ("scale", "3.5"),
     "orchestrator is the orchestrator's instance, and no node": ("remove", "orchestrator"),
     "10001 is not a number of nodes": ("scale", "10001"),
     "eu-west-1 is not a region of the configuration": ("scale", "3", "--region", "eu-west-1"),
@@ -218,11 +219,9 @@ def test_no_node_drains_if_prices_have_risen_since_the_plan(
     """The batch is checked again, although `--old-first` would end its node first."""
     from bacalhau_spot.engine.node_changes import node_change_runner  # noqa: PLC0415 - the module to patch
 
-    checked = node_change_runner.batch_budget
-
     def dearer(facts: Any, plan: Any, old: Any, *, at_once: int) -> Any:
         low = replace(plan, budget=replace(plan.budget, usd_per_hour=plan.budget.existing_usd / 2))
-        return checked(facts, low, old, at_once=at_once)
+        return batch_budget(facts, low, old, at_once=at_once)
 
     monkeypatch.setattr(node_change_runner, "batch_budget", dearer)
     four.configure(nodes=4, regions=TWO, more="budget_usd_per_hour: 9\n")
