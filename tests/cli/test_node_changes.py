@@ -84,7 +84,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "i matches 4 nodes": ("replace", "i"),
     "a node's name, a zone or a region": ("remove", "nowhere"),
     "up to 12 nor a percentage": ("replace", "us-east-1", "--at-once", "13"),
-    "3.5": ("scale", "3.5"),
+    "'3.5' is not a whole number": ("scale", "3.5"),
     "orchestrator is the orchestrator's instance, and no node": ("remove", "orchestrator"),
     "10001 is not a number of nodes": ("scale", "10001"),
     "eu-west-1 is not a region of the configuration": ("scale", "3", "--region", "eu-west-1"),

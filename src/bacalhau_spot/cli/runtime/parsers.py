@@ -39,7 +39,10 @@ def amount(text: str, *, flag: str, above: Decimal = Decimal(0)) -> Decimal | No
 
 def whole_number(_: object, tokens: Sequence[Token]) -> int:
     """The value of an argument. Raises ValueError for a fraction, which the library would round."""
-    return int(tokens[0].value)
+    text = tokens[0].value[:_LONGEST]
+    if re.fullmatch(r"-?[0-9]+", text) is None:
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(text)
 
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
