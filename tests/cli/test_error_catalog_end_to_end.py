@@ -52,6 +52,7 @@ ELSEWHERE = {
         "cli/test_error_catalog_end_to_end.py",
         "test_what_a_region_shows_does_not_go_with_the_configuration",
     ),
+    "ScalingGroupLimitExceeded": ("cli/test_self_healing.py", "test_a_full_account_is_told_which_quota"),
     "OrchestratorJobRejected": ("orchestrator/test_jobs.py", "test_a_rejected_job_says_why"),
     "Protected": ("cli/test_error_catalog_end_to_end.py", "test_a_protected_instance"),
     "HeldByAnother": ("cli/test_error_catalog_end_to_end.py", "test_a_launcher_that_stays"),
