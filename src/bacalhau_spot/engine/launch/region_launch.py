@@ -32,6 +32,7 @@ from bacalhau_spot.core.tags import (
     tags_for,
     template_name,
 )
+from bacalhau_spot.engine.aws_calls.consistency import LAG_S
 from bacalhau_spot.engine.launch.fleet import FleetLaunch, launched_of, request_fleet
 from bacalhau_spot.engine.lifecycle.expiry_tags import recorded_expiry
 from bacalhau_spot.engine.network.network_builder import NetworkBuilder, merge
@@ -345,7 +346,15 @@ async def _settle(
         return bool(region_launch.known) or (network is not None and network.group_id is not None)
 
     wait_s = SETTLED_S - known.age.total_seconds()
-    region_launch.found = await _until(calls, region, look, done, wait_s=wait_s)
+    found = await _until(calls, region, look, done, wait_s=wait_s)
+    if region_launch.vpc_id is None and not region_launch.known and not _has_vpc(found):
+        # A create that was killed may have made its VPC long after the template, and a moment ago.
+        found = await _until(calls, region, look, _has_vpc, wait_s=LAG_S)
+    region_launch.found = found
+
+
+def _has_vpc(network: Network | None) -> bool:
+    return network is not None and network.vpc_id is not None
 
 
 async def _count_others(
