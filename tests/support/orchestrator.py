@@ -127,6 +127,7 @@ class StandIn:
     plays: Callable[[Data, str], tuple[Data, list[Data]]] | None = None
     rejects: str = ""
     stopped: list[str] = field(default_factory=list)
+    removing: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def names(self) -> list[str]:
@@ -188,7 +189,8 @@ class StandIn:
             return 500, refusal(500, "the store is closed", "InternalError", "NodesManager")
         if name not in self.names:
             return 404, refusal(404, f"node not found: {name}", "NotFound", "NodesManager")
-        self.nodes = [node for node in self.nodes if node["Info"]["NodeID"] != name]
+        with self.removing:  # each request has a thread
+            self.nodes = [node for node in self.nodes if node["Info"]["NodeID"] != name]
         return 200, {"Success": True}
 
 
