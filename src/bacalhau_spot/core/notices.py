@@ -7,12 +7,11 @@ same facts for programs.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from bacalhau_spot.core.tags import TIME_FORMAT
+from bacalhau_spot.core.tags import tag_time
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -157,8 +156,8 @@ def interruptions(cluster: str, usages: Iterable[Usage]) -> tuple[Notice, ...]:
                 "instance_id": usage.id,
                 "zone": usage.zone,
                 "type": usage.type,
-                "launched_at": _time_text(usage.started_at),
-                "ended_at": None if usage.ended_at is None else _time_text(usage.ended_at),
+                "launched_at": tag_time(usage.started_at),
+                "ended_at": None if usage.ended_at is None else tag_time(usage.ended_at),
             },
         )
         for usage in usages
@@ -205,12 +204,8 @@ def cluster_expired(cluster: str, *, expired_at: datetime, nodes: int, idle: boo
         NoticeKind.CLUSTER_EXPIRED,
         cluster,
         f"{cluster} {why} and is deleted; {nodes} nodes ended with it",
-        {"expired_at": _time_text(expired_at), "nodes": nodes, "reason": "idle" if idle else "lifetime"},
+        {"expired_at": tag_time(expired_at), "nodes": nodes, "reason": "idle" if idle else "lifetime"},
     )
-
-
-def _time_text(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime(TIME_FORMAT)
 
 
 def sample_notice(kind: NoticeKind, cluster: str) -> Notice:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from bacalhau_spot.core.model import ORCHESTRATOR_ROLE, ROLE_KEY
@@ -157,6 +158,19 @@ def node_tags(naming: Naming, *, node_spec: str, expiry: str = "") -> dict[str, 
 def expiry_tags(expiry: str) -> dict[str, str]:
     """The tag with the end of the lifetime (core.lifecycle.expiry); none for an empty value."""
     return {EXPIRES_KEY: expiry} if expiry else {}
+
+
+def tag_time(moment: datetime) -> str:
+    """A time as the value of a tag, to the second."""
+    return moment.astimezone(UTC).strftime(TIME_FORMAT)
+
+
+def time_in_tag(text: str) -> datetime | None:
+    """The time in a tag's value; None for an empty value, and for that of another program."""
+    try:
+        return datetime.strptime(text, TIME_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def has_tag(tags: Mapping[str, str], *, key: str, value: str) -> bool:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.inventory import nodes_only, orchestrators_only
@@ -24,11 +23,12 @@ from bacalhau_spot.core.pricing.cost import PriceSteps, Rates, Window, charge, s
 from bacalhau_spot.core.pricing.list_prices import usd_per_hour
 from bacalhau_spot.core.pricing.orchestrator_usage import is_orchestrators
 from bacalhau_spot.core.pricing.usage_history import AwsInventory, usage_history
-from bacalhau_spot.core.tags import CREATOR_KEY, EXPIRES_KEY, TIME_FORMAT, account_scope
+from bacalhau_spot.core.tags import CREATOR_KEY, EXPIRES_KEY, account_scope, time_in_tag
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
     from decimal import Decimal
 
     from bacalhau_spot.core.model import Instance, Naming, Resource
@@ -219,17 +219,9 @@ def _owner(group: _Group) -> str:
 
 
 def _expiry(nodes: Sequence[Instance]) -> datetime | None:
-    times = [_time(node.tags.get(EXPIRES_KEY, "")) for node in nodes if node.state not in _ENDED]
+    times = [time_in_tag(node.tags.get(EXPIRES_KEY, "")) for node in nodes if node.state not in _ENDED]
     known = [moment for moment in times if moment is not None]
     return max(known) if known and len(known) == len(times) else None
-
-
-def _time(text: str) -> datetime | None:
-    """None for an empty value, or one in another format."""
-    try:
-        return datetime.strptime(text, TIME_FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        return None
 
 
 def _current_usd_per_hour(group: _Group, prices: CurrentPrices, now: datetime) -> Decimal | None:

@@ -9,17 +9,17 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.core.error_catalog.classifier import Category, classify, most_severe
 from bacalhau_spot.core.model import State
-from bacalhau_spot.core.tags import DRAIN_KEY, TIME_FORMAT
+from bacalhau_spot.core.tags import DRAIN_KEY, time_in_tag
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from bacalhau_spot.core.model import Instance
     from bacalhau_spot.core.problem import ApiFailure
@@ -97,11 +97,7 @@ def can_drain(instance: Instance) -> bool:
 
 def drain_until(instance: Instance) -> datetime | None:
     """The end of the grace of a draining node; None for any other."""
-    text = instance.tags.get(DRAIN_KEY, "")
-    try:
-        return datetime.strptime(text, TIME_FORMAT).replace(tzinfo=UTC) if text else None
-    except ValueError:  # set by another program
-        return None
+    return time_in_tag(instance.tags.get(DRAIN_KEY, ""))
 
 
 def is_draining(instance: Instance) -> bool:
@@ -111,11 +107,6 @@ def is_draining(instance: Instance) -> bool:
 
 def without_draining(instances: Iterable[Instance]) -> tuple[Instance, ...]:
     return tuple(instance for instance in instances if not is_draining(instance))
-
-
-def drain_time_text(moment: datetime) -> str:
-    """The tag's value."""
-    return moment.astimezone(UTC).strftime(TIME_FORMAT)
 
 
 def needs_tag(instance: Instance, until: datetime) -> bool:

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.core.model import State
-from bacalhau_spot.core.tags import EXPIRES_KEY, TIME_FORMAT
+from bacalhau_spot.core.tags import EXPIRES_KEY, tag_time, time_in_tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from bacalhau_spot.core.model import ClusterSpec, Instance
 
@@ -114,18 +115,12 @@ def expiry_value(at: datetime | None) -> str:
     """The tag's value for the end of a lifetime; None: NEVER. Rounded up to a second."""
     if at is None:
         return NEVER
-    whole = at.astimezone(UTC) + timedelta(microseconds=-at.microsecond % 1_000_000)
-    return whole.strftime(TIME_FORMAT)
+    return tag_time(at + timedelta(microseconds=-at.microsecond % 1_000_000))
 
 
 def expiry_time(value: str) -> datetime | None:
     """The time in a tag's value; None for NEVER and for unreadable text."""
-    if not _TIME.fullmatch(value):
-        return None
-    try:
-        return datetime.strptime(value, TIME_FORMAT).replace(tzinfo=UTC)
-    except ValueError:  # such as the 31st of February
-        return None
+    return time_in_tag(value) if _TIME.fullmatch(value) else None
 
 
 def expires_at(instances: Iterable[Instance]) -> datetime | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -17,12 +17,14 @@ from bacalhau_spot.core.tags import (
     CREATOR_KEY,
     MAX_VALUE,
     NAME_KEY,
-    TIME_FORMAT,
     slug,
+    tag_time,
+    time_in_tag,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from bacalhau_spot.core.model import Naming
 
@@ -71,20 +73,20 @@ def lock_tags(naming: Naming, holder: LockHolder) -> dict[str, str]:
         _BY: _text(holder.by),
         _ON: _text(f"{holder.host}:{holder.pid}"),
         _RUN: _text(holder.run),
-        _SINCE: _time(holder.since),
+        _SINCE: tag_time(holder.since),
         **renewal_tags(holder.until),
     }
 
 
 def renewal_tags(until: datetime) -> dict[str, str]:
     """The tag that a renewal writes."""
-    return {_UNTIL: _time(until)}
+    return {_UNTIL: tag_time(until)}
 
 
 def holder_of(tags: Mapping[str, str]) -> LockHolder | None:
     """The holder by the tags; None if they are not complete."""
     host, _, pid = tags.get(_ON, "").rpartition(":")
-    since, until = _parsed(tags.get(_SINCE, "")), _parsed(tags.get(_UNTIL, ""))
+    since, until = time_in_tag(tags.get(_SINCE, "")), time_in_tag(tags.get(_UNTIL, ""))
     if since is None or until is None or not pid.isdecimal():
         return None
     return LockHolder(
@@ -107,14 +109,3 @@ def lock_decision(holder: LockHolder | None, *, now: datetime, ended: bool) -> L
 
 def _text(value: str) -> str:
     return _FOREIGN.sub("-", value)[:MAX_VALUE]
-
-
-def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime(TIME_FORMAT)
-
-
-def _parsed(text: str) -> datetime | None:
-    try:
-        return datetime.strptime(text, TIME_FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        return None

@@ -24,12 +24,11 @@ from bacalhau_spot.core.lifecycle.drain_result import (
     DrainEnd,
     DrainResult,
     can_drain,
-    drain_time_text,
     drain_until,
     needs_tag,
 )
 from bacalhau_spot.core.model import State
-from bacalhau_spot.core.tags import DRAIN_KEY
+from bacalhau_spot.core.tags import DRAIN_KEY, tag_time
 from bacalhau_spot.engine.aws_calls.caller import Cancelled, api_failure
 from bacalhau_spot.engine.scaling_group.membership import release
 from bacalhau_spot.orchestrator.port import OrchestratorError
@@ -202,12 +201,10 @@ class _RegionDrain:
         for course in self._alive():
             if course.until is not None:
                 course.tagged = True
-                self.calls.emit(
-                    events.NodeDraining(self.region, course.instance.id, drain_time_text(course.until))
-                )
+                self.calls.emit(events.NodeDraining(self.region, course.instance.id, tag_time(course.until)))
 
     async def _write_tag(self, instances: Sequence[Instance], until: datetime) -> None:
-        tags = {DRAIN_KEY: drain_time_text(until)}
+        tags = {DRAIN_KEY: tag_time(until)}
         ids = [instance.id for instance in instances]
         for first in range(0, len(ids), _BATCH):
             batch = ids[first : first + _BATCH]

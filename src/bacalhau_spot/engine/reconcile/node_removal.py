@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events
-from bacalhau_spot.core.lifecycle.drain_result import GRACE_S, can_drain, drain_time_text
+from bacalhau_spot.core.lifecycle.drain_result import GRACE_S, can_drain
 from bacalhau_spot.core.scaling_group.groups import group_of
-from bacalhau_spot.core.tags import DRAIN_KEY
+from bacalhau_spot.core.tags import DRAIN_KEY, tag_time
 from bacalhau_spot.engine.aws_calls.caller import Cancelled, api_failure
 from bacalhau_spot.engine.scaling_group.membership import release, report_unhealthy
 
@@ -108,7 +108,7 @@ async def _report(calls: AwsCalls, region: str, instances: list[Instance]) -> No
 async def _tag(calls: AwsCalls, until: datetime, region: str, instances: list[Instance]) -> None:
     # Otherwise their groups would replace them when they have shut down.
     await release(calls, instances)
-    text = drain_time_text(until)
+    text = tag_time(until)
     ids = [instance.id for instance in instances]
     await calls.write(region, partial(calls.cloud.tag, region, ids, tags={DRAIN_KEY: text}))
     for instance_id in ids:
