@@ -30,6 +30,7 @@ from bacalhau_spot.core.lifecycle.drain_result import (
 from bacalhau_spot.core.model import State
 from bacalhau_spot.core.tags import DRAIN_KEY, tag_time
 from bacalhau_spot.engine.aws_calls.caller import Cancelled, api_failure
+from bacalhau_spot.engine.aws_calls.tagging import write_tags
 from bacalhau_spot.engine.scaling_group.membership import release
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 _POLL_S: Final = 5.0
-# "up to 1000 resource IDs. We recommend breaking up this request into smaller batches" (EC2 API reference, CreateTags).
-_BATCH: Final = 500
 _TERMINATE_S: Final = 600
 _ABSENCES: Final = 3
 _UNKNOWN_ID: Final = "InvalidInstanceID.NotFound"
@@ -204,11 +203,8 @@ class _RegionDrain:
                 self.calls.emit(events.NodeDraining(self.region, course.instance.id, tag_time(course.until)))
 
     async def _write_tag(self, instances: Sequence[Instance], until: datetime) -> None:
-        tags = {DRAIN_KEY: tag_time(until)}
         ids = [instance.id for instance in instances]
-        for first in range(0, len(ids), _BATCH):
-            batch = ids[first : first + _BATCH]
-            await self.calls.write(self.region, partial(self.calls.cloud.tag, self.region, batch, tags=tags))
+        await write_tags(self.calls, self.region, ids, tags={DRAIN_KEY: tag_time(until)})
 
     async def _follow(self) -> None:
         """Until all are terminated, or the deadline of the last termination is over."""

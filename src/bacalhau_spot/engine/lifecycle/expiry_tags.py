@@ -7,14 +7,14 @@ same request with the same client token, and AWS returns the same instances (EC2
 from __future__ import annotations
 
 import asyncio
-from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.lifecycle.expiry import SHORTEST, expiry_time
 from bacalhau_spot.core.tags import EXPIRES_KEY, expiry_tags
 from bacalhau_spot.engine.aws_calls.caller import api_failure
+from bacalhau_spot.engine.aws_calls.tagging import write_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,15 +24,10 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
-# "up to 1000 resource IDs. We recommend breaking up this request into smaller batches" (EC2 API reference, CreateTags).
-_BATCH: Final = 500
-
 
 async def write_expiry(calls: AwsCalls, region: str, ids: Sequence[str], value: str) -> None:
     """Tag the region's resources. Raises CloudError, Cancelled."""
-    for start in range(0, len(ids), _BATCH):
-        batch = ids[start : start + _BATCH]
-        await calls.write(region, partial(calls.cloud.tag, region, batch, tags=expiry_tags(value)))
+    await write_tags(calls, region, ids, tags=expiry_tags(value))
 
 
 async def write_everywhere(

@@ -15,6 +15,7 @@ from bacalhau_spot.core.lifecycle.drain_result import GRACE_S, can_drain
 from bacalhau_spot.core.scaling_group.groups import group_of
 from bacalhau_spot.core.tags import DRAIN_KEY, tag_time
 from bacalhau_spot.engine.aws_calls.caller import Cancelled, api_failure
+from bacalhau_spot.engine.aws_calls.tagging import write_tags
 from bacalhau_spot.engine.scaling_group.membership import release, report_unhealthy
 
 if TYPE_CHECKING:
@@ -110,6 +111,6 @@ async def _tag(calls: AwsCalls, until: datetime, region: str, instances: list[In
     await release(calls, instances)
     text = tag_time(until)
     ids = [instance.id for instance in instances]
-    await calls.write(region, partial(calls.cloud.tag, region, ids, tags={DRAIN_KEY: text}))
+    await write_tags(calls, region, ids, tags={DRAIN_KEY: text})
     for instance_id in ids:
         calls.emit(events.NodeDraining(region, instance_id, text))
