@@ -12,7 +12,6 @@ from bacalhau_spot.cloud.diagnostics import AwsDiagnostics
 from bacalhau_spot.cloud.instance_status import AwsInstanceStatus
 from bacalhau_spot.cloud.market import AwsMarketPlace
 from bacalhau_spot.cloud.networking import AwsNetworking
-from bacalhau_spot.cloud.operator_locks import AwsOperatorLocks
 from bacalhau_spot.cloud.orchestrator_resources import AwsOrchestratorResources
 from bacalhau_spot.cloud.placement_scores import AwsPlacementScoring
 from bacalhau_spot.cloud.prices import AwsPrices
@@ -38,7 +37,6 @@ class Aws(
     AwsSecretStore,
     AwsCleanup,
     AwsDiagnostics,
-    AwsOperatorLocks,
 ):
     """`port.Cloud` over boto3. `close()` when done."""
 

@@ -132,6 +132,9 @@ class AwsCompute:
             tags=tags_of(row),
         )
 
+    async def delete_template(self, region: str, template_id: str) -> None:
+        await self._session.call("ec2", region, "delete_launch_template", LaunchTemplateId=template_id)
+
     async def version_age(self, region: str, template_id: str, version: int) -> timedelta:
         try:
             reply = await self._session.call(

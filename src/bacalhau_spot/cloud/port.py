@@ -193,14 +193,6 @@ class FoundTemplate:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundLock:
-    """An existing lock, with the tags that name its holder."""
-
-    id: str
-    tags: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class FoundFleet:
     """An existing instant fleet. `age`: since the request, by AWS's clock; `instance_ids`: all instances launched."""
 
@@ -386,6 +378,9 @@ class Compute(Protocol):
     async def template(self, region: str, name: str) -> FoundTemplate | None:
         """The template of this name, if it exists."""
 
+    async def delete_template(self, region: str, template_id: str) -> None:
+        """Delete it. A deleted one raises InvalidLaunchTemplateId.NotFound."""
+
     async def version_age(self, region: str, template_id: str, version: int) -> timedelta:
         """Since the creation of a template's version, by AWS's clock; zero if AWS does not list it yet."""
 
@@ -558,22 +553,6 @@ class Cleanup(Protocol):
         """Tag an untagged EC2 resource as part of the cluster."""
 
 
-class OperatorLocks(Protocol):
-    """Names that EC2 accepts once in a region."""
-
-    async def create_lock(self, region: str, *, name: str, client_token: str, tags: Mapping[str, str]) -> str:
-        """Create it and return its id. An existing name raises InvalidLaunchTemplateName.AlreadyExistsException."""
-
-    async def lock(self, region: str, name: str) -> FoundLock | None:
-        """The lock of this name, if it exists."""
-
-    async def renew_lock(self, region: str, lock_id: str, *, tags: Mapping[str, str]) -> None:
-        """Write its tags."""
-
-    async def delete_lock(self, region: str, lock_id: str) -> None:
-        """Delete it. A deleted one raises InvalidLaunchTemplateId.NotFound."""
-
-
 class Cloud(
     Account,
     MarketPlace,
@@ -587,7 +566,6 @@ class Cloud(
     SecretStore,
     Cleanup,
     Diagnostics,
-    OperatorLocks,
     Protocol,
 ):
     """All operations."""

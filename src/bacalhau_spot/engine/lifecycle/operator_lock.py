@@ -67,7 +67,7 @@ class OperatorLock:
         known: str | None = None
         while (taken := await self._create()) is not None:
             found = await self._calls.read(
-                self._place.region, partial(self._calls.cloud.lock, self._place.region, self._place.name)
+                self._place.region, partial(self._calls.cloud.template, self._place.region, self._place.name)
             )
             waited_s = self._calls.clock.monotonic_s() - begun_s
             holder = holder_of(found.tags) if found else None
@@ -102,7 +102,7 @@ class OperatorLock:
             self.id = await self._calls.write(
                 region,
                 partial(
-                    self._calls.cloud.create_lock,
+                    self._calls.cloud.create_template,
                     region,
                     name=name,
                     client_token=self._calls.run_token(region, name, str(self._tries)),
@@ -126,7 +126,7 @@ class OperatorLock:
         region = self._place.region
         try:
             await self._calls.write(
-                region, partial(self._calls.cloud.delete_lock, region, lock_id), after_stop=True
+                region, partial(self._calls.cloud.delete_template, region, lock_id), after_stop=True
             )
         except CloudError as error:
             if not error.code.startswith(_GONE):
@@ -139,4 +139,4 @@ class OperatorLock:
             return
         self._renewed_at = now
         with suppress(CloudError):
-            await self._calls.cloud.renew_lock(self._place.region, self.id, tags=renewal_tags(now + LEASE))
+            await self._calls.cloud.tag(self._place.region, [self.id], tags=renewal_tags(now + LEASE))
