@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.core.error_catalog.categories import MORE_TYPES
 from bacalhau_spot.core.model import Arch, Offer, Pool, RegionSpec
 from bacalhau_spot.core.pricing.cost import Rates
-from bacalhau_spot.core.pricing.estimate import estimate, sum_estimates
+from bacalhau_spot.core.pricing.estimate import estimate_nodes, sum_estimates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -219,17 +219,7 @@ def _region_plan(
         images=tuple(market.images[arch] for arch in sorted(market.images)) if market else (),
         low=low,
         high=high,
-        estimate=estimate(
-            name,
-            launch,
-            offers,
-            rates,
-            root_volume_gib=spec.instance.root_volume_gib,
-            public_ip=spec.instance.public_ip,
-            limit=spec.max_price_usd_per_hour,
-        )
-        if launch
-        else None,
+        estimate=estimate_nodes(spec, name, launch, offers, rates) if launch else None,
         avoidance=avoidance,
     )
 

@@ -14,7 +14,7 @@ from bacalhau_spot.core.launch.plan_warnings import plan_warnings
 from bacalhau_spot.core.launch.pool_avoidance import pool_avoidance
 from bacalhau_spot.core.launch.pool_limits import max_per_pool, nodes_per_pool, pool_exposure
 from bacalhau_spot.core.launch.refusals import Refusal, refusal
-from bacalhau_spot.core.pricing.estimate import Budget, current_cost, estimate, sum_estimates
+from bacalhau_spot.core.pricing.estimate import Budget, current_cost, estimate_nodes, sum_estimates
 from bacalhau_spot.core.pricing.orchestrator_cost import orchestrator_cost
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ def region_avoidance(facts: LaunchFacts, region: str, *, launch: int) -> PoolAvo
 
 def _drifted(facts: LaunchFacts, planned: Plan) -> tuple[DriftedNode, ...]:
     """Without the nodes that the plan removes."""
-    return drifted_nodes(facts.spec, [node for node in facts.instances if node not in planned.remove])
+    removed = {instance.id for instance in planned.remove}
+    return drifted_nodes(facts.spec, [node for node in facts.instances if node.id not in removed])
 
 
 def _left_out(facts: LaunchFacts) -> tuple[str, ...]:
@@ -156,14 +157,8 @@ def _groups_cost(facts: LaunchFacts, planned: Plan) -> dict[str, Estimate]:
     """By region, as many nodes as its group may have at once, because it may replace each of them in any pool."""
     markets = facts.markets or {}
     return {
-        group.region: estimate(
-            group.region,
-            group.most,
-            markets[group.region].offers,
-            facts.rates,
-            root_volume_gib=facts.spec.instance.root_volume_gib,
-            public_ip=facts.spec.instance.public_ip,
-            limit=facts.spec.max_price_usd_per_hour,
+        group.region: estimate_nodes(
+            facts.spec, group.region, group.most, markets[group.region].offers, facts.rates
         )
         for group in planned.groups
         if group.heals and group.region in markets

@@ -19,7 +19,7 @@ from bacalhau_spot.core.pricing.list_prices import HOURS_A_MONTH
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from bacalhau_spot.core.model import Instance, Offer
+    from bacalhau_spot.core.model import ClusterSpec, Instance, Offer
     from bacalhau_spot.core.pricing.cost import Rates
 
 
@@ -111,6 +111,21 @@ def estimate(
         volumes_usd=volume_usd * count,
         addresses_usd=rates.address_hour * count if public_ip else Decimal(0),
         on_demand=_multiply(_price_range(dear), count),
+    )
+
+
+def estimate_nodes(
+    spec: ClusterSpec, region: str, count: int, offers: Sequence[Offer], rates: Rates
+) -> Estimate:
+    """`estimate` for nodes of this configuration."""
+    return estimate(
+        region,
+        count,
+        offers,
+        rates,
+        root_volume_gib=spec.instance.root_volume_gib,
+        public_ip=spec.instance.public_ip,
+        limit=spec.max_price_usd_per_hour,
     )
 
 

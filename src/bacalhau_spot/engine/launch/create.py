@@ -22,7 +22,7 @@ from bacalhau_spot.core.lifecycle.drain_result import without_draining
 from bacalhau_spot.core.model import Market, Spread
 from bacalhau_spot.core.placement.demand import spread_over
 from bacalhau_spot.core.placement.pool_distribution import pool_distribution
-from bacalhau_spot.core.pricing.estimate import affordable, estimate
+from bacalhau_spot.core.pricing.estimate import affordable, estimate_nodes
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.engine.aws_calls.caller import Cancelled, api_failure
 from bacalhau_spot.engine.aws_calls.consistency import FLEET_TAG
@@ -417,15 +417,7 @@ def _dealt(work: _Work, short: dict[str, int], takers: Sequence[str]) -> dict[st
 
 def _most_usd(work: _Work, region: str) -> Decimal | None:
     """The highest cost of one node there, an hour; None if unknown."""
-    found = estimate(
-        region,
-        1,
-        work.markets[region].offers,
-        work.facts.rates,
-        root_volume_gib=work.spec.instance.root_volume_gib,
-        public_ip=work.spec.instance.public_ip,
-        limit=work.spec.max_price_usd_per_hour,
-    ).total
+    found = estimate_nodes(work.spec, region, 1, work.markets[region].offers, work.facts.rates).total
     return None if found is None else found.high
 
 
