@@ -202,7 +202,7 @@ WebhookUrl = Annotated[
 ]
 
 
-def _shell_command(value: str) -> str:
+def _not_blank(value: str) -> str:
     if not value.strip() or "\0" in value:
         raise ValueError(value)
     return value
@@ -211,7 +211,7 @@ def _shell_command(value: str) -> str:
 ShellCommand = Annotated[
     str,
     Field(strict=True),
-    AfterValidator(_shell_command),
+    AfterValidator(_not_blank),
     must("a shell command"),
     WithJsonSchema({"type": "string"}),
 ]
@@ -483,16 +483,10 @@ NodePath = Annotated[
 ]
 
 
-def _local_path(value: str) -> str:
-    if not value.strip() or "\0" in value:
-        raise ValueError(value)
-    return value
-
-
 LocalPath = Annotated[
     str,
     Field(strict=True),
-    AfterValidator(_local_path),
+    AfterValidator(_not_blank),
     must("the path of a file"),
     WithJsonSchema({"type": "string", "minLength": 1}),
 ]

@@ -85,7 +85,7 @@ def end_time(text: str, *, flag: str, now: datetime) -> datetime:
             hint="a time such as 2026-11-28T20:00 (UTC), or with an offset 2026-11-28T20:00+01:00",
             exit_code=ExitCode.USAGE,
         ) from None
-    value = value if value.tzinfo else value.replace(tzinfo=UTC)
+    value = _in_utc(value)
     if not SHORTEST <= value - now <= timedelta(seconds=LONGEST_S):
         raise UserError(
             f"{flag}: {text} is not 15 minutes to 366 days from now",
@@ -93,6 +93,11 @@ def end_time(text: str, *, flag: str, now: datetime) -> datetime:
             exit_code=ExitCode.USAGE,
         )
     return value
+
+
+def _in_utc(value: datetime) -> datetime:
+    """Unless it has another offset."""
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def moment(text: str, *, flag: str, now: datetime) -> datetime:
@@ -108,7 +113,7 @@ def moment(text: str, *, flag: str, now: datetime) -> datetime:
                 hint="a date such as 2026-11-20 or 2026-11-20T08:30 (UTC), or a duration such as 24h or 7d",
                 exit_code=ExitCode.USAGE,
             ) from None
-    value = value if value.tzinfo else value.replace(tzinfo=UTC)
+    value = _in_utc(value)
     if value > now:
         raise UserError(f"{flag}: {text} is in the future", exit_code=ExitCode.USAGE)
     return value
