@@ -15,10 +15,10 @@ from bacalhau_spot.core.model import Secret
 from bacalhau_spot.core.node_changes.replacement_budget import batch_budget
 from bacalhau_spot.core.tags import DRAIN_KEY, REPLACES_KEY
 from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
+from cli.test_managed_life import SandboxClock
 from sandbox_nodes.machines import ask
 from sandbox_nodes.orchestrators import echo
 from support.cli_runner import CliRunner
-from support.engine_clock import EngineClock
 from support.webhook import webhook
 
 NAMES = count()
@@ -374,21 +374,9 @@ def test_a_key_that_may_not_submit_jobs_is_no_failed_smoke_test(joined: CliRunne
     assert (body["data"]["old_id"], body["data"]["new_id"]) == (name, new)
 
 
-class FollowingClock(EngineClock):
-    """In a process of its own the sandbox follows its machines by itself, four times a second."""
-
-    def __init__(self, sandbox: Any) -> None:
-        super().__init__(sandbox.clock)
-        self._sandbox = sandbox
-
-    async def sleep(self, seconds: float) -> None:
-        await super().sleep(seconds)
-        self._sandbox.server.settle()
-
-
 def test_a_node_of_a_managed_orchestrator_is_replaced(program: CliRunner, sandbox: Any) -> None:
     """The new node joins this orchestrator and runs its test there; the orchestrator's machine is no node."""
-    program.clock = FollowingClock(sandbox)
+    program.clock = SandboxClock(sandbox)
     (program.folder / "config.yaml").write_text(
         "nodes: 1\nregions: [us-east-1]\ninstance_types: [t3.medium]\norchestrator: managed\n"
         "ssh_cidrs: [52.94.76.1/32]\n"

@@ -12,16 +12,14 @@ from typing import Any
 
 import pytest
 
-from aws_spot_sandbox.ec2 import regions
 from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 from bacalhau_spot.cli.runtime.context import CommandContext
-from bacalhau_spot.cli.runtime.runner import Runner
 from bacalhau_spot.core.model import BacalhauSpec
 from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
 from support.cli_runner import CliRunner
 from support.misbehaving_servers import closed_port
 from support.schemas import contract
-from support.storms import PRICES, Watch, fixed_prices, living, machines, region_of
+from support.storms import Watch, ask_sandbox_orchestrator, fixed_prices, living, machines, region_of
 from support.webhook import Webhook, webhook
 
 HERE = "[us-east-1, us-west-2]"
@@ -36,11 +34,7 @@ LONG_JOB = {
 
 @pytest.fixture
 def user(sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
-    def orchestrator(_context: CommandContext, _runner: Runner, **_options: str) -> HttpOrchestrator:
-        return HttpOrchestrator(f"{sandbox.url}/_sandbox/orchestrator", login=Login(None))
-
-    monkeypatch.setattr(CommandContext, "orchestrator", orchestrator)
-    monkeypatch.setattr(regions, "ENABLED_BY_DEFAULT", tuple(PRICES))
+    ask_sandbox_orchestrator(sandbox, monkeypatch)
     program.configure(nodes=4, regions=HERE)
     fixed_prices(sandbox)
     return program

@@ -9,13 +9,17 @@ from typing import Any
 
 import pytest
 
-from aws_spot_sandbox.ec2 import regions
 from aws_spot_sandbox.ec2.machine import Machine
-from bacalhau_spot.cli.runtime.context import CommandContext
-from bacalhau_spot.cli.runtime.runner import Runner
-from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
 from support.cli_runner import FOUR_REGIONS, CliRunner
-from support.storms import PRICES, RandomStorm, Watch, fixed_prices, living, machines, region_of
+from support.storms import (
+    RandomStorm,
+    Watch,
+    ask_sandbox_orchestrator,
+    fixed_prices,
+    living,
+    machines,
+    region_of,
+)
 
 # Seeds, first and last: `make storms` runs a thousand.
 SEEDS = [int(number) for number in os.environ.get("STORMS", "1-2").split("-")]
@@ -23,11 +27,7 @@ SEEDS = [int(number) for number in os.environ.get("STORMS", "1-2").split("-")]
 
 @pytest.fixture
 def user(sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
-    def orchestrator(_context: CommandContext, _runner: Runner, **_options: str) -> HttpOrchestrator:
-        return HttpOrchestrator(f"{sandbox.url}/_sandbox/orchestrator", login=Login(None))
-
-    monkeypatch.setattr(CommandContext, "orchestrator", orchestrator)
-    monkeypatch.setattr(regions, "ENABLED_BY_DEFAULT", tuple(PRICES))
+    ask_sandbox_orchestrator(sandbox, monkeypatch)
     return program
 
 

@@ -16,8 +16,14 @@ from decimal import Decimal
 from typing import Any, TypeVar
 from unittest.mock import patch
 
+import pytest
+
+from aws_spot_sandbox.ec2 import regions
 from aws_spot_sandbox.ec2.machine import PENDING, RUNNING, Machine
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cli.runtime.runner import Runner
 from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
 from support.cli_runner import CliResult, CliRunner
 
 T = TypeVar("T")
@@ -26,6 +32,16 @@ T = TypeVar("T")
 PRICES = {"us-east-1": "0.02", "us-west-2": "0.03", "eu-west-1": "0.05", "ap-southeast-1": "0.04"}
 # A volume of 20 GiB and an address are part of a node's cost, and less than this.
 BESIDE_USD = Decimal("0.01")
+
+
+def ask_sandbox_orchestrator(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands ask the sandbox's own orchestrator; the account has the regions with fixed prices alone."""
+
+    def orchestrator(_context: CommandContext, _runner: Runner, **_options: str) -> HttpOrchestrator:
+        return HttpOrchestrator(f"{sandbox.url}/_sandbox/orchestrator", login=Login(None))
+
+    monkeypatch.setattr(CommandContext, "orchestrator", orchestrator)
+    monkeypatch.setattr(regions, "ENABLED_BY_DEFAULT", tuple(PRICES))
 
 
 def fixed_prices(sandbox: Any) -> None:
