@@ -35,7 +35,7 @@ from bacalhau_spot.engine.lifecycle.expiry_tags import holders_of_expiry, write_
 from bacalhau_spot.engine.network.network_egress import check_networks
 from bacalhau_spot.engine.placement.market import markets
 from bacalhau_spot.engine.scaling_group.dissolve import dissolve
-from bacalhau_spot.engine.scaling_group.membership import release
+from bacalhau_spot.engine.scaling_group.membership import terminate_nodes
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.instance.user_data import render
 
@@ -141,20 +141,14 @@ def _all_instances(work: _Work, *, gone: Sequence[str]) -> list[Instance]:
 
 async def _remove(work: _Work) -> tuple[str, ...]:
     """Terminate the instances that the plan removes."""
-    by_region: dict[str, list[str]] = {}
+    by_region: dict[str, list[Instance]] = {}
     for instance in work.plan.remove:
-        by_region.setdefault(instance.region, []).append(instance.id)
+        by_region.setdefault(instance.region, []).append(instance)
 
     async def terminate(region: str) -> tuple[str, ...]:
-        ids = by_region[region]
-
-        async def end() -> None:
-            # Otherwise their groups would replace them.
-            await release(work.calls, [instance for instance in work.plan.remove if instance.id in ids])
-            await work.calls.write(region, lambda: work.calls.cloud.terminate(region, ids))
-
-        done = await _contained(work, region, end)
-        return tuple(ids) if done else ()
+        here = by_region[region]
+        done = await _contained(work, region, partial(terminate_nodes, work.calls, region, here))
+        return tuple(instance.id for instance in here) if done else ()
 
     ended = await asyncio.gather(*(terminate(region) for region in by_region))
     return tuple(instance_id for ids in ended for instance_id in ids)

@@ -16,7 +16,7 @@ from bacalhau_spot.core.scaling_group.groups import group_of
 from bacalhau_spot.core.tags import DRAIN_KEY, tag_time
 from bacalhau_spot.engine.aws_calls.caller import Cancelled, api_failure
 from bacalhau_spot.engine.aws_calls.tagging import write_tags
-from bacalhau_spot.engine.scaling_group.membership import release, report_unhealthy
+from bacalhau_spot.engine.scaling_group.membership import release, report_unhealthy, terminate_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -93,12 +93,9 @@ async def _contained(
 
 
 async def _terminate(calls: AwsCalls, region: str, instances: list[Instance]) -> None:
-    # Otherwise their groups would replace them.
-    await release(calls, instances)
-    ids = [instance.id for instance in instances]
-    await calls.write(region, partial(calls.cloud.terminate, region, ids))
-    for instance_id in ids:
-        calls.emit(events.Deleting(region=region, kind=ResourceKind.INSTANCE, id=instance_id))
+    await terminate_nodes(calls, region, instances)
+    for instance in instances:
+        calls.emit(events.Deleting(region=region, kind=ResourceKind.INSTANCE, id=instance.id))
 
 
 async def _report(calls: AwsCalls, region: str, instances: list[Instance]) -> None:

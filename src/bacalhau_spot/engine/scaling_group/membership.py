@@ -37,6 +37,13 @@ async def release(calls: AwsCalls, instances: Sequence[Instance]) -> None:
     )
 
 
+async def terminate_nodes(calls: AwsCalls, region: str, instances: Sequence[Instance]) -> None:
+    """Terminate the region's instances, after their groups have released them. Raises CloudError, Cancelled."""
+    await release(calls, instances)
+    ids = [instance.id for instance in instances]
+    await calls.write(region, partial(calls.cloud.terminate, region, ids))
+
+
 async def _release(calls: AwsCalls, region: str, name: str, ids: Sequence[str]) -> None:
     for instance_id in await detach(calls, region, name, ids):
         await _accepted(calls, region, partial(calls.cloud.terminate_member, region, instance_id))
