@@ -124,21 +124,19 @@ def test_a_budget_is_not_judged_by_prices_that_were_refused(sandbox: Any, progra
 
 
 def test_nodes_that_would_not_end_are_no_success(sandbox: Any, program: CliRunner) -> None:
-    """With --allow-removal, a refused TerminateInstances is told by the exit code, whatever else went well."""
+    """With --allow-removal, a refused drain is told by the exit code, whatever else went well."""
     program.configure(nodes=2, regions=f"[{HERE}, {THERE}]")
     assert program("create", "--yes").code == 0
     program.configure(nodes=1, regions=f"[{HERE}]")
     assert "next: bacalhau-spot list" in program("create", "--yes").stdout  # what is too many may stay
-    refuse(sandbox, "ec2:TerminateInstances", "InternalError", status=500)
+    refuse(sandbox, "ec2:CreateTags", "InternalError", status=500)
     result = program("create", "--allow-removal", "--yes")
-    assert (result.code, "TerminateInstances: InternalError" in one_line(result.stderr)) == (1, True), (
-        result.stdout
-    )
+    assert (result.code, "CreateTags: InternalError" in one_line(result.stderr)) == (1, True), result.stdout
     assert (
         "2 nodes running, 1 requested: 1 too many" in result.stdout
         and "create --allow-removal" in result.stdout
     )
-    refuse(sandbox, "ec2:TerminateInstances")
+    refuse(sandbox, "ec2:CreateTags")
     assert program("create", "--allow-removal", "--yes").code == 4
     refuse(sandbox)
     ended = program("create", "--allow-removal", "--yes")

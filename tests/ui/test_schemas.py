@@ -27,6 +27,7 @@ from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.create_result import CreateResult, Listing, PoolFailure, RegionResult
 from bacalhau_spot.core.launch.instance_phases import Phase
 from bacalhau_spot.core.launch.plan import Plan, PoolExposure, RegionPlan
+from bacalhau_spot.core.lifecycle.drain_result import DrainedNode, DrainEnd, DrainResult
 from bacalhau_spot.core.model import Arch, Identity, Image, Instance, Offer, Pool, Resource, State
 from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan, OrchestratorStep
 from bacalhau_spot.core.orchestrator.prune import PruneResult
@@ -90,8 +91,9 @@ RECEIPT = CreateResult(
             problem=PROBLEM,
         ),
     ),
-    removed=("i-9",),
-    not_removed=("i-8",),
+    drain=DrainResult(
+        (DrainedNode(INSTANCE, DrainEnd.SHUT_DOWN, 4.26), DrainedNode(INSTANCE, DrainEnd.KEPT)),
+    ),
     resources_created=(("vpc", 2),),
     pools=pool_distribution([INSTANCE]),
 )

@@ -16,6 +16,7 @@ from bacalhau_spot.core.cleanup.deletion_result import DeletionOutcome, Deletion
 from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents, OrchestratorLoss, ResultsBucket
 from bacalhau_spot.core.launch.create_result import CreateResult, Listing, PoolFailure, RegionResult
 from bacalhau_spot.core.launch.plan import Plan, RegionPlan
+from bacalhau_spot.core.lifecycle.drain_result import DrainedNode, DrainEnd, DrainResult
 from bacalhau_spot.core.model import (
     ORCHESTRATOR_ROLE,
     ROLE_KEY,
@@ -224,15 +225,20 @@ VIEWS: dict[str, RenderableType] = {
         CreateResult(
             "c",
             3,
-            4,
+            10,
             (
                 RegionResult(
                     "eu-west-1",
                     0,
-                    problem=ApiFailure("InternalError", "m", "TerminateInstances", "eu-west-1"),
                 ),
             ),
-            not_removed=("i-00000000000000001",),
+            drain=DrainResult(
+                tuple(
+                    DrainedNode(instance(number, "eu-west-1"), end, 12.0)
+                    for number, end in enumerate(DrainEnd, 1)
+                ),
+                failures=(ApiFailure("InternalError", "m", "TerminateInstances", "eu-west-1"),),
+            ),
         )
     ),
     "receipt, lost": views.create_result_view(

@@ -220,6 +220,7 @@ def test_ctrl_c_leaves_the_nodes_draining_and_a_second_run_continues(cluster: Cl
     result = cluster.drain([first, second], grace_s=300)
     assert set(ends(result).values()) == {DrainEnd.DRAINING}
     assert result.exit_code is ExitCode.INTERRUPTED
+    assert all(15 <= node.seconds <= 25 for node in result.nodes), "so long they have been draining"
     tags = {one.id: one.tags.get(DRAIN_KEY) for one in cluster.instances()}
     assert tags[first.id] is not None and tags[first.id] == tags[second.id]
 

@@ -15,6 +15,7 @@ from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.fact_sources import fact_sources
+from bacalhau_spot.cli.runtime.node_changes import DEFAULT_GRACE, Grace, grace_seconds
 from bacalhau_spot.cli.runtime.notices import create_failures, observation_notices, send_notices, with_notices
 from bacalhau_spot.cli.runtime.parsers import amount, lifetime
 from bacalhau_spot.cli.runtime.reporting import unexpected
@@ -31,9 +32,9 @@ from bacalhau_spot.core.notices import budget_reached, create_ended
 from bacalhau_spot.core.pricing.usage_history import AwsInventory, ended_usages
 from bacalhau_spot.core.tags import metadata_key_problems
 from bacalhau_spot.engine.aws_calls.caller import Cancelled
-from bacalhau_spot.engine.launch import create as engine
 from bacalhau_spot.engine.launch.facts_gathering import gather_facts, refusal_error
 from bacalhau_spot.engine.launch.quota_usage import QuotaUsage, quota_usage
+from bacalhau_spot.engine.launch.surplus_drain import Following, create_nodes
 from bacalhau_spot.engine.orchestrator import managed
 from bacalhau_spot.engine.orchestrator.readiness import OrchestratorAccess
 from bacalhau_spot.errors import ExitCode, UserError
@@ -60,6 +61,7 @@ def create(  # noqa: PLR0913 -- one parameter for each option
     yes: Yes = False,
     dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,
     allow_removal: Annotated[bool, Parameter(negative="")] = False,
+    grace: Grace = DEFAULT_GRACE,
     max_price: str | None = None,
     budget: str | None = None,
     ttl: str | None = None,
@@ -79,7 +81,10 @@ def create(  # noqa: PLR0913 -- one parameter for each option
     dry_run
         Show the plan and stop; nothing is changed.
     allow_removal
-        Also terminate nodes beyond the configured number.
+        Also drain and terminate nodes beyond the configured number: drifted ones first, then those in the dearest pools, then the
+        newest. New nodes join first where the budget allows it.
+    grace
+        With --allow-removal, the time for running jobs, such as `90s`, `10m` or `2h`; `0` for none. An idle node does not wait.
     max_price
         Maximum price of one instance, in US dollars an hour, instead of the configuration's `max_price_usd_per_hour`;
         `none` for no limit.
@@ -93,27 +98,34 @@ def create(  # noqa: PLR0913 -- one parameter for each option
         Launch nodes that join no orchestrator and receive no jobs, whatever the configuration names.
     wait
         `joined`: until every node is connected to the orchestrator, at most `timeouts.join_s`; the default if its API is
-        known. `running`: until every instance runs. `none`: only until AWS has granted or refused each one.
+        known. `running`: until every instance runs. `none`: only until AWS has granted or refused each one; removed nodes then
+        drain by themselves.
     """
     context = CommandContext("create", common, runtime)
     if context.first_time and runtime.interactive and not yes and context.for_people:
         write_first(context)
+    removal = Removal(allowed=allow_removal, grace_s=grace_seconds(grace))
     options = _options(
-        max_price=max_price, budget=budget, ttl=ttl, without_orchestrator=without_orchestrator, wait=wait
+        max_price=max_price,
+        budget=budget,
+        ttl=ttl,
+        grace=grace if allow_removal and grace != DEFAULT_GRACE else None,
+        without_orchestrator=without_orchestrator,
+        wait=wait,
     )
     spec = _limited(context.spec(), max_price=max_price, budget=budget)
     spec = _with_lifetime(spec, ttl)
     spec = _without_orchestrator(spec, chosen=without_orchestrator)
     _check_wait(spec, wait)
     with context.runner(spec) as runner, ExitStack() as stack:
-        agreed = _agreed(context, runner, spec, stack, dry_run=dry_run, allow_removal=allow_removal, yes=yes)
+        agreed = _agreed(context, runner, spec, stack, dry_run=dry_run, removal=removal, yes=yes)
         if agreed.lock is None:
-            return _unchanged(agreed, options=options, allow_removal=allow_removal)
+            return _unchanged(agreed, options=options, removal=removal)
         facts, planned, lock = agreed.facts, agreed.plan, agreed.lock
         identity = facts.account.identity
         audit = AuditLog(context, identity=identity, cluster=spec.naming.tag_value)
         runner.listen(audit.emit)
-        regions = [region.region for region in planned.regions]
+        regions = _regions(planned)
         launch = _Launch(context, runner, facts, planned, wait=wait, options=options)
         with create_failures(context, spec.naming.tag_value):
             result = runner.run_with_progress(
@@ -168,6 +180,20 @@ def _over_budget(context: CommandContext, plan: Plan, *, dry_run: bool) -> UserE
     return with_notices(context, error, [budget_reached(cluster, plan.budget, not_launched=plan.launch)])
 
 
+def _regions(plan: Plan) -> list[str]:
+    """Those of the plan, and those that nodes leave."""
+    leaving = (instance.region for instance in plan.remove)
+    return list(dict.fromkeys((*(region.region for region in plan.regions), *leaving)))
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Whether surplus nodes may be removed, and the time for their jobs."""
+
+    allowed: bool
+    grace_s: int
+
+
 @dataclass(frozen=True)
 class _Agreed:
     """A plan that the user has seen. `lock`: held for its execution; None: it is not to be executed."""
@@ -186,7 +212,7 @@ def _agreed(
     stack: ExitStack,
     *,
     dry_run: bool,
-    allow_removal: bool,
+    removal: Removal,
     yes: bool,
 ) -> _Agreed:
     """Plan, show and ask; again if another command has changed the cluster meanwhile. `stack` releases the lock."""
@@ -202,7 +228,7 @@ def _agreed(
         )
         notices = observation_notices(context, identity, new, cluster=cluster)
         warnings += send_notices(context, notices)
-        planned, shown = _plan(context, facts, allow_removal=allow_removal, dry_run=dry_run)
+        planned, shown = _plan(context, facts, removal=removal, dry_run=dry_run)
         if dry_run or planned.empty:
             return _Agreed(facts, planned, shown, warnings=warnings)
         context.print_status(shown)
@@ -217,10 +243,10 @@ def _agreed(
 
 
 def _plan(
-    context: CommandContext, facts: LaunchFacts, *, allow_removal: bool, dry_run: bool
+    context: CommandContext, facts: LaunchFacts, *, removal: Removal, dry_run: bool
 ) -> tuple[Plan, RenderableType]:
     """The plan, and how it is shown. Raises CloudError and UserError for a launch that is refused."""
-    planned = planner.plan(facts, allow_removal=allow_removal)
+    planned = planner.plan(facts, allow_removal=removal.allowed, grace_s=removal.grace_s)
     if isinstance(planned, Refusal):
         raise refusal_error(planned)
     shown = views.plan_view(planned, identity=facts.account.identity)
@@ -230,10 +256,10 @@ def _plan(
     return planned, shown
 
 
-def _unchanged(agreed: _Agreed, *, options: str, allow_removal: bool) -> Result:
+def _unchanged(agreed: _Agreed, *, options: str, removal: Removal) -> Result:
     """The plan alone: of a dry run, or of a cluster that is as configured."""
     plan, shown = agreed.plan, agreed.shown
-    carried_out = views.dry_run_view(shown, options=options, allow_removal=allow_removal)
+    carried_out = views.dry_run_view(shown, options=options, allow_removal=removal.allowed)
     return Result(
         "create",
         view=shown if plan.empty else carried_out,
@@ -244,7 +270,7 @@ def _unchanged(agreed: _Agreed, *, options: str, allow_removal: bool) -> Result:
 
 
 class _Launch:
-    """The orchestrator first, then the nodes, then their joining."""
+    """The orchestrator first, then the nodes and their joining, then the drain of surplus nodes."""
 
     def __init__(
         self,
@@ -268,14 +294,27 @@ class _Launch:
         ready = await self._ready_orchestrator()
         self._context.learn(ready.spec)
         facts = replace(self._facts, spec=ready.spec)
-        result = await engine.apply_plan(
-            self._calls, facts, self._plan, wait=self._wait != "none", created_networks=ready.networks
+        following = Following(
+            partial(self._joined, ready), api=self._drain_api(ready), wait=self._wait != "none"
         )
+        return await create_nodes(self._calls, facts, self._plan, following, created_networks=ready.networks)
+
+    async def _joined(self, ready: managed.ReadyOrchestrator, result: CreateResult) -> CreateResult:
         api = self._api(self._context.api_of(ready.spec.bacalhau))
         if api is None or not ready.api_reachable:
             return result
         timeout_s = ready.spec.timeouts.join_s
         return await managed.wait_until_joined(self._calls, api, result, timeout_s=timeout_s)
+
+    def _drain_api(self, ready: managed.ReadyOrchestrator) -> Orchestrator | None:
+        """It shows drained nodes earlier than EC2. None if nothing is removed, or the API is not reachable."""
+        if not self._plan.remove or not ready.api_reachable or self._is_alone:
+            return None
+        return self._context.api_client(self._context.api_of(ready.spec.bacalhau))
+
+    @property
+    def _is_alone(self) -> bool:
+        return self._facts.spec.orchestrator.mode is OrchestratorMode.NONE
 
     async def _ready_orchestrator(self) -> managed.ReadyOrchestrator:
         access = OrchestratorAccess(nats=probe_nats, api=self._api)
@@ -296,8 +335,7 @@ class _Launch:
 
     def _api(self, bacalhau: BacalhauSpec) -> Orchestrator | None:
         """None if this run does not wait for joins, or the orchestrator has no API."""
-        without = self._facts.spec.orchestrator.mode is OrchestratorMode.NONE
-        if without or self._wait in {"running", "none"}:
+        if self._is_alone or self._wait in {"running", "none"}:
             return None
         return self._context.api_client(bacalhau)
 
@@ -307,11 +345,12 @@ def _options(
     max_price: str | None,
     budget: str | None,
     ttl: str | None,
+    grace: str | None,
     without_orchestrator: bool,
     wait: str | None,
 ) -> str:
-    """The options of this run that decide how nodes are launched: the command that goes on has them, too."""
-    values = {"--max-price": max_price, "--budget": budget, "--ttl": ttl, "--wait": wait}
+    """The options of this run that decide how nodes are launched and leave: the command that goes on has them, too."""
+    values = {"--max-price": max_price, "--budget": budget, "--ttl": ttl, "--grace": grace, "--wait": wait}
     words = [" --without-orchestrator"] if without_orchestrator else []
     words += [f" {name} {shlex.quote(value)}" for name, value in values.items() if value is not None]
     return "".join(words)
@@ -388,7 +427,7 @@ def _question(plan: Plan, *, where: str) -> str:
     if views.changed_groups(plan):
         parts.append(views.changed_groups(plan))
     if plan.remove:
-        parts.append(f"terminate {plural(len(plan.remove), 'running instance')}")
+        parts.append(f"drain and terminate {plural(len(plan.remove), 'node')}")
     if plan.retag and not parts:
         parts.append(f"change the expiry of {plural(len(plan.retag), 'instance')}")
     return f"{capitalized(comma_list(parts))} {where}?"

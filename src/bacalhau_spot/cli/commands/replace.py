@@ -14,6 +14,7 @@ from bacalhau_spot.cli.runtime.node_changes import DEFAULT_GRACE, DryRun, Grace
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
 from bacalhau_spot.core.launch.node_spec import drifted_nodes
+from bacalhau_spot.core.launch.surplus import NOT_BOTH
 from bacalhau_spot.core.node_changes.node_change import (
     BATCH,
     at_once_of,
@@ -21,7 +22,7 @@ from bacalhau_spot.core.node_changes.node_change import (
     target_of_batch,
     without_replacements,
 )
-from bacalhau_spot.core.node_changes.replacement_budget import CHOSEN, NOT_BOTH, batch_budget
+from bacalhau_spot.core.node_changes.replacement_budget import CHOSEN, batch_budget
 from bacalhau_spot.core.placement.demand import nodes_by_region
 from bacalhau_spot.core.scaling_group.groups import regions_of_groups
 from bacalhau_spot.engine.node_changes.node_change_runner import NodeChangeRunner

@@ -17,10 +17,10 @@ from bacalhau_spot.cli.runtime.node_changes import DEFAULT_GRACE, DryRun, Grace
 from bacalhau_spot.cli.runtime.parsers import whole_number
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
+from bacalhau_spot.core.launch.surplus import surplus_nodes
 from bacalhau_spot.core.node_changes.node_change import (
     MAX_NODES,
     scaled,
-    surplus_nodes,
     written_values,
 )
 from bacalhau_spot.core.placement.demand import nodes_by_region
@@ -81,7 +81,7 @@ def scale(
                 plan, hint="name a smaller number, or raise the budget: `budget_usd_per_hour`"
             )
         _check_launching(facts)
-        old, reasons = surplus_nodes(facts.spec, facts.counted, cluster.prices)
+        old, reasons = surplus_nodes(facts, cluster.prices)
         change = changed(
             cluster.change(spec.name, old, grace_s=grace_s),
             launch=plan if plan.launch else None,

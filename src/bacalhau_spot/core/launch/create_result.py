@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bacalhau_spot.core.launch.node_spec import DriftedNode
+    from bacalhau_spot.core.lifecycle.drain_result import DrainedNode, DrainResult
     from bacalhau_spot.core.lifecycle.expiry import ClusterExpiry
     from bacalhau_spot.core.model import Instance, Resource
     from bacalhau_spot.core.problem import ApiFailure
@@ -104,17 +105,16 @@ class RegionResult:
 class CreateResult:
     """The result of a create. `wanted`: nodes in the configuration; `existing`: nodes before.
 
-    `removed`: terminated surplus instances; `not_removed`: surplus instances that could not be terminated. `joined`: running
-    nodes that the orchestrator lists as connected, None if the command did not wait for them; `not_joined`: the others.
-    `joined_at`: by instance, the time of the connection by the orchestrator's clock.
+    `drain`: of the surplus nodes, None without any. `joined`: running nodes that the orchestrator lists as connected, None if the
+    command did not wait for them; `not_joined`: the others. `joined_at`: by instance, the time of the connection by the
+    orchestrator's clock.
     """
 
     cluster: str
     wanted: int
     existing: int
     regions: tuple[RegionResult, ...] = ()
-    removed: tuple[str, ...] = ()
-    not_removed: tuple[str, ...] = ()
+    drain: DrainResult | None = None
     resources_created: tuple[tuple[str, int], ...] = ()  # kind and count, without the instances
     interrupted: bool = False
     waited: bool = True  # False: the command did not wait for running instances
@@ -122,6 +122,25 @@ class CreateResult:
     joined: int | None = None
     not_joined: tuple[str, ...] = ()
     joined_at: Mapping[str, datetime] = field(default_factory=dict)
+
+    @property
+    def removed(self) -> tuple[str, ...]:
+        """Ids of terminated surplus instances."""
+        return tuple(node.instance.id for node in self._drained if node.over)
+
+    @property
+    def leaving(self) -> tuple[str, ...]:
+        """Ids of surplus instances that will end without the command."""
+        return tuple(node.instance.id for node in self._drained if node.leaving and not node.over)
+
+    @property
+    def not_removed(self) -> tuple[str, ...]:
+        """Ids of surplus instances that stay."""
+        return tuple(node.instance.id for node in self._drained if not node.leaving)
+
+    @property
+    def _drained(self) -> tuple[DrainedNode, ...]:
+        return self.drain.nodes if self.drain else ()
 
     @property
     def launched(self) -> int:
@@ -143,7 +162,8 @@ class CreateResult:
 
     @property
     def problems(self) -> tuple[ApiFailure, ...]:
-        return tuple(region.problem for region in self.regions if region.problem is not None)
+        launches = tuple(region.problem for region in self.regions if region.problem is not None)
+        return launches + (self.drain.failures if self.drain else ())
 
     @property
     def unresolved(self) -> tuple[ApiFailure, ...]:
@@ -157,6 +177,7 @@ class CreateResult:
                 or classify(region.problem.code).category in {Category.CREDENTIALS, Category.PERMISSION}
             )
         )
+        failures += self.drain.failures if self.drain else ()
         return (
             self.problems
             if self.interrupted or self.not_removed or (self.missing and not failures)
@@ -170,9 +191,14 @@ class CreateResult:
         code = most_severe(failure.code for failure in self.problems)
         if code is not None and classify(code).category in {Category.CREDENTIALS, Category.PERMISSION}:
             return ExitCode.DENIED
-        if not self.missing and not self.not_removed and not self._has_failed_region:
+        if not (self.missing or self._surplus_stays or self._has_failed_region):
             return ExitCode.FAILED if self.not_joined else ExitCode.DONE
         return ExitCode.USAGE if self._misconfigured else ExitCode.FAILED
+
+    @property
+    def _surplus_stays(self) -> bool:
+        """Whether a surplus node has not ended; after a run that does not wait, whether one will not end."""
+        return bool(self.not_removed or (self.waited and self.leaving))
 
     @property
     def _has_failed_region(self) -> bool:

@@ -43,7 +43,7 @@ class LaunchFacts:
     `orchestrator`: the managed one or that of another cluster.
     `markets`, `networks`: only of regions that are to launch.
     `now`: when they were gathered; None: the plan leaves expiries alone.
-    `pool_prices`: of the pools of existing nodes, in USD an hour; only with a budget.
+    `pool_prices`: of the pools of existing nodes, in USD an hour; only with a budget, or where nodes are surplus.
     `groups`: the Auto Scaling groups, by region; `refused_groups`: why AWS refused the last launch of some of them.
     """
 

@@ -3,7 +3,7 @@
 Rules:
 1. The plan of a complete cluster is empty.
 2. With `spread: failover`, a node counts in whichever region it runs.
-3. Nodes are removed only with permission; surplus nodes are shown.
+3. Nodes are removed only with permission, by drains; surplus nodes are shown.
 4. Every possible refusal comes before any creation (refusals.py).
 """
 
@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.error_catalog.categories import MORE_TYPES
+from bacalhau_spot.core.lifecycle.drain_result import GRACE_S, can_drain
 from bacalhau_spot.core.model import Arch, Offer, Pool, RegionSpec
 from bacalhau_spot.core.pricing.cost import Rates
 from bacalhau_spot.core.pricing.estimate import estimate_nodes, sum_estimates
@@ -62,7 +63,10 @@ class RegionPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The changes of a `create`. `remove` is empty unless removal is allowed; `surplus` counts surplus nodes in both cases."""
+    """The changes of a `create`. `remove` is empty unless removal is allowed; `surplus` has the surplus nodes in both cases.
+
+    `grace_s`: the time for the jobs of removed nodes. `old_first`: why they leave before the launches; empty if they do not.
+    """
 
     cluster: str
     regions: tuple[RegionPlan, ...]
@@ -83,6 +87,13 @@ class Plan:
     idle_ttl_s: int | None = None
     replaced: int = 0  # of the present nodes, those that a group is about to launch
     groups: tuple[GroupPlan, ...] = ()  # of every region with an Auto Scaling group, before or after the plan
+    grace_s: int = GRACE_S
+    old_first: str = ""
+
+    @property
+    def cannot_drain(self) -> tuple[Instance, ...]:
+        """Removed nodes whose jobs cannot finish: they are terminated at once."""
+        return tuple(instance for instance in self.remove if instance.alive and not can_drain(instance))
 
     @property
     def launch(self) -> int:

@@ -14,31 +14,35 @@ from bacalhau_spot.core.launch.plan_warnings import plan_warnings
 from bacalhau_spot.core.launch.pool_avoidance import pool_avoidance
 from bacalhau_spot.core.launch.pool_limits import max_per_pool, nodes_per_pool, pool_exposure
 from bacalhau_spot.core.launch.refusals import Refusal, refusal
+from bacalhau_spot.core.launch.surplus import leave_first, surplus_nodes
+from bacalhau_spot.core.lifecycle.drain_result import GRACE_S
 from bacalhau_spot.core.pricing.estimate import Budget, current_cost, estimate_nodes, sum_estimates
 from bacalhau_spot.core.pricing.orchestrator_cost import orchestrator_cost
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from decimal import Decimal
 
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.node_spec import DriftedNode
     from bacalhau_spot.core.launch.plan import PoolExposure
     from bacalhau_spot.core.launch.pool_avoidance import PoolAvoidance
+    from bacalhau_spot.core.model import Instance
     from bacalhau_spot.core.pricing.estimate import Estimate
 
 
-def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
+def plan(facts: LaunchFacts, *, allow_removal: bool = False, grace_s: int = GRACE_S) -> Plan | Refusal:
     """The launches and removals with their price and warnings; or the first reason not to launch.
 
-    A plan over the budget is still a plan, so that its price can be shown (`Plan.over_budget`).
+    A plan over the budget is still a plan, so that its price can be shown (`Plan.over_budget`). `grace_s`: of the drains of
+    removed nodes.
     """
     refused = refusal(facts)
     if refused is not None:
         return refused
     spec, markets = facts.spec, facts.markets or {}
     orchestrator = facts.orchestrator_plan
-    demand = facts.demand
+    demand = replace(facts.demand, removable=surplus_nodes(facts, facts.pool_prices)[0])
     planned = replace(
         build_plan(
             spec,
@@ -52,6 +56,7 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
         ),
         orchestrator=orchestrator,
         orchestrator_cost=orchestrator_cost(orchestrator, facts.rates) if orchestrator else None,
+        grace_s=grace_s,
     )
     removed = {instance.id for instance in planned.remove}
     planned = replace(
@@ -61,6 +66,7 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
             spec, facts.groups, facts.counted, demand, replaced=facts.replaced, removed=removed
         ),
     )
+    budget = _budget(facts, planned)
     return replace(
         planned,
         drifted=_drifted(facts, planned),
@@ -69,7 +75,8 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
         idle_ttl_s=spec.idle_ttl_s,
         exposure=_exposure(facts, planned),
         archives=spec.bacalhau.sha256 if markets else (),
-        budget=_budget(facts, planned),
+        budget=budget,
+        old_first=leave_first(budget, planned, leaving_usd=_cost_of(facts, planned.remove)),
     )
 
 
@@ -140,12 +147,20 @@ def _budget(facts: LaunchFacts, planned: Plan) -> Budget | None:
 def _existing_cost(facts: LaunchFacts, planned: Plan, *, apart: Collection[str]) -> Decimal | None:
     """Of the nodes that stay, without those in the regions `apart`; None if unknown."""
     removed = {instance.id for instance in planned.remove}
-    return current_cost(
+    return _cost_of(
+        facts,
         [
             instance
             for instance in facts.instances
             if instance.alive and instance.id not in removed and instance.region not in apart
         ],
+    )
+
+
+def _cost_of(facts: LaunchFacts, nodes: Sequence[Instance]) -> Decimal | None:
+    """An hour; None if unknown."""
+    return current_cost(
+        nodes,
         facts.pool_prices,
         facts.rates,
         root_volume_gib=facts.spec.instance.root_volume_gib,

@@ -42,6 +42,7 @@ class DrainEnd(StrEnum):
     ENDING = "ending"  # EC2 had not terminated it at the deadline
     FAILED = "failed"  # AWS refused
     UNCHANGED = "unchanged"  # the command was interrupted before its drain
+    KEPT = "kept"  # a new node is missing, so the node stays
 
 
 _OVER: Final = frozenset(
@@ -49,9 +50,12 @@ _OVER: Final = frozenset(
 )
 
 
+_NOT_BEGUN: Final = frozenset({DrainEnd.ALREADY_ENDED, DrainEnd.FAILED, DrainEnd.UNCHANGED, DrainEnd.KEPT})
+
+
 @dataclass(frozen=True, slots=True)
 class DrainedNode:
-    """`seconds`: from the begin of the drain until the node had left."""
+    """`seconds`: from the begin of the drain until the node had left; of one that has not, until the end of the command."""
 
     instance: Instance
     end: DrainEnd
@@ -60,6 +64,11 @@ class DrainedNode:
     @property
     def over(self) -> bool:
         return self.end in _OVER
+
+    @property
+    def begun(self) -> bool:
+        """Whether this command has drained the node; otherwise it took no time."""
+        return self.end not in _NOT_BEGUN
 
     @property
     def leaving(self) -> bool:

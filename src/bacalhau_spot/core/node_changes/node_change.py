@@ -1,7 +1,7 @@
 """The plan of `remove`, `replace` and `scale`: which nodes leave, in which order, and which are launched.
 
 Rules:
-1. A surplus node leaves in this order: drifted, the dearest pool, the newest.
+1. Surplus nodes leave in the order of `create` (core.launch.surplus).
 2. A replacement is launched before the old node leaves, unless the budget does not allow both at once.
 3. At most BATCH nodes are replaced at once: their ids are in one tag of their replacements.
 """
@@ -13,10 +13,9 @@ from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Final
 
-from bacalhau_spot.core.launch.node_spec import drifted_nodes
 from bacalhau_spot.core.lifecycle.drain_result import can_drain, without_draining
 from bacalhau_spot.core.model import RegionSpec
-from bacalhau_spot.core.placement.demand import node_demand, nodes_by_region
+from bacalhau_spot.core.placement.demand import nodes_by_region
 from bacalhau_spot.core.tags import REPLACES_KEY
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.launch.plan import Plan
     from bacalhau_spot.core.model import ClusterSpec, Instance
-    from bacalhau_spot.core.pricing.list_prices import Prices
 
 MAX_NODES: Final = 10_000
 BATCH: Final = 12  # a tag value has at most 255 characters, an id 19
@@ -80,25 +78,6 @@ class NodeChange:
 def present_nodes(instances: Iterable[Instance]) -> tuple[Instance, ...]:
     """The living nodes that are not draining."""
     return tuple(instance for instance in without_draining(instances) if instance.alive)
-
-
-def surplus_nodes(
-    spec: ClusterSpec, instances: Sequence[Instance], prices: Prices
-) -> tuple[tuple[Instance, ...], dict[str, str]]:
-    """The nodes beyond the configuration's number, by rule 1, and the reasons by id."""
-    counts = Counter(instance.region for instance in node_demand(spec, instances).removable)
-    drifted = {node.instance.id: node for node in drifted_nodes(spec, tuple(instances))}
-
-    def order(instance: Instance) -> tuple[bool, Decimal, float]:
-        usd = prices.get((instance.region, instance.type, instance.zone), Decimal(0))
-        return instance.id not in drifted, -usd, -instance.launched_at.timestamp()
-
-    chosen: list[Instance] = []
-    present = present_nodes(instances)
-    for region, count in counts.items():
-        chosen += sorted((one for one in present if one.region == region), key=order)[:count]
-    reasons = {one.id: "drifted" if one.id in drifted else "" for one in chosen}
-    return tuple(chosen), reasons
 
 
 def scaled(spec: ClusterSpec, nodes: int, *, region: str | None, present: Sequence[Instance]) -> ClusterSpec:

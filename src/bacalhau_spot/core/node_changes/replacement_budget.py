@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.launch.plan import Plan
     from bacalhau_spot.core.model import Instance
 
-NOT_BOTH: Final = "the budget does not allow both at once"
 CHOSEN: Final = "chosen by --old-first"
 
 

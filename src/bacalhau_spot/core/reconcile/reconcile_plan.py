@@ -175,7 +175,7 @@ def _surplus(
     leaving: set[str],
     unhealthy: Sequence[UnhealthyNode],
 ) -> tuple[Instance, ...]:
-    """As many in each region as `create --allow-removal` would terminate, without those that leave already."""
+    """As many in each region as `create --allow-removal` would drain, without those that leave already."""
     if not status.surplus:
         return ()
     living = _without_replacements(status, spec, living)

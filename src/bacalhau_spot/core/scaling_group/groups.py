@@ -5,7 +5,7 @@ Sources: Auto Scaling API reference, AutoScalingGroup, Instance, Activity; user 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.tags import NODE_SPEC_KEY, template_name
@@ -120,6 +120,11 @@ class ScalingActivity:
 def group_of(instance: Instance) -> str:
     """The name of the instance's group; empty without one."""
     return instance.tags.get(GROUP_TAG, "")
+
+
+def without_group(instance: Instance) -> Instance:
+    """The instance after it has left its group: AWS then removes the tag."""
+    return replace(instance, tags={key: value for key, value in instance.tags.items() if key != GROUP_TAG})
 
 
 def regions_of_groups(instances: Iterable[Instance], naming: Naming) -> set[str]:

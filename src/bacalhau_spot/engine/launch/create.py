@@ -1,4 +1,4 @@
-"""Executes a create: launch in all regions in parallel, move nodes that a region refuses, follow every instance."""
+"""Executes the launches of a plan: in all regions in parallel; moves nodes that a region refuses; follows every instance."""
 
 from __future__ import annotations
 
@@ -35,12 +35,11 @@ from bacalhau_spot.engine.lifecycle.expiry_tags import holders_of_expiry, write_
 from bacalhau_spot.engine.network.network_egress import check_networks
 from bacalhau_spot.engine.placement.market import markets
 from bacalhau_spot.engine.scaling_group.dissolve import dissolve
-from bacalhau_spot.engine.scaling_group.membership import terminate_nodes
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.instance.user_data import render
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.network_egress import NetworkCheck
@@ -89,11 +88,13 @@ async def apply_plan(
     wait: bool = True,
     created_networks: Mapping[str, Network] | None = None,
     more_tags: Mapping[str, str] = _NO_TAGS,
+    ended: Collection[str] = (),
 ) -> CreateResult:
-    """Launch and remove the nodes of the plan. Never raises for a refusal by AWS: the result contains it, region by region.
+    """Launch the nodes of the plan. Never raises for a refusal by AWS: the result contains it, region by region.
 
     Without `wait` each instance is listed once; those not yet running are reported as such. `created_networks`: by region,
-    networks created after the facts were gathered. `more_tags`: of the launched instances.
+    networks created after the facts were gathered. `more_tags`: of the launched instances. `ended`: ids of instances that have
+    ended since then. The nodes to remove are left to `create_nodes` (surplus_drain.py).
     """
     work = _Work(
         calls=calls,
@@ -107,9 +108,8 @@ async def apply_plan(
         totals=_group_sizes(plan),
         deadline_s=calls.clock.monotonic_s() + facts.spec.timeouts.fulfilment_s,
     )
-    removed = await _remove(work)
     await _dissolve_groups(work)
-    await _move_expiry(work, removed)
+    await _move_expiry(work, ended)
     await _launch_rounds(work)
     await _complete_expiry(work)
     await _follow_all(work, timeout_s=facts.spec.timeouts.fulfilment_s if wait else 0)
@@ -119,12 +119,10 @@ async def apply_plan(
         wanted=plan.wanted,
         existing=plan.existing,
         regions=tuple(_region_receipt(work, region) for region in regions),
-        removed=removed,
-        not_removed=tuple(instance.id for instance in plan.remove if instance.id not in removed),
         resources_created=tuple(sorted(Counter(made.kind for made in calls.made).items())),
         interrupted=calls.stop.by_user,
         waited=wait,
-        pools=pool_distribution(_all_instances(work, gone=removed)),
+        pools=pool_distribution(_all_instances(work)),
     )
 
 
@@ -132,35 +130,21 @@ def _group_sizes(plan: Plan) -> dict[str, int]:
     return {group.region: group.desired for group in plan.groups if group.heals}
 
 
-def _all_instances(work: _Work, *, gone: Sequence[str]) -> list[Instance]:
-    """The cluster's current instances, existing and launched, as last listed."""
+def _all_instances(work: _Work) -> list[Instance]:
+    """The cluster's instances, existing and launched, as last listed; without those that the plan removes."""
+    gone = {instance.id for instance in work.plan.remove}
     known = {instance.id: instance for instance in work.facts.instances if instance.id not in gone}
     known |= {instance.id: instance for instances in work.instances.values() for instance in instances}
     return list(known.values())
 
 
-async def _remove(work: _Work) -> tuple[str, ...]:
-    """Terminate the instances that the plan removes."""
-    by_region: dict[str, list[Instance]] = {}
-    for instance in work.plan.remove:
-        by_region.setdefault(instance.region, []).append(instance)
-
-    async def terminate(region: str) -> tuple[str, ...]:
-        here = by_region[region]
-        done = await _contained(work, region, partial(terminate_nodes, work.calls, region, here))
-        return tuple(instance.id for instance in here) if done else ()
-
-    ended = await asyncio.gather(*(terminate(region) for region in by_region))
-    return tuple(instance_id for ids in ended for instance_id in ids)
-
-
-async def _move_expiry(work: _Work, removed: Sequence[str]) -> None:
+async def _move_expiry(work: _Work, ended: Collection[str]) -> None:
     """The plan's expiry for the existing instances. Before the launch: the old one may be near."""
     planned = work.plan.expiry
     if planned is None or not planned.retag:
         return
     holders = holders_of_expiry(
-        (instance for instance in planned.retag if instance.id not in removed), _templates(work)
+        (instance for instance in planned.retag if instance.id not in ended), _templates(work)
     )
     await _write_expiry(work, holders, planned.value)
 

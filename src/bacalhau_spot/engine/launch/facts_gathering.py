@@ -193,7 +193,7 @@ async def _networks(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -
 
 
 async def _prices(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
-    """List prices, the orchestrator's included, archive sums, and with a budget the prices of the existing nodes."""
+    """List prices, the orchestrator's included, archive sums, and with a budget or surplus nodes the prices of existing nodes."""
     launching = facts.markets or {}
     offers = [offer for market in launching.values() for offer in market.offers]
     bacalhau = await with_sums(
@@ -206,12 +206,13 @@ async def _prices(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> 
     priced = set(launching) | {planned.region for planned in home}
     lists, failures = await rates(calls, regions=sorted(priced), types=sorted(types))
     has_budget = spec.budget_usd_per_hour is not None and bool(priced)
+    known = await _existing_prices(calls, facts) if has_budget else await _surplus_prices(calls, facts)
     return replace(
         facts,
         spec=spec,
         rates=lists,
         rates_failure=next(iter(failures), None),
-        pool_prices=await _existing_prices(calls, facts) if has_budget else {},
+        pool_prices=known,
     )
 
 
@@ -230,6 +231,16 @@ async def _existing_prices(calls: AwsCalls, facts: LaunchFacts) -> Prices:
         with suppress(CloudError):
             prices |= await prices_now(calls, [instance for instance in alive if instance.region == region])
     return prices
+
+
+async def _surplus_prices(calls: AwsCalls, facts: LaunchFacts) -> Prices:
+    """In the regions with surplus nodes: the dearest leave first. Without a price, the newest do."""
+    regions = {instance.region for instance in facts.demand.removable}
+    there = [instance for instance in facts.instances if instance.alive and instance.region in regions]
+    try:
+        return await prices_now(calls, there) if there else {}
+    except CloudError:
+        return {}
 
 
 def _check_user_data(spec: ClusterSpec, regions: Iterable[str]) -> None:

@@ -58,11 +58,12 @@ async def drain(
     grace_s: float,
     api: Orchestrator | None,
     terminate_s: float = _TERMINATE_S,
+    wait: bool = True,
 ) -> DrainResult:
     """Drain the nodes, and wait until EC2 has terminated their instances. Never raises for a refusal by AWS.
 
-    `grace_s`: for running jobs. `api`: the orchestrator's, if known. `terminate_s`: for a termination. After Ctrl-C it returns
-    the latest state: draining nodes go on by themselves, and a second call continues.
+    `grace_s`: for running jobs. `api`: the orchestrator's, if known. `terminate_s`: for a termination. After Ctrl-C, and without
+    `wait`, it returns the latest state: draining nodes go on by themselves, and a second call continues.
     """
     regions: dict[str, list[Instance]] = {}
     for instance in instances:
@@ -70,7 +71,13 @@ async def drain(
     departures = _Departures(api)
     drains = [
         _RegionDrain(
-            calls, region, tuple(here), grace_s=grace_s, terminate_s=terminate_s, departures=departures
+            calls,
+            region,
+            tuple(here),
+            grace_s=grace_s,
+            terminate_s=terminate_s,
+            departures=departures,
+            wait=wait,
         )
         for region, here in regions.items()
     ]
@@ -136,6 +143,11 @@ class _Course:
     def over(self) -> bool:
         return self.instance.state is State.TERMINATED
 
+    @property
+    def ending(self) -> bool:
+        """Whether only EC2's termination is left."""
+        return self.terminating or not self.instance.alive
+
 
 @dataclass
 class _RegionDrain:
@@ -147,6 +159,7 @@ class _RegionDrain:
     grace_s: float
     terminate_s: float
     departures: _Departures
+    wait: bool = True
     failure: ApiFailure | None = None
     _courses: dict[str, _Course] = field(default_factory=dict)
     _began: datetime | None = None
@@ -170,9 +183,18 @@ class _RegionDrain:
 
     def nodes(self) -> tuple[DrainedNode, ...]:
         return tuple(
-            DrainedNode(course.instance, self._end_of(course), course.seconds)
+            DrainedNode(course.instance, end, self._seconds(course, end))
             for course in self._courses.values()
+            for end in (self._end_of(course),)
         )
+
+    def _seconds(self, course: _Course, end: DrainEnd) -> float:
+        """Until now for a node that has not left yet."""
+        return self._since() if end in {DrainEnd.DRAINING, DrainEnd.ENDING} else course.seconds
+
+    def _since(self) -> float:
+        """Seconds since the begin of the drain."""
+        return (self.calls.clock.now() - self._began).total_seconds() if self._began else 0.0
 
     def _end_of(self, course: _Course) -> DrainEnd:
         if self.failure is not None and not course.over:
@@ -212,10 +234,10 @@ class _RegionDrain:
         while True:
             await self._terminate(await self._due())
             waiting = [course for course in self._courses.values() if not course.over]
-            if not waiting:
+            if not waiting or not self.wait:
                 return
             now_s = self.calls.clock.monotonic_s()
-            if all(course.terminating or not course.instance.alive for course in waiting):
+            if all(course.ending for course in waiting):
                 deadline_s = now_s + self.terminate_s if deadline_s is None else deadline_s
                 if now_s >= deadline_s:
                     return
@@ -273,8 +295,7 @@ class _RegionDrain:
 
     def _set_end(self, course: _Course, end: DrainEnd) -> None:
         course.end = end
-        if self._began is not None:
-            course.seconds = (self.calls.clock.now() - self._began).total_seconds()
+        course.seconds = self._since()
 
     def _failed(self, failure: ApiFailure) -> None:
         self.failure = failure

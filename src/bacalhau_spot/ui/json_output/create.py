@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
 from bacalhau_spot.core.launch.group_plan import GroupStep
+from bacalhau_spot.core.lifecycle.drain_result import DrainEnd
 from bacalhau_spot.core.model import Arch
 from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorStep
 from bacalhau_spot.core.placement.region_selection import RegionReason
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.launch.group_plan import GroupPlan
     from bacalhau_spot.core.launch.plan import Plan, PoolExposure, RegionPlan
     from bacalhau_spot.core.launch.pool_avoidance import InterruptedPool
+    from bacalhau_spot.core.lifecycle.drain_result import DrainedNode
     from bacalhau_spot.core.lifecycle.expiry import ExpiryPlan
     from bacalhau_spot.core.placement.region_selection import RegionDecision
     from bacalhau_spot.core.pricing.estimate import Budget, Estimate, PriceRange
@@ -211,7 +213,11 @@ class PlanOutput(TypedDict):
     surplus: list[str]
     """ids of surplus instances"""
     remove: list[str]
-    """ids of the instances to terminate"""
+    """ids of the surplus instances to drain and terminate"""
+    grace_s: Count
+    """seconds for their running jobs"""
+    old_first: str
+    """why they leave before the launches; empty if they do not"""
     drifted: list[DriftedNodeOutput]
     """nodes that differ from the configuration, and stay as they are"""
 
@@ -245,6 +251,14 @@ class RegionReceiptOutput(TypedDict):
     problem: ProblemOutput | None
 
 
+class DrainedNodeOutput(TypedDict):
+    id: str
+    region: str
+    end: DrainEnd
+    seconds: float
+    """from the begin of the drain until the node had left; of one that has not, until the end of the command"""
+
+
 class ReceiptOutput(TypedDict):
     cluster: str
     wanted: Count
@@ -259,8 +273,12 @@ class ReceiptOutput(TypedDict):
     not_joined: list[str]
     removed: list[str]
     """ids of terminated instances"""
+    leaving: list[str]
+    """ids of instances that end without another command"""
     not_removed: list[str]
-    """ids of instances that should have been terminated"""
+    """ids of surplus instances that stay"""
+    drained: list[DrainedNodeOutput]
+    """the surplus nodes, and how their drains ended"""
     resources_created: dict[str, Count]
     """kind → number, without instances"""
     pools: PoolsOutput
@@ -325,6 +343,8 @@ def plan_data(plan: Plan) -> PlanOutput:
         "groups": [_group_plan(group) for group in plan.groups],
         "surplus": [instance.id for instance in plan.surplus],
         "remove": [instance.id for instance in plan.remove],
+        "grace_s": plan.grace_s,
+        "old_first": plan.old_first,
         "drifted": drift_data(plan.drifted),
     }
 
@@ -447,6 +467,15 @@ def _budget(budget: Budget) -> BudgetOutput:
     }
 
 
+def drained_data(node: DrainedNode) -> DrainedNodeOutput:
+    return {
+        "id": node.instance.id,
+        "region": node.instance.region,
+        "end": node.end,
+        "seconds": round(node.seconds, 1),
+    }
+
+
 def create_data(result: CreateResult) -> ReceiptOutput:
     return {
         "cluster": result.cluster,
@@ -460,7 +489,9 @@ def create_data(result: CreateResult) -> ReceiptOutput:
         "joined": result.joined,
         "not_joined": list(result.not_joined),
         "removed": list(result.removed),
+        "leaving": list(result.leaving),
         "not_removed": list(result.not_removed),
+        "drained": [drained_data(node) for node in (result.drain.nodes if result.drain else ())],
         "resources_created": dict(result.resources_created),
         "pools": pools_data(result.pools),
         "regions": [_region_receipt(region) for region in result.regions],

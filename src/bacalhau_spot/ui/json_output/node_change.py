@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
-from bacalhau_spot.core.lifecycle.drain_result import DrainEnd
 from bacalhau_spot.core.node_changes.change_result import Stop
-from bacalhau_spot.ui.json_output.create import PlanOutput, ReceiptOutput, create_data, plan_data
+from bacalhau_spot.ui.json_output.create import (
+    DrainedNodeOutput,
+    PlanOutput,
+    ReceiptOutput,
+    create_data,
+    drained_data,
+    plan_data,
+)
 from bacalhau_spot.ui.json_output.values import (
     Amount,
     Count,
@@ -21,7 +27,6 @@ from bacalhau_spot.ui.json_output.values import (
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from bacalhau_spot.core.lifecycle.drain_result import DrainedNode
     from bacalhau_spot.core.node_changes.change_result import BatchResult, ChangeResult
     from bacalhau_spot.core.node_changes.node_change import NodeChange
 
@@ -51,14 +56,6 @@ class ChangePlanOutput(TypedDict):
     usd_per_hour_before: Amount | None
     """spot prices of all nodes; null: unknown"""
     usd_per_hour_after: PriceRangeOutput | None
-
-
-class DrainedNodeOutput(TypedDict):
-    id: str
-    region: str
-    end: DrainEnd
-    seconds: float
-    """from the begin of the drain until the node had left"""
 
 
 class BatchOutput(TypedDict):
@@ -135,15 +132,6 @@ def _batch(batch: BatchResult) -> BatchOutput:
         "faulty": list(batch.faulty),
         "stopped": batch.stop,
         "launch": create_data(batch.launch) if batch.launch else None,
-        "drained": [_drained(node) for node in drained],
+        "drained": [drained_data(node) for node in drained],
         "problems": [problem_data(failure) for failure in (batch.drain.failures if batch.drain else ())],
-    }
-
-
-def _drained(node: DrainedNode) -> DrainedNodeOutput:
-    return {
-        "id": node.instance.id,
-        "region": node.instance.region,
-        "end": node.end,
-        "seconds": round(node.seconds, 1),
     }

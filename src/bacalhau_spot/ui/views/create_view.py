@@ -12,6 +12,7 @@ from bacalhau_spot.core.launch.instance_phases import Phase, phase_of
 from bacalhau_spot.core.placement.quotas import quotas_of
 from bacalhau_spot.ui.formatting import comma_list, count_of_kind, error_label, first_few, plural
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, next_commands
+from bacalhau_spot.ui.views.drain_view import drained_nodes
 from bacalhau_spot.ui.views.groups_view import still_launching
 from bacalhau_spot.ui.views.pools_view import pools_line
 from bacalhau_spot.ui.views.ssh_view import PRIVATE
@@ -38,13 +39,7 @@ def create_result_view(result: CreateResult, *, options: str = "") -> Group:
         parts.append(_table(result, regions))
     parts.extend(_reasons(result))
     parts.extend(_lost(result))
-    if result.removed:
-        verb = "was" if len(result.removed) == 1 else "were"
-        parts.append(Paragraph(f"terminated {plural(len(result.removed), 'instance')} that {verb} too many"))
-    if result.not_removed:
-        parts.append(
-            Paragraph(f"surplus, but not terminated: {first_few(result.not_removed)}", style="yellow")
-        )
+    parts.extend(_surplus(result))
     parts.extend(still_launching(result))
     parts.extend(_joined(result))
     parts.append(_total(result))
@@ -205,6 +200,24 @@ def _why_ended(instance: Instance) -> str:
     return f"ended {words} ({code})" if words else code or str(instance.state)
 
 
+def _surplus(result: CreateResult) -> list[RenderableType]:
+    """How the surplus nodes ended."""
+    if result.drain is None or not result.drain.nodes:
+        return []
+    parts: list[RenderableType] = [
+        Paragraph("nodes that are too many:", style="bold"),
+        drained_nodes(result.drain.nodes),
+    ]
+    if result.leaving:
+        names = first_few(result.leaving)
+        parts.append(Paragraph(f"these end without another command: {names}", style="yellow"))
+    if result.not_removed:
+        parts.append(
+            Paragraph(f"surplus, but not terminated: {first_few(result.not_removed)}", style="yellow")
+        )
+    return parts
+
+
 def _joined(result: CreateResult) -> list[RenderableType]:
     """The nodes that have not joined the orchestrator, and the way to the reason."""
     if not result.not_joined:
@@ -219,7 +232,7 @@ def _joined(result: CreateResult) -> list[RenderableType]:
 
 
 def _total(result: CreateResult) -> Paragraph:
-    now = result.existing + result.running - len(result.removed)
+    now = result.existing + result.running - len(result.removed) - len(result.leaving)
     text = f"{now} of {plural(result.wanted, 'node')} running"
     if now > result.wanted:
         text = f"{plural(now, 'node')} running, {result.wanted} requested: {now - result.wanted} too many"

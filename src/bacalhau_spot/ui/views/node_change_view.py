@@ -10,7 +10,8 @@ from rich.console import Group
 from bacalhau_spot.core.node_changes.change_result import Stop
 from bacalhau_spot.ui.formatting import error_label, first_few, plural, usd, usd_range
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, next_commands
-from bacalhau_spot.ui.views.plan_view import budget_error
+from bacalhau_spot.ui.views.drain_view import drained_nodes
+from bacalhau_spot.ui.views.plan_view import budget_error, cannot_drain_warning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,11 +76,11 @@ def _launching(change: NodeChange) -> list[RenderableType]:
 
 
 def _warnings(change: NodeChange) -> list[RenderableType]:
-    texts = list(change.launch.warnings) if change.launch else []
+    texts = change.launch.warnings if change.launch else ()
+    lines: list[RenderableType] = [Paragraph(f"warning: {text}", style="yellow") for text in texts]
     if change.cannot_drain:
-        names = first_few([one.id for one in change.cannot_drain])
-        texts.append(f"terminated at once, because the nodes cannot read their tags: {names}")
-    return [Paragraph(f"warning: {text}", style="yellow") for text in texts]
+        lines.append(cannot_drain_warning([one.id for one in change.cannot_drain]))
+    return lines
 
 
 def _price(change: NodeChange) -> str:
@@ -110,11 +111,7 @@ def node_change_result_view(words: Sequence[str], change: NodeChange, result: Ch
     """How each node ended, the new nodes, and how to go on after a stop. `words`: the command line as typed."""
     parts: list[RenderableType] = []
     if result.drained:
-        rows = [
-            (node.instance.id, node.instance.zone, node.instance.type, f"{node.end}, {node.seconds:.0f} s")
-            for node in result.drained
-        ]
-        parts.append(TextTable((*_HEADS[:3], "end"), rows, spare=("type",)))
+        parts.append(drained_nodes(result.drained))
     style = "bold green" if result.stop is None else "bold yellow"
     parts.append(Paragraph(f"{change.cluster}: {_counts(change, result)}", style=style))
     if result.stop is not None:

@@ -25,7 +25,7 @@ from bacalhau_spot.ui.views.expiry_view import expiry_lines
 from bacalhau_spot.ui.views.groups_view import group_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from decimal import Decimal
 
     from rich.console import RenderableType
@@ -315,11 +315,28 @@ def _surplus(plan: Plan) -> list[Paragraph]:
     total = f"{exist}, {plan.wanted} requested{launched}: {len(plan.surplus)} too many ({where})."
     if not plan.remove:
         them = "it" if len(plan.surplus) == 1 else "them"
-        return [Paragraph(f"{total} --allow-removal terminates {them}.", "yellow")]
+        return [Paragraph(f"{total} --allow-removal drains and terminates {them}.", "yellow")]
     return [
-        Paragraph(f"{total} Terminate:", style="bold"),
+        Paragraph(f"{total} Drain and terminate:", style="bold"),
         *(
             Paragraph(f"  - {instance.id} {instance.type} in {instance.zone}", style="red")
             for instance in plan.remove
         ),
+        *_departure(plan),
     ]
+
+
+def _departure(plan: Plan) -> list[Paragraph]:
+    """The time for jobs, the order, and the nodes that cannot drain."""
+    parts = [Paragraph(f"running jobs may end within {plan.grace_s} s; then they restart on other nodes")]
+    if plan.launch:
+        later = f"the nodes to terminate leave first: {plan.old_first}"
+        parts.append(Paragraph(later if plan.old_first else "the new nodes join first"))
+    if plan.cannot_drain:
+        parts.append(cannot_drain_warning([one.id for one in plan.cannot_drain]))
+    return parts
+
+
+def cannot_drain_warning(ids: Sequence[str]) -> Paragraph:
+    text = f"terminated at once, because the nodes cannot read their tags: {first_few(ids)}"
+    return Paragraph(f"warning: {text}", style="yellow")

@@ -368,7 +368,7 @@ def _to_do(status: ClusterStatus, *, ghosts: Sequence[NodeStatus]) -> list[Rende
     if status.missing and not status.snapshot.failed_regions:
         lines.append(Paragraph("`bacalhau-spot create` launches the missing nodes", prefix="missing: "))
     if status.surplus:
-        what = "`bacalhau-spot create --allow-removal` terminates them"
+        what = "`bacalhau-spot create --allow-removal` drains and terminates them"
         lines.append(Paragraph(what, prefix="too many: "))
     if ghosts:
         lines.append(Paragraph("`bacalhau-spot prune` removes them from the orchestrator", prefix="gone: "))

@@ -70,7 +70,7 @@ class AuditLog:
             self._write(event_name(type(event)), **{name: getattr(event, name) for name in names})
 
     def log_creation(self, result: CreateResult) -> None:
-        """The end of a create: the launched instances, as last listed by AWS, and those that it terminated."""
+        """The end of a create: the launched instances, as last listed by AWS, and those that it removed."""
         self._write(
             "created",
             exit_code=int(result.exit_code),
@@ -85,7 +85,7 @@ class AuditLog:
                 for region in result.regions
                 for instance in region.instances
             ],
-            removed=list(result.removed),
+            removed=[*result.removed, *result.leaving],
         )
         for region in result.regions:
             for instance in region.instances:
