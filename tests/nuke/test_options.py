@@ -131,6 +131,7 @@ def test_some_regions_only(program: CliRunner) -> None:
 
 NONSENSE = (
     (["--regions", "eu-west-9"], ["--regions", "eu-west-9 is no region"]),
+    (["--regions", ""], ["--regions: an empty text is no region"]),
     (["--regions", "ap-east-1"], ["ap-east-1 is not enabled"]),
     (["--min-age", "soon"], ["--min-age", "soon"]),
     (["--adopt", "i-00000000000000000"], ["--adopt", "i-00000000000000000"]),

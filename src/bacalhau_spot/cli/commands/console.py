@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from bacalhau_spot.cli.runtime import node_prompt
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.reporting import consoles
 from bacalhau_spot.cli.runtime.result import Result
-from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, Cluster, CommonOptions
+from bacalhau_spot.cli.runtime.shared_options import INTERVAL, NO_OPTIONS, Cluster, CommonOptions
 from bacalhau_spot.core.health.boot_console import boot_lines_only, new_output
 from bacalhau_spot.core.sanitize import without_sequences
 from bacalhau_spot.errors import ExitCode, UserError
@@ -22,14 +21,12 @@ if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime.runner import Runner
     from bacalhau_spot.core.model import Instance
 
-_SOONEST_S = 2
-
 
 def console(
     node: str | None = None,
     *,
     follow: Annotated[bool, Parameter(name=["--follow", "-f"], negative="")] = False,
-    interval: Annotated[float, Parameter(name="--interval", validator=Number(gte=_SOONEST_S))] = 5.0,
+    interval: Annotated[float, INTERVAL] = 5.0,
     phases: Annotated[bool, Parameter(name="--phases", negative="")] = False,
     cluster: Cluster = None,
     common: CommonOptions = NO_OPTIONS,

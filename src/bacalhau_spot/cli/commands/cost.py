@@ -52,7 +52,7 @@ def cost(
         Another cluster, by its tag value, instead of the configuration's.
     """
     context = CommandContext("cost", common, runtime)
-    start = moment(since, flag="--since", now=runtime.clock.now()) if since else None
+    start = moment(since, flag="--since", now=runtime.clock.now()) if since is not None else None
     spec, naming = context.spec(lenient=True), context.naming(cluster)
     with context.runner() as runner:
         look = _gather(context, runner.calls, naming, since=start, spec=spec)

@@ -14,8 +14,8 @@ from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import (
-    AT_LEAST_ONE,
     NO_OPTIONS,
+    TIMEOUT,
     Cluster,
     CommonOptions,
     DeleteResults,
@@ -69,7 +69,7 @@ def destroy(
     cluster: Cluster = None,
     disable_protection: Annotated[bool, Parameter(name="--disable-protection", negative="")] = False,
     delete_results: DeleteResults = False,
-    timeout: Annotated[int | None, AT_LEAST_ONE, Parameter(name="--timeout")] = None,
+    timeout: Annotated[int | None, TIMEOUT] = None,
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:

@@ -14,9 +14,9 @@ from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.parsers import duration
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import (
-    AT_LEAST_ONE,
     NO_OPTIONS,
     NOT_NEGATIVE,
+    TIMEOUT,
     CommonOptions,
     DeleteResults,
 )
@@ -58,10 +58,10 @@ if TYPE_CHECKING:
 class NukeOptions:
     """The scope and the limits of a deletion."""
 
-    regions: Annotated[str, Parameter(name="--regions")] = ""
+    regions: Annotated[str | None, Parameter(name="--regions")] = None
     """Scan only these regions, separated by commas."""
 
-    min_age: Annotated[str, Parameter(name="--min-age")] = ""
+    min_age: Annotated[str | None, Parameter(name="--min-age")] = None
     """Keep resources younger than this: 30m, 2h, 7d."""
 
     max_resources: Annotated[int | None, NOT_NEGATIVE, Parameter(name="--max")] = None
@@ -82,7 +82,7 @@ class NukeOptions:
     disable_protection: Annotated[bool, Parameter(name="--disable-protection", negative="")] = False
     """Disable the protection against deletion of the cluster's resources."""
 
-    timeout: Annotated[int, AT_LEAST_ONE, Parameter(name="--timeout")] = int(engine.TIMEOUT_S)
+    timeout: Annotated[int, TIMEOUT] = int(engine.TIMEOUT_S)
     """Stop after this many seconds and list the remaining resources."""
 
 
@@ -151,7 +151,7 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
         self._home = home
         self._choice = choice
         self._force = force
-        self._min_age = duration(choice.min_age, flag="--min-age") if choice.min_age else None
+        self._min_age = duration(choice.min_age, flag="--min-age") if choice.min_age is not None else None
         self._tagged = account_scope(naming)
 
     @property
@@ -177,14 +177,17 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
 
     def _regions(self, account: AccountContext) -> tuple[str, ...]:
         enabled = discovery.enabled_names(account.regions)
-        wanted = tuple(filter(None, map(str.strip, self._choice.regions.split(",")))) or enabled
+        named = self._choice.regions
+        # Of an empty text, as from an unset variable, all regions would be a dangerous reading.
+        wanted = enabled if named is None else tuple(filter(None, map(str.strip, named.split(",")))) or ("",)
         strange = [name for name in wanted if name not in enabled]
         if strange:
             known = {region.name for region in account.regions}
             close = "" if strange[0] in known else closest_region(strange[0], known)
             meant = f"did you mean {close}? " if close else ""
+            name = strange[0] or "an empty text"
             raise UserError(
-                f"--regions: {strange[0]} is {'not enabled in this account' if strange[0] in known else 'no region'}",
+                f"--regions: {name} is {'not enabled in this account' if strange[0] in known else 'no region'}",
                 hint=f"{meant}enabled are {', '.join(enabled)}",
                 exit_code=ExitCode.USAGE,
             )

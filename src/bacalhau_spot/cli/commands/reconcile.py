@@ -58,6 +58,8 @@ if TYPE_CHECKING:
 
 # A shorter interval finds nothing new: a launched node needs a minute to join.
 _SHORTEST = timedelta(seconds=10)
+# A longer one leaves the cluster without its nodes for a day; cron or a systemd timer runs single passes.
+_LONGEST = timedelta(days=1)
 # The longest pause after failed passes, unless the interval is longer.
 _LONGEST_PAUSE_S = 600.0
 _MOST_DOUBLINGS = 10
@@ -82,7 +84,8 @@ def reconcile(
     Parameters
     ----------
     every
-        Repeat at this interval, such as 60s or 5m, until Ctrl-C or SIGTERM. The exit code is that of the last pass.
+        Repeat at this interval, such as 60s or 5m, from 10s to 1d, until Ctrl-C or SIGTERM. The exit code is that of the last
+        pass.
     passes
         End after this many passes.
     dry_run
@@ -109,14 +112,13 @@ def reconcile(
 
 def _interval(text: str) -> timedelta:
     """Raises UserError."""
-    interval = duration(text, flag="--every")
-    if interval < _SHORTEST:
-        raise UserError(
-            f"--every: {text} is too short",
-            hint=f"at least {_SHORTEST.total_seconds():g}s: a launched node needs about a minute to join",
-            exit_code=ExitCode.USAGE,
-        )
-    return interval
+    return duration(
+        text,
+        flag="--every",
+        shortest=_SHORTEST,
+        longest=_LONGEST,
+        why="a launched node needs about a minute to join, and nothing replaces a node between two passes",
+    )
 
 
 @dataclass(frozen=True)

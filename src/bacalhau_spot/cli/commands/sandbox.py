@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.sandbox_connection import sandbox_process
-from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions
+from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, SECONDS, CommonOptions
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import json_output, views
 
@@ -95,7 +95,7 @@ def set_(
 def interrupt(
     instance: str,
     *,
-    notice_s: Annotated[float, Parameter(name="--notice-s")] = 120.0,
+    notice_s: Annotated[float, Parameter(name="--notice-s"), SECONDS] = 120.0,
     reason: Literal["capacity", "price"] = "capacity",
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from bacalhau_spot.cli.runtime.context import CommandContext, no_api
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.result import Result
-from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, NO_OPTIONS, CommonOptions
+from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, TIMEOUT, CommonOptions
 from bacalhau_spot.core.orchestrator.prune import nodes_by_other_cluster, region_of
 from bacalhau_spot.core.orchestrator.smoke_test import IMAGE, Engine, SmokeTestOptions, joined_nodes
 from bacalhau_spot.engine.orchestrator.smoke_test import run_smoke_test
@@ -25,7 +25,7 @@ def smoke_test(
     *,
     engine: Annotated[Engine, Parameter(name="--engine")] = Engine.DOCKER,
     image: Annotated[str, Parameter(name="--image")] = IMAGE,
-    timeout: Annotated[int, AT_LEAST_ONE, Parameter(name="--timeout")] = 120,
+    timeout: Annotated[int, TIMEOUT] = 120,
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:

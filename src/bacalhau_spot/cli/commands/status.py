@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from bacalhau_spot.cli.runtime import other_clusters
 from bacalhau_spot.cli.runtime.context import CommandContext
@@ -18,7 +17,7 @@ from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.notices import observation_notices, send_notices, send_or_stop
 from bacalhau_spot.cli.runtime.reporting import consoles
 from bacalhau_spot.cli.runtime.result import Result
-from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, Cluster, CommonOptions
+from bacalhau_spot.cli.runtime.shared_options import INTERVAL, NO_OPTIONS, Cluster, CommonOptions
 from bacalhau_spot.cli.state.audit_log import known_usages
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.health.cluster_status import ClusterSnapshot, ClusterStatus
@@ -46,8 +45,6 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.orchestrator.port import Orchestrator
 
-# A shorter interval shows nothing new, and uses calls that other programs in the account need.
-_SOONEST_S = 2
 # The period of the line about interruptions.
 _INTERRUPTIONS_OF = timedelta(hours=24)
 
@@ -55,7 +52,7 @@ _INTERRUPTIONS_OF = timedelta(hours=24)
 def status(
     *,
     watch: Annotated[bool, Parameter(name=["--watch", "-w"], negative="")] = False,
-    interval: Annotated[float, Parameter(name="--interval", validator=Number(gte=_SOONEST_S))] = 5.0,
+    interval: Annotated[float, INTERVAL] = 5.0,
     region: Annotated[list[str] | None, Parameter(name=["--region", "-r"], negative="")] = None,
     cluster: Cluster = None,
     common: CommonOptions = NO_OPTIONS,

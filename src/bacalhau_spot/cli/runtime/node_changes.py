@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -55,16 +56,15 @@ Grace = Annotated[str, Parameter(name="--grace")]
 DryRun = Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")]
 DEFAULT_GRACE = f"{GRACE_S // 60}m"
 _DRY_RUN = frozenset({"--dry-run", "-n"})
-_LONGEST_GRACE_S = 86400
+_LONGEST_GRACE = timedelta(days=1)
 _TEST_S = 300  # with the download of the image on a new node
 
 
 def grace_seconds(text: str) -> int:
     """The seconds of `--grace`. Raises UserError."""
-    seconds = 0 if text.strip() == "0" else int(duration(text, flag="--grace").total_seconds())
-    if seconds > _LONGEST_GRACE_S:
-        raise UserError("--grace: at most one day", hint="such as 10m", exit_code=ExitCode.USAGE)
-    return seconds
+    if text.strip() == "0":
+        return 0
+    return int(duration(text, flag="--grace", longest=_LONGEST_GRACE).total_seconds())
 
 
 @dataclass(frozen=True)

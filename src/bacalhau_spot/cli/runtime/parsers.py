@@ -45,19 +45,46 @@ def whole_number(_: object, tokens: Sequence[Token]) -> int:
     return int(text)
 
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def duration(text: str, *, flag: str) -> timedelta:
-    """`90s`, `30m`, `2h`, `7d`. Raises UserError."""
-    match = re.fullmatch(r"(\d+)\s*([smhd])", text.strip().lower())
+# No cluster is older.
+_LONGEST_DURATION = timedelta(days=3650)
+
+
+def duration(
+    text: str,
+    *,
+    flag: str,
+    shortest: timedelta = timedelta(0),
+    longest: timedelta = _LONGEST_DURATION,
+    why: str = "",
+) -> timedelta:
+    """`90s`, `30m`, `2h`, `7d`. Raises UserError, also for one that is shorter or longer; `why`: of these bounds."""
+    match = re.fullmatch(r"([0-9]{1,9})\s*([smhd])", text.strip().lower())
     if match is None:
         raise UserError(
-            f"{flag}: {text!r} is not a duration",
+            f"{flag}: {text[:_LONGEST]!r} is not a duration",
             hint="a whole number followed by s, m, h or d, such as 30m or 7d",
             exit_code=ExitCode.USAGE,
         )
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    value = timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    if shortest <= value <= longest:
+        return value
+    short = value < shortest
+    raise UserError(
+        f"{flag}: {text.strip()} is too {'short' if short else 'long'}",
+        why=why,
+        hint=f"at least {_spelled(shortest)}" if short else f"at most {_spelled(longest)}",
+        exit_code=ExitCode.USAGE,
+    )
+
+
+def _spelled(value: timedelta) -> str:
+    """In the largest unit that gives a whole number."""
+    seconds = int(value.total_seconds())
+    name, size = next((name, size) for name, size in reversed(_UNITS.items()) if seconds % size == 0)
+    return f"{seconds // size}{name}"
 
 
 _SHORTEST_S = int(SHORTEST.total_seconds())
@@ -107,7 +134,7 @@ def moment(text: str, *, flag: str, now: datetime) -> datetime:
     except ValueError:
         try:
             return now - duration(text, flag=flag)
-        except (UserError, OverflowError):
+        except UserError:
             raise UserError(
                 f"{flag}: {text!r} is neither a date nor a duration",
                 hint="a date such as 2026-11-20 or 2026-11-20T08:30 (UTC), or a duration such as 24h or 7d",
@@ -116,4 +143,10 @@ def moment(text: str, *, flag: str, now: datetime) -> datetime:
     value = _in_utc(value)
     if value > now:
         raise UserError(f"{flag}: {text} is in the future", exit_code=ExitCode.USAGE)
+    if value < now - _LONGEST_DURATION:
+        raise UserError(
+            f"{flag}: {text} is too long ago",
+            hint=f"at most {_spelled(_LONGEST_DURATION)}",
+            exit_code=ExitCode.USAGE,
+        )
     return value

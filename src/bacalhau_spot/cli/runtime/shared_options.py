@@ -62,6 +62,12 @@ NO_TABULAR_OPTIONS = TabularOptions()
 
 AT_LEAST_ONE = Parameter(validator=Number(gte=1))
 NOT_NEGATIVE = Parameter(validator=Number(gte=0))
+# A shorter interval shows nothing new, and uses calls that other programs in the account need.
+INTERVAL = Parameter(name="--interval", validator=Number(gte=2, lte=3600))
+# At most a day, like the timeouts of the configuration.
+_DAY_S = 86400
+TIMEOUT = Parameter(name="--timeout", validator=Number(gte=1, lte=_DAY_S))
+SECONDS = Parameter(validator=Number(gte=0, lte=_DAY_S))
 Yes = Annotated[bool, Parameter(name=["--yes", "-y"], negative="")]
 DeleteResults = Annotated[bool, Parameter(name="--delete-results", negative="")]
 Cluster = Annotated[str | None, Parameter(name="--cluster")]
