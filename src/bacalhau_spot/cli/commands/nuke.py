@@ -182,15 +182,7 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
         wanted = enabled if named is None else tuple(filter(None, map(str.strip, named.split(",")))) or ("",)
         strange = [name for name in wanted if name not in enabled]
         if strange:
-            known = {region.name for region in account.regions}
-            close = "" if strange[0] in known else closest_region(strange[0], known)
-            meant = f"did you mean {close}? " if close else ""
-            name = strange[0] or "an empty text"
-            raise UserError(
-                f"--regions: {name} is {'not enabled in this account' if strange[0] in known else 'no region'}",
-                hint=f"{meant}enabled are {', '.join(enabled)}",
-                exit_code=ExitCode.USAGE,
-            )
+            raise _strange_region(strange[0], account, enabled)
         return wanted
 
     def _preview(self, scope: CleanupScope, scan: ScanResult) -> NukeCommandPreview:
@@ -328,6 +320,18 @@ def _including(options: DeletionOptions, adopted: Collection[str]) -> DeletionOp
     """The same rules, without effect on adopted resources."""
     return replace(
         options, excluded=lambda resource: "" if resource.id in adopted else options.excluded(resource)
+    )
+
+
+def _strange_region(name: str, account: AccountContext, enabled: Sequence[str]) -> UserError:
+    """The refusal of a region that is not enabled, or that AWS does not have."""
+    known = {region.name for region in account.regions}
+    close = "" if name in known or not name else closest_region(name, known)
+    meant = f"did you mean {close}? " if close else ""
+    return UserError(
+        f"--regions: {name or 'an empty text'} is {'not enabled in this account' if name in known else 'no region'}",
+        hint=f"{meant}enabled are {', '.join(enabled)}",
+        exit_code=ExitCode.USAGE,
     )
 
 
