@@ -87,3 +87,24 @@ def test_pages_that_do_not_end(sandbox: Any, program: CliRunner) -> None:
     assert result.code == 5, result.stderr
     calls = [call for call in sandbox.world.calls if call[:2] == ("us-east-1", "ec2:DescribeTags")]
     assert 2 <= len(calls) < 100
+
+
+TRUNCATED = '<?xml version="1.0"?><DescribeInstancesResponse><requestId>0b9d</requestId><reserv'
+
+
+@pytest.mark.parametrize(
+    "body", [PAGE, NUMBERED, "", TRUNCATED], ids=["a page", "another root", "nothing", "truncated"]
+)
+def test_a_stranger_costs_a_command_seconds(sandbox: Any, program: CliRunner, body: str) -> None:
+    """It answered, and a minute of the same question gets the same answer: each call is repeated for ten seconds."""
+    program.configure(nodes=2, regions="[us-east-1, eu-west-1]")
+    assert program("create", "--yes").code == 0
+    sandbox.settings.faults = [{"match": "ec2:*", "region": "eu-west-1", "code": "NotAws", "message": body}]
+    for command in ("list", "status", "reconcile"):
+        begin, since = sandbox.clock.now(), len(sandbox.world.calls)
+        result = program(command)
+        spent_s = sandbox.clock.now() - begin
+        assert (result.code != 0, "eu-west-1" in result.stdout + result.stderr) == (True, True), command
+        assert spent_s < 15, f"{command}: {spent_s:.0f} s"
+        asked = [call for region, call, _ in sandbox.world.calls[since:] if region == "eu-west-1"]
+        assert asked.count("ec2:DescribeInstances") > 1, "a single one may be a glitch"

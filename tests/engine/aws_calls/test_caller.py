@@ -174,3 +174,20 @@ def test_a_runs_own_token_differs_from_anothers() -> None:
     assert desk.calls.run_token("a") == desk.calls.run_token("a")
     assert desk.calls.run_token("a") != desk.calls.run_token("b")
     assert len(desk.calls.run_token("a")) <= 64
+
+
+@pytest.mark.parametrize("code", ["ResponseParserError", "404", "407", "SSLError"])
+def test_a_wrong_answer_is_repeated_for_seconds_only(code: str) -> None:
+    """A network's sign-in page, a proxy or a wrong certificate answers the same for as long as it is there."""
+    desk, script = Desk(), Script(code)
+    begin = desk.clock.now()
+    with pytest.raises(CloudError):
+        run(lambda desk: desk.calls.read("r", script), desk)
+    assert 3 <= script.count <= 8
+    assert desk.clock.now() - begin <= 10
+
+
+def test_a_slow_wrong_answer_is_repeated_too() -> None:
+    desk, script = Desk(), Script(*["RequestLimitExceeded"] * 4, "ResponseParserError", None)
+    run(lambda desk: desk.calls.read("r", script), desk)
+    assert script.count == 6

@@ -52,6 +52,7 @@ class ErrorInfo:
     `name` is its heading in the documentation. `sentence` may contain {region}. `hint` may also contain {regions} (all affected
     regions), {action} (the denied action), {profile} (a space and the option for the profile in use), {quota} (the code of the
     spot quota), {host} (the orchestrator's API), and {other} (the same address with http instead of https, or the reverse).
+    `retry_s`: of Recovery.RETRY, the longest time for repetitions; None: the deadline of the call.
     """
 
     name: str
@@ -59,6 +60,7 @@ class ErrorInfo:
     recovery: Recovery
     sentence: str
     hint: str = ""
+    retry_s: float | None = None
 
     @property
     def exit_code(self) -> ExitCode:

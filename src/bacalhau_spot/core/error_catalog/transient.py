@@ -26,8 +26,12 @@ AWS = ErrorInfo(
 )
 
 
-def _between(name: str, sentence: str, hint: str) -> ErrorInfo:
-    return ErrorInfo(name, Category.NETWORK, Recovery.RETRY, sentence, hint)
+# Of an answer that is there, and wrong: what gives it gives it again. A single one may be a glitch.
+_WRONG_ANSWER_S = 10.0
+
+
+def _between(name: str, sentence: str, hint: str, *, retry_s: float | None = None) -> ErrorInfo:
+    return ErrorInfo(name, Category.NETWORK, Recovery.RETRY, sentence, hint, retry_s)
 
 
 _DNS = _between(
@@ -56,17 +60,20 @@ _PROXY = _between(
     "proxy",
     "the proxy between here and AWS in {region} does not let the call through",
     "check HTTPS_PROXY, or `unset HTTPS_PROXY https_proxy` if none is needed; NO_PROXY lists the hosts that need none",
+    retry_s=_WRONG_ANSWER_S,
 )
 TLS = _between(
     "tls",
     "cannot establish a TLS connection to AWS in {region}",
     "a proxy that inspects TLS connections uses its own certificate: `export AWS_CA_BUNDLE=/path/to/its/certificate.pem` (the "
     "administrator of the network has it); check the clock with `date -u` too",
+    retry_s=_WRONG_ANSWER_S,
 )
 _NOT_AWS = _between(
     "not-aws",
     "the server that answered instead of AWS in {region} is not AWS",
     "sign in to the network if it has a page for that; check HTTPS_PROXY and AWS_ENDPOINT_URL",
+    retry_s=_WRONG_ANSWER_S,
 )
 BUSY = ErrorInfo(
     "busy",

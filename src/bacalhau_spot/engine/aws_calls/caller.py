@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 from typing import TYPE_CHECKING, TypeVar
 
 from bacalhau_spot.cloud.port import CloudError
@@ -176,6 +177,7 @@ class AwsCalls:
                 return await call()
             except CloudError as error:
                 attempt += 1
+                deadline_s = min(deadline_s, self._last_s(error))
                 wait_s = backoff_s(attempt, jitter=self._jitter())
                 if not self._is_retryable(
                     error,
@@ -194,6 +196,11 @@ class AwsCalls:
                     )
                 )
             await (self.pause(wait_s) if brake else self.clock.sleep(wait_s))
+
+    def _last_s(self, error: CloudError) -> float:
+        """The monotonic time until which the call may be repeated after this error, besides its own deadline."""
+        retry_s = classify(error.code).retry_s
+        return math.inf if retry_s is None else self.clock.monotonic_s() + retry_s
 
     def _is_retryable(
         self, error: CloudError, *, non_idempotent: bool, retry_dependencies: bool, by_s: float
