@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import timedelta
 from typing import Any
+
+import pytest
 
 from bacalhau_spot.core.lifecycle.operator_lock import LEASE, LockHolder, lock_name, lock_tags
 from bacalhau_spot.core.model import Naming
@@ -112,3 +115,21 @@ def test_a_long_command_renews_its_lock(sandbox: Any, program: CliRunner) -> Non
     assert program("destroy", "--yes").code == 0
     renewed = [call for call in sandbox.world.calls if call[1] == "ec2:CreateTags"]
     assert len(renewed) >= 2
+
+
+@pytest.mark.parametrize("left_s", [None, 300], ids=["free", "held"])
+def test_the_log_names_no_lock(sandbox: Any, program: CliRunner, left_s: float | None) -> None:
+    """Neither this command's own nor the one that it waited for: all that `create` names stays."""
+    program.configure(nodes=1, regions=f"[{REGION}]")
+    ec2 = sandbox.client("ec2", REGION)
+    others = set()
+    if left_s is not None:
+        locked(sandbox, program, left_s=left_s)
+        others = {row["LaunchTemplateId"] for row in ec2.describe_launch_templates()["LaunchTemplates"]}
+    created = program("create", "--yes")
+    assert created.code == 0, created.stderr
+    kept = {row["LaunchTemplateId"] for row in ec2.describe_launch_templates()["LaunchTemplates"]}
+    named = set(re.findall(r"lt-[0-9a-f]+", created.stdout + created.stderr))
+    assert named and named <= kept and not named & others
+    shown = program("create", "--yes", "--debug").stderr
+    assert "lt-" not in shown

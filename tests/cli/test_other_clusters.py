@@ -90,3 +90,15 @@ def test_an_orchestrator_of_several_clusters(program: CliRunner) -> None:
             assert "2 nodes of another cluster in the orchestrator" in output
             assert f"hunt; {advice}" in output or f"hunt; add {advice}" in output
         assert any("hunt" in text for text in program("prune", "-o", "json").envelope["warnings"])
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\x01b", "x" * 256], ids=["empty", "blank", "control", "long"])
+@pytest.mark.parametrize("command", [("list",), ("destroy", "--yes"), ("extend", "4h")], ids=" ".join)
+def test_a_value_that_no_tag_can_have_is_refused(
+    sandbox: Any, program: CliRunner, command: tuple[str, ...], name: str
+) -> None:
+    """An empty one, as from an unset variable, does not select the configured cluster."""
+    result = program(*command, "--cluster", name)
+    assert (result.code, "--cluster" in result.stderr) == (2, True), result.stderr
+    assert "\x01" not in result.stderr
+    assert sandbox.world.calls == []

@@ -115,6 +115,14 @@ def test_the_descriptions_are_ones_that_aws_takes() -> None:
         (f"cluster: {{tag_value: {'v' * 256}}}", "1:22  cluster.tag_value: a tag value may have at most 255"),
         (f"cluster: {{name: {'v' * 256}}}", "1:17  cluster.name: a tag value may have at most 255"),
         ('cluster: {creator: "a\tb"}', "1:20  cluster.creator: a tag value may hold letters, digits, spaces"),
+        (
+            'cluster: {tag_value: "a\\x01"}',
+            "1:22  cluster.tag_value: a tag value may hold letters, digits, spaces",
+        ),
+        (
+            'cluster: {tags: {a: "\\e[31m"}}',
+            "1:21  cluster.tags.a: a tag value may hold letters, digits, spaces",
+        ),
         ("max_price_usd_per_hour: 0.001", "1:25  max_price_usd_per_hour: found 0.001; must be a price"),
         ("max_price_usd_per_hour: 0.0005", "1:25  max_price_usd_per_hour: found 0.0005; must be a price"),
     ],

@@ -90,6 +90,15 @@ def _value_problem(value: str, *, required: bool) -> str | None:
     return None
 
 
+def other_value_problem(value: str) -> str | None:
+    """Why no tag of EC2 can have this value; None if one can. Tags of other programs may have more characters than ours."""
+    if not value.strip():
+        return "the value may not be empty"
+    if _length(value) > MAX_VALUE:
+        return f"a tag value may have at most {MAX_VALUE} characters, this one has {_length(value)}"
+    return None if value.isprintable() else "a tag value may hold no control characters"
+
+
 def _prefix_problem(prefix: str) -> str | None:
     if len(prefix) > MAX_PREFIX or not _PREFIX.fullmatch(prefix):
         return f"must begin with a letter or digit, then letters, digits, - and _ only, at most {MAX_PREFIX} characters"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # AWS: IAM User Guide, "Elements of an AWS API request signature": key id / date / region / service / aws4_request
 _SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")
 _FORM = "application/x-www-form-urlencoded"
+_NOT_IN_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,19 @@ def take_apart(http: Http, body: bytes) -> Call:
     )
 
 
+def not_in_xml(text: str) -> bool:
+    """Whether a text has a character that XML cannot carry, not even as a reference (XML 1.0, 2.2 "Characters")."""
+    return _NOT_IN_XML.search(text) is not None
+
+
+def _xml(text: str) -> str:
+    """A message may quote anything of a request."""
+    return escape(_NOT_IN_XML.sub("\ufffd", text))
+
+
 def write_error(call: Call, error: AwsError) -> Reply:
     """The error in the protocol of the called service."""
-    code, message = escape(error.code), escape(error.message)
+    code, message = escape(error.code), _xml(error.message)
     request_id = uuid4()
     headers: tuple[tuple[str, str], ...] = ()
     if call.service == "ec2":
@@ -63,7 +74,7 @@ def write_error(call: Call, error: AwsError) -> Reply:
         text = f"<Response>{inner}<RequestID>{request_id}</RequestID></Response>"
     elif call.service == "s3":
         inner = f"<Code>{code}</Code><Message>{message}</Message>"
-        inner += "".join(f"<{name}>{escape(value)}</{name}>" for name, value in error.details.items())
+        inner += "".join(f"<{name}>{_xml(value)}</{name}>" for name, value in error.details.items())
         text = f"<Error>{inner}<RequestId>{request_id}</RequestId></Error>"
         where = error.details.get("Region")
         headers = (("x-amz-bucket-region", where),) if where else ()

@@ -20,6 +20,7 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch.node_spec import drifted_nodes
 from bacalhau_spot.core.model import BacalhauSpec, Naming, OrchestratorMode, OrchestratorSpec, Secret
 from bacalhau_spot.core.partitions import COMMERCIAL, partition_of
+from bacalhau_spot.core.tags import other_value_problem
 from bacalhau_spot.engine.aws_calls.caller import api_failure
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance.bacalhau_config import label_value
@@ -205,9 +206,18 @@ class CommandContext:
         return self.loaded(lenient=lenient).spec
 
     def naming(self, cluster: str | None = None) -> Naming:
-        """The cluster's names and tags; `cluster` selects another one by its tag value."""
+        """The cluster's names and tags; `cluster` selects another one by its tag value. Raises UserError for an invalid value."""
         naming = self.spec(lenient=True).naming
-        return replace(naming, tag_value=cluster) if cluster else naming
+        if cluster is None:
+            return naming
+        problem = other_value_problem(cluster)
+        if problem is not None:
+            raise UserError(
+                f"--cluster: {problem}",
+                hint="`bacalhau-spot clusters` lists the clusters in the account",
+                exit_code=ExitCode.USAGE,
+            )
+        return replace(naming, tag_value=cluster)
 
     def drifted(
         self, instances: Sequence[Instance], *, cluster: str | None = None

@@ -22,7 +22,7 @@ from moto.core.utils import get_service_model
 
 from aws_spot_sandbox.ec2.page_bounds import page_bounds
 from aws_spot_sandbox.http_types import AwsError
-from aws_spot_sandbox.protocol import is_json
+from aws_spot_sandbox.protocol import is_json, not_in_xml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -200,9 +200,19 @@ class _Reader:
         if shape.enum and shape.name not in _OPEN_ENUMS and text not in shape.enum:
             self.invalid(text, path, f"one of [{', '.join(shape.enum)}]")
         self.check_size(shape, len(text), path, text)
+        self.check_characters(text, path)
         pattern = _pattern(shape.metadata.get("pattern", ""))
         if pattern is not None and not pattern.fullmatch(text):
             self.invalid(text, path, f"a text of the form {shape.metadata['pattern']}")
+
+    def check_characters(self, text: str, path: str) -> None:
+        """The services that answer in XML take no character that XML cannot carry.
+
+        Auto Scaling API reference, Tag: the pattern of a value is XML's characters. EC2 user guide, "Tag restrictions". EC2's
+        words for it are not documented.
+        """
+        if not_in_xml(text):
+            self.invalid(text, path, "characters of XML 1.0")
 
     def check_bounds(self, shape: Any, number: float, path: str) -> None:
         least, most = shape.metadata.get("min"), shape.metadata.get("max")
@@ -259,6 +269,9 @@ class _JsonReader(_Reader):
         if expected is not None and not isinstance(tree, expected):
             raise AwsError("SerializationException", f"{_lower(path)}: expected a {shape.type_name}")
         super().value(shape, tree, path)
+
+    def check_characters(self, text: str, path: str) -> None:
+        """JSON carries every character."""
 
     def items(self, shape: Any, tree: Any) -> list[Any]:
         del shape

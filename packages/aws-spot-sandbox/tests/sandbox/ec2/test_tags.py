@@ -44,6 +44,23 @@ def test_what_no_tag_may_be(sandbox: Any, tags: tuple[tuple[str, str], ...], cod
         ec2.create_tags(Resources=[vpc], Tags=[{"Key": key, "Value": value} for key, value in tags])
 
 
+@pytest.mark.parametrize("text", ["\x00", "\x1b[31m", "a\x0bb", "\x08", "\ufffe"])
+def test_no_character_that_xml_cannot_carry(sandbox: Any, text: str) -> None:
+    """EC2 user guide, "Tag restrictions"; XML 1.0, 2.2 "Characters". Otherwise no list of the region could be read."""
+    ec2 = sandbox.client()
+    vpc = make(ec2)
+    for tag in ({"Key": "k", "Value": text}, {"Key": text, "Value": "v"}):
+        with refused("InvalidParameterValue"):
+            ec2.create_tags(Resources=[vpc], Tags=[tag])
+        with refused("InvalidParameterValue"):
+            make(ec2, (tag["Key"], tag["Value"]))
+    with refused("InvalidParameterValue"):
+        ec2.create_security_group(GroupName="g", Description=text, VpcId=vpc)
+    assert rows(ec2) == []
+    ec2.create_tags(Resources=[vpc], Tags=[{"Key": "k", "Value": "a\tb; {c}"}])
+    assert [row["Value"] for row in rows(ec2)] == ["a\tb; {c}"]
+
+
 def test_a_templates_tags_are_checked_too(sandbox: Any) -> None:
     ec2 = sandbox.client()
     net = build_network(ec2)

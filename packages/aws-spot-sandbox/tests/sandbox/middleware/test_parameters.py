@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from botocore.exceptions import ClientError
 
 from aws_spot_sandbox.http_types import AwsError, Call, Http, Reply
 from aws_spot_sandbox.middleware.parameters import Parameters
 from aws_spot_sandbox.state import World
+from sandbox.ec2.clusters import refused
 
 JSON = Http(headers={"x-amz-target": "AmazonSSM.GetParameters"})
 
@@ -94,3 +98,18 @@ def test_tags_are_filters_where_they_are_documented() -> None:
     tag = {"Filter__1__Name": "tag:owner", "Filter__1__Value__1": "me"}
     assert accepted(ec2("DescribeVpcs", **tag))
     assert refusal(ec2("DescribeCapacityReservations", **tag))[0] == "InvalidParameterValue"
+
+
+def test_no_service_with_xml_answers_takes_a_control_character(sandbox: Any) -> None:
+    """Auto Scaling API reference, Tag: the pattern of a value is XML's characters."""
+    tag = {"ResourceId": "g", "ResourceType": "auto-scaling-group", "Key": "k", "PropagateAtLaunch": True}
+    with refused("ValidationError"):
+        sandbox.client("autoscaling").create_or_update_tags(Tags=[{**tag, "Value": "a\x01"}])
+    with refused("ValidationError"):
+        sandbox.client("iam").create_role(RoleName="r\x02", AssumeRolePolicyDocument="{}")
+
+
+def test_an_error_that_quotes_one_can_be_read(sandbox: Any) -> None:
+    with pytest.raises(ClientError) as caught:
+        sandbox.client().describe_vpcs(Filters=[{"Name": "a\x01b", "Values": ["x"]}])
+    assert caught.value.response["Error"]["Code"] == "InvalidParameterValue"
