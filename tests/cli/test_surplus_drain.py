@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from bacalhau_spot.engine.lifecycle.drain import drain
 from cli.test_node_changes import ids, nodes
 from cli.test_self_healing import HEAL, desired
 from support.cli_runner import CliResult, CliRunner
+from support.storms import ask_sandbox_orchestrator
 
 EAST, WEST = "us-east-1", "us-west-2"
 TWO = f"[{EAST}, {WEST}]"
@@ -213,3 +215,47 @@ def test_a_group_that_does_not_release_its_nodes_keeps_them(program: CliRunner, 
     assert (refused.code, ends(refused)) == (4, ["failed"]), refused.stdout
     assert ids(user) == before and sum(desired(sandbox).values()) == 3
     assert DRAIN_KEY not in str(user("list", "-o", "json").data)
+
+
+@pytest.mark.parametrize("regions", [TWO, "{auto: {count: 2}}"], ids=["named", "auto"])
+def test_every_command_counts_draining_nodes_alike(
+    program: CliRunner, sandbox: Any, monkeypatch: pytest.MonkeyPatch, regions: str
+) -> None:
+    """A draining node is neither present nor missing, on the way nor a fault."""
+    ask_sandbox_orchestrator(sandbox, monkeypatch)
+    user = started(program, sandbox, nodes=4, regions=regions)
+    sandbox.clock.advance(120)
+    work_on(sandbox, sorted(ids(user)))
+    user.configure(nodes=3, regions=regions)
+    assert user("create", "--yes", "--allow-removal", "--wait", "none").code == 0
+    for wanted, missing in ((3, 0), (4, 1)):
+        user.configure(nodes=wanted, regions=regions)
+        plan = user("create", "--dry-run", "-o", "json").data["plan"]
+        status = user("status", "-o", "json")
+        passed = user("reconcile", "--dry-run", "-o", "json").data
+        total = status.data["total"]
+        assert (plan["present"], plan["launch"]) == (3, missing)
+        assert (total["present"], total["draining"], total["waiting"]) == (3, 1, 0)
+        assert (status.data["missing"], status.data["surplus"]) == (missing, 0)
+        assert (passed["found"]["present"], passed["found"]["missing"]) == (3, missing)
+        assert (status.code, status.data["matches_spec"]) == (missing, not missing)
+        assert status.data["pools"]["nodes"] == 3
+    shown = user("status").stdout
+    assert "3 of 4 nodes joined, 1 draining, 1 missing" in shown
+    assert re.search(r"wanted +present +joined +draining", shown)
+    assert "1 draining, 3 running" in user("list").stdout
+
+
+def test_a_pass_drains_further_surplus_nodes_beside_a_draining_one(
+    program: CliRunner, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask_sandbox_orchestrator(sandbox, monkeypatch)
+    user = started(program, sandbox, nodes=4, regions=f"[{EAST}]")
+    sandbox.clock.advance(120)
+    work_on(sandbox, sorted(ids(user)))
+    user.configure(nodes=3, regions=f"[{EAST}]")
+    assert user("create", "--yes", "--allow-removal", "--wait", "none").code == 0
+    user.configure(nodes=2, regions=f"[{EAST}]")
+    assert "drained 1 surplus node" in user("reconcile").stdout
+    assert "nothing to launch" not in user("reconcile", "--dry-run").stdout
+    assert user("status", "-o", "json").data["total"]["draining"] == 2

@@ -19,6 +19,7 @@ from bacalhau_spot.core.health.diagnosis import Diagnosis, NodeDiagnosis, Severi
 from bacalhau_spot.core.health.observation import ApiAvailability, NodeObservation, StatusChecks
 from bacalhau_spot.core.health.orchestrator_status import OrchestratorObservation, orchestrator_status
 from bacalhau_spot.core.launch.group_plan import counted
+from bacalhau_spot.core.lifecycle.drain_result import is_draining, without_draining
 from bacalhau_spot.core.lifecycle.expiry import cluster_expiry
 from bacalhau_spot.core.model import OrchestratorMode, OrchestratorSpec
 from bacalhau_spot.core.orchestrator.managed_state import newest_usable
@@ -100,6 +101,11 @@ class NodeStatus:
         return self.diagnosis.severity is Severity.GOOD
 
     @property
+    def leaving(self) -> bool:
+        """Whether the node drains."""
+        return self.observation.instance is not None and is_draining(self.observation.instance)
+
+    @property
     def terminated(self) -> bool:
         """Terminated or shutting down, and still listed by AWS."""
         return self.observation.instance is not None and self.diagnosis.severity is Severity.GONE
@@ -144,7 +150,8 @@ class RegionStatus:
 
     @property
     def present(self) -> int:
-        return sum(node.observation.alive for node in self.nodes)
+        """Without draining nodes, as in the plan of `create`."""
+        return sum(node.observation.alive and not node.leaving for node in self.nodes)
 
     def count(self, *severities: Severity) -> int:
         return sum(node.diagnosis.severity in severities for node in self.nodes)
@@ -155,7 +162,13 @@ class RegionStatus:
 
     @property
     def draining(self) -> int:
+        """Without overdue ones, which are bad."""
         return sum(node.diagnosis.diagnosis is Diagnosis.DRAINING for node in self.nodes)
+
+    @property
+    def waiting(self) -> int:
+        """Nodes that will join without an action."""
+        return self.count(Severity.WAITING) - self.draining
 
     @property
     def alone(self) -> int:
@@ -210,7 +223,7 @@ class ClusterStatus:
 
     @property
     def pools(self) -> PoolDistribution:
-        return pool_distribution(self.snapshot.instances)
+        return pool_distribution(without_draining(self.snapshot.instances))
 
     @property
     def expiry(self) -> ClusterExpiry:
@@ -259,12 +272,16 @@ class ClusterStatus:
 
     @property
     def matches_spec(self) -> bool:
-        alive = [node for node in self.nodes if node.observation.alive]
         bad = any(node.diagnosis.severity is Severity.BAD for node in self.nodes)
         complete = (
             not self.missing and not self.surplus and not self.drifted and not self._broken_orchestrator
         )
-        return complete and not bad and all(node.settled for node in alive)
+        return complete and not bad and self._settled
+
+    @property
+    def _settled(self) -> bool:
+        """Without draining nodes, which end by themselves."""
+        return all(node.settled for node in self.nodes if node.observation.alive and not node.leaving)
 
     @property
     def _broken_orchestrator(self) -> bool:
@@ -291,9 +308,8 @@ class ClusterStatus:
     @property
     def _certainly_differs(self) -> bool:
         """Without failed regions: a region that was not scanned may have the missing nodes."""
-        wrong = {Severity.BAD, Severity.WAITING}
         short = bool(self.missing) and not self.snapshot.failed_regions
-        wrong_nodes = any(node.diagnosis.severity in wrong for node in self.nodes)
+        wrong_nodes = bool(self.total.count(Severity.BAD) or self.total.waiting)
         return short or bool(self.surplus) or bool(self.drifted) or self._broken_orchestrator or wrong_nodes
 
 
@@ -399,7 +415,8 @@ def _compared_in(status: ClusterStatus, demand: Demand, regions: Sequence[str]) 
 
 
 def _alive(snapshot: ClusterSnapshot) -> int:
-    return sum(instance.alive for instance in snapshot.instances)
+    """The present nodes."""
+    return sum(instance.alive for instance in without_draining(snapshot.instances))
 
 
 def _compared_in_total(status: ClusterStatus, nodes: int) -> ClusterStatus:

@@ -178,7 +178,7 @@ def _surplus(
     """As many in each region as `create --allow-removal` would drain, without those that leave already."""
     if not status.surplus:
         return ()
-    living = _without_replacements(status, spec, living)
+    living = [one for one in _without_replacements(status, spec, living) if one.id not in leaving]
     auto = spec.auto_regions is not None and not spec.regions
     removable = _newest(living)[: status.surplus] if auto else node_demand(spec, living).removable
     counts = Counter(instance.region for instance in removable)
@@ -186,9 +186,9 @@ def _surplus(
     chosen: list[Instance] = []
     for region, count in counts.items():
         first = _newest(living)
-        first.sort(key=lambda one: (one.region != region, one.id not in leaving, one.id not in ill))
+        first.sort(key=lambda one: (one.region != region, one.id not in ill))
         chosen += first[:count]
-    return tuple(instance for instance in chosen if instance.id not in leaving)
+    return tuple(chosen)
 
 
 def _without_replacements(

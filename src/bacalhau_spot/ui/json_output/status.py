@@ -61,9 +61,11 @@ class NodeCountsOutput(TypedDict):
     wanted: Count | None
     """null if the configuration has no number"""
     present: Count
-    """running or starting"""
+    """running or starting, without draining nodes"""
     good: Count
     waiting: Count
+    """will join without an action"""
+    draining: Count
     unknown: Count
     bad: Count
     gone: Count
@@ -292,7 +294,8 @@ def _counts(region_status: RegionStatus) -> NodeCountsOutput:
         "wanted": region_status.wanted,
         "present": region_status.present,
         "good": region_status.count(Severity.GOOD),
-        "waiting": region_status.count(Severity.WAITING),
+        "waiting": region_status.waiting,
+        "draining": region_status.draining,
         "unknown": region_status.count(Severity.UNKNOWN),
         "bad": region_status.count(Severity.BAD),
         "gone": region_status.count(Severity.GONE),

@@ -43,7 +43,7 @@ _ROWS_OF_ALL, _ROWS_OF_SOME, _NO_ROWS, _NO_REMEDIES, _NO_REGIONS = range(_LEVELS
 # A diagnosis is folded to this width before a column is dropped.
 _VERDICT = 36
 _NOT_SEEN = "?"
-_NUMBERS = ("wanted", "present", "joined", "waiting", "unknown", "bad", "gone", "cpu", "memory")
+_NUMBERS = ("wanted", "present", "joined", "waiting", "draining", "unknown", "bad", "gone", "cpu", "memory")
 _NODE = ("region", "zone", "node", "type", "state", "age", "cpu", "memory", "verdict")
 _WIDE = (*_NODE[:-1], "checks", "address", "version", "at the orchestrator", "verdict")
 
@@ -142,9 +142,11 @@ def _part(region_status: RegionStatus, *, seen: bool = True) -> list[str]:
         "" if region_status.wanted is None else str(region_status.wanted),
         str(region_status.present) if seen else _NOT_SEEN,
         str(region_status.joined) if seen else _NOT_SEEN,
+        _unless_zero(region_status.waiting),
+        _unless_zero(region_status.draining),
         *(
             _unless_zero(region_status.count(severity))
-            for severity in (Severity.WAITING, Severity.UNKNOWN, Severity.BAD, Severity.GONE)
+            for severity in (Severity.UNKNOWN, Severity.BAD, Severity.GONE)
         ),
         *_load(load, nothing=""),
     ]
@@ -262,7 +264,7 @@ def _joined(whole: RegionStatus, *, of: str, verb: str) -> str:
 def _remarks(status: ClusterStatus) -> tuple[tuple[int, str], ...]:
     return (
         (status.total.alone if status.total.joined else 0, _ALONE),
-        (status.total.count(Severity.WAITING) - status.total.draining, "on the way"),
+        (status.total.waiting, "on the way"),
         (status.total.draining, "draining"),
         (status.total.count(Severity.BAD), "in trouble"),
         (status.total.count(Severity.UNKNOWN), "unknown"),
