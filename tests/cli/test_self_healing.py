@@ -301,3 +301,24 @@ def test_a_full_account_is_told_which_quota(sandbox: Any, program: CliRunner) ->
     refused = program("create", "--yes")
     assert refused.code == 1
     assert "no room for another Auto Scaling group in us-east-1" in refused.stdout + refused.stderr
+
+
+def test_aws_moves_no_working_node_to_another_zone(sandbox: Any, program: CliRunner) -> None:
+    """The groups suspend AZRebalance, which would: it launches in the zones with fewer, and terminates in the others."""
+    shortage = [
+        {"pool": f"us-east-1{zone}", "from": 0, "until": sandbox.clock.now() + 300} for zone in "bcdf"
+    ]
+    sandbox.settings.outages = shortage
+    program.configure(nodes=3, regions="[us-east-1]", more=HEAL)
+    assert program("create", "--yes").code == 0
+    before = nodes(program)
+    zones = {row["zone"] for row in program("list", "-o", "json").data["instances"]}
+    assert (len(before), zones) == (3, {"us-east-1a"})
+    sandbox.clock.advance(3600)
+    assert nodes(program) == before
+    (name,) = (row["AutoScalingGroupName"] for row in groups(sandbox).values())
+    sandbox.client("autoscaling", "us-east-1").resume_processes(
+        AutoScalingGroupName=name, ScalingProcesses=["AZRebalance"]
+    )
+    sandbox.clock.advance(3600)
+    assert len(nodes(program)) == 3 and nodes(program) != before

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from aws_spot_sandbox.autoscaling import activities, model, scaling
+from aws_spot_sandbox.autoscaling import activities, model, scaling, zone_balance
 from aws_spot_sandbox.ec2 import machine, selectors
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def check(region: Region, group: Group) -> None:
     replace(region, group)
     rebalance(region, group)
     scaling.scale(region, group)
+    zone_balance.balance(region, group)
     group.changed(region)
 
 

@@ -65,6 +65,7 @@ class Member:
     in_service_at: float | None = None
     replaces: str = ""  # the member that ends when this one is in service
     at_risk: bool = False  # AWS recommends to replace it
+    moving: bool = False  # to a zone with fewer instances
     launch: Activity | None = None  # while it is pending
 
     @property
@@ -99,6 +100,7 @@ class Group:
     scaled_at: float | None = None  # end of the last scaling, for the cooldown
     failures: int = 0  # failed launches in a row
     retry_at: float = 0.0
+    balance_at: float = 0.0  # no earlier attempt to balance the zones
     refresh_config: dict[str, Any] | None = (
         None  # the desired configuration of the instance refresh in progress
     )

@@ -50,9 +50,15 @@ def scale(region: Region, group: Group) -> None:
 
 
 def grow(
-    region: Region, group: Group, units: int, *, cause: str = "", replaces: tuple[str, ...] = ()
+    region: Region,
+    group: Group,
+    units: int,
+    *,
+    cause: str = "",
+    replaces: tuple[str, ...] = (),
+    only: str = "",
 ) -> list[Member]:
-    """Launch `units` over the zones, balanced as far as their capacity allows. Failures are activities."""
+    """Launch `units` over the zones, balanced as far as their capacity allows. Failures are activities. `only`: one zone."""
     try:
         config = group.launch_config
         by_zone = plan.subnets(region, config)
@@ -62,7 +68,7 @@ def grow(
         return []
     reason = cause or activities.grows(region, group, units)
     born: list[Member] = []
-    missing, zones = units, set(by_zone)
+    missing, zones = units, {zone for zone in by_zone if only in ("", zone)}
     while missing > 0 and zones:
         for zone, share in _shares(group, zones, missing).items():
             fresh, refusal = _launch(region, group, config, by_zone[zone], share)
@@ -76,7 +82,7 @@ def grow(
                 activities.refused(region, group, refusal, reason, zone=zone, subnet=by_zone[zone][0])
     if born:
         group.failures, group.retry_at = 0, 0.0
-    if missing > 0:
+    if missing > 0 and not only:
         _failed(region, group)
     return born
 
@@ -177,12 +183,16 @@ def arrive(region: Region, group: Group, member: Member) -> None:
 
 
 def _end_replaced(region: Region, group: Group, member: Member) -> None:
-    """Only those at risk: an instance refresh waits for the warm-up of the new instance first."""
+    """Only those at risk or in a zone with more: an instance refresh waits for the warm-up of the new instance first."""
     replaced = group.members.get(member.replaces)
-    if replaced is not None and replaced.counts and replaced.at_risk and group.runs("Terminate"):
+    if replaced is None or not (replaced.counts and group.runs("Terminate")):
+        return
+    if replaced.at_risk:
         now = model.moment(region.now())
         cause = f"At {now} an instance was taken out of service in response to an EC2 instance rebalance recommendation."
         terminate(region, group, replaced, cause)
+    elif replaced.moving:
+        terminate(region, group, replaced, activities.shrinks(region, group, [replaced]))
 
 
 def _reason(fleet: Fleet, *, mixed: bool) -> str:
@@ -235,6 +245,16 @@ def _shrink(region: Region, group: Group, units: int) -> None:
     cause = activities.shrinks(region, group, chosen)
     for member in chosen:
         terminate(region, group, member, cause)
+
+
+def first_to_leave(region: Region, group: Group, zone: str) -> Member | None:
+    """The member in service in this zone that the termination policy ends first; None without one."""
+    free = [
+        member
+        for member in group.members.values()
+        if member.machine.zone == zone and member.state == model.IN_SERVICE and not member.protected
+    ]
+    return min(free, key=lambda member: _order(region, group, member), default=None)
 
 
 def _victim(region: Region, group: Group, chosen: list[Member]) -> Member | None:
