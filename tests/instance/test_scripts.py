@@ -103,7 +103,12 @@ def sums(data: bytes) -> dict[str, str]:
 def fetch(url: str, program: Path, *, sha256: dict[str, str] | None = None) -> tuple[str, list[float]]:
     waits: list[float] = []
     digest = download.install_bacalhau(
-        url + "/{version}/{arch}", version="v1", sha256=sha256 or {}, program=str(program), sleep=waits.append
+        url + "/{version}/{arch}",
+        version="v1",
+        sha256=sha256 or {},
+        program=str(program),
+        record=str(program.with_name("archive.json")),
+        sleep=waits.append,
     )
     return digest, waits
 
@@ -117,7 +122,22 @@ def test_the_program_is_put_in_its_place_and_its_archives_sum_told(
     assert (tmp_path / "bacalhau").read_bytes() == b"program"
     assert stat.S_IMODE((tmp_path / "bacalhau").stat().st_mode) == 0o755
     assert waits == []
-    assert [file.name for file in tmp_path.iterdir()] == ["bacalhau"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["archive.json", "bacalhau"]
+
+
+def test_a_program_that_the_image_has_is_not_fetched_again(tmp_path: Path, serve: Callable[..., str]) -> None:
+    """Only if it is there, from the same address, with the checksum of the configuration."""
+    data, other = archive(), archive(b"another program")
+    url, program = serve((200, data), (200, other), (200, data)), tmp_path / "bacalhau"
+    digest, _ = fetch(url, program)
+    assert fetch(url, program, sha256=sums(data)) == (digest, [])
+    assert fetch(url, program, sha256=sums(other))[0] != digest
+    assert program.read_bytes() == b"another program"
+    program.unlink()
+    fetch(url, program)
+    assert program.read_bytes() == b"program"
+    program.with_name("archive.json").write_text("{")
+    assert fetch(serve((200, other)), program)[0] == hashlib.sha256(other).hexdigest()
 
 
 def test_trouble_on_the_way_is_waited_out(tmp_path: Path, serve: Callable[..., str]) -> None:

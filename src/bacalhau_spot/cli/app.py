@@ -139,6 +139,23 @@ GROUPS: dict[str, tuple[str, Commands]] = {
             "schema": ("bacalhau_spot.cli.commands.config:schema", "Print the configuration's JSON Schema."),
         },
     ),
+    "image": (
+        "Images with Docker and Bacalhau on them, for nodes that join sooner.",
+        {
+            "bake": (
+                "bacalhau_spot.cli.commands.image_bake:image_bake",
+                "Make an image with Docker and Bacalhau in every configured region, for `image: baked`.",
+            ),
+            "list": (
+                "bacalhau_spot.cli.commands.image_list:image_list",
+                "List the images that `image bake` has made, in all regions.",
+            ),
+            "delete": (
+                "bacalhau_spot.cli.commands.image_delete:image_delete",
+                "Delete images that `image bake` has made, with their snapshots. Running nodes keep working.",
+            ),
+        },
+    ),
     "sandbox": (
         "A local AWS: no machine is launched, nothing costs money.",
         {

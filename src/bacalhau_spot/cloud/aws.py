@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.account import AwsAccount
+from bacalhau_spot.cloud.account_images import AwsImages
 from bacalhau_spot.cloud.auto_scaling import AwsScalingGroups
 from bacalhau_spot.cloud.cleanup import AwsCleanup
 from bacalhau_spot.cloud.compute import AwsCompute
@@ -34,6 +35,7 @@ class Aws(
     AwsScalingGroups,
     AwsInstanceStatus,
     AwsOrchestratorResources,
+    AwsImages,
     AwsSecretStore,
     AwsCleanup,
     AwsDiagnostics,

@@ -222,14 +222,14 @@ def _run(request: InstanceRequest) -> dict[str, Any]:
         "ClientToken": request.client_token,
         "ImageId": request.image_id,
         "InstanceType": request.type,
-        "IamInstanceProfile": {"Name": request.profile},
+        **({"IamInstanceProfile": {"Name": request.profile}} if request.profile else {}),
         # botocore encodes it in this call, unlike in CreateLaunchTemplate.
         "UserData": request.user_data,
         "NetworkInterfaces": [
             {
                 "DeviceIndex": 0,
-                # Until the Elastic IP address takes its place: the first boot begins before that.
-                "AssociatePublicIpAddress": True,
+                # Of an orchestrator until the Elastic IP address takes its place: the first boot begins before that.
+                "AssociatePublicIpAddress": request.public_ip,
                 "DeleteOnTermination": True,
                 "SubnetId": request.subnet_id,
                 "Groups": [request.group_id],

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents
     from bacalhau_spot.core.health.observation import StatusChecks
     from bacalhau_spot.core.iam.policy import SimulationQuery
+    from bacalhau_spot.core.images.account_image import AccountImage
     from bacalhau_spot.core.kinds import ResourceKind
     from bacalhau_spot.core.launch.network_egress import PublicAccess, Subnet
     from bacalhau_spot.core.model import (
@@ -76,9 +77,10 @@ class TemplateContent:
 
 @dataclass(frozen=True, slots=True)
 class InstanceRequest:
-    """A launch of one on-demand instance. The same `client_token` never launches twice.
+    """A launch of one on-demand instance, which its own shutdown stops. The same `client_token` never launches twice.
 
-    `tags`: of the instance, its root volume and its network interface. `metadata_tags`: as in `TemplateContent`.
+    `profile`: empty for none. `tags`: of the instance, its root volume and its network interface. `metadata_tags`: as in
+    `TemplateContent`.
     """
 
     type: str
@@ -92,6 +94,7 @@ class InstanceRequest:
     tags: Mapping[str, str]
     client_token: str
     metadata_tags: bool = False
+    public_ip: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -464,6 +467,28 @@ class OrchestratorResources(Protocol):
         """Replace the bucket's lifecycle rules by one that removes uploads which are incomplete after so many days."""
 
 
+class Images(Protocol):
+    """The account's own images that bacalhau-spot has made."""
+
+    async def account_images(self, region: str, *, key: str, value: str) -> tuple[AccountImage, ...]:
+        """Those with the tag, in any state."""
+
+    async def create_image(self, region: str, instance_id: str, *, name: str, tags: Mapping[str, str]) -> str:
+        """Begin an image of a stopped instance; the id. A second one of the same name raises InvalidAMIName.Duplicate."""
+
+    async def copy_image(
+        self,
+        region: str,
+        image_id: str,
+        *,
+        source_region: str,
+        name: str,
+        tags: Mapping[str, str],
+        client_token: str,
+    ) -> str:
+        """Begin a copy in `region`; its id. A repeated call with the token returns the first one's."""
+
+
 class SecretStore(Protocol):
     """Secrets in SSM's parameters, and the roles that read them. IAM is global."""
 
@@ -563,6 +588,7 @@ class Cloud(
     ScalingGroups,
     InstanceStatus,
     OrchestratorResources,
+    Images,
     SecretStore,
     Cleanup,
     Diagnostics,

@@ -536,8 +536,8 @@ Family = Annotated[
 ]
 Image = Annotated[
     str,
-    matching(r"auto|ami-[0-9a-f]{8,17}|ssm:/[A-Za-z0-9_./-]+"),
-    must("auto, an image's id (ami-…), or ssm:/ and a parameter's name"),
+    matching(r"auto|baked|ami-[0-9a-f]{8,17}|ssm:/[A-Za-z0-9_./-]+"),
+    must("auto, baked, an image's id (ami-…), or ssm:/ and a parameter's name"),
 ]
 VpcId = Annotated[str, matching(r"vpc-[0-9a-f]{8,17}"), must("a VPC's id (vpc-…)")]
 EnvName = Annotated[str, matching(r"[A-Za-z_][A-Za-z0-9_]*"), must("the name of an environment variable")]

@@ -475,7 +475,8 @@ class Config(_Section):
     )
     image: field_types.Image = Field(
         default="auto",
-        description="Machine image: `auto` (current Ubuntu LTS), an id (ami-…), or ssm:/ and a public parameter's name.",
+        description="Machine image: `auto` (current Ubuntu LTS), `baked` (made by `image bake`), an id (ami-…), or ssm:/ and a "
+        "public parameter's name.",
     )
     username: field_types.Username = Field(default="bacalhau", description="User name for SSH.")
     public_ssh_key_path: field_types.LocalPath | None = Field(

@@ -57,8 +57,8 @@ class AccountContext:
 
 
 def nodes_only(instances: Iterable[Instance]) -> tuple[Instance, ...]:
-    """Without the instances of a managed orchestrator."""
-    return tuple(instance for instance in instances if not instance.is_orchestrator)
+    """Without the instances of a managed orchestrator, and those from which images are made."""
+    return tuple(instance for instance in instances if instance.is_node)
 
 
 def orchestrators_only(instances: Iterable[Instance]) -> tuple[Instance, ...]:

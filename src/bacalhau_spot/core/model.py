@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # The tag that distinguishes the resources of a managed orchestrator from the others of the cluster.
 ROLE_KEY: Final = "BacalhauRole"
 ORCHESTRATOR_ROLE: Final = "orchestrator"
+IMAGE_ROLE: Final = "image"  # of an instance from which an image is made
 
 
 class Arch(StrEnum):
@@ -307,8 +308,13 @@ class Instance:
 
     @property
     def is_orchestrator(self) -> bool:
-        """Whether it runs the cluster's managed orchestrator, and is no compute node."""
+        """Whether it runs the cluster's managed orchestrator."""
         return self.tags.get(ROLE_KEY) == ORCHESTRATOR_ROLE
+
+    @property
+    def is_node(self) -> bool:
+        """Whether it is a compute node: an instance with another purpose has a tag with its role."""
+        return ROLE_KEY not in self.tags
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from bacalhau_spot.core.model import ORCHESTRATOR_ROLE, ROLE_KEY
+from bacalhau_spot.core.model import IMAGE_ROLE, ORCHESTRATOR_ROLE, ROLE_KEY
 from bacalhau_spot.core.partitions import partition_of
 
 if TYPE_CHECKING:
@@ -33,8 +33,12 @@ EXPIRES_KEY = "BacalhauExpiresAt"
 DRAIN_KEY = "BacalhauDrainUntil"
 # Of a node that was launched by `replace`: the ids of the instances in its batch, in place of which it was launched.
 REPLACES_KEY = "BacalhauReplaces"
+# Of an image that bacalhau-spot has made: the version of Bacalhau on it.
+IMAGE_KEY = "BacalhauImage"
+# The value of the cluster tag of all these images: they belong to the account, not to one cluster.
+IMAGES_VALUE = "baked-images"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-_OWN_KEYS = (CREATOR_KEY, NAME_KEY, ROLE_KEY, NODE_SPEC_KEY, EXPIRES_KEY, DRAIN_KEY, REPLACES_KEY)
+_OWN_KEYS = (CREATOR_KEY, NAME_KEY, ROLE_KEY, NODE_SPEC_KEY, EXPIRES_KEY, DRAIN_KEY, REPLACES_KEY, IMAGE_KEY)
 
 # EC2 takes keys of 128 characters, but CreateFleet's tag specifications only 127.
 MAX_KEY = 127
@@ -119,6 +123,8 @@ def tag_problems(naming: Naming) -> tuple[TagProblem, ...]:
     if naming.tag_key.lower() in {key.lower() for key in _OWN_KEYS}:
         note("tag_key", f"`{naming.tag_key}` is a tag that bacalhau-spot sets itself; choose another key")
     note("tag_value", _value_problem(naming.tag_value, required=True))
+    if naming.tag_value == IMAGES_VALUE:
+        note("tag_value", f"`{IMAGES_VALUE}` is the value for images; choose another one")
     note("creator", _value_problem(naming.creator, required=True))
     note("vpc_name", _value_problem(naming.vpc_name, required=True))
     note("resource_prefix", _prefix_problem(naming.resource_prefix))
@@ -259,6 +265,21 @@ def role_name(naming: Naming) -> str:
 def template_name(naming: Naming) -> str:
     """The launch template's name, unique in a region: concurrent creates of one cluster collide on it."""
     return f"{naming.resource_prefix}{slug(naming)}"
+
+
+def images_naming(naming: Naming) -> Naming:
+    """The names and tags of the account's images: with the tag key of the cluster, and a value of their own."""
+    return replace(naming, tag_value=IMAGES_VALUE)
+
+
+def image_tags(naming: Naming, *, name: str, version: str) -> dict[str, str]:
+    """The tags of an image and its snapshot."""
+    return {**tags_for(images_naming(naming), name), IMAGE_KEY: version}
+
+
+def image_builder_tags(naming: Naming) -> dict[str, str]:
+    """The tags of an instance of the cluster from which an image is made."""
+    return {**tags_for(naming, f"{naming.resource_prefix}image"), ROLE_KEY: IMAGE_ROLE}
 
 
 def orchestrator_tags(naming: Naming, name: str) -> dict[str, str]:

@@ -24,7 +24,7 @@ NO_WIDTH: Final = 10_000_000
 PAGE_WIDTH: Final = 80
 
 # Commands of the program in a sentence. Those for the cluster get the options of this run.
-_OURS: Final = re.compile(r"\bbacalhau-spot (--help|(?:sandbox|config) [a-z]+|[a-z]+(?:-[a-z]+)*)")
+_OURS: Final = re.compile(r"\bbacalhau-spot (--help|(?:sandbox|config|image) [a-z]+|[a-z]+(?:-[a-z]+)*)")
 _ABOUT_THE_CLUSTER: Final = frozenset(
     {
         "create",
@@ -39,6 +39,9 @@ _ABOUT_THE_CLUSTER: Final = frozenset(
         "clusters",
         "reconcile",
         "extend",
+        "image bake",
+        "image list",
+        "image delete",
         "remove",
         "replace",
         "scale",
@@ -54,13 +57,24 @@ _ABOUT_THE_CLUSTER: Final = frozenset(
 )
 # Commands for the configuration's cluster or none: they have no --cluster.
 _NOT_ABOUT_ANOTHER: Final = frozenset(
-    {"create", "nuke", "offers", "doctor", "iam-policy", "env", "smoke-test"}
+    {
+        "create",
+        "nuke",
+        "offers",
+        "doctor",
+        "iam-policy",
+        "env",
+        "smoke-test",
+        "image bake",
+        "image list",
+        "image delete",
+    }
 )
 _ANOTHER: Final = "--cluster"
 # About the configuration's file alone.
 _ABOUT_THE_FILE: Final = frozenset({"configure", "config show", "config upgrade"})
 _FILE: Final = ("--config", "-c")
-_COMMANDS: Final = _ABOUT_THE_CLUSTER | _ABOUT_THE_FILE | {"explain", "sandbox", "config", "--help"}
+_COMMANDS: Final = _ABOUT_THE_CLUSTER | _ABOUT_THE_FILE | {"explain", "sandbox", "config", "image", "--help"}
 
 
 class Terminal(Console):

@@ -44,6 +44,7 @@ class Settings:
         0.0  # a deleted fleet with terminated instances stays `deleted_terminating` this long
     )
     fleet_s: float = 0.0  # additional delay of CreateFleet
+    image_s: float = 5.0  # a new image, or a copy of one, is `pending` this long
     iam_lag_s: float = 0.0  # delay until an instance profile is visible to EC2
     checks_s: float = 30.0  # from running until the status checks pass
     boot_s: float = 20.0  # from running until the node joins the orchestrator

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from aws_spot_sandbox.ec2.region import Region
     from aws_spot_sandbox_bacalhau.directory import Directory, Route
     from aws_spot_sandbox_bacalhau.drain import Drain
-    from aws_spot_sandbox_bacalhau.user_data_parser import Given
+    from aws_spot_sandbox_bacalhau.user_data_parser import Given, ImageGiven
 
 # Start of each phase, as a fraction of the time from running to joined
 WATCHES, PACKAGES, DOCKER, DOWNLOAD, START = 0.38, 0.4, 0.75, 0.85, 0.9
 BEFORE_START = frozenset({"boot", "packages", "docker", "download", "parameter", "start"})
+# The boot of an image with Docker, as a part of the whole one: 80 s instead of 161 s in a virtual machine (Debian 13)
+BAKED = 0.5
 REFUSED = "nats: Authorization Violation"
 UNREACHABLE = "nats: no servers available for connection"
 WHY = {"token": REFUSED}
@@ -61,6 +63,12 @@ def fetch_token(region: Region, machine: Machine) -> None:
     about = node_configuration(machine)
     if about is not None and about.parameter and machine.token is None and machine.profile:
         machine.token = region.parameter(region.name, about.parameter)
+
+
+def address(about: Given | ImageGiven, machine: Machine) -> str:
+    """Of Bacalhau's archive for the machine."""
+    arch = "arm64" if "arm64" in catalog.architectures(machine.type) else "amd64"
+    return about.download_url.replace("{version}", about.version).replace("{arch}", arch)
 
 
 def name(machine: Machine, about: Given) -> str:
@@ -105,8 +113,18 @@ class _Course:
         return self.machine.started_at or 0.0
 
     @property
+    def boot_s(self) -> float:
+        """Of an image that has Docker and this version of Bacalhau, the boot is shorter."""
+        return self.region.world.settings.boot_s * (BAKED if self.is_baked else 1.0)
+
+    @property
+    def is_baked(self) -> bool:
+        image = self.region.images.get(str(self.machine.moto.image_id))
+        return image is not None and image.installed == address(self.about, self.machine)
+
+    @property
     def connects_at(self) -> float:
-        return self.began + self.region.world.settings.boot_s
+        return self.began + self.boot_s
 
 
 def cordoned_at(machine: Machine, drain: Drain | None) -> float | None:
@@ -139,7 +157,7 @@ def starts_at(region: Region, machine: Machine, directory: Directory) -> float |
     course = _Course(region, machine, about, directory.route(about), None)
     if _obstacle(course) in BEFORE_START:
         return None
-    at = course.began + region.world.settings.boot_s * START
+    at = course.began + course.boot_s * START
     return None if machine.notice_at is not None and machine.notice_at <= at else at
 
 
@@ -203,7 +221,7 @@ def engines(region: Region, machine: Machine) -> list[str]:
 def _boot(course: _Course, leaves_at: float | None) -> Iterator[Line]:
     """All phases up to the one at which the boot stops, and the error of its program."""
     machine, about, began = course.machine, course.about, course.began
-    boot_s = course.region.world.settings.boot_s
+    boot_s = course.boot_s
     obstacle = "" if course.joined_at is not None and course.route.managed else _obstacle(course)
     if obstacle == "boot":
         return
@@ -254,8 +272,7 @@ def _join(course: _Course, obstacle: str) -> Iterator[Line]:
 
 
 def _gives_up(machine: Machine, about: Given, obstacle: str, since: float) -> Line:
-    arch = "arm64" if "arm64" in catalog.architectures(machine.type) else "amd64"
-    url = about.download_url.replace("{version}", about.version).replace("{arch}", arch)
+    url = address(about, machine)
     missing = "ParameterNotFound:" if machine.profile else "the instance has no role"
     docker = (
         f"docker: Docker does not answer after {_DOCKER_S:.0f} s: Cannot connect to the Docker daemon at "
@@ -275,17 +292,19 @@ def _gives_up(machine: Machine, about: Given, obstacle: str, since: float) -> Li
 
 def _watch(course: _Course, leaves_at: float | None) -> Iterator[Line]:
     """The watcher's lines on EC2's notice, which may precede the watcher's start."""
-    region, machine = course.region, course.machine
+    machine = course.machine
     if course.drain is not None:
         yield from _drained(course, course.drain)
         return
     if leaves_at is None or machine.notice_at is None or machine.started_at is None:
         return
-    sees = max(machine.notice_at, machine.started_at + region.world.settings.boot_s * WATCHES)
+    sees = max(machine.notice_at, machine.started_at + course.boot_s * WATCHES)
     leaves, ends = max(sees, leaves_at), machine.notice_at + machine.notice_s
     left = max(0, round(ends - sees))
     yield Line(sees, "interrupted", f"terminate in {left} s; no new work is accepted")
-    running = executions(region, machine) or course.route.running_on(name(machine, course.about), leaves)
+    running = executions(course.region, machine) or course.route.running_on(
+        name(machine, course.about), leaves
+    )
     yield Line(leaves, "stopping", f"unfinished executions: {running}")
     yield Line(leaves, "stopped", f"{max(0, round(ends - leaves))} s before the instance ends")
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from aws_spot_sandbox.ec2.machine import RUNNING
 from aws_spot_sandbox.http_types import AwsError, Call, Reply
 from aws_spot_sandbox.middleware.faults import Faults
-from aws_spot_sandbox_bacalhau import api, boot, managed, orchestrator_boot, serializers
+from aws_spot_sandbox_bacalhau import api, boot, image_boot, managed, orchestrator_boot, serializers
 from aws_spot_sandbox_bacalhau.access import KeyAccess, SwitchAccess
 from aws_spot_sandbox_bacalhau.boot import Line
 from aws_spot_sandbox_bacalhau.directory import Directory
@@ -94,6 +94,8 @@ class BacalhauPlugin:
         self._orchestrator = self._handler(self.registry, jobs, SwitchAccess(self._world))
 
     def started(self, region: Region, machine: Machine) -> None:
+        if image_boot.recognised(machine) is not None:
+            image_boot.begin(region, machine)
         boot.fetch_token(region, machine)
         self._drains.look(region, machine)
         self._lifetimes.look(region, machine)
@@ -144,6 +146,8 @@ class BacalhauPlugin:
             if not host.ended:
                 self._follow(host)
             lines = host.boot.lines
+        elif (image := image_boot.recognised(machine)) is not None:
+            lines = list(image_boot.lines(region, machine, image)) if machine.started_at is not None else []
         else:
             lines = list(boot.timeline(region, machine, self.directory).lines)
             if machine.id in self._real_nodes:

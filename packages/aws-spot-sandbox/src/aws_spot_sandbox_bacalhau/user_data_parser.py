@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _GZIP = b"\x1f\x8b"
 _FACTS = "/etc/bacalhau-spot/node.json"
 _ORCHESTRATOR = "/etc/bacalhau-spot/orchestrator.json"
+_IMAGE = "/etc/bacalhau-spot/image.json"
 _CA = "/etc/bacalhau/ca.pem"
 _TOKEN = "/etc/bacalhau/token.env"  # noqa: S105 - a path, not a secret
 _CONFIG = "/etc/bacalhau/config.yaml"
@@ -61,6 +62,15 @@ class OrchestratorGiven:
     device: str  # the name under which its data volume must be attached
     answer_s: float  # the time in which the program must answer after its start
     config: Mapping[str, Any] = field(default_factory=dict)  # Bacalhau's configuration file
+
+
+@dataclass(frozen=True)
+class ImageGiven:
+    """The configuration of a machine from which an image is made."""
+
+    version: str
+    download_url: str
+    sums: Mapping[str, str]  # the archive's SHA-256 sum, by EC2's architecture
 
 
 @lru_cache(maxsize=64)
@@ -110,6 +120,20 @@ def read_orchestrator(user_data: str) -> OrchestratorGiven | None:
             config=yaml.safe_load(written.get(_CONFIG, "")) or {},
         )
     except (KeyError, ValueError, TypeError, yaml.YAMLError, AttributeError):
+        return None
+
+
+@lru_cache(maxsize=16)
+def read_image(user_data: str) -> ImageGiven | None:
+    """None for the user data of any other machine."""
+    try:
+        facts = json.loads(files(user_data)[_IMAGE])
+        return ImageGiven(
+            version=str(facts["version"]),
+            download_url=str(facts.get("download_url", "")),
+            sums={str(arch): str(text) for arch, text in (facts.get("sha256") or {}).items()},
+        )
+    except (KeyError, ValueError, TypeError, AttributeError):
         return None
 
 

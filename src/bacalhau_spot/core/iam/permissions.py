@@ -42,6 +42,9 @@ class ResourceScope(StrEnum):
     ADOPTING = "our tag, on anything of EC2's"
     ROUTES = "any route table: main route tables carry no tag"
     IMAGES = "any image"
+    CREATED_IMAGES = "images and snapshots created with the tag of `image bake`"
+    IMAGE_TAGGING = "tags of new images, with that tag among them"
+    OWN_IMAGES = "images and snapshots with that tag"
     YOUR_VPC = "the VPC that the configuration names"
     YOUR_SUBNETS = "subnets of the VPC that the configuration names"
     PUBLIC_PARAMETERS = "AWS's public parameters, and the one that `image` names"
@@ -97,8 +100,12 @@ _SCANS = (*_TEARDOWN, "clusters")
 # Commands that launch as `create` does, and those that send nodes away.
 _LAUNCH = ("create", "scale", "replace")
 _DRAIN = ("scale", "replace", "remove")
+# `image bake`, `image list` and `image delete`
+_IMAGE = ("image",)
+# Commands that launch an instance into the cluster's network, and complete it.
+_NETWORKED = (*_LAUNCH, *_IMAGE)
 # Commands that hold the lock of the cluster.
-LOCKING = (*_LAUNCH, "remove", "extend", "destroy")
+LOCKING = (*_LAUNCH, "remove", "extend", "destroy", *_IMAGE)
 # Commands that change Auto Scaling groups, and those that look at them. `replace` refuses nodes of groups.
 _GROUP_WRITERS = ("create", "scale")
 _GROUP_READERS = (*_GROUP_WRITERS, "list", "status", "doctor")
@@ -116,6 +123,7 @@ _EVERY = (
     "console",
     "prune",
     "doctor",
+    *_IMAGE,
 )
 # Commands for the orchestrator's API alone: without a managed one they call nothing on AWS.
 _CLIENT = ("env", "smoke-test")
@@ -167,6 +175,7 @@ _READ = (
         "ec2", "DescribeFleets", commands=(*_LAUNCH, "extend", "doctor")
     ),  # the launches of a fleet, with their times
     *_rows("ec2", "DescribeInstanceTypeOfferings DescribeInstanceTypes", commands=_MARKET),
+    *_rows("ec2", "DescribeInstanceTypeOfferings", commands=_IMAGE),
     *_rows(
         "ec2",
         "DescribeSpotPriceHistory",
@@ -183,9 +192,11 @@ _READ = (
     ),
     *_rows("ec2", "GetSpotPlacementScores", commands=("offers",)),
     *_rows("servicequotas", "GetServiceQuota", commands=(*_LAUNCH, "offers", "doctor")),
-    *_rows("pricing", "GetProducts", commands=(*_LAUNCH, "cost", "offers", "doctor", "nuke", "clusters")),
+    *_rows("pricing", "GetProducts", commands=(*_NETWORKED, "cost", "offers", "doctor", "nuke", "clusters")),
     *_rows("ec2", "DescribeInstanceStatus", commands=("status",)),
-    *_rows("ec2", "GetConsoleOutput", commands=("status", "console"), scopes=(ResourceScope.TAGGED,)),
+    *_rows(
+        "ec2", "GetConsoleOutput", commands=("status", "console", *_IMAGE), scopes=(ResourceScope.TAGGED,)
+    ),
     # The first boot of a managed orchestrator
     *_rows(
         "ec2",
@@ -202,11 +213,11 @@ _READ = (
     *_rows(
         "ec2",
         "DescribeInternetGateways DescribeLaunchTemplates DescribeRouteTables DescribeSecurityGroups DescribeSubnets",
-        commands=(*_LAUNCH, *_SCANS),
+        commands=(*_NETWORKED, *_SCANS),
     ),
     # The time of the last claim on a managed orchestrator
     *_rows("ec2", "DescribeLaunchTemplateVersions", commands=_LAUNCH, conditions=(Condition.MANAGED,)),
-    *_rows("ec2", "DescribeVpcBlockPublicAccessOptions", commands=(*_LAUNCH, "doctor")),
+    *_rows("ec2", "DescribeVpcBlockPublicAccessOptions", commands=(*_NETWORKED, "doctor")),
     *_rows(
         "ec2",
         "DescribeSubnets DescribeRouteTables",
@@ -214,10 +225,10 @@ _READ = (
         conditions=(Condition.EXISTING_VPC,),
     ),
     # Called only where public access is blocked and a NAT gateway is the way out.
-    *_rows("ec2", "DescribeNatGateways", commands=(*_LAUNCH, "doctor"), conditions=_EXISTING),
-    *_rows("ec2", "DescribeVpcs", commands=(*_LAUNCH, "doctor", *_SCANS)),
+    *_rows("ec2", "DescribeNatGateways", commands=(*_NETWORKED, "doctor"), conditions=_EXISTING),
+    *_rows("ec2", "DescribeVpcs", commands=(*_NETWORKED, "doctor", *_SCANS)),
     *_rows("ec2", "DescribeImages", commands=(*_LAUNCH, "doctor"), conditions=(Condition.IMAGE,)),
-    *_rows("ec2", "DescribeImages", commands=_SCANS),
+    *_rows("ec2", "DescribeImages", commands=(*_SCANS, *_IMAGE)),
     *_rows("ec2", "DescribeVolumes DescribeAddresses", commands=(*_PRICED, *_SCANS)),
     *_rows(
         "ec2",
@@ -283,29 +294,29 @@ _CREATE = (
     *_rows(
         "ec2",
         "CreateVpc CreateInternetGateway",
-        commands=_LAUNCH,
+        commands=_NETWORKED,
         scopes=(ResourceScope.CREATED_WITH_TAG,),
         conditions=_NETWORK,
     ),
     *_rows(
         "ec2",
         "CreateSubnet",
-        commands=_LAUNCH,
+        commands=_NETWORKED,
         scopes=(ResourceScope.CREATED_WITH_TAG, ResourceScope.TAGGED),
         conditions=_NETWORK,
     ),
-    *_rows("ec2", "CreateSecurityGroup", commands=_LAUNCH, scopes=(ResourceScope.CREATED_WITH_TAG,)),
+    *_rows("ec2", "CreateSecurityGroup", commands=_NETWORKED, scopes=(ResourceScope.CREATED_WITH_TAG,)),
     *_rows(
         "ec2",
         "CreateSecurityGroup",
-        commands=_LAUNCH,
+        commands=_NETWORKED,
         scopes=(ResourceScope.TAGGED,),
         conditions=_NETWORK,
     ),
     *_rows(
         "ec2",
         "CreateSecurityGroup",
-        commands=_LAUNCH,
+        commands=_NETWORKED,
         scopes=(ResourceScope.YOUR_VPC,),
         conditions=_EXISTING,
     ),
@@ -317,29 +328,50 @@ _CREATE = (
     # (RunInstances)").
     *_rows(
         "ec2",
-        "CreateFleet RunInstances",
+        "CreateFleet",
         commands=_LAUNCH,
         scopes=(ResourceScope.CREATED_WITH_TAG, ResourceScope.TAGGED, ResourceScope.IMAGES),
     ),
     *_rows(
         "ec2",
-        "CreateFleet RunInstances",
+        "RunInstances",
+        commands=_NETWORKED,
+        scopes=(ResourceScope.CREATED_WITH_TAG, ResourceScope.TAGGED, ResourceScope.IMAGES),
+    ),
+    *_rows(
+        "ec2",
+        "CreateFleet",
         commands=_LAUNCH,
         scopes=(ResourceScope.YOUR_SUBNETS,),
         conditions=_EXISTING,
     ),
-    *_rows("ec2", "CreateTags", commands=_LAUNCH, scopes=(ResourceScope.TAGGING,)),
+    *_rows(
+        "ec2",
+        "RunInstances",
+        commands=_NETWORKED,
+        scopes=(ResourceScope.YOUR_SUBNETS,),
+        conditions=_EXISTING,
+    ),
+    *_rows("ec2", "CreateTags", commands=_NETWORKED, scopes=(ResourceScope.TAGGING,)),
+    # The instance is the cluster's; the image belongs to the account, with a tag value of its own.
+    *_rows(
+        "ec2", "CreateImage", commands=_IMAGE, scopes=(ResourceScope.CREATED_IMAGES, ResourceScope.TAGGED)
+    ),
+    *_rows(
+        "ec2", "CopyImage", commands=_IMAGE, scopes=(ResourceScope.CREATED_IMAGES, ResourceScope.OWN_IMAGES)
+    ),
+    *_rows("ec2", "CreateTags", commands=_IMAGE, scopes=(ResourceScope.IMAGE_TAGGING,)),
     # The expiry, on existing instances and launch templates; the end of a drain, on instances.
     *_rows("ec2", "CreateTags", commands=("create", "extend", *_DRAIN), scopes=(ResourceScope.TAGGED,)),
     *_rows("ec2", "CreateTags", commands=OPT_IN_COMMANDS, scopes=(ResourceScope.ADOPTING,)),
     *_rows(
         "ec2",
         "AttachInternetGateway",
-        commands=_LAUNCH,
+        commands=_NETWORKED,
         scopes=(ResourceScope.TAGGED,),
         conditions=_NETWORK,
     ),
-    *_rows("ec2", "CreateRoute", commands=_LAUNCH, scopes=(ResourceScope.ROUTES,), conditions=_NETWORK),
+    *_rows("ec2", "CreateRoute", commands=_NETWORKED, scopes=(ResourceScope.ROUTES,), conditions=_NETWORK),
     # The reference lists the rule as an optional resource: it counts only if it is tagged, and these are not (IAM user
     # guide, "Amazon EC2: Allows managing EC2 security groups with a specific tag": the group alone).
     *_rows(
@@ -371,6 +403,7 @@ _CREATE = (
         scopes=(ResourceScope.PUBLIC_PARAMETERS,),
         conditions=(Condition.IMAGE_PARAMETER,),
     ),
+    *_rows("ssm", "GetParameters", commands=_IMAGE, scopes=(ResourceScope.PUBLIC_PARAMETERS,)),
     *_rows(
         "ssm",
         "AddTagsToResource GetParameter PutParameter",
@@ -456,9 +489,10 @@ _DELETE = (
     *_rows(
         "ec2",
         "TerminateInstances",
-        commands=(*_LAUNCH, "remove", *_TEARDOWN),
+        commands=(*_NETWORKED, "remove", *_TEARDOWN),
         scopes=(ResourceScope.TAGGED,),
     ),
+    *_rows("ec2", "DeregisterImage DeleteSnapshot", commands=_IMAGE, scopes=(ResourceScope.OWN_IMAGES,)),
     *_rows(
         "ec2",
         "CancelCapacityReservation CancelSpotFleetRequests DeleteDhcpOptions DeleteEgressOnlyInternetGateway DeleteFleets "
@@ -531,6 +565,8 @@ _CREATES = (
 )
 # The values of `ec2:CreateAction` for tags at creation: RunInstances creates the instances of a fleet.
 TAGGED_BY = (*_CREATES, "CreateFleet", "RunInstances")
+# Of images and their snapshots.
+IMAGES_TAGGED_BY = ("CreateImage", "CopyImage")
 _GROUP_LAUNCHES = ("autoscaling:CreateAutoScalingGroup", "autoscaling:UpdateAutoScalingGroup")
 API_CALLS: dict[str, tuple[str, ...]] = {
     # AWS checks whether the caller may launch what the template of a group has (Auto Scaling user guide, "Control Amazon
@@ -541,7 +577,7 @@ API_CALLS: dict[str, tuple[str, ...]] = {
         "ec2:CreateTags",
         "ec2:CreateFleet",
         "ec2:RunInstances",
-        *(f"ec2:{name}" for name in _CREATES),
+        *(f"ec2:{name}" for name in (*_CREATES, *IMAGES_TAGGED_BY)),
     ),
     "iam:CreateServiceLinkedRole": ("ec2:CreateFleet", "autoscaling:AttachInstances", *_GROUP_LAUNCHES),
     "iam:PassRole": (

@@ -12,10 +12,16 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.core.iam.permissions import TAGGED_BY, ResourceScope, required_permissions
+from bacalhau_spot.core.iam.permissions import (
+    IMAGES_TAGGED_BY,
+    TAGGED_BY,
+    ResourceScope,
+    required_permissions,
+)
 from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.core.tags import (
     CREATOR_KEY,
+    IMAGES_VALUE,
     RESULTS_PREFIX,
     iam_path,
     orchestrator_parameter,
@@ -77,9 +83,17 @@ class PolicyTarget:
     def request_tag(self) -> Statement:
         return self._tag("aws:RequestTag")
 
-    def _tag(self, key: str) -> Statement:
+    @property
+    def image_resource_tag(self) -> Statement:
+        return self._tag("aws:ResourceTag", value=IMAGES_VALUE)
+
+    @property
+    def image_request_tag(self) -> Statement:
+        return self._tag("aws:RequestTag", value=IMAGES_VALUE)
+
+    def _tag(self, key: str, *, value: str = "") -> Statement:
         naming = self.spec.naming
-        return {f"{key}/{naming.tag_key}": naming.tag_value}
+        return {f"{key}/{naming.tag_key}": value or naming.tag_value}
 
 
 def documents(
@@ -295,6 +309,9 @@ def _resources(scope: ResourceScope, target: PolicyTarget) -> str | list[str]:
         ],
         ResourceScope.ROUTES: [target.arn("ec2", "route-table/*")],
         ResourceScope.IMAGES: [target.arn("ec2", "image/*", account="")],
+        ResourceScope.CREATED_IMAGES: _images(target),
+        ResourceScope.IMAGE_TAGGING: _images(target),
+        ResourceScope.OWN_IMAGES: _images(target),
         # Of any account: a VPC and its subnets may be shared by another one, whose id their ARNs then name.
         ResourceScope.YOUR_VPC: [target.arn("ec2", f"vpc/{vpc_id}", account="*") for vpc_id in given],
         ResourceScope.YOUR_SUBNETS: [target.arn("ec2", "subnet/*", account="*")],
@@ -320,6 +337,11 @@ def _resources(scope: ResourceScope, target: PolicyTarget) -> str | list[str]:
         ResourceScope.RESULTS_BUCKET_TAGS: [f"arn:{target.partition}:s3:::{own_bucket}"],
     }
     return table.get(scope, "*")
+
+
+def _images(target: PolicyTarget) -> list[str]:
+    """Their ARNs have no account."""
+    return [target.arn("ec2", f"{kind}/*", account="") for kind in ("image", "snapshot")]
 
 
 def _service_roles(spec: ClusterSpec) -> list[str]:
@@ -361,6 +383,11 @@ def _conditions(scope: ResourceScope, target: PolicyTarget) -> Statement | None:
         ResourceScope.CREATED_GROUPS: {"StringEquals": target.request_tag},
         ResourceScope.TAGGING: {"StringEquals": {"ec2:CreateAction": list(TAGGED_BY), **target.request_tag}},
         ResourceScope.ADOPTING: {"StringEquals": target.request_tag},
+        ResourceScope.CREATED_IMAGES: {"StringEquals": target.image_request_tag},
+        ResourceScope.IMAGE_TAGGING: {
+            "StringEquals": {"ec2:CreateAction": list(IMAGES_TAGGED_BY), **target.image_request_tag}
+        },
+        ResourceScope.OWN_IMAGES: {"StringEquals": target.image_resource_tag},
         ResourceScope.RESULTS_BUCKET_TAGS: {"StringEquals": target.request_tag},
         ResourceScope.YOUR_SUBNETS: {
             "ArnLike": {"ec2:Vpc": [target.arn("ec2", f"vpc/{vpc_id}", account="*") for vpc_id in given]}

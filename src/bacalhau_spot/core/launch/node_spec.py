@@ -86,7 +86,7 @@ def drifted_nodes(
     compared = (
         DriftedNode(instance, differences(spec, instance, unread=unread))
         for instance in instances
-        if instance.alive and not instance.is_orchestrator
+        if instance.alive and instance.is_node
     )
     return tuple(node for node in compared if node.differences)
 

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.error_catalog.categories import MORE_TYPES
+from bacalhau_spot.core.images.account_image import BAKED
 from bacalhau_spot.core.lifecycle.drain_result import GRACE_S, can_drain
 from bacalhau_spot.core.model import Arch, Offer, Pool, RegionSpec
 from bacalhau_spot.core.pricing.cost import Rates
@@ -253,9 +254,13 @@ def _price_warnings(spec: ClusterSpec, regions: Sequence[RegionPlan]) -> tuple[s
 
 
 def market_problems(
-    market: Market, *, image: str, types: Sequence[str], root_volume_gib: int
+    market: Market, *, image: str, types: Sequence[str], root_volume_gib: int, version: str = ""
 ) -> tuple[str, ...]:
-    """Why nothing could be launched in this region as configured; one sentence each."""
+    """Why nothing could be launched in this region as configured; one sentence each. `version`: of Bacalhau."""
+    if market.offers and image == BAKED:
+        archs = sorted({offer.arch for offer in market.offers} - set(market.images))
+        missing = [f"{market.region} has no baked image with Bacalhau {version} for {arch}" for arch in archs]
+        return (*missing, *_volume_problems(market, root_volume_gib=root_volume_gib))
     if market.offers and not market.images:
         return (f"AWS lists no image {image} in {market.region} that could be started",)
     return (
@@ -297,11 +302,14 @@ def unsuitable_images(spec: ClusterSpec, market: Market) -> tuple[str, ...]:
         image=region.image or spec.image,
         types=types,
         root_volume_gib=spec.instance.root_volume_gib,
+        version=spec.bacalhau.version,
     )
 
 
 def unsuitable_images_hint(spec: ClusterSpec) -> str:
     """The fix where types and images do not fit."""
+    if BAKED in {spec.image, *(region.image for region in spec.regions)}:
+        return "`bacalhau-spot image bake` makes the missing images; `image: auto` works without"
     types = "`requirements` (its `arch` must be the image's)" if spec.requirements else "`instance_types`"
     return (
         f"change {types} ({MORE_TYPES} shows the capacity of each region) or `image` (`auto` fits every type), for "

@@ -21,9 +21,7 @@ def idle_since(jobs: Iterable[Job], instances: Iterable[Instance]) -> datetime |
 
     None without living nodes, too. A job without a time of its change counts as not final: nothing ends by mistake.
     """
-    moments = [
-        instance.launched_at for instance in instances if instance.alive and not instance.is_orchestrator
-    ]
+    moments = [instance.launched_at for instance in instances if instance.alive and instance.is_node]
     if not moments:
         return None
     ended = [min(moments)]

@@ -171,7 +171,7 @@ def ended_nodes(
     An interrupted run has drained them. AWS lists them for about an hour.
     """
     present = present_nodes(instances)
-    ended = [one for one in instances if one.id in words and not one.alive and not one.is_orchestrator]
+    ended = [one for one in instances if one.id in words and not one.alive and one.is_node]
     todo = [one for one in ended if not replacements_of([one], instances)]
     return tuple(todo[: max(0, configured - len(present))])
 

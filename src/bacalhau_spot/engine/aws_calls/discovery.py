@@ -156,6 +156,7 @@ async def cluster_listing(
     answers, unseen = await in_all_regions(regions, scan)
     check_permitted(answers, unseen)
     every = [instance for instances, _ in answers.values() for instance in instances]
+    machines = _image_builders(every)
     return Listing(
         cluster=cluster,
         instances=nodes_only(every),
@@ -164,11 +165,17 @@ async def cluster_listing(
             Resource(kind=resource.kind, id=resource.id, region=region)
             for region, (_, tagged) in answers.items()
             for resource in tagged
-            if resource.kind != ResourceKind.INSTANCE
+            if resource.kind != ResourceKind.INSTANCE or resource.id in machines
         ),
         regions_scanned=tuple(answers),
         failed_regions=unseen,
     )
+
+
+def _image_builders(instances: Iterable[Instance]) -> frozenset[str]:
+    """The ids of the machines of `image bake`, which are neither nodes nor orchestrators."""
+    others = (one for one in instances if not one.is_node and not one.is_orchestrator)
+    return frozenset(one.id for one in others if one.state is not State.TERMINATED)
 
 
 async def _finished_requests(calls: AwsCalls, region: str, *, key: str, value: str) -> frozenset[str]:

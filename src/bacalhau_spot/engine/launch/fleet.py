@@ -202,7 +202,7 @@ def launched_of(instances: Iterable[Instance]) -> tuple[LaunchedInstance, ...]:
     return tuple(
         LaunchedInstance(id=instance.id, type=instance.type, zone=instance.zone)
         for instance in instances
-        if instance.state in _ALIVE and not instance.is_orchestrator
+        if instance.state in _ALIVE and instance.is_node
     )
 
 

@@ -253,7 +253,7 @@ async def _living(calls: AwsCalls, spec: ClusterSpec, region: str) -> tuple[Inst
     key, value = spec.naming.tag_key, spec.naming.tag_value
     listed = await calls.read(region, partial(calls.cloud.instances, region, key=key, value=value))
     nodes = without_draining(listed)
-    return tuple(instance for instance in nodes if instance.alive and not instance.is_orchestrator)
+    return tuple(instance for instance in nodes if instance.alive and instance.is_node)
 
 
 @dataclass(slots=True)

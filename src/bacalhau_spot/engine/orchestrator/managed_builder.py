@@ -360,7 +360,7 @@ class OrchestratorBuilder:
     async def _launch(self) -> None:
         plan = self._plan()
         site = known(self.state.site)
-        images = await images_of(self._calls, self.region, AUTO, [site.arch])
+        images = await images_of(self._calls, self._spec, self.region, AUTO, [site.arch])
         if not images:
             raise UserError(
                 f"AWS lists no Ubuntu image for {plan.instance_type} in {self.region}",

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.images.account_image import BAKED
 from bacalhau_spot.core.launch.plan import offers_from
 from bacalhau_spot.core.model import Arch, Image, Market, RegionSpec
 from bacalhau_spot.engine.aws_calls.caller import gather_all
+from bacalhau_spot.engine.placement.image_list import baked_images
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -103,7 +105,7 @@ async def _market(
     pools, prices, images = await asyncio.gather(
         calls.read(name, lambda: calls.cloud.pools(name, types)),
         calls.read(name, lambda: calls.cloud.spot_prices(name, types)),
-        images_of(calls, name, image, archs or [Arch.X86_64]),
+        images_of(calls, spec, name, image, archs or [Arch.X86_64]),
     )
     not_spot = {info.name for info in infos.values() if not info.spot}
     sold = [(type_name, zone) for type_name, zone in pools if type_name not in not_spot]
@@ -117,8 +119,12 @@ def _images_for(image: str, images: Sequence[Image], offers: Sequence[Offer]) ->
     return {found.arch: found for found in images if image != AUTO or found.arch in used}
 
 
-async def images_of(calls: AwsCalls, region: str, image: str, archs: Sequence[Arch]) -> tuple[Image, ...]:
-    """The images for `auto`, a parameter or an id; empty if the region has none."""
+async def images_of(
+    calls: AwsCalls, spec: ClusterSpec, region: str, image: str, archs: Sequence[Arch]
+) -> tuple[Image, ...]:
+    """The images for `auto`, `baked`, a parameter or an id; empty if the region has none."""
+    if image == BAKED:
+        return await baked_images(calls, spec.naming, region, version=spec.bacalhau.version, archs=archs)
     if image == AUTO:
         names = {_UBUNTU.format(arch=_CANONICAL_ARCH[arch]): arch for arch in archs}
         values = await calls.read(region, lambda: calls.cloud.parameters(region, sorted(names)))

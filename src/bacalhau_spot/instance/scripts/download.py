@@ -1,8 +1,9 @@
-"""Downloads, verifies and installs Bacalhau. The program is replaced only by a complete and verified one."""
+"""Downloads, verifies and installs Bacalhau, unless the image has it. Only a complete and verified program replaces another."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 import shutil
 import tarfile
@@ -13,12 +14,15 @@ import urllib.request
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
+from . import whole_file
 from .shell import CommandFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 PROGRAM = "/usr/local/bin/bacalhau"
+# The address of the archive that the program comes from -> its checksum.
+RECORD = "/usr/local/lib/bacalhau-spot/archive.json"
 TRIES = 6
 _CHUNK = 1 << 20
 # The kernel's machine name -> the architecture in Bacalhau's archives and in EC2.
@@ -33,6 +37,7 @@ def install_bacalhau(
     version: str,
     sha256: dict[str, str],
     program: str = PROGRAM,
+    record: str = RECORD,
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
     """Return the archive's SHA-256 sum. Raises CommandFailedError with the reason."""
@@ -41,12 +46,17 @@ def install_bacalhau(
         raise CommandFailedError(f"Bacalhau has no program for {machine}")
     arch, ec2_arch = _ARCHS[machine]
     address = url.replace("{version}", version).replace("{arch}", arch)
+    expected = sha256.get(ec2_arch, "")
+    if Path(program).exists():
+        digest = _read_record(record).get(address, "")
+        if digest and expected in {"", digest}:
+            return digest
     why = ""
     for attempt in range(TRIES):
         if attempt:
             sleep(min(30.0, 2.0**attempt))
         try:
-            return _install(address, expected=sha256.get(ec2_arch, ""), program=Path(program))
+            return _install(address, expected=expected, program=Path(program), record=record)
         except urllib.error.HTTPError as error:
             why = f"HTTP {error.code}"
             if error.code not in _PASSING:
@@ -56,7 +66,15 @@ def install_bacalhau(
     raise CommandFailedError(f"{address}: {why}")
 
 
-def _install(address: str, *, expected: str, program: Path) -> str:
+def _read_record(record: str) -> dict[str, str]:
+    try:
+        known: dict[str, str] = json.loads(Path(record).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known
+
+
+def _install(address: str, *, expected: str, program: Path, record: str) -> str:
     with tempfile.TemporaryFile(dir="/var/tmp") as archive:
         digest = _fetch(address, archive)
         if expected and digest != expected:
@@ -65,6 +83,7 @@ def _install(address: str, *, expected: str, program: Path) -> str:
             )
         archive.seek(0)
         _unpack(archive, program)
+    whole_file.write_whole(record, json.dumps({address: digest}))
     return digest
 
 

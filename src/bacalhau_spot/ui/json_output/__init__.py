@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.ui.json_output.extension import extension_data
     from bacalhau_spot.ui.json_output.history import history_data
     from bacalhau_spot.ui.json_output.iam_policy import policy_data
+    from bacalhau_spot.ui.json_output.images import bake_data, image_deletion_data, images_data
     from bacalhau_spot.ui.json_output.node_change import node_change_data
     from bacalhau_spot.ui.json_output.notices import notice_data, notify_test_data
     from bacalhau_spot.ui.json_output.offers import offers_data
@@ -65,6 +66,7 @@ __all__ = [
     "Data",
     "Ndjson",
     "archives_data",
+    "bake_data",
     "clusters_data",
     "config_show_data",
     "config_upgrade_data",
@@ -84,6 +86,8 @@ __all__ = [
     "event_name",
     "extension_data",
     "history_data",
+    "image_deletion_data",
+    "images_data",
     "instance_data",
     "listing_data",
     "node_change_data",
@@ -138,6 +142,9 @@ _MODULES = {
     "policy_data": "iam_policy",
     "notice_data": "notices",
     "notify_test_data": "notices",
+    "bake_data": "images",
+    "image_deletion_data": "images",
+    "images_data": "images",
     "node_change_data": "node_change",
     "offers_data": "offers",
     "prices_data": "prices",

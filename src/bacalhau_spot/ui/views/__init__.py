@@ -27,6 +27,13 @@ from bacalhau_spot.ui.views.error_view import error_view
 from bacalhau_spot.ui.views.expiry_view import extension_result_view, extension_view
 from bacalhau_spot.ui.views.groups_view import changed_groups
 from bacalhau_spot.ui.views.history_view import history_view
+from bacalhau_spot.ui.views.image_view import (
+    bake_plan_view,
+    bake_result_view,
+    image_deletion_result_view,
+    image_deletion_view,
+    images_view,
+)
 from bacalhau_spot.ui.views.list_view import listing_view
 from bacalhau_spot.ui.views.node_change_view import (
     node_change_result_view,
@@ -59,6 +66,8 @@ from bacalhau_spot.ui.views.status_view import StatusView, status_view
 
 __all__ = [
     "StatusView",
+    "bake_plan_view",
+    "bake_result_view",
     "changed_groups",
     "clusters_view",
     "config_view",
@@ -80,6 +89,9 @@ __all__ = [
     "fan_out_view",
     "findings_view",
     "history_view",
+    "image_deletion_result_view",
+    "image_deletion_view",
+    "images_view",
     "interrupted_orchestrator",
     "json_text",
     "listing_view",

@@ -100,6 +100,8 @@ class Image:
     protected: bool = False
     encrypted: bool = False
     instance_store: bool = False  # its root device is not an EBS volume
+    copy_of: str = ""  # the source's id
+    installed: str = ""  # what a plug-in has installed on the instance that it was made of
 
 
 def published(region: str) -> dict[str, Image]:
@@ -234,6 +236,7 @@ def _described(region: Region, image: Image) -> dict[str, Any]:
         "Platform": image.platform,
         "PlatformDetails": "Windows" if image.platform else "Linux/UNIX",
         "UsageOperation": "RunInstances",
+        "SourceImageId": image.copy_of or None,
         "RootDeviceName": None if image.instance_store else image.root_device,
         "RootDeviceType": "instance-store" if image.instance_store else "ebs",
         "SriovNetSupport": "simple",

@@ -121,7 +121,11 @@ def _image(region: Region, data: Mapping[str, Any]) -> images.Image:
         if value is None:
             raise AwsError("InvalidParameterValue", f"Could not resolve the SSM parameter {name}.")
         image_id = value
-    return images.find(region, image_id)
+    image = images.find(region, image_id)
+    if image.state != "available":
+        # EC2 API Reference, "Error codes": not in a state from which you can launch an instance.
+        raise AwsError("InvalidAMIID.Unavailable", f"The image ID '{image_id}' is not available")
+    return image
 
 
 def _check_type(name: str) -> None:

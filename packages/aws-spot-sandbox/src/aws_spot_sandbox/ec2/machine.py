@@ -40,6 +40,7 @@ class Machine:
     scaling_group: str = ""  # the Auto Scaling group that it belongs to
     started_at: float | None = None  # when it became running
     ending_at: float | None = None  # when it began to shut down
+    installed: str = ""  # what a plug-in has installed on it, for its images
     token: str | None = None  # the secret that its node read from the Parameter Store
 
     @property

@@ -93,6 +93,7 @@ class Region:
     addresses: Addresses
     plugins: Plugin
     parameter: Callable[[str, str], str | None]  # (region, name) -> value of an SSM parameter
+    find_region: Callable[[str], Region]  # another region, by its name; its images are read without its lock
     machines: dict[str, Machine] = field(default_factory=dict)  # by instance id
     spot_requests: dict[str, SpotRequest] = field(default_factory=dict)
     fleets: dict[str, Fleet] = field(default_factory=dict)
@@ -111,7 +112,12 @@ class Region:
     on_risk: list[Callable[[Region, Machine], None]] = field(
         default_factory=list
     )  # called when AWS recommends to replace a spot instance
-    images: dict[str, Image] = field(default_factory=dict)  # public images that moto lacks
+    images: dict[str, Image] = field(
+        default_factory=dict
+    )  # public images that moto lacks, and the account's own
+    copies: dict[str, tuple[str, str]] = field(
+        default_factory=dict
+    )  # client token of CopyImage -> its parameters and the image
     offers: dict[tuple[str, ...], dict[str, set[str]]] = field(
         default_factory=dict
     )  # types per zone, by the switch `not_offered`

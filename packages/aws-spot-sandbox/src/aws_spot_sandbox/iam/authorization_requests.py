@@ -34,6 +34,8 @@ _ONLY = {
     "CreateLaunchTemplate": (),
     "CreateLaunchTemplateVersion": ("LaunchTemplateId",),
     "CreateFlowLogs": ("ResourceIds",),
+    "CreateImage": ("InstanceId",),
+    "CopyImage": (),
 }
 # EC2's read actions with resource-level permissions; all others have none.
 _NARROW_READS = frozenset({"DescribeInstanceAttribute", "GetConsoleOutput"})
@@ -150,7 +152,7 @@ class Asker:
                 ask = ec2_arns.of_ec2(call.region, resource_id).ask(name)
                 yield Ask(name, ask.resource, {**ask.context, **ec2_arns.requested(tags)})
             return
-        about = [*self._existing(call, args), *_new(call, args)]
+        about = [*self._existing(call, args), *_source_image(call, args), *_new(call, args)]
         yield from [thing.ask(name) for thing in about] or [Ask(name)]
         for thing in about:
             if thing.fresh and thing.tags:
@@ -172,8 +174,17 @@ class Asker:
         return [ec2_arns.of_ec2(call.region, resource_id) for resource_id in dict.fromkeys(ids)]
 
 
+def _source_image(call: Call, args: Args) -> list[ec2_arns.Thing]:
+    """Of CopyImage, in its own region. The reference lists `image` without saying which of the two: here it is both."""
+    if call.action != "CopyImage":
+        return []
+    return [ec2_arns.of_ec2(str(args.get("SourceRegion")), str(args.get("SourceImageId")))]
+
+
 def _new(call: Call, args: Args) -> list[ec2_arns.Thing]:
     tags = launch_parameters.tags_by_kind(args.get("TagSpecifications"))
+    if call.action in {"CreateImage", "CopyImage"}:
+        tags = {"image": {}, "snapshot": {}, **tags}
     if call.action == "CreateFleet":
         # For instances only the call's own tags count, not the template's.
         tags = {"fleet": {}, "instance": {}, **tags}

@@ -1,0 +1,1 @@
+"""Images with Docker and Bacalhau on them: their selection, the plan of making them, and its result."""

@@ -1,0 +1,1 @@
+"""Makes, copies, finds and deletes the account's images."""

@@ -1,0 +1,201 @@
+"""Makes the image of an architecture and copies it into the other regions.
+
+Killed at any call, the same command goes on: it finds images and the machine by their tags. Names and client tokens keep
+AWS from making a second image for a repeated call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.error_catalog.classifier import Category, classify
+from bacalhau_spot.core.images.account_image import AVAILABLE, PENDING
+from bacalhau_spot.core.images.bake_plan import BakeResult
+from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.tags import image_tags
+from bacalhau_spot.engine.aws_calls.caller import UNCERTAIN, Cancelled, api_failure
+from bacalhau_spot.engine.aws_calls.consistency import LAG_S
+from bacalhau_spot.engine.images.image_builder import ImageBuilder
+from bacalhau_spot.engine.placement.image_list import images_in
+
+if TYPE_CHECKING:
+    from bacalhau_spot.core.images.account_image import AccountImage
+    from bacalhau_spot.core.images.bake_plan import BakePlan
+    from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+_POLL_S: Final = 10.0
+# AWS states no limit; a copy to a distant region takes ten minutes and more.
+_AVAILABLE_S: Final = 3600.0
+# The code of an image that does not become available.
+_NOT_AVAILABLE: Final = "ImageNotAvailable"
+
+
+async def make_images(calls: AwsCalls, spec: ClusterSpec, plan: BakePlan, *, base: str) -> BakeResult:
+    """Raises UserError for a machine that does not become an image, CloudError, if there is no image at all."""
+    return await _Bake(calls, spec, plan, base).run()
+
+
+@dataclass
+class _Bake:
+    calls: AwsCalls
+    spec: ClusterSpec
+    plan: BakePlan
+    base: str
+
+    async def run(self) -> BakeResult:
+        result = BakeResult(self.plan, images={})
+        try:
+            source = self.plan.source
+            if source is None:
+                source, result = await self._make(result)
+            elif self.plan.builder is not None:
+                source = await self._completed(source)
+                result = replace(result, leftover=await self._terminate(self.plan.builder.id))
+            source = await self._completed(source)
+            result = replace(result, images={**result.images, source.region: source})
+            return await self._distribute(source, result)
+        except Cancelled:
+            return replace(result, interrupted=True)
+
+    async def _make(self, result: BakeResult) -> tuple[AccountImage, BakeResult]:
+        """The image, once it is available."""
+        builder = ImageBuilder(self.calls, self.spec, self.plan, self.base)
+        image: AccountImage | None = None
+        leftover = ""
+        try:
+            image = await self._image_of(await builder.complete())
+            image = await self._completed(image)
+        finally:
+            # After Ctrl-C an image that is not complete keeps its machine, which is off; the next run terminates it.
+            is_needed = image is not None and image.state == PENDING and self.calls.stop.is_set
+            if builder.machine and not is_needed:
+                leftover = await self._terminate(builder.machine)
+        return image, replace(result, made=(*result.made, image.id), leftover=leftover)
+
+    async def _terminate(self, instance_id: str) -> str:
+        """Its id if AWS refuses; empty once it ends. Also after Ctrl-C: the machine costs money."""
+        region = self.plan.home
+        try:
+            await self.calls.write(
+                region, partial(self.calls.cloud.terminate, region, [instance_id]), after_stop=True
+            )
+        except CloudError as error:
+            self.calls.emit(
+                events.RegionFailed(
+                    region=region, operation=error.operation, code=error.code, message=error.message
+                )
+            )
+            return instance_id
+        self.calls.emit(events.Deleting(region=region, kind=ResourceKind.INSTANCE, id=instance_id))
+        return ""
+
+    async def _image_of(self, instance_id: str) -> AccountImage:
+        name, region = self._name(instance_id), self.plan.home
+        create = partial(self.calls.cloud.create_image, region, instance_id, name=name, tags=self._tags(name))
+        try:
+            image_id = await self.calls.write(region, create, non_idempotent=True)
+        except CloudError as error:
+            if classify(error.code).category not in UNCERTAIN | {Category.EXISTS}:
+                raise
+            await self.calls.pause(LAG_S)
+            begun = [image for image in await self._images(region) if image.name == name]
+            if not begun:
+                raise
+            return begun[0]
+        self.calls.emit(events.ResourceCreated(region=region, kind=ResourceKind.IMAGE, id=image_id))
+        return await self._listed(region, image_id)
+
+    async def _distribute(self, source: AccountImage, result: BakeResult) -> BakeResult:
+        """The copies, and the images that another run has begun, in all regions at once."""
+        begun = [image for image in self.plan.present.values() if image.id != source.id]
+        answers = await asyncio.gather(
+            *(self._completed(image) for image in begun),
+            *(self._copy(source, region) for region in self.plan.copies),
+            return_exceptions=True,
+        )
+        regions = [*(image.region for image in begun), *self.plan.copies]
+        for region, answer in zip(regions, answers, strict=True):
+            result = self._with_answer(result, region, answer)
+        return result
+
+    def _with_answer(
+        self, result: BakeResult, region: str, answer: AccountImage | BaseException
+    ) -> BakeResult:
+        """Raises an answer that is a mistake of the program."""
+        if isinstance(answer, Cancelled):
+            return replace(result, interrupted=True)
+        if isinstance(answer, CloudError):
+            return replace(result, failures=(*result.failures, _failure(answer, region)))
+        if isinstance(answer, BaseException):
+            raise answer
+        made = (answer.id,) if region in self.plan.copies else ()
+        return replace(result, images={**result.images, region: answer}, made=(*result.made, *made))
+
+    async def _copy(self, source: AccountImage, region: str) -> AccountImage:
+        name = source.name
+        token = hashlib.sha256(f"{source.id}\x1f{region}\x1f{name}".encode()).hexdigest()
+        image_id = await self.calls.write(
+            region,
+            partial(
+                self.calls.cloud.copy_image,
+                region,
+                source.id,
+                source_region=source.region,
+                name=name,
+                tags=self._tags(name),
+                client_token=token,
+            ),
+        )
+        self.calls.emit(events.ResourceCreated(region=region, kind=ResourceKind.IMAGE, id=image_id))
+        return await self._completed(await self._listed(region, image_id))
+
+    async def _listed(self, region: str, image_id: str) -> AccountImage:
+        """As soon as AWS lists it. Raises CloudError after some minutes."""
+        deadline_s = self.calls.clock.monotonic_s() + _AVAILABLE_S
+        while True:
+            image = next((one for one in await self._images(region) if one.id == image_id), None)
+            if image is not None:
+                return image
+            if self.calls.clock.monotonic_s() >= deadline_s:
+                raise _never(region, f"AWS does not list {image_id}")
+            await self.calls.pause(_POLL_S)
+
+    async def _completed(self, image: AccountImage) -> AccountImage:
+        """Once it is available. Raises CloudError for an image that fails, or after an hour."""
+        deadline_s = self.calls.clock.monotonic_s() + _AVAILABLE_S
+        while image.state != AVAILABLE:
+            if image.state != PENDING:
+                raise _never(image.region, f"{image.id} is {image.state}")
+            if self.calls.clock.monotonic_s() >= deadline_s:
+                raise _never(image.region, f"{image.id} is {PENDING} after {_AVAILABLE_S / 60:.0f} minutes")
+            self.calls.emit(events.Waiting(region=image.region, message="completing the image", remaining=1))
+            await self.calls.pause(_POLL_S)
+            image = await self._listed(image.region, image.id)
+        return image
+
+    async def _images(self, region: str) -> tuple[AccountImage, ...]:
+        return await images_in(self.calls, self.spec.naming, region)
+
+    def _tags(self, name: str) -> dict[str, str]:
+        return image_tags(self.spec.naming, name=name, version=self.plan.version)
+
+    def _name(self, instance_id: str) -> str:
+        """Unique: AWS accepts a name once in a region, so that a repeated call makes no second image."""
+        prefix = self.spec.naming.resource_prefix
+        return f"{prefix}{self.plan.version}-{self.plan.arch}-{instance_id}"
+
+
+def _failure(error: CloudError, region: str) -> ApiFailure:
+    return replace(api_failure(error), region=region)
+
+
+def _never(region: str, message: str) -> CloudError:
+    return CloudError(_NOT_AVAILABLE, message, operation="DescribeImages", region=region)

@@ -1,0 +1,72 @@
+"""The account's images that bacalhau-spot has made, in all regions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.images.account_image import newest_image
+from bacalhau_spot.core.model import Image
+from bacalhau_spot.core.tags import images_naming
+from bacalhau_spot.engine.aws_calls.discovery import (
+    check_permitted,
+    in_all_regions,
+    load_account,
+    requested_regions,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bacalhau_spot.core.images.account_image import AccountImage
+    from bacalhau_spot.core.model import Arch, Identity, Naming
+    from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+
+@dataclass(frozen=True, slots=True)
+class ImageList:
+    """`failed_regions`: regions that could not be scanned."""
+
+    identity: Identity
+    images: tuple[AccountImage, ...]
+    failed_regions: tuple[ApiFailure, ...] = ()
+
+
+async def list_images(calls: AwsCalls, naming: Naming, *, only: Sequence[str]) -> ImageList:
+    """One call per region of `only`, or of all. Raises CloudError if no region permits it, UserError for one not enabled."""
+    account = await load_account(calls)
+    regions = requested_regions(account.regions, only)
+    answers, failed = await in_all_regions(regions, partial(images_in, calls, naming))
+    check_permitted(answers, failed)
+    images = tuple(image for found in answers.values() for image in found)
+    return ImageList(account.identity, images, failed)
+
+
+async def images_in(calls: AwsCalls, naming: Naming, region: str) -> tuple[AccountImage, ...]:
+    """Of one region. Raises CloudError."""
+    own = images_naming(naming)
+    return await calls.read(
+        region,
+        partial(calls.cloud.account_images, region, key=own.tag_key, value=own.tag_value),
+    )
+
+
+async def baked_images(
+    calls: AwsCalls, naming: Naming, region: str, *, version: str, archs: Sequence[Arch]
+) -> tuple[Image, ...]:
+    """The newest usable image of each architecture; none for one without an image. Raises CloudError."""
+    found = await images_in(calls, naming, region)
+    newest = (newest_image(found, version=version, arch=arch) for arch in archs)
+    return tuple(
+        Image(
+            id=image.id,
+            arch=image.arch,
+            root_device=image.root_device,
+            volume_gib=image.size_gib,
+            encrypted=image.encrypted,
+        )
+        for image in newest
+        if image is not None
+    )

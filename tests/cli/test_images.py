@@ -1,0 +1,232 @@
+"""`image bake`, `image list` and `image delete`, and nodes from such an image."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
+from bacalhau_spot.cloud.aws import Aws
+from bacalhau_spot.errors import ExitCode
+from support.cli_runner import CliResult, CliRunner
+from support.killed_process import Killed, is_read
+from support.schemas import contract
+
+REGIONS = ("us-west-1", "eu-west-1")
+
+
+@pytest.fixture
+def user(program: CliRunner) -> CliRunner:
+    """Somebody with two nodes in two regions, from baked images."""
+    program.configure(nodes=2, regions=f"[{', '.join(REGIONS)}]", more="image: baked\n")
+    return program
+
+
+def bake(user: CliRunner, *options: str) -> CliResult:
+    return user("image", "bake", "--yes", "-o", "json", *options)
+
+
+def images(sandbox: Any, region: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = sandbox.client("ec2", region).describe_images(Owners=["self"])["Images"]
+    return found
+
+
+def snapshots(sandbox: Any, region: str) -> int:
+    return len(sandbox.client("ec2", region).describe_snapshots(OwnerIds=["self"])["Snapshots"])
+
+
+def machines(sandbox: Any) -> list[dict[str, Any]]:
+    """Instances that cost money: all that are not terminated."""
+    return [
+        instance
+        for region in REGIONS
+        for reservation in sandbox.client("ec2", region).describe_instances()["Reservations"]
+        for instance in reservation["Instances"]
+        if instance["State"]["Name"] not in {"shutting-down", "terminated"}
+    ]
+
+
+def test_nodes_from_an_image_in_every_region(sandbox: Any, user: CliRunner) -> None:
+    """One machine in the first region, and a copy in the other; nodes start from the images and have nothing to download."""
+    refused = user("create", "--yes")
+    assert refused.code == ExitCode.USAGE and "no baked image with Bacalhau v1.9.3" in refused.stderr
+    assert "bacalhau-spot image bake" in refused.stderr
+    result = bake(user)
+    contract(str(result.envelope["command"]), result.data)
+    (made,) = result.data["architectures"]
+    assert (result.code, made["region"], made["copies"]) == (0, "us-west-1", ["eu-west-1"])
+    assert sorted(image["region"] for image in made["images"]) == sorted(REGIONS)
+    assert machines(sandbox) == [], "the machine is terminated"
+    for region in REGIONS:
+        (image,) = images(sandbox, region)
+        tags = {tag["Key"]: tag["Value"] for tag in image["Tags"]}
+        assert (tags["bacalhau-cluster"], tags["BacalhauImage"]) == ("baked-images", "v1.9.3")
+    assert user("create", "--yes", "--wait", "running").code == 0
+    assert {machine["ImageId"] for machine in machines(sandbox)} == {image["id"] for image in made["images"]}
+    listed = user("list", "-o", "json").data
+    assert [node["lifecycle"] for node in listed["instances"]] == ["spot", "spot"]
+
+
+def test_a_second_bake_makes_nothing_and_a_fresh_one_does(sandbox: Any, user: CliRunner) -> None:
+    bake(user)
+    again = user("image", "bake", "-o", "json")
+    assert (again.code, again.data["architectures"][0]["existing"]) == (0, sorted(REGIONS))
+    fresh = bake(user, "--fresh")
+    assert len(fresh.data["architectures"][0]["made"]) == len(REGIONS)
+    assert [len(images(sandbox, region)) for region in REGIONS] == [2, 2]
+
+
+def test_a_region_that_is_added_later_gets_a_copy(sandbox: Any, user: CliRunner) -> None:
+    bake(user, "--region", "us-west-1")
+    plan = user("image", "bake", "--dry-run")
+    assert "copy ami-" in plan.stdout and "launch one" not in plan.stdout
+    (result,) = bake(user).data["architectures"]
+    assert (result["instance_type"], result["copies"]) == (None, ["eu-west-1"])
+    assert images(sandbox, "eu-west-1")[0]["SourceImageId"] == result["source"]
+
+
+def test_both_architectures_of_the_configured_types(sandbox: Any, user: CliRunner) -> None:
+    path = user.configure(nodes=2, regions="[us-west-1]", more="image: baked\n")
+    path.write_text(path.read_text().replace("t3a.medium", "t4g.medium"))
+    assert bake(user).code == 0
+    assert {image["Architecture"] for image in images(sandbox, "us-west-1")} == {"x86_64", "arm64"}
+    assert user("create", "--yes", "--wait", "running").code == 0
+
+
+def test_a_machine_that_fails_is_told_and_terminated(sandbox: Any, user: CliRunner) -> None:
+    sandbox.world.settings_of(NodeSettings).stuck = {"*": "download"}
+    result = bake(user)
+    assert result.code == ExitCode.FAILED
+    assert "urlopen error timed out" in result.envelope["errors"][0]["why"]
+    assert machines(sandbox) == [] and images(sandbox, "us-west-1") == []
+
+
+def test_a_region_without_capacity(sandbox: Any, user: CliRunner) -> None:
+    sandbox.settings.capacity = {"us-west-1": 0}
+    result = bake(user)
+    assert result.code == ExitCode.FAILED
+    assert (
+        "no t3.small in us-west-1" in result.envelope["errors"][0]["what"]
+        and "--region" in result.envelope["errors"][0]["hint"]
+    )
+
+
+def test_a_copy_that_aws_refuses_leaves_the_others(sandbox: Any, user: CliRunner) -> None:
+    sandbox.settings.faults = [{"match": "CopyImage", "code": "ResourceLimitExceeded", "count": 1}]
+    result = bake(user)
+    assert result.code == ExitCode.FAILED
+    (failed,) = result.data["architectures"][0]["failed"]
+    assert (failed["code"], failed["region"]) == ("ResourceLimitExceeded", "eu-west-1")
+    assert (len(images(sandbox, "us-west-1")), machines(sandbox)) == (1, [])
+    assert bake(user).code == 0
+    assert [len(images(sandbox, region)) for region in REGIONS] == [1, 1]
+
+
+@pytest.mark.parametrize("operation", ["RunInstances", "CreateImage", "CopyImage", "TerminateInstances"])
+def test_a_lost_answer_makes_nothing_twice(sandbox: Any, user: CliRunner, operation: str) -> None:
+    """AWS has carried the call out, and lists lag."""
+    sandbox.settings.read_lag_s = 4.0
+    sandbox.settings.faults = [{"match": operation, "code": "ConnectionReset", "count": 1, "when": "after"}]
+    assert bake(user).code == 0
+    sandbox.clock.advance(60)
+    assert [len(images(sandbox, region)) for region in REGIONS] == [1, 1]
+    assert machines(sandbox) == []
+
+
+def killing(monkeypatch: pytest.MonkeyPatch, at: int) -> list[str]:
+    """The program dies before its n-th change. Returns the changes that it began, and those that a dead one would have made."""
+    made: list[str] = []
+    whole = Aws.__init__
+
+    def fragile(self: Aws, connection: Any) -> None:
+        whole(self, connection)
+        call = self._session.call
+
+        async def dying(service: str, region: str | None, operation: str, **kwargs: Any) -> Any:
+            if not is_read(operation):
+                made.append(operation)
+                if len(made) >= at:
+                    raise Killed
+            return await call(service, region, operation, **kwargs)
+
+        self._session.call = dying  # type: ignore[method-assign]  # the one way in and out
+
+    monkeypatch.setattr(Aws, "__init__", fragile)
+    return made
+
+
+def test_killed_before_any_change_the_same_command_goes_on(
+    sandbox: Any, user: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the end one image in each region, and no machine. The lock of the dead run is that of this process."""
+    at = 0
+    while True:
+        at += 1
+        with monkeypatch.context() as patch:
+            made = killing(patch, at)
+            try:
+                bake(user, "--fresh")
+            except Killed:
+                pass
+            else:
+                break
+        assert len(made) >= at
+        assert bake(user).code == 0, made
+        sandbox.clock.advance(60)
+        assert machines(sandbox) == [], made
+        assert min(len(images(sandbox, region)) for region in REGIONS) >= 1, made
+        assert user("image", "delete", "--all", "--yes").code == 0
+        assert [len(images(sandbox, region)) + snapshots(sandbox, region) for region in REGIONS] == [0, 0]
+    assert at > 7
+
+
+def test_destroy_leaves_images_and_nuke_takes_them(sandbox: Any, user: CliRunner) -> None:
+    bake(user)
+    user("create", "--yes", "--wait", "running")
+    assert user("destroy", "--yes").code == 0
+    assert [len(images(sandbox, region)) for region in REGIONS] == [1, 1]
+    assert user("nuke", "--force").code == 0
+    assert [len(images(sandbox, region)) + snapshots(sandbox, region) for region in REGIONS] == [0, 0]
+
+
+def test_the_list_and_the_deletion(sandbox: Any, user: CliRunner) -> None:
+    """By id, by age, all; the list names old images, and those of another version."""
+    empty = user("image", "list")
+    assert "no image" in empty.stdout and "image bake" in empty.stdout
+    bake(user)
+    sandbox.clock.advance(timedelta(days=91).total_seconds())
+    listed = user("image", "list")
+    assert "older than 90 days" in listed.stdout and "image bake --fresh" in listed.stdout
+    first = images(sandbox, "us-west-1")[0]["ImageId"]
+    assert user("image", "delete", "ami-0123456789abcdef0", "--yes").code == ExitCode.USAGE
+    assert user("image", "delete", "--yes").code == ExitCode.USAGE
+    assert user("image", "delete", first, "--dry-run").code == 0
+    assert user("image", "delete", first).code == ExitCode.DECLINED, (
+        "without a terminal, nothing is deleted unasked"
+    )
+    result = user("image", "delete", first, "--yes", "-o", "json")
+    contract(str(result.envelope["command"]), result.data)
+    assert result.data["deleted"] == [first]
+    assert user("image", "delete", "--older-than", "100d", "--yes").code == 0
+    assert [len(images(sandbox, region)) for region in REGIONS] == [0, 1]
+    assert user("image", "delete", "--older-than", "90d", "--yes").code == 0
+    assert [len(images(sandbox, region)) + snapshots(sandbox, region) for region in REGIONS] == [0, 0]
+    contract("image list", user("image", "list", "-o", "json").data)
+
+
+def test_a_machine_of_a_killed_run_is_no_node(sandbox: Any, user: CliRunner) -> None:
+    """`create` launches every node beside it, `list` names it, and `destroy` deletes it."""
+    bake(user)
+    sandbox.world.settings_of(NodeSettings).stuck = {"t3.small": "boot"}
+    sandbox.settings.faults = [{"match": "TerminateInstances", "code": "UnauthorizedOperation"}]
+    assert bake(user, "--fresh").code == ExitCode.FAILED
+    sandbox.settings.faults = []
+    assert [machine["InstanceType"] for machine in machines(sandbox)] == ["t3.small"]
+    assert user("create", "--yes", "--wait", "running").code == 0
+    assert len(machines(sandbox)) == 3
+    assert "1 instance" in user("list").stdout
+    assert user("destroy", "--yes").code == 0
+    sandbox.clock.advance(60)
+    assert machines(sandbox) == []
