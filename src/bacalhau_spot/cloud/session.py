@@ -1,18 +1,15 @@
-"""The connection to AWS: one boto3 session, one client per region and service, async calls in threads."""
+"""The connection to AWS: one botocore session, one client per region and service, async calls in threads."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.loaders import Loader
 
 from bacalhau_spot.cloud.authorization_messages import Denials
 from bacalhau_spot.cloud.aws_errors import REFUSED_TOKENS, encoded_proof, non_aws_response, translate
@@ -47,8 +44,8 @@ class Session:
         self._access = connection
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="aws")
         self._lock = threading.Lock()
-        self._clients: dict[tuple[str, str, float], Any] = {}
-        self._session: boto3.Session | None = None
+        self._clients: dict[tuple[str, str, float, bool], Any] = {}
+        self._session: Any = None  # botocore's
         self._denials = Denials()
         self._identified = False  # STS has accepted these credentials
 
@@ -75,12 +72,11 @@ class Session:
     async def _pages_of(
         self, service: str, region: str | None, operation: str, key: str, parameters: dict[str, Any]
     ) -> list[dict[str, Any]]:
-        size = await self._run(self._page_size, service, region, operation, parameters)
-        parameters = {**parameters, **({"MaxResults": size} if size else {})}
         items: list[dict[str, Any]] = []
         tokens: set[str] = set()
+        next_page: dict[str, Any] = {}
         while True:
-            reply = await self.call(service, region, operation, **parameters)
+            reply = await self._run(self._page, service, region, operation, {**parameters, **next_page})
             items.extend(required(reply, key, operation=operation, region=region or ""))
             token = reply.get("NextToken")
             if not token:
@@ -90,7 +86,7 @@ class Session:
                     operation=operation, region=region or "", detail="its pages do not end"
                 )
             tokens.add(token)
-            parameters["NextToken"] = token
+            next_page = {"NextToken": token}
 
     async def all_pages(
         self, service: str, region: str | None, operation: str, **kwargs: Any
@@ -114,23 +110,27 @@ class Session:
         """Wait for calls in flight: an aborted launch with a lost reply would leave orphaned instances."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _page_size(
+    def _page(
         self, service: str, region: str | None, operation: str, parameters: dict[str, Any]
-    ) -> int | None:
-        client = self._client(service, region)
+    ) -> dict[str, Any]:
+        """One page, as large as the operation allows."""
+        client = self._client(service, region, operation)
         name = client.meta.method_to_api_mapping[operation]
-        return page_size(client.meta.service_model.operation_model(name), parameters)
+        size = page_size(client.meta.service_model.operation_model(name), parameters)
+        return self._call(
+            service, region, operation, {**parameters, **({"MaxResults": size} if size else {})}
+        )
 
     def _call(
         self, service: str, region: str | None, operation: str, kwargs: dict[str, Any]
     ) -> dict[str, Any]:
-        client = self._client(service, region, read_timeout_s=_read_timeout_s(service, operation))
+        client = self._client(service, region, operation)
         return self._invoke(client, operation, region, lambda: getattr(client, operation)(**kwargs))
 
     def _all_pages(
         self, service: str, region: str | None, operation: str, kwargs: dict[str, Any]
     ) -> dict[str, Any]:
-        client = self._client(service, region)
+        client = self._client(service, region, operation)
         if not client.can_paginate(operation):
             return self._call(service, region, operation, kwargs)
         limit = {"MaxItems": MAX_PAGES * MAX_PAGE_SIZE}
@@ -180,24 +180,32 @@ class Session:
             translated.message += self._denials.reason(proof, lambda: self._client("sts", None))
         return translated
 
-    def _client(self, service: str, region: str | None, *, read_timeout_s: float | None = None) -> Any:
-        timeout_s = read_timeout_s or _read_timeout_s(service)
-        # A session is not thread safe, and a new client takes 10 ms; clients can be used from any thread.
+    def _client(self, service: str, region: str | None, operation: str = "") -> Any:
+        """The client of a service in a region. With a model of all operations, if the cut one lacks `operation`."""
+        timeout_s = _read_timeout_s(service, operation)
+        # A session is not thread safe, and a new client takes 3 ms; clients can be used from any thread.
         with self._lock:
             if self._session is None:
-                self._session = boto3.Session(botocore_session=core_session(self._access, models=_models()))
-            where = region or self._session.region_name or self._access.home_region
-            client = self._clients.get((service, where, timeout_s))
-            if client is None:
-                client = self._new_client(self._session, service, where, read_timeout_s=timeout_s)
-                self._clients[service, where, timeout_s] = client
+                self._session = core_session(self._access)
+            where = region or self._session.get_config_variable("region") or self._access.home_region
+            client = self._known_client(service, where, timeout_s, whole=False)
+            if operation and operation not in client.meta.method_to_api_mapping:
+                client = self._known_client(service, where, timeout_s, whole=True)
             return client
 
-    def _new_client(self, session: boto3.Session, service: str, region: str, *, read_timeout_s: float) -> Any:
+    def _known_client(self, service: str, region: str, timeout_s: float, *, whole: bool) -> Any:
+        key = (service, region, timeout_s, whole)
+        if key not in self._clients:
+            self._clients[key] = self._new_client(service, region, read_timeout_s=timeout_s, whole=whole)
+        return self._clients[key]
+
+    def _new_client(self, service: str, region: str, *, read_timeout_s: float, whole: bool) -> Any:
         try:
-            client = session.client(
+            models = self._session.get_component("data_loader")
+            client = self._session.create_client(
                 service,
                 region_name=region,
+                api_version=models.latest_version(service) if whole else None,
                 endpoint_url=self._access.endpoint_url,
                 config=_config(self._access, read_timeout_s=read_timeout_s),
             )
@@ -209,7 +217,7 @@ class Session:
         return client
 
 
-def _read_timeout_s(service: str, operation: str = "") -> float:
+def _read_timeout_s(service: str, operation: str) -> float:
     """The read timeout. It is short for STS, which answers at once, so that an unresponsive endpoint fails soon."""
     if operation in SLOW_OPERATIONS:
         return SLOW_READ_S
@@ -228,9 +236,3 @@ def _config(connection: AwsConnection, *, read_timeout_s: float) -> Config:
         retries={"mode": "standard", "total_max_attempts": 1},
         user_agent_extra="bacalhau-spot",
     )
-
-
-@functools.cache
-def _models() -> Loader:
-    """Botocore's service models. EC2's takes a fifth of a second to load, so it is loaded once per process."""
-    return Loader()
