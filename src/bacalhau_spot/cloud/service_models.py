@@ -178,7 +178,15 @@ def cut_model(model: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """The model with these operations only, with the shapes that they and the errors use, without documentation."""
     wanted = frozenset(names)
     operations = {name: row for name, row in model["operations"].items() if name in wanted}
-    shapes: Mapping[str, Any] = model["shapes"]
+    used = _used_shapes(operations, model["shapes"])
+    return {
+        **{key: value for key, value in model.items() if key not in {"operations", "shapes", "documentation"}},
+        "operations": _without_documentation(operations),
+        "shapes": _without_documentation({n: row for n, row in model["shapes"].items() if n in used}),
+    }
+
+
+def _used_shapes(operations: Mapping[str, Any], shapes: Mapping[str, Any]) -> set[str]:
     # Any operation may return any error of the service.
     todo = [*_shapes_in(operations), *(name for name, shape in shapes.items() if shape.get("exception"))]
     used: set[str] = set()
@@ -187,13 +195,7 @@ def cut_model(model: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
         if name not in used:
             used.add(name)
             todo += _shapes_in(shapes[name])
-    return {
-        **{
-            key: value for key, value in model.items() if key not in {"operations", "shapes", "documentation"}
-        },
-        "operations": {name: _without_documentation(row) for name, row in operations.items()},
-        "shapes": {name: _without_documentation(shape) for name, shape in shapes.items() if name in used},
-    }
+    return used
 
 
 def cut_endpoints(endpoints: Mapping[str, Any], prefixes: frozenset[str]) -> dict[str, Any]:
