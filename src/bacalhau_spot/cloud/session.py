@@ -17,6 +17,7 @@ from bacalhau_spot.cloud.credentials import core_session
 from bacalhau_spot.cloud.limits import MAX_PAGE_SIZE, page_size, within_filter_limit, without_duplicates
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.replies import MALFORMED, reason, reject_foreign_replies, required
+from bacalhau_spot.cloud.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,7 @@ class Session:
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str, float, bool], Any] = {}
         self._session: Any = None  # botocore's
+        self._transport: Transport | None = None
         self._denials = Denials()
         self._identified = False  # STS has accepted these credentials
 
@@ -213,6 +215,9 @@ class Session:
             raise translate(error, operation="", region="") from error
         except ValueError as error:  # botocore's error for an invalid address
             raise CloudError("InvalidSetting", str(error), operation="", region="") from error
+        if self._transport is None:
+            self._transport = Transport(self._session, connections=_THREADS)
+        self._transport.take_over(client)
         reject_foreign_replies(client)
         return client
 
@@ -230,7 +235,6 @@ def _config(connection: AwsConnection, *, read_timeout_s: float) -> Config:
         proxies={} if connection.endpoint_url else None,
         connect_timeout=CONNECT_S,
         read_timeout=read_timeout_s,
-        max_pool_connections=16,
         # Only the engine retries: it reports to the user, observes the deadline, and searches for the resource before
         # it repeats a create call without client token.
         retries={"mode": "standard", "total_max_attempts": 1},
