@@ -180,7 +180,9 @@ def cut_model(model: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     operations = {name: row for name, row in model["operations"].items() if name in wanted}
     used = _used_shapes(operations, model["shapes"])
     return {
-        **{key: value for key, value in model.items() if key not in {"operations", "shapes", "documentation"}},
+        **{
+            key: value for key, value in model.items() if key not in {"operations", "shapes", "documentation"}
+        },
         "operations": _without_documentation(operations),
         "shapes": _without_documentation({n: row for n, row in model["shapes"].items() if n in used}),
     }

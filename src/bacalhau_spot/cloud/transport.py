@@ -29,7 +29,7 @@ class Transport:
         """`connections`: those that are kept for each host."""
         self._options: dict[str, Any] = {
             # As botocore.session.Session.create_client and botocore.endpoint.EndpointCreator.
-            "verify": core.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE", True),
+            "verify": core.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE") or True,
             "socket_options": _socket_options(keep_alive=bool(core.get_config_variable("tcp_keepalive"))),
             "max_pool_connections": connections,
         }
