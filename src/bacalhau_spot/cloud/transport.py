@@ -12,12 +12,14 @@ import os
 import socket
 import threading
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Mapping
 
 _HOSTS: Final = 200  # urllib3's pool of pools would close the connections to the eleventh host
 
@@ -36,16 +38,30 @@ class Transport:
         self._trust = _Trust()
         self._pools: dict[tuple[Any, ...], _Pool] = {}
 
-    def take_over(self, client: Any) -> None:
-        """Send the requests of this client."""
-        config = client.meta.config
+    def take_over(self, client: Any, *, slow_operations: Mapping[str, float]) -> None:
+        """Send the requests of this client. `slow_operations`: their read timeouts, where these are longer."""
+        config, events = client.meta.config, client.meta.events
         proxies = get_environ_proxies(client.meta.endpoint_url) if config.proxies is None else config.proxies
-        timeout = (config.connect_timeout, config.read_timeout)
-        key = (*timeout, *sorted(proxies.items()))
+        pool = self._pool(proxies, config.connect_timeout, config.read_timeout)
+        slow_pools = {
+            name: self._pool(proxies, config.connect_timeout, read_s)
+            for name, read_s in slow_operations.items()
+            if name in client.meta.service_model.operation_names
+        }
+
+        def send(*, request: Any, event_name: str, **_others: Any) -> Any:
+            return slow_pools.get(event_name.rpartition(".")[2], pool).send(request)
+
+        events.register("before-send", send)
+        events.register("before-call", _encode_form)
+
+    def _pool(self, proxies: Mapping[str, str], connect_s: float, read_s: float) -> _Pool:
+        key = (connect_s, read_s, *sorted(proxies.items()))
         if key not in self._pools:
-            self._pools[key] = _Pool(self._trust, timeout=timeout, proxies=proxies, **self._options)
-        pool = self._pools[key]
-        client.meta.events.register("before-send", lambda request, **_others: pool.send(request))
+            self._pools[key] = _Pool(
+                self._trust, timeout=(connect_s, read_s), proxies=proxies, **self._options
+            )
+        return self._pools[key]
 
 
 class _Trust:
@@ -87,6 +103,15 @@ class _Pool(URLLib3Session):  # type: ignore[misc]  # botocore is not typed
         super()._setup_ssl_cert(conn, url, verify)
         if conn.ca_certs and self._trust.has_read(conn.ca_certs):
             conn.ca_certs = None
+
+
+def _encode_form(*, params: dict[str, Any], **_others: Any) -> None:
+    """Encode the parameters of a request once. botocore does it four times: twice for the signature.
+
+    As botocore.awsrequest.AWSRequestPreparer.
+    """
+    if isinstance(params["body"], dict):
+        params["body"] = urlencode(list(params["body"].items()), doseq=True)
 
 
 def _socket_options(*, keep_alive: bool) -> list[tuple[int, int, int]]:
