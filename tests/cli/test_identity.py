@@ -17,7 +17,6 @@ from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cloud import credentials
 from bacalhau_spot.cloud.connection import AwsConnection
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.cloud.session import _models
 from support.cli_runner import CliRunner
 
 ELSEWHERE = "eu-west-1"
@@ -66,7 +65,7 @@ def test_a_source_profile_that_waits(aws_config: Path, monkeypatch: pytest.Monke
         "[profile b]\ncredential_process = /bin/sleep 20\n"
     )
     with pytest.raises(CloudError) as caught:
-        credentials.core_session(AwsConnection(profile="a"), models=_models())
+        credentials.core_session(AwsConnection(profile="a"))
     assert caught.value.code == "CredentialProcessTimeout"
 
 
@@ -77,7 +76,7 @@ def test_a_key_with_a_line_break(aws_config: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")
     monkeypatch.setenv(name, "AKIAHIDDEN\n")
     with pytest.raises(CloudError) as caught:
-        credentials.core_session(AwsConnection(), models=_models())
+        credentials.core_session(AwsConnection())
     assert caught.value.code == "InvalidSetting"
     assert "AKIA" not in caught.value.message
     assert "line break" in caught.value.message
@@ -88,7 +87,7 @@ def test_an_empty_profile_is_none(aws_config: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("AWS_PROFILE", "")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")
-    assert credentials.core_session(AwsConnection(), models=_models()).get_credentials().method == "env"
+    assert credentials.core_session(AwsConnection()).get_credentials().method == "env"
 
 
 def test_the_profile_beside_keys_still_counts(tmp_path: Path) -> None:

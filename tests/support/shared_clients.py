@@ -22,7 +22,7 @@ _FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TO
 
 # Of so many users and endpoints: the last ones. Each has up to hundred clients, and a client takes half a megabyte.
 _MOST = 8
-_KNOWN: dict[Any, dict[tuple[str, str, float], Any]] = {}
+_KNOWN: dict[Any, dict[tuple[str, str, bool], Any]] = {}
 
 
 def keep(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,9 +37,9 @@ def keep(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Session, "__init__", begin_with_known)
 
 
-def _known(connection: AwsConnection) -> dict[tuple[str, str, float], Any]:
+def _known(connection: AwsConnection) -> dict[tuple[str, str, bool], Any]:
     """No client calls the three functions, which are other ones with each command line: the session does."""
-    access = replace(connection, prompt=None, learned=None, on_call=None)
+    access = replace(connection, prompt=None, learned=None, on_call=None, models_folder=None)
     key = access, _surroundings()
     found = _KNOWN[key] = _KNOWN.pop(key, {})
     if len(_KNOWN) > _MOST:

@@ -1,1 +1,1 @@
-"""AWS. `port` defines the operations for the engine; `aws` and its siblings implement them with boto3."""
+"""AWS. `port` defines the operations for the engine; `aws` and its siblings implement them with botocore."""

@@ -18,7 +18,7 @@ _ARN = re.compile(r"arn:[\w-]+:(iam|sts)::\d{12}:\S+")
 
 
 class AwsAccount:
-    """`port.Account` over boto3."""
+    """`port.Account` over botocore."""
 
     _session: Session
 

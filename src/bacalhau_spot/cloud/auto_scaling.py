@@ -1,4 +1,4 @@
-"""Auto Scaling groups over boto3.
+"""Auto Scaling groups over botocore.
 
 AWS: Auto Scaling API reference; user guide, "Auto Scaling groups with multiple instance types and purchase options".
 """
@@ -40,7 +40,7 @@ _NO_CODE = "Unknown"
 
 
 class AwsScalingGroups:
-    """`ScalingGroups` over boto3."""
+    """`ScalingGroups` over botocore."""
 
     _session: Session
 

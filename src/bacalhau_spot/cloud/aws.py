@@ -40,7 +40,7 @@ class Aws(
     AwsCleanup,
     AwsDiagnostics,
 ):
-    """`port.Cloud` over boto3. `close()` when done."""
+    """`port.Cloud` over botocore. `close()` when done."""
 
     def __init__(self, connection: AwsConnection) -> None:
         self._session = Session(connection)

@@ -43,7 +43,7 @@ METADATA = {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoin
 
 
 class AwsCompute:
-    """`port.Compute` over boto3."""
+    """`port.Compute` over botocore."""
 
     _session: Session
 

@@ -11,6 +11,7 @@ from bacalhau_spot.core.partitions import COMMERCIAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +37,4 @@ class AwsConnection:
     prompt: Callable[[str], str] | None = None
     learned: Callable[[str], None] | None = None
     on_call: Callable[[str], None] | None = None
+    models_folder: Path | None = None  # for the cut service models; None: they are not kept

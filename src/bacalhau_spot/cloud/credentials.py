@@ -19,10 +19,9 @@ from botocore.exceptions import NoCredentialsError
 from botocore.utils import JSONFileCache
 
 from bacalhau_spot.cloud.aws_errors import CHAIN_ERRORS, translate_chain
+from bacalhau_spot.cloud.service_models import service_models
 
 if TYPE_CHECKING:
-    from botocore.loaders import Loader
-
     from bacalhau_spot.cloud.connection import AwsConnection
 
 # For calls that fetch credentials: STS for roles, IAM Identity Center for SSO. They normally answer within a second.
@@ -38,13 +37,16 @@ _ISOLATED = {
 }
 
 
-def core_session(connection: AwsConnection, *, models: Loader) -> Any:
+def core_session(connection: AwsConnection) -> Any:
     """A botocore session with credentials. Raises CloudError."""
     explicit = connection.access_key_id is not None
     core = botocore.session.Session(
         session_vars=_ISOLATED if explicit else _named(), profile=connection.profile or None
     )
-    core.register_component("data_loader", models)
+    core.lazy_register_component(
+        "data_loader",
+        lambda: service_models(connection.models_folder, core.get_config_variable("data_path")),
+    )
     if explicit:
         core.set_credentials(connection.access_key_id, connection.secret_access_key)
         return core

@@ -30,7 +30,7 @@ _WOULD_DO = "DryRunOperation"
 
 
 class AwsDiagnostics:
-    """`port.Diagnostics` over boto3."""
+    """`port.Diagnostics` over botocore."""
 
     _session: Session
 

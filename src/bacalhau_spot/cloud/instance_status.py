@@ -19,7 +19,7 @@ _NO_LATEST = "UnsupportedOperation"
 
 
 class AwsInstanceStatus:
-    """`port.InstanceStatus` over boto3."""
+    """`port.InstanceStatus` over botocore."""
 
     _session: Session
 

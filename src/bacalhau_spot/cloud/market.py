@@ -26,7 +26,7 @@ _MOST_NAMED_TYPES = 100
 
 
 class AwsMarketPlace:
-    """`port.MarketPlace` over boto3."""
+    """`port.MarketPlace` over botocore."""
 
     _session: Session
 

@@ -31,7 +31,7 @@ class DefaultRoute:
 
 
 class AwsNetworking:
-    """`port.Networking` over boto3."""
+    """`port.Networking` over botocore."""
 
     _session: Session
 

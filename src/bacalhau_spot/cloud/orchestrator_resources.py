@@ -27,7 +27,7 @@ _UNUSABLE = frozenset({"deleting", "deleted", "error"})
 
 
 class AwsOrchestratorResources:
-    """`port.OrchestratorResources` over boto3."""
+    """`port.OrchestratorResources` over botocore."""
 
     _session: Session
 

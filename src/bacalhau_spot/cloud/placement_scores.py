@@ -19,7 +19,7 @@ _NO_SUCH_QUOTA = "NoSuchResourceException"
 
 
 class AwsPlacementScoring:
-    """`port.PlacementScoring` over boto3."""
+    """`port.PlacementScoring` over botocore."""
 
     _session: Session
 

@@ -35,7 +35,7 @@ _SPACE = "VolumeUsage.gp3"
 
 
 class AwsPrices:
-    """`port.Prices` over boto3."""
+    """`port.Prices` over botocore."""
 
     _session: Session
 

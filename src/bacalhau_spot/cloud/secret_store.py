@@ -18,7 +18,7 @@ _ABSENT = frozenset({"NoSuchEntity", "ParameterNotFound"})
 
 
 class AwsSecretStore:
-    """`port.SecretStore` over boto3."""
+    """`port.SecretStore` over botocore."""
 
     _session: Session
 

@@ -1,18 +1,16 @@
-"""The connection to AWS: one boto3 session, one client per region and service, async calls in threads."""
+"""The connection to AWS: one botocore session, one client per service, async calls in threads."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.loaders import Loader
+from botocore.utils import validate_region_name
 
 from bacalhau_spot.cloud.authorization_messages import Denials
 from bacalhau_spot.cloud.aws_errors import REFUSED_TOKENS, encoded_proof, non_aws_response, translate
@@ -20,6 +18,8 @@ from bacalhau_spot.cloud.credentials import core_session
 from bacalhau_spot.cloud.limits import MAX_PAGE_SIZE, page_size, within_filter_limit, without_duplicates
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.replies import MALFORMED, reason, reject_foreign_replies, required
+from bacalhau_spot.cloud.shared_client import follows_rules, in_region, make_shared, may_share
+from bacalhau_spot.cloud.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,8 +34,8 @@ MAX_PAGES = 1000
 
 # CreateFleet of type instant returns after trying every pool: up to 41 s (karpenter-provider-aws#3922); botocore's
 # limit is 60.
-SLOW_OPERATIONS = frozenset({"create_fleet"})
-SLOW_READ_S = 300.0
+SLOW_OPERATIONS = {"CreateFleet": 300.0}
+# The read timeout. It is short for STS, which answers at once, so that an unresponsive endpoint fails soon.
 CONNECT_S, READ_S, WHO_AM_I_S = 5.0, 45.0, 10.0
 _THREADS = 32  # asyncio's own pool would have six on two cores
 
@@ -47,8 +47,10 @@ class Session:
         self._access = connection
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="aws")
         self._lock = threading.Lock()
-        self._clients: dict[tuple[str, str, float], Any] = {}
-        self._session: boto3.Session | None = None
+        self._clients: dict[tuple[str, str, bool], Any] = {}  # by service, region (empty: all), whole model
+        self._session: Any = None  # botocore's
+        self._transport: Transport | None = None
+        self._may_share: bool | None = None  # unknown until the first call
         self._denials = Denials()
         self._identified = False  # STS has accepted these credentials
 
@@ -75,12 +77,11 @@ class Session:
     async def _pages_of(
         self, service: str, region: str | None, operation: str, key: str, parameters: dict[str, Any]
     ) -> list[dict[str, Any]]:
-        size = await self._run(self._page_size, service, region, operation, parameters)
-        parameters = {**parameters, **({"MaxResults": size} if size else {})}
         items: list[dict[str, Any]] = []
         tokens: set[str] = set()
+        next_page: dict[str, Any] = {}
         while True:
-            reply = await self.call(service, region, operation, **parameters)
+            reply = await self._run(self._page, service, region, operation, {**parameters, **next_page})
             items.extend(required(reply, key, operation=operation, region=region or ""))
             token = reply.get("NextToken")
             if not token:
@@ -90,7 +91,7 @@ class Session:
                     operation=operation, region=region or "", detail="its pages do not end"
                 )
             tokens.add(token)
-            parameters["NextToken"] = token
+            next_page = {"NextToken": token}
 
     async def all_pages(
         self, service: str, region: str | None, operation: str, **kwargs: Any
@@ -114,23 +115,27 @@ class Session:
         """Wait for calls in flight: an aborted launch with a lost reply would leave orphaned instances."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _page_size(
+    def _page(
         self, service: str, region: str | None, operation: str, parameters: dict[str, Any]
-    ) -> int | None:
-        client = self._client(service, region)
+    ) -> dict[str, Any]:
+        """One page, as large as the operation allows."""
+        client = self._client(service, region, operation)
         name = client.meta.method_to_api_mapping[operation]
-        return page_size(client.meta.service_model.operation_model(name), parameters)
+        size = page_size(client.meta.service_model.operation_model(name), parameters)
+        return self._call(
+            service, region, operation, {**parameters, **({"MaxResults": size} if size else {})}
+        )
 
     def _call(
         self, service: str, region: str | None, operation: str, kwargs: dict[str, Any]
     ) -> dict[str, Any]:
-        client = self._client(service, region, read_timeout_s=_read_timeout_s(service, operation))
+        client = self._client(service, region, operation)
         return self._invoke(client, operation, region, lambda: getattr(client, operation)(**kwargs))
 
     def _all_pages(
         self, service: str, region: str | None, operation: str, kwargs: dict[str, Any]
     ) -> dict[str, Any]:
-        client = self._client(service, region)
+        client = self._client(service, region, operation)
         if not client.can_paginate(operation):
             return self._call(service, region, operation, kwargs)
         limit = {"MaxItems": MAX_PAGES * MAX_PAGE_SIZE}
@@ -149,13 +154,15 @@ class Session:
     ) -> dict[str, Any]:
         """One call, reported to `on_call`. Raises CloudError."""
         start_s, outcome = time.monotonic(), "failed"
+        asked = self._asked_region(region)
         try:
-            reply = call()
+            with in_region(asked):
+                reply = call()
             outcome = "ok"
             self._identified = self._identified or operation == "get_caller_identity"
         except (BotoCoreError, ClientError) as error:
             outcome = str(error)
-            raise self._translate(error, operation, region, client.meta.region_name) from error
+            raise self._translate(error, operation, region, asked) from error
         except (*MALFORMED, RuntimeError) as error:  # botocore raises RuntimeError for an invalid time
             outcome = "no response from AWS"
             raise non_aws_response(operation=operation, region=region or "", detail=reason(error)) from error
@@ -165,13 +172,13 @@ class Session:
                 name = (
                     f"{client.meta.service_model.service_name}:{client.meta.method_to_api_mapping[operation]}"
                 )
-                self._access.on_call(f"{name} {client.meta.region_name} {spent_ms:.0f} ms: {outcome}")
+                self._access.on_call(f"{name} {asked} {spent_ms:.0f} ms: {outcome}")
         return reply
 
     def _translate(
         self, error: BotoCoreError | ClientError, operation: str, region: str | None, asked: str
     ) -> CloudError:
-        """The translated error, with AWS's decoded reason for a denial. `asked`: the client's region."""
+        """The translated error, with AWS's decoded reason for a denial. `asked`: the region of the call."""
         translated = translate(error, operation=operation, region=region or "")
         if self._identified and translated.code in REFUSED_TOKENS:
             translated.code, translated.region = REFUSED_TOKENS[translated.code], region or asked
@@ -180,40 +187,53 @@ class Session:
             translated.message += self._denials.reason(proof, lambda: self._client("sts", None))
         return translated
 
-    def _client(self, service: str, region: str | None, *, read_timeout_s: float | None = None) -> Any:
-        timeout_s = read_timeout_s or _read_timeout_s(service)
-        # A session is not thread safe, and a new client takes 10 ms; clients can be used from any thread.
+    def _asked_region(self, region: str | None) -> str:
+        """The region, or that of the settings. After the first client."""
+        return str(region or self._session.get_config_variable("region") or self._access.home_region)
+
+    def _client(self, service: str, region: str | None, operation: str = "") -> Any:
+        """The client of a service. With a model of all operations, if the cut one lacks `operation`."""
+        # A session is not thread safe, and a new client takes 3 ms; clients can be used from any thread.
         with self._lock:
             if self._session is None:
-                self._session = boto3.Session(botocore_session=core_session(self._access, models=_models()))
-            where = region or self._session.region_name or self._access.home_region
-            client = self._clients.get((service, where, timeout_s))
-            if client is None:
-                client = self._new_client(self._session, service, where, read_timeout_s=timeout_s)
-                self._clients[service, where, timeout_s] = client
+                self._session = core_session(self._access)
+            try:
+                client = self._known_client(service, self._asked_region(region), whole=False)
+                if operation and operation not in client.meta.method_to_api_mapping:
+                    client = self._known_client(service, self._asked_region(region), whole=True)
+            except (BotoCoreError, ClientError) as error:
+                raise translate(error, operation="", region="") from error
+            except ValueError as error:  # botocore's error for an invalid address
+                raise CloudError("InvalidSetting", str(error), operation="", region="") from error
             return client
 
-    def _new_client(self, session: boto3.Session, service: str, region: str, *, read_timeout_s: float) -> Any:
-        try:
-            client = session.client(
-                service,
-                region_name=region,
-                endpoint_url=self._access.endpoint_url,
-                config=_config(self._access, read_timeout_s=read_timeout_s),
-            )
-        except (BotoCoreError, ClientError) as error:
-            raise translate(error, operation="", region="") from error
-        except ValueError as error:  # botocore's error for an invalid address
-            raise CloudError("InvalidSetting", str(error), operation="", region="") from error
+    def _known_client(self, service: str, region: str, *, whole: bool) -> Any:
+        """The client of all regions, where they can share one."""
+        validate_region_name(region)
+        if self._may_share is None:
+            self._may_share = follows_rules(self._session)
+        shared = self._may_share and may_share(service, region)
+        key = (service, "" if shared else region, whole)
+        if key not in self._clients:
+            self._clients[key] = self._new_client(service, region, whole=whole)
+            if shared:
+                make_shared(self._clients[key])
+        return self._clients[key]
+
+    def _new_client(self, service: str, region: str, *, whole: bool) -> Any:
+        models = self._session.get_component("data_loader")
+        client = self._session.create_client(
+            service,
+            region_name=region,
+            api_version=models.latest_version(service) if whole else None,
+            endpoint_url=self._access.endpoint_url,
+            config=_config(self._access, read_timeout_s=WHO_AM_I_S if service == "sts" else READ_S),
+        )
+        if self._transport is None:
+            self._transport = Transport(self._session, connections=_THREADS)
+        self._transport.take_over(client, slow_operations=SLOW_OPERATIONS)
         reject_foreign_replies(client)
         return client
-
-
-def _read_timeout_s(service: str, operation: str = "") -> float:
-    """The read timeout. It is short for STS, which answers at once, so that an unresponsive endpoint fails soon."""
-    if operation in SLOW_OPERATIONS:
-        return SLOW_READ_S
-    return WHO_AM_I_S if service == "sts" else READ_S
 
 
 def _config(connection: AwsConnection, *, read_timeout_s: float) -> Config:
@@ -222,15 +242,8 @@ def _config(connection: AwsConnection, *, read_timeout_s: float) -> Config:
         proxies={} if connection.endpoint_url else None,
         connect_timeout=CONNECT_S,
         read_timeout=read_timeout_s,
-        max_pool_connections=16,
         # Only the engine retries: it reports to the user, observes the deadline, and searches for the resource before
         # it repeats a create call without client token.
         retries={"mode": "standard", "total_max_attempts": 1},
         user_agent_extra="bacalhau-spot",
     )
-
-
-@functools.cache
-def _models() -> Loader:
-    """Botocore's service models. EC2's takes a fifth of a second to load, so it is loaded once per process."""
-    return Loader()

@@ -263,8 +263,11 @@ class CommandContext:
                     learned=self.runtime.secrets.add,
                     home_region=self._home_region(),
                 )
-            if self.common.debug:
-                self._access = replace(self._access, on_call=self._trace)
+            self._access = replace(
+                self._access,
+                models_folder=self.runtime.state_dir / "cache" / "aws-models",
+                on_call=self._trace if self.common.debug else None,
+            )
         return self._access
 
     @property

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from bacalhau_spot.cli.runtime.invocation import Invocation
-from bacalhau_spot.cli.runtime.redaction import redacted
+from bacalhau_spot.cli.runtime.redaction import environment_secrets, redacted
 from bacalhau_spot.engine.aws_calls.clock import Clock, RealClock
 from bacalhau_spot.files import UNKNOWN_HOME
 from bacalhau_spot.ui.filtered import filtered
@@ -40,8 +40,11 @@ class Runtime:
     program: str = "bacalhau-spot"  # the command that the user types
     host: str = field(default_factory=socket.gethostname)
     secrets: set[str] = field(default_factory=set)  # secrets that this run has read and must not show
+    # Searched once: every text of the output is redacted.
+    environment_secrets: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "environment_secrets", tuple(environment_secrets(self.environ)))
         hide = partial(redacted, runtime=self)
         object.__setattr__(self, "stdout", filtered(self.stdout, hide=hide))
         object.__setattr__(self, "stderr", filtered(self.stderr, hide=hide))

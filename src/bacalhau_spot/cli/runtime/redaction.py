@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.core.orchestrator.token_placeholder import is_placeholder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from bacalhau_spot.cli.runtime.environment import Runtime
     from bacalhau_spot.core.model import ClusterSpec
@@ -47,10 +47,15 @@ def _without(text: str, secret: str) -> str:
     return re.sub(r"\s+".join(map(re.escape, words)), HIDDEN, text)
 
 
-def _known(runtime: Runtime) -> Iterator[str]:
-    for name, value in runtime.environ.items():
+def environment_secrets(environ: Mapping[str, str]) -> Iterator[str]:
+    """The secrets in variables, by the names of these."""
+    for name, value in environ.items():
         if len(value) >= _SHORTEST and _VARIABLES.search(name) and not name.endswith(_NO_SECRETS):
             yield value
+
+
+def _known(runtime: Runtime) -> Iterator[str]:
+    yield from runtime.environment_secrets
     yield from (
         secret for secret in runtime.secrets if len(secret) >= _SHORTEST and not is_placeholder(secret)
     )

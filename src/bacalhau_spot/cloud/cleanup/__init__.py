@@ -31,7 +31,7 @@ HANDLERS: dict[ResourceKind, Handler] = {
 
 
 class AwsCleanup:
-    """`port.Cleanup` over boto3."""
+    """`port.Cleanup` over botocore."""
 
     _session: Session
 

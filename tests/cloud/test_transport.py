@@ -1,0 +1,217 @@
+"""One pool of connections for the clients of all regions, with botocore's authorities, proxies and timeouts."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bacalhau_spot.cloud import transport
+from bacalhau_spot.cloud.connection import AwsConnection
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.session import Session
+from support.certificates import self_signed
+from support.proxy import Proxy
+
+REGIONS = ("eu-west-1", "us-east-1", "ap-southeast-1")
+REPLY = (
+    b"<GetCallerIdentityResponse><GetCallerIdentityResult><Account>123456789012</Account><Arn>a</Arn><UserId>u</UserId>"
+    b"</GetCallerIdentityResult><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></GetCallerIdentityResponse>"
+)
+
+
+class Sts(ThreadingHTTPServer):
+    """Answers every request with an identity, and counts the connections."""
+
+    daemon_threads = True
+    connections = 0
+
+    def get_request(self) -> Any:
+        self.connections += 1
+        return super().get_request()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(REPLY)))
+        self.end_headers()
+        self.wfile.write(REPLY)
+
+    def log_message(self, *args: object) -> None:
+        """Nothing on the screen."""
+
+
+@pytest.fixture
+def sts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sts]:
+    """A server with a certificate that only AWS_CA_BUNDLE knows."""
+    self_signed(tmp_path)
+    server = Sts(("127.0.0.1", 0), Handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "server.pem"))
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The files of authorities that are read."""
+    found: list[str] = []
+    load = ssl.SSLContext.load_verify_locations
+
+    def note(context: ssl.SSLContext, cafile: str | None = None, *others: Any, **more: Any) -> None:
+        found.append(str(cafile))
+        load(context, cafile, *others, **more)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", note)
+    return found
+
+
+def session_for(server: Sts) -> Session:
+    url = f"https://127.0.0.1:{server.server_port}"
+    return Session(AwsConnection(endpoint_url=url, access_key_id="a", secret_access_key="b"))
+
+
+def identity(session: Session, region: str) -> Any:
+    return session._call("sts", region, "get_caller_identity", {})["Account"]
+
+
+def test_regions_share_connections_and_authorities(sts: Sts, reads: list[str], tmp_path: Path) -> None:
+    session = session_for(sts)
+    for region in (*REGIONS, *REGIONS):
+        assert identity(session, region) == "123456789012"
+    assert sts.connections == 1
+    assert reads == [str(tmp_path / "server.pem")]
+    session.close()
+
+
+def test_parallel_calls_have_connections_of_their_own_and_read_authorities_once(
+    sts: Sts, reads: list[str]
+) -> None:
+    session = session_for(sts)
+    identity(session, REGIONS[0])
+    found: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda region=region: found.append(identity(session, region)))
+        for region in REGIONS * 3
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == ["123456789012"] * 9
+    assert 1 <= sts.connections <= 10
+    assert len(reads) == 1
+    session.close()
+
+
+def test_an_unknown_authority_is_refused(sts: Sts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after another session has trusted it: each has its own trust store."""
+    trusting = session_for(sts)
+    identity(trusting, REGIONS[0])
+    (tmp_path / "other").mkdir()
+    self_signed(tmp_path / "other")
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "other" / "server.pem"))
+    session = session_for(sts)
+    with pytest.raises(CloudError) as caught:
+        identity(session, REGIONS[0])
+    assert caught.value.code == "SSLError"
+    assert identity(trusting, REGIONS[1]) == "123456789012"
+
+
+def test_a_file_of_authorities_that_is_not_there(sts: Sts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/nonexistent/bundle.pem")
+    with pytest.raises(CloudError) as caught:
+        identity(session_for(sts), REGIONS[0])
+    assert caught.value.code == "SSLError"
+
+
+def test_the_bundle_of_requests_is_the_second_choice(
+    sts: Sts, reads: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_CA_BUNDLE")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "server.pem"))
+    assert identity(session_for(sts), REGIONS[0]) == "123456789012"
+    assert reads == [str(tmp_path / "server.pem")]
+
+
+def test_aws_is_asked_through_the_proxy_unless_an_endpoint_is_named(
+    sts: Sts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = Proxy()
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    session = Session(AwsConnection(access_key_id="a", secret_access_key="b"))
+    with pytest.raises(CloudError) as caught:
+        identity(session, "eu-west-1")
+    assert caught.value.code == "ProxyConnectionError"
+    assert proxy.lines[0].startswith("CONNECT sts.eu-west-1.amazonaws.com:443")
+    proxy.lines.clear()
+    assert identity(session_for(sts), "eu-west-1") == "123456789012"
+    assert proxy.lines == []
+    proxy.close()
+
+
+def test_hosts_without_a_proxy_are_asked_directly(sts: Sts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_PROXY names hosts, so that regions may differ."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "sts.eu-west-1.amazonaws.com")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    session = Session(AwsConnection(access_key_id="a", secret_access_key="b"))
+    for region in ("eu-west-1", "us-east-1"):
+        session._client("sts", region)
+    shared = session._transport
+    assert shared is not None
+    assert [pool._proxy_config.proxy_url_for("https://any") for pool in shared._pools.values()] == [
+        None,
+        "http://127.0.0.1:9",
+    ]
+
+
+def test_timeouts_are_the_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    session = Session(AwsConnection(access_key_id="a", secret_access_key="b"))
+    session._client("sts", "eu-west-1")
+    session._client("sqs", "eu-west-1")
+    session._client("sqs", "us-east-1")
+    shared = session._transport
+    assert shared is not None
+    timeouts = [pool._timeout for pool in shared._pools.values()]
+    assert [(timeout.connect_timeout, timeout.read_timeout) for timeout in timeouts] == [(5, 10), (5, 45)]
+
+
+@pytest.mark.parametrize(("value", "count"), [("true", 2), ("false", 1)])
+def test_socket_options_are_botocores(value: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOTOCORE_TCP_KEEPALIVE", value)
+    session = Session(AwsConnection(access_key_id="a", secret_access_key="b"))
+    client = session._client("sqs", "eu-west-1")
+    shared = session._transport
+    assert shared is not None
+    (pool,) = shared._pools.values()
+    assert pool._socket_options == client._endpoint.http_session._socket_options
+    assert len(pool._socket_options) == count
+
+
+def test_more_regions_than_urllib3_remembers_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pool of pools closes the connections to the eleventh host."""
+    session = Session(AwsConnection(access_key_id="a", secret_access_key="b"))
+    session._client("sqs", "eu-west-1")
+    shared = session._transport
+    assert shared is not None
+    (pool,) = shared._pools.values()
+    assert pool._manager.pools._maxsize == transport._HOSTS
