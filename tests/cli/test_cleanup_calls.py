@@ -28,6 +28,11 @@ def calls_by_region(sandbox: Any, start: int) -> dict[str, Counter[str]]:
     return counts
 
 
+def without_polls_and_lock(calls: Counter[str]) -> int:
+    polls = calls["ec2:DescribeInstances"] - 2
+    return calls.total() - polls - 2 * calls["ec2:CreateLaunchTemplate"]
+
+
 def created(sandbox: Any, program: CliRunner, *, age_s: float = 0) -> int:
     """A cluster of this age. Returns the number of calls until then."""
     program.configure(nodes=6, regions=f"[{', '.join(BUSY)}]")
@@ -50,8 +55,7 @@ def test_destroy_of_an_old_cluster(sandbox: Any, program: CliRunner, terminate_s
         assert counts[region] in (THREE, Counter(THREE) + locks), counts[region]
     for region, zones in zip(BUSY, (5, 3), strict=True):
         polls = counts[region]["ec2:DescribeInstances"] - 2
-        locks = 2 * counts[region]["ec2:CreateLaunchTemplate"]
-        assert counts[region].total() - polls - locks <= 26 + zones, counts[region]
+        assert without_polls_and_lock(counts[region]) <= 26 + zones, counts[region]
         assert polls <= terminate_s / 2 + 2
         assert counts[region]["ec2:DescribeTags"] <= 4
     waited_s = sandbox.clock.now() - before
@@ -68,9 +72,7 @@ def test_destroy_of_a_young_cluster(sandbox: Any, program: CliRunner) -> None:
         assert counts[region]["ec2:DescribeTags"] == 1
         assert counts[region].total() <= 6, counts[region]
     for region, zones in zip(BUSY, (5, 3), strict=True):
-        polls = counts[region]["ec2:DescribeInstances"] - 2
-        locks = 2 * counts[region]["ec2:CreateLaunchTemplate"]
-        assert counts[region].total() - polls - locks <= 27 + zones, counts[region]
+        assert without_polls_and_lock(counts[region]) <= 27 + zones, counts[region]
     assert sandbox.clock.now() - before >= 12
 
 

@@ -18,7 +18,6 @@ from bacalhau_spot.core.lifecycle.operator_lock import (
     lock_tags,
     renewal_tags,
 )
-
 from bacalhau_spot.engine.aws_calls.consistency import LAG_S
 
 if TYPE_CHECKING:
