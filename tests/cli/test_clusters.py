@@ -121,8 +121,10 @@ def test_the_expiry_of_its_nodes(sandbox: Any, program: CliRunner) -> None:
 def test_refusals_are_named(sandbox: Any, program: CliRunner) -> None:
     """A region that could not be scanned, a refused list, a refused price: exit code 5 where it hides something."""
     cluster(program, "hunt")
+    denied = {"code": "UnauthorizedOperation", "message": "no", "region": THERE}
     sandbox.settings.faults = [
-        {"match": "ec2:DescribeInstances", "code": "UnauthorizedOperation", "message": "no", "region": THERE}
+        {"match": "tagging:GetResources", **denied},
+        {"match": "ec2:DescribeInstances", **denied},
     ]
     result = program("clusters")
     assert result.code == 5

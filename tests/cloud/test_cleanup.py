@@ -61,7 +61,7 @@ def beasts(sandbox: Any) -> ResourceFixture:
 
 async def listed_ids(cloud: Aws, scope: Scope) -> dict[ResourceKind, set[str]]:
     """Of every kind, whatever the indexes show."""
-    index = (*await cloud.tagged(REGION, scope), *await cloud.tagged_outside_ec2(REGION, scope))
+    index = (*await cloud.tagged(REGION, scope), *(await cloud.tagging_api(REGION, scope)).outside_ec2)
     shown: dict[ResourceKind, set[str]] = {}
     for kind in ResourceKind:
         place = GLOBAL if SPEC_BY_KIND[kind].is_global else REGION

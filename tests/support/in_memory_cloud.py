@@ -14,7 +14,7 @@ from bacalhau_spot.core.cleanup.deletion_order import SPEC_BY_KIND, is_known_kin
 from bacalhau_spot.core.cleanup.deletion_result import Dependency
 from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents
 from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
-from bacalhau_spot.core.model import Resource, TaggedId
+from bacalhau_spot.core.model import Resource, TaggedId, TaggingApiIndex
 from bacalhau_spot.core.tags import Scope
 from support.clock import FakeClock
 
@@ -119,8 +119,11 @@ class InMemoryCloud:
     async def tagged(self, region: str, scope: Scope) -> tuple[TaggedId, ...]:
         return self._index(region, scope, of_ec2=True)
 
-    async def tagged_outside_ec2(self, region: str, scope: Scope) -> tuple[TaggedId, ...]:
-        return self._index(region, scope, of_ec2=False)
+    async def tagging_api(self, region: str, scope: Scope) -> TaggingApiIndex:
+        return TaggingApiIndex(
+            outside_ec2=self._index(region, scope, of_ec2=False),
+            any_in_ec2=bool(self._index(region, scope, of_ec2=True)),
+        )
 
     def _index(self, region: str, scope: Scope, *, of_ec2: bool) -> tuple[TaggedId, ...]:
         return tuple(

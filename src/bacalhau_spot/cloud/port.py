@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Secret,
         SpotRequest,
         TaggedId,
+        TaggingApiIndex,
         TypeInfo,
     )
     from bacalhau_spot.core.orchestrator.managed_state import DataVolume, ElasticAddress, InboundGroup
@@ -535,8 +536,8 @@ class Cleanup(Protocol):
     async def tagged(self, region: str, scope: Scope) -> tuple[TaggedId, ...]:
         """All EC2 resources in the region's tag index, of every type."""
 
-    async def tagged_outside_ec2(self, region: str, scope: Scope) -> tuple[TaggedId, ...]:
-        """All resources of other services in the account's tag index; they may have been deleted hours ago."""
+    async def tagging_api(self, region: str, scope: Scope) -> TaggingApiIndex:
+        """The resources of all services in the account's tag index; they may have been deleted hours ago."""
 
     async def find(
         self, region: str, kind: ResourceKind, scope: Scope, *, ids: Sequence[str] = ()

@@ -447,6 +447,14 @@ class TaggedId:
 
 
 @dataclass(frozen=True, slots=True)
+class TaggingApiIndex:
+    """The tagged resources that the tagging API lists. EC2's own index decides about those of EC2."""
+
+    outside_ec2: tuple[TaggedId, ...] = ()
+    any_in_ec2: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Resource:
     """A resource as AWS returns it now.
 

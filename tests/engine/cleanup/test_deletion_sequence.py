@@ -134,14 +134,14 @@ def statuses(result: DeletionResult) -> dict[str, str]:
 
 
 LAUNCHERS = ["0 delete fleet", "0 delete sir-a sir-b"]
-NETWORK = ["43 delete igw", "43 delete sg", "43 delete subnet-a", "43 delete subnet-b", "43 delete vpc"]
-ACCOUNT = ["46 delete profile", "46 delete role"]
+NETWORK = ["40 delete igw", "40 delete sg", "40 delete subnet-a", "40 delete subnet-b", "40 delete vpc"]
+ACCOUNT = ["44 delete profile", "44 delete role"]
 
 
 def test_a_whole_cluster(cloud: RecordingCloud) -> None:
     """Launchers, then what they launched, the network, and when the region is clear what is the same everywhere."""
     result, seen = nuked(cloud)
-    assert cloud.changes == [*LAUNCHERS, "0 delete lt", "43 delete token", *NETWORK, *ACCOUNT]
+    assert cloud.changes == [*LAUNCHERS, "0 delete lt", "40 delete token", *NETWORK, *ACCOUNT]
     assert statuses(result) == {}
     assert result.exit_code is ExitCode.DONE
     listed_ids = [event.id for event in seen if isinstance(event, ResourceFound)]

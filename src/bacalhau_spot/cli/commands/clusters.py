@@ -17,6 +17,8 @@ from bacalhau_spot.engine.clusters import account_clusters as engine
 from bacalhau_spot.ui import csv_output, json_output, views
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bacalhau_spot.core.clusters.cluster_summary import AccountResources, ClusterOverview, CurrentPrices
     from bacalhau_spot.core.inventory import AccountContext
     from bacalhau_spot.core.model import Naming
@@ -41,8 +43,11 @@ def clusters(
     """
     context = CommandContext("clusters", common, runtime)
     naming = context.naming()
+    configured = [at.name for at in context.spec(lenient=True).regions]
     with context.runner() as runner:
-        account, found, prices = runner.run_readonly(_gather(runner.calls, naming, regions=region))
+        account, found, prices = runner.run_readonly(
+            _gather(runner.calls, naming, regions=region, configured=configured)
+        )
     overview = cluster_overview(
         found,
         naming,
@@ -55,11 +60,11 @@ def clusters(
 
 
 async def _gather(
-    calls: AwsCalls, naming: Naming, *, regions: list[str] | None
+    calls: AwsCalls, naming: Naming, *, regions: list[str] | None, configured: Sequence[str]
 ) -> tuple[AccountContext, AccountResources, CurrentPrices]:
     account = await discovery.load_account(calls)
     where = discovery.requested_regions(account.regions, regions or ())
-    found = await engine.account_resources(calls, naming, regions=where)
+    found = await engine.account_resources(calls, naming, regions=where, certain=configured)
     return account, found, await engine.current_prices(calls, found)
 
 

@@ -134,6 +134,8 @@ def create(  # noqa: PLR0913 -- one parameter for each option
         quotas: tuple[QuotaUsage, ...] = ()
         with suppress(KeyboardInterrupt):  # resources were changed, so the result must be printed
             quotas = runner.run_readonly(quota_usage(runner.calls, facts, result))
+        if result.waited and result.exit_code is ExitCode.DONE:
+            lock.ends_in_order()
     audit.log_creation(result)
     late = (
         *views.quota_lines(quotas),

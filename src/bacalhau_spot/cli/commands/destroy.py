@@ -117,6 +117,7 @@ def destroy(
             orchestrator=orchestrator,
             options=options,
             home=configured_home(spec),
+            named=cluster is not None,
         )
         return command.run(dry_run=dry_run)
 
@@ -156,14 +157,19 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
         orchestrator: Orchestrator | None,
         options: DestroyOptions,
         home: str | None,
+        named: bool,
     ) -> None:
-        """`home`: the region in which a managed orchestrator's bucket may be that the tag index does not list yet."""
+        """`home`: the region in which a managed orchestrator's bucket may be that the tag index does not list yet.
+
+        `named`: a cluster that may differ from the configuration's.
+        """
         super().__init__(context, runner, naming=naming)
         self._cluster = naming.tag_value
         self._request = request
         self._orchestrator = orchestrator
         self._options = options
         self._home = home
+        self._named = named
 
     @property
     def _title(self) -> str:
@@ -269,7 +275,13 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
             naming=self._naming,
             identity=scope.account.identity,
             command=self.name,
+            creates=False,
         )
+
+    @property
+    def _locks_first(self) -> bool:
+        """Without a question. A cluster that is named may have its lock in the region of another configuration."""
+        return self._options.agreed and not self._named
 
     async def _delete(
         self, scope: CleanupScope, scan: ScanResult, preview: DestroyPreview

@@ -78,7 +78,7 @@ def extend(
                 where = f"{naming.tag_value} in account {living.identity.account_id}"
                 context.confirm(f"End {where} earlier than before?", impact=Impact.DESTROYS, confirmed=yes)
             with ClusterLock(
-                context, runner, naming=naming, identity=living.identity, command="extend"
+                context, runner, naming=naming, identity=living.identity, command="extend", creates=False
             ) as lock:
                 lock.take()
                 change = runner.run_with_progress(

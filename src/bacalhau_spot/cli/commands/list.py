@@ -56,9 +56,13 @@ def list_(
     """
     context = CommandContext("list", common, runtime)
     naming = context.naming(cluster)
-    healed = healed_regions(context.spec(lenient=True)) if cluster is None else ()
+    spec = context.spec(lenient=True)
+    healed = healed_regions(spec) if cluster is None else ()
+    configured = [at.name for at in spec.regions] if cluster is None else []
     with context.runner() as runner:
-        account, found = runner.run_readonly(_listing(runner.calls, naming, regions=region, healed=healed))
+        account, found = runner.run_readonly(
+            _listing(runner.calls, naming, regions=region, healed=healed, configured=configured)
+        )
         others: tuple[str, ...] = ()
         if not found.orchestrator and not any(instance.alive for instance in found.instances):
             where = discovery.requested_regions(account.regions, region or ())
@@ -86,11 +90,18 @@ def list_(
 
 
 async def _listing(
-    calls: AwsCalls, naming: Naming, *, regions: list[str] | None, healed: Collection[str]
+    calls: AwsCalls,
+    naming: Naming,
+    *,
+    regions: list[str] | None,
+    healed: Collection[str],
+    configured: Collection[str],
 ) -> tuple[AccountContext, Listing]:
     account = await discovery.load_account(calls)
     where = discovery.requested_regions(account.regions, regions or ())
-    found = await discovery.cluster_listing(calls, naming, cluster=naming.tag_value, regions=where)
+    found = await discovery.cluster_listing(
+        calls, naming, cluster=naming.tag_value, regions=where, configured=configured
+    )
     return account, await with_groups(calls, naming, found, healed=healed)
 
 

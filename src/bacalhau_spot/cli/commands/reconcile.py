@@ -314,6 +314,8 @@ class _Reconciler:
                 # Another command may have changed the cluster until a moment ago.
                 found = self._look(reader, runner, spec)
             actions = carried_out.run(found)
+            if not actions.launched:
+                lock.ends_in_order()
         warnings = (*carried_out.warnings, *lock.warnings)
         if actions.hindrance is Hindrance.EXPIRED:
             return self._ended(context, spec, found, actions, warnings=warnings)
@@ -359,6 +361,7 @@ class _Reconciler:
                 orchestrator=None if managed else context.orchestrator_if_any(runner),
                 options=options,
                 home=configured_home(spec),
+                named=False,
             )
             ended = command.run(dry_run=False)
         resources = (ended.data or {}).get("outcomes", ())

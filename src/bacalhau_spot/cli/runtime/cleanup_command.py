@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
@@ -68,23 +69,33 @@ class CleanupCommand(ABC, Generic[PreviewT]):
         self._naming = naming
 
     def run(self, *, dry_run: bool) -> Result:
+        """The lock comes before the scan where nobody is asked: nothing can then be created behind the scan's back."""
         scope = self._scope(self._runner.run_readonly(discovery.load_account(self._calls)))
-        scan = self._scan(scope)
-        preview = self._preview(scope, scan)
-        if dry_run:
-            return self._dry_run_result(preview)
-        if preview.empty:
-            return self._deleted(scope, scan, preview)
-        self._context.print_status(preview.view)
-        self._confirm(preview)
+        with ExitStack() as stack:
+            lock: ClusterLock | None = None
+            if self._locks_first and not dry_run:
+                lock, scope = self._locked(scope, stack)
+                exclusive = lock is not None and lock.is_exclusive
+                scope = replace(scope, request=replace(scope.request, exclusive=exclusive))
+            scan = self._scan(scope)
+            preview = self._preview(scope, scan)
+            if dry_run:
+                return self._dry_run_result(preview)
+            if not preview.empty:
+                self._context.print_status(preview.view)
+                self._confirm(preview)
+                if lock is None:
+                    lock, scope = self._locked(scope, stack)
+            return self._deleted(scope, scan, preview, lock=lock)
+
+    def _locked(self, scope: CleanupScope, stack: ExitStack) -> tuple[ClusterLock | None, CleanupScope]:
+        """The lock, which `stack` releases, and the scope without it."""
         lock = self._lock(scope)
         if lock is None:
-            return self._deleted(scope, scan, preview)
-        with lock:
-            lock.take()
-            held = frozenset(filter(None, (lock.id,)))
-            scope = replace(scope, request=replace(scope.request, held=held))
-            return self._deleted(scope, scan, preview, lock=lock)
+            return None, scope
+        stack.enter_context(lock).take()
+        held = frozenset(filter(None, (lock.id,)))
+        return lock, replace(scope, request=replace(scope.request, held=held))
 
     def _deleted(
         self, scope: CleanupScope, scan: ScanResult, preview: PreviewT, *, lock: ClusterLock | None = None
@@ -126,6 +137,11 @@ class CleanupCommand(ABC, Generic[PreviewT]):
         """The lock to hold during the deletion; None for a command that concerns more than one cluster."""
         del scope
         return None
+
+    @property
+    def _locks_first(self) -> bool:
+        """Whether the lock is taken before the scan."""
+        return False
 
     @property
     @abstractmethod

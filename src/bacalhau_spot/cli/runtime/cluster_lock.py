@@ -30,10 +30,20 @@ class ClusterLock:
     """A context manager that releases the lock. A refusal for want of a permission is a warning, and the command goes on."""
 
     def __init__(
-        self, context: CommandContext, runner: Runner, *, naming: Naming, identity: Identity, command: str
+        self,
+        context: CommandContext,
+        runner: Runner,
+        *,
+        naming: Naming,
+        identity: Identity,
+        command: str,
+        creates: bool = True,
     ) -> None:
+        """`creates`: the command may create resources, which AWS's lists omit at first."""
         self._context = context
         self._runner = runner
+        self._creates = creates
+        self._in_order = False
         self.warnings: tuple[str, ...] = ()
         runtime = context.runtime
         now = runtime.clock.now()
@@ -58,12 +68,22 @@ class ClusterLock:
     ) -> None:
         if self._lock.id is None:
             return
+        in_order = not self._creates or (self._in_order and error is None)
         try:
-            self._runner.run_readonly(self._lock.release())
+            self._runner.run_readonly(self._lock.release(in_order=in_order))
         except CloudError as refusal:
             self._context.print_status(
                 Paragraph(lock_view.not_released(error_label(refusal.code)), prefix="warning: ")
             )
+
+    def ends_in_order(self) -> None:
+        """The command has seen AWS list everything that it has created."""
+        self._in_order = True
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether this command holds the lock, and nobody had it when it took it: the last command ended in order."""
+        return self._lock.is_first_try
 
     @property
     def id(self) -> str | None:

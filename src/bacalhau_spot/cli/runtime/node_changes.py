@@ -272,6 +272,8 @@ def _carried_out(
     result = runner.run_with_progress(
         _awaited(work), screen=partial(context.screen, regions, title=f"{context.command} {change.cluster}")
     )
+    if result.exit_code is ExitCode.DONE:
+        lock.ends_in_order()
     for batch in result.batches:
         if batch.launch is not None:
             audit.log_creation(batch.launch)

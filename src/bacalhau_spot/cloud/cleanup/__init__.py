@@ -11,6 +11,7 @@ from bacalhau_spot.cloud.cleanup.handler import DENIED, FindRequest, Handler, is
 from bacalhau_spot.cloud.ec2_params import tag_list
 from bacalhau_spot.cloud.port import CloudError, Deletion
 from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
+from bacalhau_spot.core.model import TaggingApiIndex
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -38,8 +39,10 @@ class AwsCleanup:
     async def tagged(self, region: str, scope: Scope) -> tuple[TaggedId, ...]:
         return () if region == GLOBAL else await tag_index.tagged_in_ec2(self._session, region, scope)
 
-    async def tagged_outside_ec2(self, region: str, scope: Scope) -> tuple[TaggedId, ...]:
-        return () if region == GLOBAL else await tag_index.tagged_outside_ec2(self._session, region, scope)
+    async def tagging_api(self, region: str, scope: Scope) -> TaggingApiIndex:
+        if region == GLOBAL:
+            return TaggingApiIndex()
+        return await tag_index.tagging_api(self._session, region, scope)
 
     async def find(
         self, region: str, kind: ResourceKind, scope: Scope, *, ids: Sequence[str] = ()

@@ -51,12 +51,14 @@ _FLEETS = Ec2Listing(
 
 
 async def find_fleets(request: FindRequest) -> list[Resource]:
-    """AWS lists fleets without a tag filter, and instant ones only by id (EC2 API reference, DescribeFleets)."""
-    rows = await request.session.pages("ec2", request.region, "describe_fleets", "Fleets")
-    listed = {row["FleetId"] for row in rows}
-    rows += await _fleets_by_id(
-        request, [resource_id for resource_id in request.ids if resource_id not in listed]
-    )
+    """AWS lists fleets without a tag filter, and instant ones only by id (EC2 API reference, DescribeFleets).
+
+    With ids, only those: another one is in the tag index when it has caught up, which a later scan reads.
+    """
+    if request.ids:
+        rows = await _fleets_by_id(request, request.ids)
+    else:
+        rows = await request.session.pages("ec2", request.region, "describe_fleets", "Fleets")
     return await _with_members(request, _FLEETS.resources(rows, request), "aws:ec2:fleet-id")
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bacalhau_spot.cloud.aws_errors import non_aws_response
 from bacalhau_spot.cloud.ec2_params import escape, tags_of
 from bacalhau_spot.core.kinds import ResourceKind
-from bacalhau_spot.core.model import TaggedId
+from bacalhau_spot.core.model import TaggedId, TaggingApiIndex
 from bacalhau_spot.core.tags import CREATOR_KEY
 
 if TYPE_CHECKING:
@@ -61,16 +61,18 @@ async def tagged_in_ec2(session: Session, region: str, scope: Scope) -> tuple[Ta
     )
 
 
-async def tagged_outside_ec2(session: Session, region: str, scope: Scope) -> tuple[TaggedId, ...]:
-    """All tagged resources in the tagging API, except EC2's."""
+async def tagging_api(session: Session, region: str, scope: Scope) -> TaggingApiIndex:
+    """All tagged resources in the tagging API: one call for all services."""
     only: dict[str, Any] = {"Key": scope.key}
     if scope.one_cluster:
         only["Values"] = [scope.value]
     reply = await session.all_pages("resourcegroupstaggingapi", region, "get_resources", TagFilters=[only])
-    return tuple(
-        kind_of(row["ResourceARN"])
-        for row in reply.get("ResourceTagMappingList", ())
-        if scope.matches(tags_of(row)) and not _of_ec2(row["ResourceARN"])
+    arns = [
+        row["ResourceARN"] for row in reply.get("ResourceTagMappingList", ()) if scope.matches(tags_of(row))
+    ]
+    return TaggingApiIndex(
+        outside_ec2=tuple(kind_of(arn) for arn in arns if not _of_ec2(arn)),
+        any_in_ec2=any(map(_of_ec2, arns)),
     )
 
 

@@ -56,6 +56,8 @@ def _after(*kinds: ResourceKind) -> frozenset[ResourceKind]:
 
 
 _LAUNCHERS = _after(ResourceKind.SCALING_GROUP, ResourceKind.FLEET, ResourceKind.SPOT_FLEET)
+# Launchers and what they launch: the deletion of one changes the others.
+RUNNING = _LAUNCHERS | _after(ResourceKind.SPOT_REQUEST, ResourceKind.INSTANCE)
 # Kinds with a network interface in the VPC.
 _IN_THE_VPC = _after(
     ResourceKind.INSTANCE,

@@ -81,6 +81,7 @@ class AwsCalls:
         self.clock = clock
         self._listener = emit
         self.sent = 0  # requests, retries included; a list of several pages counts once
+        self.changed_at_s: float | None = None  # the last change that was asked for (monotonic)
         self.made: list[events.ResourceCreated] = []
         self.mistakes: list[Exception] = []
         self.stop = CancelSignal()
@@ -135,13 +136,16 @@ class AwsCalls:
         if self.stop.is_set and not after_stop:
             raise Cancelled
         await self._await_token(region, self._writes, _WRITES)
-        return await self._attempt(
-            region,
-            call,
-            non_idempotent=non_idempotent,
-            retry_dependencies=retry_dependencies,
-            brake=not after_stop,
-        )
+        try:
+            return await self._attempt(
+                region,
+                call,
+                non_idempotent=non_idempotent,
+                retry_dependencies=retry_dependencies,
+                brake=not after_stop,
+            )
+        finally:
+            self.changed_at_s = self.clock.monotonic_s()
 
     def run_token(self, *parts: str) -> str:
         """A client token unique to this run: AWS recognizes a repeated call of this run, but not one of another run."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from bacalhau_spot.cloud.port import CloudError
@@ -26,7 +25,7 @@ from bacalhau_spot.engine.aws_calls.consistency import tagged_and_instances
 from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 
     from bacalhau_spot.core.model import Identity, Instance, Naming, Region, TaggedId
     from bacalhau_spot.core.problem import ApiFailure
@@ -73,13 +72,25 @@ def requested_regions(regions: Sequence[Region], only: Sequence[str]) -> tuple[s
     return tuple(only) or reachable
 
 
-async def cluster_inventory(calls: AwsCalls, naming: Naming, *, regions: Sequence[str]) -> ClusterInventory:
-    """Everything with the cluster's tag in `regions`: two calls per region, in parallel.
+async def cluster_inventory(
+    calls: AwsCalls, naming: Naming, *, regions: Sequence[str], configured: Collection[str] | None = None
+) -> ClusterInventory:
+    """Everything with the cluster's tag in `regions`: one call in a region without instances, otherwise two in parallel.
 
     AWS's tag index is only eventually consistent and may omit every resource of a region. DescribeInstances therefore
-    counts the instances in each region, and is repeated while another list names more.
+    counts the instances in each region, and is repeated while another list names more. `configured`: the regions whose
+    resources besides instances matter, too; None: all.
     """
-    answers, unseen = await in_all_regions(regions, partial(tagged_and_instances, calls, naming))
+
+    async def ask(region: str) -> tuple[tuple[TaggedId, ...], tuple[Instance, ...]]:
+        if configured is not None and region not in configured:
+            key, value = naming.tag_key, naming.tag_value
+            found = await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
+            if not found:
+                return (), ()
+        return await tagged_and_instances(calls, naming, region)
+
+    answers, unseen = await in_all_regions(regions, ask)
     every = [instance for _, instances in answers.values() for instance in instances]
     return ClusterInventory(
         tagged={region: tagged for region, (tagged, _) in answers.items()},
@@ -133,20 +144,31 @@ async def other_cluster_instances(
 
 
 async def cluster_listing(
-    calls: AwsCalls, naming: Naming, *, cluster: str, regions: Sequence[str]
+    calls: AwsCalls, naming: Naming, *, cluster: str, regions: Sequence[str], configured: Collection[str] = ()
 ) -> Listing:
-    """Everything of the cluster in all `regions`: one describe call and one tag index call per region, in parallel.
+    """Everything of the cluster in all `regions`: one tag index call in a region without resources.
+
+    In the others, and in the `configured` ones, whose nodes the index may not list yet, one describe call besides.
 
     AWS lists spot requests, with their tags, for hours after their end (EC2 user guide, "Spot request status"). If a
     region has requests without an instance, a third call returns which of them have ended.
     """
     key, value, scope = naming.tag_key, naming.tag_value, cluster_scope(naming)
 
+    async def list_instances(region: str) -> tuple[Instance, ...]:
+        return await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
+
+    async def list_tagged(region: str) -> tuple[TaggedId, ...]:
+        return await calls.read(region, lambda: calls.cloud.tagged(region, scope))
+
     async def scan(region: str) -> tuple[tuple[Instance, ...], tuple[TaggedId, ...]]:
-        instances, tagged = await asyncio.gather(
-            calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value)),
-            calls.read(region, lambda: calls.cloud.tagged(region, scope)),
-        )
+        if region in configured:
+            instances, tagged = await asyncio.gather(list_instances(region), list_tagged(region))
+        else:
+            tagged = await list_tagged(region)
+            if not tagged:
+                return (), ()
+            instances = await list_instances(region)
         held = {instance.spot_request_id for instance in instances if instance.state is not State.TERMINATED}
         if all(resource.id in held for resource in tagged if resource.kind == ResourceKind.SPOT_REQUEST):
             return instances, tagged

@@ -34,6 +34,9 @@ class DeletionReport:
         self._request_ids[local_key(resource)] = request_ids
         return is_new
 
+    def is_accepted(self, key: LocalKey) -> bool:
+        return key in self._request_ids
+
     def gone(self, keys: Iterable[LocalKey]) -> None:
         """Counts as deleted after the first request, including resources that AWS deletes together with another one."""
         if self.requested:

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.cleanup.deletion_order import deletable, unblocked_kinds
+from bacalhau_spot.core.cleanup.deletion_order import (
+    RUNNING,
+    SPEC_BY_KIND,
+    deletable,
+    is_deleting_or_detaching,
+    unblocked_kinds,
+)
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.engine.cleanup.region_inventory import local_key
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from bacalhau_spot.core.model import Resource
     from bacalhau_spot.engine.cleanup.deletion_failures import DeletionFailures
     from bacalhau_spot.engine.cleanup.region_inventory import LocalKey, RegionInventory
+
+# The age of a list by which a resource is deleted: its tags may have changed since.
+FRESH_S = 30.0
+_ORDER = {kind: place for place, kind in enumerate(SPEC_BY_KIND)}
 
 
 class DeletionScheduler:
@@ -20,19 +32,41 @@ class DeletionScheduler:
     def __init__(self, inventory: RegionInventory, failures: DeletionFailures) -> None:
         self._inventory = inventory
         self._failures = failures
-        self._scanned: frozenset[ResourceKind] = frozenset()  # in the latest scan
+        self._listed_at_s: dict[ResourceKind, float] = {}  # kinds that have not been changed since
         self._retried: set[LocalKey] = set()
 
     @property
     def next_kinds(self) -> frozenset[ResourceKind]:
         return unblocked_kinds(self._movable())
 
-    def mark_scanned(self, kinds: frozenset[ResourceKind]) -> None:
-        self._scanned = kinds
+    def mark_listed(self, kinds: Iterable[ResourceKind], *, at_s: float) -> None:
+        self._listed_at_s |= dict.fromkeys(kinds, at_s)
 
-    @property
-    def ready(self) -> tuple[Resource, ...]:
-        return deletable(self._movable(), scanned=self._scanned)
+    def mark_changed(self, kinds: Collection[ResourceKind]) -> None:
+        """AWS was asked to delete resources of these kinds: they, and the instances of launchers, are listed again."""
+        changed = {*kinds, *(RUNNING if not RUNNING.isdisjoint(kinds) else ())}
+        for kind in changed:
+            self._listed_at_s.pop(kind, None)
+
+    def kinds_to_list(self, *, now_s: float) -> frozenset[ResourceKind]:
+        """Of the kinds that can be deleted next, those without a recent list; with launchers, also their instances."""
+        kinds = self.next_kinds - (self._listed(now_s=now_s) - self._changing())
+        if RUNNING.isdisjoint(kinds):
+            return kinds
+        return kinds | RUNNING.intersection(ResourceKind(resource.kind) for resource in self._movable())
+
+    def ready(self, *, now_s: float) -> tuple[Resource, ...]:
+        """In the order of the table of kinds: launchers before the others."""
+        found = deletable(self._movable(), scanned=self._listed(now_s=now_s))
+        return tuple(sorted(found, key=lambda resource: _ORDER[ResourceKind(resource.kind)]))
+
+    def _listed(self, *, now_s: float) -> frozenset[ResourceKind]:
+        return frozenset(kind for kind, at_s in self._listed_at_s.items() if now_s - at_s <= FRESH_S)
+
+    def _changing(self) -> frozenset[str]:
+        """Kinds of which AWS is deleting a resource."""
+        remaining = self._inventory.remaining.values()
+        return frozenset(resource.kind for resource in remaining if is_deleting_or_detaching(resource))
 
     @property
     def is_blocked(self) -> bool:

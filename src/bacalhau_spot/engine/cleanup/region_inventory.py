@@ -46,6 +46,7 @@ class RegionInventory:
             LocalKey, BucketContents
         ] = {}  # buckets that turned out to contain job results
         self.children: frozenset[str] = frozenset()
+        self.indexed: frozenset[LocalKey] = frozenset()  # ever listed by EC2's tag index
         self.last_scan = RegionScan()
         self._deleting_since_s: dict[LocalKey, float] = {}
 
@@ -56,6 +57,7 @@ class RegionInventory:
         """
         self.last_scan = scan
         self.children |= scan.children
+        self.indexed |= scan.indexed
         listed, appeared = self._sort(scan.resources, now_s=now_s)
         unlisted = {
             key: resource
@@ -132,6 +134,25 @@ class RegionInventory:
     @property
     def seen_names(self) -> list[TaggedId]:
         return list(map(_name, self.seen.values()))
+
+    @property
+    def unindexed_names(self) -> list[TaggedId]:
+        """Of the EC2 resources that the tag index should list, those that it has never listed."""
+        return [
+            _name(resource)
+            for key, resource in self.seen.items()
+            if key not in self.indexed
+            and SPEC_BY_KIND[ResourceKind(resource.kind)].service == "ec2"
+            and resource.id not in self.children
+        ]
+
+    @property
+    def is_clear(self) -> bool:
+        """Nothing remains, and no service refused to list anything."""
+        return self.last_scan.complete and not self.remaining and not self.last_scan.unsupported
+
+    def remaining_of(self, kind: ResourceKind) -> list[LocalKey]:
+        return [key for key in self.remaining if key[0] == kind]
 
     @property
     def remaining_names(self) -> list[TaggedId]:

@@ -20,7 +20,7 @@ from bacalhau_spot.engine.cleanup.scan_result import TAG_INDEX, RegionScan
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from bacalhau_spot.core.model import TaggedId
+    from bacalhau_spot.core.model import TaggedId, TaggingApiIndex
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.engine.cleanup.scan_result import ScanRequest
@@ -70,20 +70,32 @@ class RegionScanner:
         self._region = region
 
     async def scan(self, *, known: Sequence[TaggedId] = (), children: Iterable[str] = ()) -> RegionScan:
-        """Everything, by both indexes and then by kind. `known`: resources found before, even if the indexes omit them.
+        """Everything, by the indexes and then by kind. `known`: resources found before, even if the indexes omit them.
 
-        AWS's tag indexes are only eventually consistent and may omit every resource of a region: DescribeInstances
-        decides whether instances exist. Raises CloudError when EC2 refuses, or the credentials are no longer valid.
+        A region in which three calls find nothing takes no others: the list of the instances, AWS's tag index of all
+        services, and the list of the scaling groups, which no index has. AWS's tag indexes are only eventually
+        consistent and may omit every resource of a region: DescribeInstances decides whether instances exist. Raises
+        CloudError when EC2 refuses, or the credentials are no longer valid.
         """
         failures = _ScanFailures(self._region, self._request.required)
         parents = frozenset(children)
-        tagged, instances = await self._index(failures, children=parents)
-        own = (tag for region, tag in self._request.candidates if region == self._region)
-        candidates = tuple(dict.fromkeys((*tagged, *known, *own)))
-        kinds = self._kinds_to_list(
-            candidates, any_instance=not all(instance.is_gone for instance in instances)
+        if self._region == GLOBAL:
+            kinds = frozenset(kinds_of(GLOBAL))
+            resources = await self._list(kinds, failures, ids=_ids_by_kind(known))
+            return _region_scan(resources, failures, children=parents)
+        (api, instances), groups = await asyncio.gather(
+            self._index(failures, children=parents),
+            self._list_kind(ResourceKind.SCALING_GROUP, (), failures),
         )
-        resources = await self._list(kinds - {ResourceKind.INSTANCE}, failures, ids=_ids_by_kind(candidates))
+        own = tuple(tag for region, tag in self._request.candidates if region == self._region)
+        seen = (*instances, *groups, *known, *own, *(api.outside_ec2 if api else ()))
+        if not seen and api and not api.any_in_ec2 and not self._is_doubtful:
+            return _region_scan((), failures, children=parents)
+        in_ec2 = await self.index()
+        tagged = (*in_ec2, *(api.outside_ec2 if api else ()))
+        candidates = tuple(dict.fromkeys((*tagged, *known, *own)))
+        kinds = self._kinds_to_list(candidates, instances)
+        resources = [*groups, *await self._list(kinds, failures, ids=_ids_by_kind(candidates))]
         resources += await self._unindexed_buckets((*resources, *instances), failures)
         named = _children(resources) | parents
         # A launcher's instances may lack the tag.
@@ -95,62 +107,99 @@ class RegionScanner:
             if not is_known_kind(tag.kind)
         )
         scan = _region_scan((*resources, *instances), failures, children=named)
-        return replace(scan, unsupported=tuple(unsupported))
+        return replace(
+            scan,
+            unsupported=tuple(unsupported),
+            indexed=frozenset((tag.kind, tag.id) for tag in in_ec2),
+        )
+
+    async def scan_again(
+        self,
+        *,
+        known: Sequence[TaggedId] = (),
+        children: Iterable[str] = (),
+        ended: Collection[tuple[str, str]] = (),
+    ) -> RegionScan:
+        """Whether anything has appeared in a clear region: one or two calls if not, otherwise as `scan`.
+
+        `known`: resources found before that EC2's index has never listed. `ended`: kind and id of launchers and instances
+        that have ended, which the index lists for hours. With the lock, the index suffices: the first scan has listed the
+        instances, and nobody else launches any.
+        """
+        parents = frozenset(children)
+        if self._region == GLOBAL or known or self._is_doubtful:
+            return await self.scan(known=known, children=parents)
+        failures = _ScanFailures(self._region, self._request.required)
+        in_ec2, instances = await asyncio.gather(self.index(), self._unlocked_instances(failures, parents))
+        appeared = any((tag.kind, tag.id) not in ended for tag in in_ec2)
+        if appeared or not all(instance.is_gone for instance in instances):
+            return await self.scan(children=parents)
+        return _region_scan((), failures, children=parents)
+
+    async def _unlocked_instances(
+        self, failures: _ScanFailures, parents: frozenset[str]
+    ) -> tuple[Resource, ...]:
+        if self._request.exclusive:
+            return ()
+        return await self._list_kind(ResourceKind.INSTANCE, sorted(parents), failures)
 
     async def scan_kinds(
         self, kinds: Collection[ResourceKind], *, known: Iterable[TaggedId], children: Iterable[str]
     ) -> RegionScan:
-        """The existing resources of these kinds only. Launchers come first: they list instances that may lack the tag.
+        """The existing resources of these kinds only. Launchers list instances that may lack the tag.
 
         Raises CloudError as `scan`.
         """
         failures = _ScanFailures(self._region, self._request.required)
         parents = frozenset(children)
-        launch = not _LAUNCHERS.isdisjoint(kinds)
-        first = frozenset(kinds) - ({ResourceKind.INSTANCE} if launch else set())
         ids = {**_ids_by_kind(known), ResourceKind.INSTANCE: sorted(parents)}
-        resources = await self._list(first, failures, ids=ids)
+        resources = await self._list(kinds, failures, ids=ids)
         named = _children(resources) | parents
-        if launch and (ResourceKind.INSTANCE in kinds or named):
-            resources += await self._list_kind(ResourceKind.INSTANCE, sorted(named), failures)
+        launched = [resource for resource in resources if resource.kind == ResourceKind.INSTANCE]
+        if not _LAUNCHERS.isdisjoint(kinds) and named - parents - {instance.id for instance in launched}:
+            others = [resource for resource in resources if resource.kind != ResourceKind.INSTANCE]
+            resources = [*others, *await self._list_kind(ResourceKind.INSTANCE, sorted(named), failures)]
         return _region_scan(resources, failures, children=named)
 
+    async def index(self) -> tuple[TaggedId, ...]:
+        """EC2's own tag index, without the lock. Raises CloudError."""
+        cloud, scope = self._calls.cloud, self._request.scope
+        tagged = await self._calls.read(self._region, lambda: cloud.tagged(self._region, scope))
+        return tuple(tag for tag in tagged if tag.id not in self._request.held)
+
+    @property
+    def _is_doubtful(self) -> bool:
+        """Whether this region may have resources that no list and no index shows yet: those of a create a moment ago."""
+        return self._region in self._request.with_children and not self._request.exclusive
+
     def _kinds_to_list(
-        self, candidates: Iterable[TaggedId], *, any_instance: bool
+        self, candidates: Iterable[TaggedId], instances: Sequence[Resource]
     ) -> frozenset[ResourceKind]:
-        if self._region == GLOBAL:
-            return frozenset(kinds_of(GLOBAL))
-        regional = frozenset(kinds_of(self._region))
-        # No tag index lists scaling groups.
-        kinds = regional & {ResourceKind.SCALING_GROUP, *_ids_by_kind(candidates)}
-        if any_instance or self._region in self._request.with_children or kinds & _CREATED_BY_US:
-            kinds |= _CREATED_BY_US & regional
+        """The kinds in the index; all kinds of a cluster if the index may omit some of them."""
+        kinds = frozenset(_ids_by_kind(candidates)) - {ResourceKind.INSTANCE, ResourceKind.SCALING_GROUP}
+        living = {instance.id for instance in instances if not instance.is_gone}
+        in_index = {tag.id for tag in candidates if tag.kind == ResourceKind.INSTANCE}
+        complete = self._request.exclusive and living <= in_index
+        if not complete and (living or kinds & _CREATED_BY_US or self._is_doubtful):
+            kinds |= _CREATED_BY_US & frozenset(kinds_of(self._region)) - {ResourceKind.INSTANCE}
         return kinds
 
     async def _index(
         self, failures: _ScanFailures, *, children: frozenset[str]
-    ) -> tuple[tuple[TaggedId, ...], tuple[Resource, ...]]:
-        """The resources in the tag indexes, and the instances."""
-        cloud, scope = self._calls.cloud, self._request.scope
-        in_ec2, outside_ec2, instances = await asyncio.gather(
-            self._calls.read(self._region, lambda: cloud.tagged(self._region, scope)),
-            self._tagged_outside_ec2(failures),
-            self._instances(failures, children=children),
+    ) -> tuple[TaggingApiIndex | None, tuple[Resource, ...]]:
+        """The tagging API's index, None if it refuses; and the instances."""
+        return await asyncio.gather(
+            self._tagging_api(failures),
+            self._list_kind(ResourceKind.INSTANCE, sorted(children), failures),
         )
-        return (*in_ec2, *outside_ec2), instances
 
-    async def _tagged_outside_ec2(self, failures: _ScanFailures) -> tuple[TaggedId, ...]:
+    async def _tagging_api(self, failures: _ScanFailures) -> TaggingApiIndex | None:
         cloud, scope = self._calls.cloud, self._request.scope
         try:
-            return await self._calls.read(self._region, lambda: cloud.tagged_outside_ec2(self._region, scope))
+            return await self._calls.read(self._region, lambda: cloud.tagging_api(self._region, scope))
         except CloudError as error:
             failures.add(error, TAG_INDEX)
-            return ()
-
-    async def _instances(self, failures: _ScanFailures, *, children: frozenset[str]) -> tuple[Resource, ...]:
-        if self._region == GLOBAL:
-            return ()
-        return await self._list_kind(ResourceKind.INSTANCE, sorted(children), failures)
+            return None
 
     async def _unindexed_buckets(
         self, listed: Sequence[Resource], failures: _ScanFailures

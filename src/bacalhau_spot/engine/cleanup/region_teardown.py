@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.cleanup.deletion_order import RUNNING, SPEC_BY_KIND
 from bacalhau_spot.core.cleanup.orchestrator_loss import is_of_orchestrator, orchestrator_instances
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import Resource
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
-    from bacalhau_spot.engine.cleanup.region_inventory import Changes
+    from bacalhau_spot.engine.cleanup.region_inventory import Changes, LocalKey
     from bacalhau_spot.engine.cleanup.scan_result import RegionScan, ScanRequest
 
-# Between two scans of a region with deletions in progress; grows while nothing changes.
-POLL_S, SLOW_POLL_S = 1.0, 5.0
+# Between two lists of a region with deletions in progress; grows while nothing changes. Instances take 20 seconds at
+# least, and most take less than a minute: a longer pause would cost more than the calls that it saves.
+POLL_S, SLOW_POLL_S, SLOWEST_POLL_S = 1.0, 2.0, 5.0
+SLOWEST_AFTER_S = 60.0
 # Resources created moments ago may not be listed yet; EC2 says "a few seconds" (EC2 API reference, "Eventual
 # consistency").
 SETTLE_S = 3.0
@@ -72,6 +75,8 @@ class RegionTeardown:
         self._rescan_every_s = 0.0
         self._calls = calls
         self._scanner = RegionScanner(calls, request, name)
+        self._exclusive = request.exclusive
+        self._index_is_clear = False  # when it was read last
         self.inventory = RegionInventory(excluded=options.excluded)
         self._failures = DeletionFailures(name)
         self._scheduler = DeletionScheduler(self.inventory, self._failures)
@@ -106,8 +111,10 @@ class RegionTeardown:
         """Until two scans, seconds apart, are empty; or no remaining resource can be deleted; or the deadline passes."""
         while True:
             await self._delete_until_idle(deadline_s=deadline_s)
-            await self._calls.pause(SETTLE_S)
-            await self.scan_all()
+            if not self._exclusive:
+                await self._calls.pause(SETTLE_S)
+            if not (self._exclusive and self._index_is_clear and self.inventory.is_clear):
+                await self.scan_again()
             if self.is_blocked or self._now_s >= deadline_s:
                 return
 
@@ -115,12 +122,24 @@ class RegionTeardown:
         """Apply a scan of everything, taken at `at_s`."""
         self.scanned_at_s = at_s
         self._apply(self.inventory.update(scan, now_s=self._now_s))
+        self._scheduler.mark_listed(SPEC_BY_KIND, at_s=at_s)
 
     async def scan_all(self) -> None:
         """Scan everything, regardless of earlier scans. Raises CloudError."""
         scan = await self._scanner.scan(known=self.inventory.seen_names, children=self.inventory.children)
         self.add_scan(scan, at_s=self._now_s)
-        self._scheduler.mark_scanned(self._scheduler.next_kinds)
+
+    async def scan_again(self) -> None:
+        """Scan everything; fewer calls if nothing remains and nothing has appeared. Raises CloudError."""
+        if not self.inventory.is_clear:
+            await self.scan_all()
+            return
+        scan = await self._scanner.scan_again(
+            known=self.inventory.unindexed_names,
+            children=self.inventory.children,
+            ended=self._ended,
+        )
+        self.add_scan(scan, at_s=self._now_s)
 
     @property
     def _now_s(self) -> float:
@@ -152,7 +171,8 @@ class RegionTeardown:
                 continue
             self._emit_waiting()
             await self._calls.pause(pause_s)
-            pause_s = min(SLOW_POLL_S, pause_s * 1.5)
+            pause_s = min(SLOW_POLL_S if idle_s < SLOWEST_AFTER_S else SLOWEST_POLL_S, pause_s * 1.5)
+            self._scheduler.mark_changed(self._scheduler.next_kinds)
         await self._dependencies.explain()
 
     async def _step(self) -> bool:
@@ -181,19 +201,50 @@ class RegionTeardown:
         return bool(orchestrator_instances(self.inventory.remaining.values())) and self._nodes_elsewhere()
 
     async def _scan_next(self) -> None:
-        """Scan the kinds that can be deleted next; the kinds after them are not scanned again.
+        """List the kinds that can be deleted next; the kinds after them are not listed again.
 
         After a refusal everything is scanned: a dependent resource may be so new that it is not listed yet.
         """
         if self._scheduler.any_passing_failure and self._now_s - self.scanned_at_s >= self._rescan_every_s:
             await self._rescan_after_refusal()
             return
-        kinds = self._scheduler.next_kinds
+        kinds = self._scheduler.kinds_to_list(now_s=self._now_s)
+        expected = frozenset(kind for kind in kinds - RUNNING if self._is_expected_gone(kind))
+        if not RUNNING.isdisjoint(kinds):
+            kinds -= expected  # they are looked at together with what ends with the instances
+        if not kinds:
+            return
         scan = await self._scanner.scan_kinds(
-            kinds, known=self.inventory.remaining_names, children=self.inventory.children
+            kinds - await self._vanished(kinds & expected),
+            known=self.inventory.remaining_names,
+            children=self.inventory.children,
         )
-        self._scheduler.mark_scanned(kinds)
+        self._scheduler.mark_listed(kinds, at_s=self._now_s)
         self._apply(self.inventory.update_kinds(scan, kinds, now_s=self._now_s))
+
+    async def _vanished(self, candidates: frozenset[ResourceKind]) -> frozenset[ResourceKind]:
+        """Of kinds that are expected to be gone, those of which EC2's index lists nothing any more, in one call."""
+        are_last = self._exclusive and all(key[0] in candidates for key in self.inventory.remaining)
+        if len(candidates) < (1 if are_last else 2):  # the list of one kind is one call, too
+            return frozenset()
+        shown = {(tag.kind, tag.id) for tag in await self._scanner.index()}
+        self.scanned_at_s = self._now_s if are_last else self.scanned_at_s
+        self._index_is_clear = are_last and shown <= self._ended
+        return candidates - {kind for kind, _ in shown}
+
+    @property
+    def _ended(self) -> frozenset[LocalKey]:
+        """Launchers and instances that were found: AWS's index lists them for hours after their end."""
+        return frozenset(key for key in self.inventory.seen if key[0] in RUNNING)
+
+    def _is_expected_gone(self, kind: ResourceKind) -> bool:
+        """Whether EC2's index has listed everything that remains of it, and AWS has accepted the deletion, or the owner's.
+
+        An index that omits a resource is no proof by itself.
+        """
+        keys = self.inventory.remaining_of(kind)
+        is_expected = SPEC_BY_KIND[kind].deleted_with_parent or all(map(self.report.is_accepted, keys))
+        return is_expected and self.inventory.indexed.issuperset(keys)
 
     async def _rescan_after_refusal(self) -> None:
         """The interval grows with the duration of a refusal, as long as scans of everything find nothing new."""
@@ -204,7 +255,12 @@ class RegionTeardown:
 
     async def _delete_ready(self) -> bool:
         """Whether AWS accepted any deletion. Raises Cancelled, and CloudError when the credentials are no longer valid."""
-        ready = [resource for resource in self._scheduler.ready if await self._may_delete(resource)]
+        ready = [
+            resource
+            for resource in self._scheduler.ready(now_s=self._now_s)
+            if await self._may_delete(resource)
+        ]
+        self._scheduler.mark_changed({ResourceKind(resource.kind) for resource in ready})
         accepted = await self._deleter.delete(ready)
         await self._deleter.revoke_group_rules(self.inventory)
         return accepted

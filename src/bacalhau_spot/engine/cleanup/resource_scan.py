@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.kinds import GLOBAL
@@ -12,10 +13,16 @@ from bacalhau_spot.engine.cleanup.region_scanner import RegionScanner
 from bacalhau_spot.engine.cleanup.scan_result import ScanResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Coroutine, Sequence
+    from datetime import datetime
 
+    from bacalhau_spot.core.model import Resource
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.engine.cleanup.scan_result import RegionScan, ScanRequest
+
+# Far more than lists lag, because the clocks of this machine and of AWS may differ: AWS refuses requests that are five
+# minutes off (IAM user guide, "AWS Signature Version 4").
+YOUNG = timedelta(minutes=15)
 
 
 async def scan_regions(calls: AwsCalls, request: ScanRequest, *, regions: Sequence[str]) -> ScanResult:
@@ -27,16 +34,40 @@ async def scan_regions(calls: AwsCalls, request: ScanRequest, *, regions: Sequen
     async def scan(region: str) -> RegionScan:
         return await RegionScanner(calls, request, region).scan()
 
+    return await _scan(calls, request, scan, regions=regions)
+
+
+async def _scan(
+    calls: AwsCalls,
+    request: ScanRequest,
+    scan: Callable[[str], Coroutine[object, object, RegionScan]],
+    *,
+    regions: Sequence[str],
+) -> ScanResult:
     at_s = calls.clock.monotonic_s()
     scans, failed = await in_all_regions((*regions, GLOBAL) if request.shared else regions, scan)
     answered = {region: scan for region, scan in scans.items() if region != GLOBAL}
     check_permitted(answered, [failure for failure in failed if failure.region != GLOBAL])
-    return ScanResult(by_region=scans, failed_regions=failed, at_s=at_s, settled_s=at_s + LAG_S)
+    result = ScanResult(by_region=scans, failed_regions=failed, at_s=at_s)
+    is_settled = request.exclusive and _is_old(result.resources, now=calls.clock.now())
+    return replace(result, settled_s=at_s if is_settled else at_s + LAG_S)
+
+
+def _is_old(resources: Sequence[Resource], *, now: datetime) -> bool:
+    """Whether the last creation was long ago: the lists then omit nothing that a command has created in order."""
+    dates = [resource.created_at for resource in resources if resource.created_at is not None]
+    return bool(dates) and max(dates) < now - YOUNG
 
 
 async def rescan_after_delay(
     calls: AwsCalls, request: ScanRequest, first: ScanResult, *, regions: Sequence[str]
 ) -> ScanResult:
-    """A second scan, for resources created moments before the first. Raises CloudError as `scan_regions`; Cancelled."""
+    """A second scan after an empty one, for resources created moments before. Raises CloudError as `scan_regions`; Cancelled."""
     await calls.pause(max(0.0, first.settled_s - calls.clock.monotonic_s()))
-    return replace(await scan_regions(calls, request, regions=regions), settled_s=first.settled_s)
+
+    async def scan(region: str) -> RegionScan:
+        scanner = RegionScanner(calls, request, region)
+        before = first.by_region.get(region)
+        return await (scanner.scan_again() if before is not None and before.complete else scanner.scan())
+
+    return replace(await _scan(calls, request, scan, regions=regions), settled_s=first.settled_s)

@@ -28,6 +28,8 @@ class ScanRequest:
     the scan may use. `candidates`: by region, resources that may exist although the lagging tag index omits them.
     `account_id`: for the names of buckets with job results, which are derived for the same reason.
     `held`: ids to leave out: that of the lock, which the command releases itself.
+    `exclusive`: no other command has created anything that the lists may omit: this one had the lock before the scan, and
+    the last one released it in order.
     """
 
     scope: Scope
@@ -37,6 +39,7 @@ class ScanRequest:
     candidates: tuple[tuple[str, TaggedId], ...] = ()
     account_id: str = ""
     held: frozenset[str] = frozenset()
+    exclusive: bool = False
 
     def __post_init__(self) -> None:
         """A deletion follows the scan. Raises ValueError for a scope with resources of other programs."""
@@ -49,7 +52,8 @@ class RegionScan:
     """One region: the resources that can be deleted, and those of unsupported kinds.
 
     `failures`: refusals by services that the request requires; `partial_failures`: by others. `failed_kinds`: the kinds
-    that could therefore not be listed, and why. `children`: instances that managed launchers list.
+    that could therefore not be listed, and why. `children`: instances that managed launchers list. `indexed`: kind and id
+    of all resources in EC2's tag index.
     """
 
     resources: tuple[Resource, ...] = ()
@@ -58,10 +62,16 @@ class RegionScan:
     partial_failures: tuple[ApiFailure, ...] = ()
     failed_kinds: Mapping[str, ApiFailure] = field(default_factory=dict)
     children: frozenset[str] = frozenset()
+    indexed: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def empty(self) -> bool:
         return not self.resources and not self.unsupported
+
+    @property
+    def complete(self) -> bool:
+        """Whether every service has answered."""
+        return not (self.failures or self.partial_failures or self.failed_kinds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,9 +89,8 @@ class _Teardown:
 
     def _is_busy(self, region: RegionTeardown) -> bool:
         scan = self._scan.by_region[region.name]
-        return (
-            bool(region.inventory.remaining or scan.unsupported) or region.name in self._request.with_children
-        )
+        may_have_more = region.name in self._request.with_children and not self._request.exclusive
+        return bool(region.inventory.remaining or scan.unsupported) or may_have_more
 
     async def _delete(self, region: RegionTeardown, *, deadline_s: float) -> None:
         await self._guarded(region, partial(region.run, deadline_s=deadline_s))
@@ -114,13 +113,15 @@ class _Teardown:
     async def _changed(self) -> list[RegionTeardown]:
         """Regions with managed resources that can be deleted, created after the region was clear while another was not.
 
-        A recent scan counts, if the lag had passed when it was taken.
+        A recent scan counts, if the lag had passed when it was taken; with the lock, every such scan: nobody else creates.
         """
         if self._calls.stop.is_set:
             return []
-        fresh_s = max(self._scan.settled_s, self._calls.clock.monotonic_s() - FRESH_S)
+        fresh_s = self._scan.settled_s
+        if not self._request.exclusive:
+            fresh_s = max(fresh_s, self._calls.clock.monotonic_s() - FRESH_S)
         old = [region for region in self._regions if region.failure is None and region.scanned_at_s < fresh_s]
-        await asyncio.gather(*(self._guarded(region, region.scan_all) for region in old))
+        await asyncio.gather(*(self._guarded(region, region.scan_again) for region in old))
         return [region for region in old if region.failure is None and not region.is_blocked]
 
     async def _guarded(self, region: RegionTeardown, part: Callable[[], Awaitable[None]]) -> None:

@@ -11,14 +11,14 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.cleanup.deletion_order import is_known_kind
 from bacalhau_spot.core.clusters.cluster_summary import AccountResources, CurrentPrices
 from bacalhau_spot.core.kinds import ResourceKind
-from bacalhau_spot.core.model import Resource
+from bacalhau_spot.core.model import Resource, TaggingApiIndex
 from bacalhau_spot.core.tags import tag_key_scope
 from bacalhau_spot.engine.aws_calls.caller import api_failure, gather_all
 from bacalhau_spot.engine.aws_calls.discovery import check_permitted, in_all_regions
 from bacalhau_spot.engine.pricing.prices import pool_prices, rates
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from bacalhau_spot.core.model import Instance, Naming, TaggedId
     from bacalhau_spot.core.pricing.list_prices import Prices
@@ -28,14 +28,18 @@ if TYPE_CHECKING:
 _SPOT = "spot"
 
 
-async def account_resources(calls: AwsCalls, naming: Naming, *, regions: Sequence[str]) -> AccountResources:
-    """Three calls per region in parallel; in a region with tagged resources, one more for each of their kinds.
+async def account_resources(
+    calls: AwsCalls, naming: Naming, *, regions: Sequence[str], certain: Collection[str] = ()
+) -> AccountResources:
+    """One call in a region without tagged resources; otherwise three, and one more for each of their kinds.
+
+    `certain`: regions that are not judged by the tagging API alone, which lags more than EC2's lists.
 
     AWS's tag indexes list deleted resources for hours, so that each kind is listed by its own service. IAM's resources cost
     nothing and are not listed. Raises CloudError only when the credentials are refused everywhere, or no region permits the
     calls.
     """
-    answers, failed = await in_all_regions(regions, partial(_region_resources, calls, naming))
+    answers, failed = await in_all_regions(regions, partial(_region_resources, calls, naming, certain))
     check_permitted(answers, failed)
     return AccountResources(
         instances=tuple(chain.from_iterable(part.instances for part in answers.values())),
@@ -47,17 +51,19 @@ async def account_resources(calls: AwsCalls, naming: Naming, *, regions: Sequenc
     )
 
 
-async def _region_resources(calls: AwsCalls, naming: Naming, region: str) -> AccountResources:
+async def _region_resources(
+    calls: AwsCalls, naming: Naming, certain: Collection[str], region: str
+) -> AccountResources:
     """Raises CloudError if EC2 refuses its instances or its tag index."""
     cloud, scope = calls.cloud, tag_key_scope(naming)
     failures: list[ApiFailure] = []
 
-    async def outside_ec2() -> tuple[TaggedId, ...]:
+    async def tagging_api() -> TaggingApiIndex | None:
         try:
-            return await calls.read(region, lambda: cloud.tagged_outside_ec2(region, scope))
+            return await calls.read(region, lambda: cloud.tagging_api(region, scope))
         except CloudError as error:
             failures.append(api_failure(error))
-            return ()
+            return None
 
     async def of_kind(kind: ResourceKind, ids: Sequence[str]) -> Sequence[Resource]:
         try:
@@ -66,12 +72,14 @@ async def _region_resources(calls: AwsCalls, naming: Naming, region: str) -> Acc
             failures.append(api_failure(error))
             return ()
 
-    instances, in_ec2, elsewhere = await asyncio.gather(
+    api = await tagging_api()
+    if api == TaggingApiIndex() and region not in certain:
+        return AccountResources()
+    instances, in_ec2 = await asyncio.gather(
         calls.read(region, lambda: cloud.instances_with_key(region, naming.tag_key)),
         calls.read(region, lambda: cloud.tagged(region, scope)),
-        outside_ec2(),
     )
-    tagged = (*in_ec2, *elsewhere)
+    tagged = (*in_ec2, *(api.outside_ec2 if api else ()))
     listed = await gather_all(
         *(of_kind(kind, ids) for kind, ids in _kinds_to_list(tagged, instances).items())
     )

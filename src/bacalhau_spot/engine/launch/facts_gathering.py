@@ -99,12 +99,24 @@ def refusal_error(refused: Refusal) -> CloudError | UserError:
     )
 
 
+def _configured(spec: ClusterSpec) -> frozenset[str] | None:
+    """The regions that may get nodes or the orchestrator; None for all."""
+    if spec.auto_regions is not None:
+        return None
+    return frozenset(filter(None, (*(region.name for region in spec.regions), spec.planned_home)))
+
+
 async def _inventory(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
     async def address() -> str | None:
         return await sources.caller_address() if CALLER in facts.spec.ssh_cidrs else None
 
     inventory, caller_address, nats_checks = await asyncio.gather(
-        cluster_inventory(calls, facts.spec.naming, regions=facts.account.enabled_regions),
+        cluster_inventory(
+            calls,
+            facts.spec.naming,
+            regions=facts.account.enabled_regions,
+            configured=_configured(facts.spec),
+        ),
         address(),
         sources.nats_checks(facts.spec.bacalhau),
     )

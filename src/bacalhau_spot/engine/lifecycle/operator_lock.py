@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from bacalhau_spot.core.lifecycle.operator_lock import (
     lock_tags,
     renewal_tags,
 )
+from bacalhau_spot.engine.aws_calls.consistency import LAG_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +58,7 @@ class OperatorLock:
         self._tries = 0
         self._renewed_at = holder.since
         self.id: str | None = None  # while this command holds it
+        self._taken_at_s: float | None = None  # the moment of the lock's own creation
 
     async def take(self, *, wait_s: float, told: Callable[[LockHolder], None]) -> LockHolder | None:
         """Wait for the lock. Returns None with the lock, or the other holder after `wait_s`.
@@ -85,12 +88,37 @@ class OperatorLock:
             await self._calls.pause(LOOK_PAUSE_S)
         return None
 
-    async def release(self) -> None:
-        """Raises CloudError if AWS refuses; the lock then expires."""
-        if self.id is not None:
-            lock_id, self.id = self.id, None
-            self._calls.before_call = None
+    @property
+    def is_first_try(self) -> bool:
+        """Whether no other command had the lock, dead or alive, when this one took it."""
+        return self.id is not None and self._tries == 1
+
+    async def release(self, *, in_order: bool = True) -> None:
+        """Delete the lock. Raises CloudError if AWS refuses; it then expires.
+
+        `in_order`: False if the command may have created resources that it has not seen listed. If AWS's lists may still
+        omit them, the lock stays and expires when they no longer do: the next command can then tell.
+        """
+        if self.id is None:
+            return
+        lock_id, self.id = self.id, None
+        self._calls.before_call = None
+        lag_left_s = 0.0 if in_order else self._lag_left_s()
+        if lag_left_s <= 0:
             await self._delete(lock_id)
+            return
+        until = self._calls.clock.now() + timedelta(seconds=lag_left_s)
+        region = self._place.region
+        tags = renewal_tags(until)
+        await self._calls.write(
+            region, partial(self._calls.cloud.tag, region, [lock_id], tags=tags), after_stop=True
+        )
+
+    def _lag_left_s(self) -> float:
+        changed_at_s = self._calls.changed_at_s
+        if changed_at_s is None or changed_at_s == self._taken_at_s:
+            return 0.0
+        return changed_at_s + LAG_S - self._calls.clock.monotonic_s()
 
     async def _create(self) -> CloudError | None:
         """EC2's refusal of a name that is taken; None if it has accepted it."""
@@ -114,6 +142,7 @@ class OperatorLock:
                 raise
             return error
         self._renewed_at = now
+        self._taken_at_s = self._calls.changed_at_s
         self._calls.before_call = self._renew
         return None
 

@@ -149,14 +149,22 @@ def _living_fleets(region: Region) -> Iterator[str]:
     return (fleet.id for fleet in region.fleets.values() if not fleet.state.startswith("deleted"))
 
 
-def describe_tags(region: Region, args: Args) -> Answer:
+def tags_by_id(region: Region) -> dict[str, dict[str, str]]:
+    """The index: the tags of all resources that it lists."""
     alive = _alive(region)
     # AWS's tag index is secondary: that it lists one type does not imply that it lists another.
     hidden = region.world.settings.hidden_in_tags
-    rows = [
-        {"Key": key, "Value": value, "ResourceId": resource_id, "ResourceType": kind_of(resource_id)}
+    return {
+        resource_id: tags
         for resource_id, tags in region.backend.tags.items()
         if (resource_id in alive or not kind_of(resource_id)) and kind_of(resource_id) not in hidden
+    }
+
+
+def describe_tags(region: Region, args: Args) -> Answer:
+    rows = [
+        {"Key": key, "Value": value, "ResourceId": resource_id, "ResourceType": kind_of(resource_id)}
+        for resource_id, tags in tags_by_id(region).items()
         for key, value in tags.items()
     ]
     plain = [

@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from moto.backends import get_backend
+from moto.core.resource_tagging import iter_taggable_backends
 
 from aws_spot_sandbox.ec2 import paging, tags
 from aws_spot_sandbox.http_types import AwsError, Call, Reply
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 TagsByArn = dict[str, dict[str, str]]  # ARN -> tags
 _PAGE = 100
+# Services of moto whose resource types have another name than the service.
+_TYPES = {"catalog": "servicecatalog", "elasticloadbalancing": "elb", "lex": "lexv2"}
 
 
 def answer(region: Region, call: Call, moto: Handler) -> Reply:
@@ -70,16 +73,10 @@ def _everything(region: Region, moto: Handler) -> TagsByArn:
 
 def _of_ec2(region: Region) -> TagsByArn:
     """From the index of DescribeTags; moto's lacks half of the resource types."""
-    shown: TagsByArn = {}
-    token = None
-    while True:
-        page = tags.describe_tags(region, {"NextToken": token})
-        for row in page["Tags"]:
-            arn = f"arn:aws:ec2:{region.name}:{ACCOUNT_ID}:{row['ResourceType']}/{row['ResourceId']}"
-            shown.setdefault(arn, {})[row["Key"]] = row["Value"]
-        token = page["NextToken"]
-        if not token:
-            return shown
+    return {
+        f"arn:aws:ec2:{region.name}:{ACCOUNT_ID}:{tags.kind_of(resource_id)}/{resource_id}": dict(shown)
+        for resource_id, shown in tags.tags_by_id(region).items()
+    }
 
 
 def _events(region: Region) -> TagsByArn:
@@ -109,9 +106,16 @@ def _type(arn: str) -> str:
 def _other_services(region: Region, moto: Handler) -> TagsByArn:
     shown: TagsByArn = {}
     hidden = region.world.settings.hidden_in_tags
+    # Without those of EC2, which are in hundreds of moto's pages.
+    services = {backend.SERVICE_NAMESPACE for backend in iter_taggable_backends(ACCOUNT_ID, region.name)}
+    services |= {_TYPES[service] for service in services if service in _TYPES}
+    services -= {"ec2"}
+    if not services:
+        return shown
+    request = {"ResourcesPerPage": _PAGE, "ResourceTypeFilters": sorted(services)}
     token = ""
     while True:
-        body = json.dumps({"ResourcesPerPage": _PAGE, **({"PaginationToken": token} if token else {})})
+        body = json.dumps({**request, **({"PaginationToken": token} if token else {})})
         reply = json.loads(moto(Call("tagging", region.name, "GetResources", body=body.encode())).body)
         for row in reply["ResourceTagMappingList"]:
             arn = row["ResourceARN"]
