@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import subprocess
-import sys
-from typing import Any
 
 import pytest
 from rich.style import Style
@@ -146,46 +143,3 @@ def test_the_program_prints_the_page_and_the_version(program: CliRunner) -> None
     assert program().stdout == page.stdout
     assert program("--help", "create").stdout == program("create", "-h").stdout
     assert program("--version").stdout == f"{__version__}\n"
-
-
-# What a page, and the first line of a command, must not wait for.
-SLOW = (
-    "cyclopts",
-    "rich",
-    "attrs",
-    "boto3",
-    "botocore",
-    "pydantic",
-    "ruamel",
-    "cryptography",
-    "asyncio",
-    "inspect",
-)
-
-
-@pytest.mark.parametrize(
-    "line", ["", "--help", "--version", "create --help", "sandbox set -h", "config --help"]
-)
-def test_a_page_waits_for_nothing(line: str) -> None:
-    """Neither for the CLI and terminal libraries nor for those of AWS and the configuration."""
-    assert imported(line) == set()
-
-
-def imported(line: str, *, names: Any = SLOW, before: str = "") -> set[str]:
-    """Which of `names` the program imports for a command line, in a process of its own."""
-    code = (
-        "import sys, atexit\n"
-        f"atexit.register(lambda: sys.__stdout__.write('imported:' + ' '.join(set({names!r}) & set(sys.modules))))\n"
-        f"{before}\n"
-        "from bacalhau_spot.cli import main\n"
-        "main()\n"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code, *line.split()],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert "imported:" in result.stdout, result.stderr
-    return {*result.stdout.rpartition("imported:")[2].split()}

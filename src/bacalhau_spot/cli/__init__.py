@@ -53,11 +53,11 @@ def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
     if _print_page(argv, runtime):
         return ExitCode.DONE
     # Imported here, so that the first line appears without a delay.
-    from dataclasses import replace  # noqa: PLC0415
-
     from bacalhau_spot.cli.runtime.banner import print_banner  # noqa: PLC0415
 
     print_banner(argv, runtime.stderr if runtime else sys.stderr)
+    from dataclasses import replace  # noqa: PLC0415
+
     from cyclopts import CycloptsError  # noqa: PLC0415
 
     from bacalhau_spot.cli import app as tree  # noqa: PLC0415

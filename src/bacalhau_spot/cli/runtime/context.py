@@ -14,8 +14,6 @@ from bacalhau_spot.cli.runtime.environment_variables import unknown_variables
 from bacalhau_spot.cli.runtime.redaction import secrets_of
 from bacalhau_spot.cli.runtime.reporting import consoles, record
 from bacalhau_spot.cli.runtime.runner import NullProgress, Runner, Screen
-from bacalhau_spot.cloud.advisor import ADVISOR_URL
-from bacalhau_spot.cloud.connection import AwsConnection
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch.node_spec import drifted_nodes
 from bacalhau_spot.core.model import BacalhauSpec, Naming, OrchestratorMode, OrchestratorSpec, Secret
@@ -25,8 +23,6 @@ from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance.bacalhau_config import label_value
 from bacalhau_spot.ui import prompts, terminal, views
 from bacalhau_spot.ui.json_output import Ndjson
-from bacalhau_spot.ui.progress.progress_live import LiveScreen
-from bacalhau_spot.ui.progress.progress_log import PlainScreen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,6 +32,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cli.runtime.environment import Runtime
     from bacalhau_spot.cli.runtime.shared_options import CommonOptions
+    from bacalhau_spot.cloud.connection import AwsConnection
     from bacalhau_spot.core.launch.node_spec import DriftedNode
     from bacalhau_spot.core.model import ClusterSpec, Instance
     from bacalhau_spot.core.problem import ApiFailure
@@ -110,6 +107,10 @@ class CommandContext:
             return Ndjson(self.runtime.stdout, now=self.runtime.clock.now)
         if not self.for_people:
             return NullProgress()
+        # Only changes have a display.
+        from bacalhau_spot.ui.progress.progress_live import LiveScreen  # noqa: PLC0415
+        from bacalhau_spot.ui.progress.progress_log import PlainScreen  # noqa: PLC0415
+
         if self.err.is_terminal and not self.common.debug:  # the lines of --debug would break the frame
             return LiveScreen(self.err, regions=tuple(regions), title=title, clock=self.runtime.clock)
         return PlainScreen(self.err, clock=self.runtime.clock)
@@ -246,6 +247,10 @@ class CommandContext:
                 self._access = connect_sandbox(self.runtime)
             else:
                 self._warn_credential_precedence()
+                # With the HTTP client of public documents, which refusals do not need.
+                from bacalhau_spot.cloud.advisor import ADVISOR_URL  # noqa: PLC0415
+                from bacalhau_spot.cloud.connection import AwsConnection  # noqa: PLC0415
+
                 self._access = AwsConnection(
                     profile=self.common.profile,
                     advisor_url=self.runtime.environ.get(environment_variables.ADVISOR_URL, ADVISOR_URL),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import random
 import shlex
-import socket
 import sys
 import uuid
 from dataclasses import dataclass, field
@@ -23,6 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+def _jitter() -> float:
+    import random  # noqa: PLC0415 - milliseconds, for retries alone
+
+    return random.random()  # noqa: S311 - spreads calls over time
+
+
 @dataclass(frozen=True)
 class Runtime:
     """The environment of a command. All output to its streams is filtered."""
@@ -34,11 +38,11 @@ class Runtime:
     stdout: TextIO
     stderr: TextIO
     clock: Clock = field(default_factory=RealClock)
-    jitter: Callable[[], float] = random.random
+    jitter: Callable[[], float] = _jitter
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     invocation: Invocation = field(default_factory=Invocation)
     program: str = "bacalhau-spot"  # the command that the user types
-    host: str = field(default_factory=socket.gethostname)
+    host: str = field(default_factory=lambda: os.uname().nodename)
     secrets: set[str] = field(default_factory=set)  # secrets that this run has read and must not show
 
     def __post_init__(self) -> None:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 from bacalhau_spot.cli.runtime.aws_profile import selected_profile
 from bacalhau_spot.cli.runtime.redaction import redacted
 from bacalhau_spot.cli.runtime.reporting import consoles
-from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 from bacalhau_spot.errors import ExitCode
@@ -64,6 +63,9 @@ class Runner:
         self, runtime: Runtime, connection: AwsConnection, *, api_s: float, run_id: str = ""
     ) -> None:
         """`run_id`: of one of several runs of a process; each needs its own client tokens. Empty: the process's."""
+        # Refusals need no AWS, and its library is the slowest of all imports.
+        from bacalhau_spot.cloud.aws import Aws  # noqa: PLC0415
+
         self._runtime = runtime
         self._cloud = Aws(connection)
         self._runner = asyncio.Runner()
