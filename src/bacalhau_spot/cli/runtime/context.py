@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance.bacalhau_config import label_value
 from bacalhau_spot.ui import prompts, terminal, views
 from bacalhau_spot.ui.json_output import Ndjson
+from bacalhau_spot.ui.progress.look_line import LookLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,6 +55,7 @@ class CommandContext:
         self._loaded: configuration.Loaded | None = None
         self._variables_told = False
         self._access: AwsConnection | None = None
+        self._line = self._look_line()
 
         # Output
 
@@ -99,7 +101,19 @@ class CommandContext:
         )
 
     def _ask_secret(self, question: str) -> str:
-        return prompts.ask_secret(question, console=self.err, stdin=self.runtime.stdin)
+        with self._line.hidden() if self._line else nullcontext():
+            return prompts.ask_secret(question, console=self.err, stdin=self.runtime.stdin)
+
+    def _look_line(self) -> LookLine | None:
+        """The line of looks that take long: on a terminal, unless --debug writes its own lines there."""
+        if not self.err.is_terminal or self.common.debug:
+            return None
+        return LookLine(
+            self.err.file,
+            width=lambda: self.err.width,
+            clock=self.runtime.clock,
+            after_s=self.runtime.look_line_after_s,
+        )
 
     def screen(self, regions: Sequence[str], *, title: str) -> Screen:
         """The progress display: a live frame on a terminal, lines elsewhere, JSON lines for ndjson; otherwise none."""
@@ -410,7 +424,7 @@ class CommandContext:
     def runner(self, spec: ClusterSpec | None = None, *, run_id: str = "") -> Runner:
         """`run_id`: as for `Runner`."""
         api_s = spec.timeouts.api_s if spec else _LOOK_S
-        return Runner(self.runtime, self.connection, api_s=api_s, run_id=run_id)
+        return Runner(self.runtime, self.connection, api_s=api_s, run_id=run_id, line=self._line)
 
 
 def _is_alone(spec: ClusterSpec) -> bool:

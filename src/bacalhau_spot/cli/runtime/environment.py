@@ -16,6 +16,7 @@ from bacalhau_spot.cli.runtime.redaction import redacted
 from bacalhau_spot.engine.aws_calls.clock import Clock, RealClock
 from bacalhau_spot.files import UNKNOWN_HOME
 from bacalhau_spot.ui.filtered import filtered
+from bacalhau_spot.ui.progress.look_line import AFTER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,6 +43,7 @@ class Runtime:
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     invocation: Invocation = field(default_factory=Invocation)
     program: str = "bacalhau-spot"  # the command that the user types
+    look_line_after_s: float = AFTER_S  # how long a look takes before its line appears
     host: str = field(default_factory=lambda: os.uname().nodename)
     secrets: set[str] = field(default_factory=set)  # secrets that this run has read and must not show
 
