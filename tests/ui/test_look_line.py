@@ -39,6 +39,7 @@ class Screen:
             "",
             "looking into 4 regions: 2 answered, waiting for ap-southeast-1, us-west-2",
         ),
+        (REGIONS[:2], REGIONS[:2], "", "looking into 2 regions: 0 answered"),
         (REGIONS[:1], REGIONS[:1], "", "looking into us-east-1"),
         ((), ("",), "", "asking AWS"),
         (REGIONS, ("",), "the orchestrator", "asking AWS"),
@@ -117,11 +118,11 @@ def test_a_question_has_the_terminal_for_itself() -> None:
 
 
 def test_a_region_has_answered_when_none_of_its_calls_is_open() -> None:
-    """Another look starts over; a call to no region is not counted as one."""
+    """Another look starts over; a call about the whole account is not one to a region."""
     reads = OpenReads()
     seen: list[str] = []
     reads.changed = lambda: seen.append(look_text(reads.asked, reads.waiting))
-    with reads.reading(""), reads.reading("us-east-1"):
+    with reads.reading("global"), reads.reading("us-east-1"):
         with reads.reading("eu-west-1"), reads.reading("eu-west-1"):
             assert (reads.asked, reads.waiting) == (
                 ("us-east-1", "eu-west-1"),

@@ -124,15 +124,24 @@ class Runner:
         reads.start_over()
         line.start()
 
+        loop = asyncio.get_running_loop()
+        due: asyncio.Handle | None = None
+
         def draw() -> None:
+            nonlocal due
+            due = None
             line.show(look_text(reads.asked, reads.waiting, other=other))
+
+        def draw_soon() -> None:  # once for all the calls that begin or end together
+            nonlocal due
+            due = due or loop.call_soon(draw)
 
         async def tick() -> None:  # the line is due after a time in which nothing may happen
             while True:
                 await asyncio.sleep(_LOOK_TICK_S)
                 draw()
 
-        reads.changed = draw
+        reads.changed = draw_soon
         ticking = asyncio.ensure_future(tick())
         try:
             return await part

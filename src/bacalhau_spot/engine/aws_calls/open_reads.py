@@ -6,6 +6,8 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.kinds import GLOBAL
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -21,12 +23,13 @@ class OpenReads:
     @contextmanager
     def reading(self, region: str) -> Iterator[None]:
         """While a call, with its retries, has no answer."""
-        self._asked[region] = None
-        self._add(region, 1)
+        place = "" if region == GLOBAL else region
+        self._asked[place] = None
+        self._add(place, 1)
         try:
             yield
         finally:
-            self._add(region, -1)
+            self._add(place, -1)
 
     def _add(self, region: str, number: int) -> None:
         self._open[region] += number

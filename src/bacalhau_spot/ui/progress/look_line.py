@@ -38,8 +38,9 @@ def look_text(asked: Sequence[str], waiting: Collection[str], *, other: str = ""
     if missing and len(asked) == 1:
         return f"looking into {asked[0]}"
     if missing:
-        names = f", waiting for {', '.join(missing)}" if len(missing) <= _NAMED else ""
-        return f"looking into {plural(len(asked), 'region')}: {len(asked) - len(missing)} answered{names}"
+        answered = len(asked) - len(missing)
+        names = f", waiting for {', '.join(missing)}" if answered and len(missing) <= _NAMED else ""
+        return f"looking into {plural(len(asked), 'region')}: {answered} answered{names}"
     if waiting:
         return "asking AWS"
     if other:
