@@ -1,5 +1,5 @@
 # The handful of things one does here. `make check` is what .ci/run runs.
-.PHONY: check test quick long storms versions lint lock docs bench
+.PHONY: check test quick long storms versions lint lock docs bench bench-startup
 
 check:
 	.ci/run
@@ -35,3 +35,6 @@ docs: # regenerate what is generated; CI checks that there is no difference
 
 bench:
 	uv run python benchmarks/create.py
+
+bench-startup: # the CPU of --help, of a refusal and the like, as ratios to an empty Python
+	uv run python benchmarks/startup.py

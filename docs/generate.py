@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import botocore.exceptions
+import help_pages
 import output_models
 from botocore.exceptions import BotoCoreError
 
@@ -224,6 +225,7 @@ def pages() -> dict[Path, str]:
     app = build_app()
     reference = app.generate_docs(heading_level=1, recursive=True, include_hidden=False)
     result = {ROOT / "docs" / "commands.md": reference.rstrip() + "\n"}
+    result[ROOT / help_pages.FILE] = help_pages.text()
     result |= {ROOT / SCHEMAS / name: text for name, text in output_models.texts().items()}
     for file, sections in SECTIONS.items():
         path = ROOT / file

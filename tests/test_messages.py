@@ -19,6 +19,7 @@ WRITERS = {
     "cli/runtime/context.py": "the lines of --debug",
     "cli/runtime/reporting.py": "results and errors",
     "ui/json_output/envelope.py": "results for programs",
+    "ui/progress/look_line.py": "the line of a look, which is removed",
 }
 WORDS_IN_A_SENTENCE = 7
 

@@ -10,7 +10,6 @@ import contextlib
 import errno
 import os
 import stat
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -58,6 +57,8 @@ def path_exists(path: Path) -> bool:
 def write(path: Path, text: str, *, overwrite: bool = True) -> None:
     """The whole file or nothing, with mode 0600. FileExistsError without `overwrite` when the file exists."""
     _refuse_link(path)
+    import tempfile  # noqa: PLC0415 - milliseconds, which a run that writes nothing saves
+
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:

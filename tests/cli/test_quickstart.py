@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import subprocess
-import sys
 
 import pytest
 
@@ -63,42 +61,6 @@ def test_json_speaks_on_failure_too(program: CliRunner) -> None:
         assert result.envelope["exit_code"] == 2
         assert result.envelope["errors"][0]["what"]
         assert result.stderr == ""
-
-
-def test_help_waits_for_nothing_slow() -> None:
-    """--help and --version import neither boto3 nor pydantic nor moto, nor the models of a command's output."""
-    for flag in ("--help", "--version"):
-        code = (
-            "import sys; from bacalhau_spot.cli import run; run(sys.argv[1:]);"
-            "slow = {'boto3', 'botocore', 'cryptography', 'pydantic', 'moto', 'ruamel.yaml'};"
-            "slow = (slow | {'bacalhau_spot.ui.json_output.status'}) & set(sys.modules);"
-            "sys.exit(repr(slow) if slow else 0)"
-        )
-        result = subprocess.run(
-            [sys.executable, "-c", code, flag], capture_output=True, text=True, check=False, timeout=60
-        )
-        assert result.returncode == 0, result.stderr
-
-
-def test_the_first_words_wait_for_nothing() -> None:
-    """They are out before cyclopts, rich, boto3 or pydantic are imported: the reader sees at once that something is going on."""
-    code = (
-        "import sys\n"
-        "class Stream:\n"
-        "    def write(self, text):\n"
-        "        slow = {'cyclopts', 'rich', 'boto3', 'botocore', 'pydantic', 'asyncio'} & set(sys.modules)\n"
-        "        sys.stdout.write(text + repr(slow))\n"
-        "        sys.stdout.flush()\n"
-        "        import os; os._exit(0)\n"
-        "    def flush(self): pass\n"
-        "sys.stderr = Stream()\n"
-        "from bacalhau_spot.cli import run\n"
-        "run(['create', '--sandbox'])\n"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
-    )
-    assert result.stdout == "bacalhau-spot create · sandbox: not AWS\nset()"
 
 
 def test_the_help_page_says_what_each_command_does() -> None:

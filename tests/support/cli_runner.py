@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from io import StringIO
+from math import inf
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -72,6 +73,7 @@ class CliRunner:
     clock: Clock = field(default_factory=RealClock)
     runs: int = 0
     host: str = field(default_factory=socket.gethostname)
+    look_line_after_s: float = inf  # tests with a terminal read everything that is written on it
     asks_orchestrator: bool = (
         False  # `create` connects to the configured address, which is nobody's unless a test sets it
     )
@@ -97,6 +99,7 @@ class CliRunner:
             jitter=lambda: 0.5,
             run_id=f"run-{self.runs}",
             host=self.host,
+            look_line_after_s=self.look_line_after_s,
         )
         with (
             nullcontext()

@@ -6,8 +6,6 @@ import atexit
 import gc
 import os
 import sys
-import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from bacalhau_spot.cli.runtime import safe_streams
@@ -16,6 +14,9 @@ from bacalhau_spot.ui.filtered import filtered
 
 if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime.environment import Runtime
+
+# Without a word of these, a command line asks for no page.
+_PAGES = frozenset({"--help", "-h", "--version"})
 
 
 # Python's own thresholds (700, 10, 10) search all modules for garbage some fifty times during a command, a tenth of its
@@ -50,15 +51,22 @@ def main() -> NoReturn:
 
 def _has_live_threads() -> bool:
     """Whether a call is still blocked in a thread, for which Python would wait."""
-    return any(thread is not threading.main_thread() for thread in threading.enumerate() if not thread.daemon)
+    threading = sys.modules.get("threading")  # a help page needs none
+    return threading is not None and any(
+        thread is not threading.main_thread() for thread in threading.enumerate() if not thread.daemon
+    )
 
 
 def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
     """Run one command line and return its exit code. `runtime` is the environment, replaced in tests."""
+    if _print_page(argv, runtime):
+        return ExitCode.DONE
     # Imported here, so that the first line appears without a delay.
     from bacalhau_spot.cli.runtime.banner import print_banner  # noqa: PLC0415
 
     print_banner(argv, runtime.stderr if runtime else sys.stderr)
+    from dataclasses import replace  # noqa: PLC0415
+
     from cyclopts import CycloptsError  # noqa: PLC0415
 
     from bacalhau_spot.cli import app as tree  # noqa: PLC0415
@@ -88,3 +96,18 @@ def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
         return reporting.print_error(reporting.interrupted(), world)
     except Exception as error:  # noqa: BLE001 - the only place where any exception becomes a message instead of a traceback
         return reporting.print_error(reporting.unexpected(error, world), world)
+
+
+def _print_page(argv: list[str], runtime: Runtime | None) -> bool:
+    """Print a help page or the version, if `argv` asks for nothing else."""
+    if argv and _PAGES.isdisjoint(argv):
+        return False
+    from bacalhau_spot.cli.runtime.help_page import page_text  # noqa: PLC0415 - commands do not need it
+
+    stdout, environ = (runtime.stdout, runtime.environ) if runtime else (sys.stdout, os.environ)
+    page = page_text(argv, stdout, environ=environ)
+    if page is None:
+        return False
+    # Past the filter of escape sequences, which are the program's own.
+    getattr(stdout, "styled", stdout).write(page)
+    return True

@@ -1,16 +1,25 @@
-"""config.yaml: finding, reading, validating, writing. Pydantic and the YAML library are used only in this package."""
+"""config.yaml: finding, reading, validating, writing. Pydantic and the YAML library are used only in this package.
 
-from bacalhau_spot.config.answers import answer_problem, default_orchestrator, names_a_file
-from bacalhau_spot.config.edit import schema_file, set_values, write_config
-from bacalhau_spot.config.field_types import bounds
+Neither is imported before a file is read: refusals need none of them.
+"""
+
+from typing import TYPE_CHECKING
+
 from bacalhau_spot.config.find import NAME, ConfigLocation, find_config
-from bacalhau_spot.config.json_schema import config_schema
-from bacalhau_spot.config.load import Loaded, defaults, load, load_text, read_config_text
-from bacalhau_spot.config.locations import MigrationNote
-from bacalhau_spot.config.migrate import upgrade_notes, upgrade_text
-from bacalhau_spot.config.set_blocks import regions_like, set_block
-from bacalhau_spot.config.show import EffectiveValue, shown_values
-from bacalhau_spot.config.template import template
+from bacalhau_spot.lazy_package import import_when_used
+
+if TYPE_CHECKING:
+    from bacalhau_spot.config.answers import answer_problem, default_orchestrator, names_a_file
+    from bacalhau_spot.config.config_file import load, read_config_text
+    from bacalhau_spot.config.edit import schema_file, set_values, write_config
+    from bacalhau_spot.config.field_types import bounds
+    from bacalhau_spot.config.json_schema import config_schema
+    from bacalhau_spot.config.load import Loaded, defaults, load_text
+    from bacalhau_spot.config.locations import MigrationNote
+    from bacalhau_spot.config.migrate import upgrade_notes, upgrade_text
+    from bacalhau_spot.config.set_blocks import regions_like, set_block
+    from bacalhau_spot.config.show import EffectiveValue, shown_values
+    from bacalhau_spot.config.template import template
 
 __all__ = [
     "NAME",
@@ -38,3 +47,20 @@ __all__ = [
     "upgrade_text",
     "write_config",
 ]
+
+__getattr__ = import_when_used(
+    __name__,
+    {
+        ".answers": ("answer_problem", "default_orchestrator", "names_a_file"),
+        ".config_file": ("load", "read_config_text"),
+        ".edit": ("schema_file", "set_values", "write_config"),
+        ".field_types": ("bounds",),
+        ".json_schema": ("config_schema",),
+        ".load": ("Loaded", "defaults", "load_text"),
+        ".locations": ("MigrationNote",),
+        ".migrate": ("upgrade_notes", "upgrade_text"),
+        ".set_blocks": ("regions_like", "set_block"),
+        ".show": ("EffectiveValue", "shown_values"),
+        ".template": ("template",),
+    },
+)

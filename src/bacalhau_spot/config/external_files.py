@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from bacalhau_spot import files
 from bacalhau_spot.config.field_types import MAX_TOKEN, WEBHOOK
+from bacalhau_spot.config.file_bytes import read_bytes
 from bacalhau_spot.config.key_files import certificate_problem, public_key_problem
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bacalhau_spot.config.locations import KeyPath
-
-_MAX_BYTES: Final = 1 << 20
 
 
 def _token_problem(text: str) -> str | None:
@@ -150,18 +148,3 @@ def _file(path: Path) -> tuple[str, str | None]:
         return raw.decode("utf-8-sig"), None
     except UnicodeDecodeError:
         return "", f"{path} is not text (UTF-8)"
-
-
-def read_bytes(path: Path, *, max_bytes: int = _MAX_BYTES) -> tuple[bytes, str | None]:
-    """A regular file's bytes, or the reason as a sentence. Never raises, and never waits for a pipe."""
-    try:
-        return files.read(path, max_bytes=max_bytes), None
-    except FileNotFoundError:
-        unknown = path.parts[:1] == files.UNKNOWN_HOME.parts
-        return b"", f"there is no file {path}" + (
-            ": HOME is not set, and this user has no home" if unknown else ""
-        )
-    except PermissionError:
-        return b"", f"{path} may not be read by this user"
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        return b"", f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"

@@ -1,15 +1,13 @@
-"""config.yaml -> ClusterSpec."""
+"""The text of config.yaml -> ClusterSpec."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from bacalhau_spot import files
 from bacalhau_spot.config import external_files, field_types, rules, schema
 from bacalhau_spot.config.check import ValidationResult, check_text
 from bacalhau_spot.config.locations import (
-    ConfigProblem,
     KeyPath,
     MigrationNote,
     dotted,
@@ -19,16 +17,12 @@ from bacalhau_spot.config.locations import (
 from bacalhau_spot.config.to_spec import to_spec
 from bacalhau_spot.config.yaml_document import UnreadableError
 from bacalhau_spot.core.model import OrchestratorMode, OrchestratorSpec
-from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from bacalhau_spot.core.model import ClusterSpec
-
-# Fifty times the commented template's size.
-MAX_BYTES: Final = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +38,10 @@ class Loaded:
     unread: frozenset[str] = frozenset()
 
 
-def load(path: Path, *, environ: Mapping[str, str], home: Path, lenient: bool = False) -> Loaded:
-    """Reads the configuration and every file and variable that it refers to.
-
-    Raises one UserError (exit code 2) with every problem, one line each, in `details`. With `lenient`, an unreadable
-    file or variable is a note and counts as missing: for commands that only read or delete.
-    """
-    raw, failure = external_files.read_bytes(path, max_bytes=MAX_BYTES)
-    if failure:
-        hint = "name another file with --config; `bacalhau-spot configure` writes a new one"
-        raise raise_problems(path.name, [ConfigProblem(failure)], where=str(path), hint=hint)
-    try:
-        text = _decode(raw)
-    except UnreadableError as error:
-        raise raise_problems(path.name, [error.problem], where=str(path)) from None
-    return load_text(text, path=path, environ=environ, home=home, lenient=lenient)
-
-
 def load_text(
     text: str, *, path: Path, environ: Mapping[str, str], home: Path, lenient: bool = False
 ) -> Loaded:
-    """As `load`, of a text that may not have been written to `path` yet."""
+    """As `config_file.load`, of a text that may not have been written to `path` yet."""
     try:
         checked = check_text(text)
     except UnreadableError as error:
@@ -95,28 +72,6 @@ def _read_key(path: KeyPath) -> str:
     """The key whose value a file or variable holds: `bacalhau.token` for `token_file`, `instance.files` for one of them."""
     named = dotted(tuple(part for part in path[:2] if isinstance(part, str)))
     return named if named == "bacalhau.ca_file" else named.removesuffix("_file").removesuffix("_env")
-
-
-def read_config_text(path: Path) -> str:
-    """A configuration's text, to be changed. Raises UserError (exit code 2)."""
-    try:
-        return files.read_text(path, max_bytes=MAX_BYTES, keep_bom=True)
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be read",
-            why=error.strerror or str(error),
-            hint="name a readable file with --config",
-            exit_code=ExitCode.USAGE,
-        ) from error
-
-
-def _decode(raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = raw[: error.start].decode("utf-8", errors="replace")
-        line = before.count("\n") + 1
-        raise UnreadableError(ConfigProblem(f"line {line} is not UTF-8 text")) from None
 
 
 def _remarks(checked: ValidationResult, file: str) -> list[MigrationNote]:

@@ -7,15 +7,13 @@ AWS China user guide and AWS GovCloud (US) user guide, "Signing in"; those of th
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
+class Partition(NamedTuple):
     """`domains`: of its endpoints. `home`: the region of the global services."""
 
     id: str

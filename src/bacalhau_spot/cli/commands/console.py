@@ -94,6 +94,7 @@ def _follow(
     context: CommandContext, runner: Runner, node: Instance, text: str, *, phases: bool, interval_s: float
 ) -> None:
     """Print new output until Ctrl-C, which is the normal end."""
+    runner.hide_looks()  # the console is on the screen
     out, _ = consoles(context.runtime)
     context.print_status(
         views.sentence_text(f"following {node.id} in {node.zone}, every {interval_s:g} s; Ctrl-C ends")

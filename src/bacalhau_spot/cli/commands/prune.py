@@ -54,7 +54,9 @@ def prune(
             orchestrator = context.orchestrator(runner, cluster=cluster)
         if orchestrator is None:
             raise no_api("prune")
-        plan = runner.run_readonly(_gather(runner.calls, orchestrator, cluster=context.label(cluster)))
+        plan = runner.run_readonly(
+            _gather(runner.calls, orchestrator, cluster=context.label(cluster)), other="the orchestrator"
+        )
         preview = views.prune_preview_view(plan, address=orchestrator.address, now=runtime.clock.now())
         view = preview
         if plan.stale and not dry_run:

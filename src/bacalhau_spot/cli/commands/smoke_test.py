@@ -52,7 +52,7 @@ def smoke_test(
     label = context.label()
     options = SmokeTestOptions(engine=engine, image=image, timeout_s=timeout, run_id=runtime.run_id[:8])
     with context.runner() as runner:
-        listed = runner.run_readonly(client.nodes())
+        listed = runner.run_readonly(client.nodes(), other="the orchestrator")
         nodes, unjoined = joined_nodes(listed, cluster=label)
         if not nodes:
             others = nodes_by_other_cluster(listed, cluster=label)

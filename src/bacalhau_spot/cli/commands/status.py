@@ -192,7 +192,8 @@ class StatusReader:
                 orchestrator=self._orchestrator,
                 unreadable=self._unreadable,
                 healed=() if self._own is None else healed_regions(self._own),
-            )
+            ),
+            other="the orchestrator" if self._orchestrator else "",
         )
 
     def _finds_managed(self, runner: Runner, snapshot: ClusterSnapshot) -> bool:
@@ -224,6 +225,7 @@ def _watch(context: CommandContext, reader: StatusReader, *, interval_s: float) 
     try:
         with sigterm_as_interrupt(), context.runner() as runner:
             found = reader.now(runner)
+            runner.hide_looks()  # the watcher shows the time of the last check
             watcher = _watcher(context, interval_s=interval_s)
             watcher.show(found)
             while True:

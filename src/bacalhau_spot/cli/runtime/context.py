@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,6 @@ from bacalhau_spot.cli.runtime.environment_variables import unknown_variables
 from bacalhau_spot.cli.runtime.redaction import secrets_of
 from bacalhau_spot.cli.runtime.reporting import consoles, record
 from bacalhau_spot.cli.runtime.runner import NullProgress, Runner, Screen
-from bacalhau_spot.cloud.advisor import ADVISOR_URL
-from bacalhau_spot.cloud.connection import AwsConnection
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch.node_spec import drifted_nodes
 from bacalhau_spot.core.model import BacalhauSpec, Naming, OrchestratorMode, OrchestratorSpec, Secret
@@ -26,8 +24,7 @@ from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance.bacalhau_config import label_value
 from bacalhau_spot.ui import prompts, terminal, views
 from bacalhau_spot.ui.json_output import Ndjson
-from bacalhau_spot.ui.progress.progress_live import LiveScreen
-from bacalhau_spot.ui.progress.progress_log import PlainScreen
+from bacalhau_spot.ui.progress.look_line import LookLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,6 +34,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cli.runtime.environment import Runtime
     from bacalhau_spot.cli.runtime.shared_options import CommonOptions
+    from bacalhau_spot.cloud.connection import AwsConnection
     from bacalhau_spot.core.launch.node_spec import DriftedNode
     from bacalhau_spot.core.model import ClusterSpec, Instance
     from bacalhau_spot.core.problem import ApiFailure
@@ -58,6 +56,7 @@ class CommandContext:
         self._loaded: configuration.Loaded | None = None
         self._variables_told = False
         self._access: AwsConnection | None = None
+        self._line = self._look_line()
 
         # Output
 
@@ -103,7 +102,19 @@ class CommandContext:
         )
 
     def _ask_secret(self, question: str) -> str:
-        return prompts.ask_secret(question, console=self.err, stdin=self.runtime.stdin)
+        with self._line.hidden() if self._line else nullcontext():
+            return prompts.ask_secret(question, console=self.err, stdin=self.runtime.stdin)
+
+    def _look_line(self) -> LookLine | None:
+        """The line of looks that take long: on a terminal, unless --debug writes its own lines there."""
+        if not self.err.is_terminal or self.common.debug:
+            return None
+        return LookLine(
+            self.err.file,
+            width=lambda: self.err.width,
+            clock=self.runtime.clock,
+            after_s=self.runtime.look_line_after_s,
+        )
 
     def screen(self, regions: Sequence[str], *, title: str) -> Screen:
         """The progress display: a live frame on a terminal, lines elsewhere, JSON lines for ndjson; otherwise none."""
@@ -111,6 +122,10 @@ class CommandContext:
             return Ndjson(self.runtime.stdout, now=self.runtime.clock.now)
         if not self.for_people:
             return NullProgress()
+        # Only changes have a display.
+        from bacalhau_spot.ui.progress.progress_live import LiveScreen  # noqa: PLC0415
+        from bacalhau_spot.ui.progress.progress_log import PlainScreen  # noqa: PLC0415
+
         if self.err.is_terminal and not self.common.debug:  # the lines of --debug would break the frame
             return LiveScreen(self.err, regions=tuple(regions), title=title, clock=self.runtime.clock)
         return PlainScreen(self.err, clock=self.runtime.clock)
@@ -256,6 +271,10 @@ class CommandContext:
                 self._access = connect_sandbox(self.runtime)
             else:
                 self._warn_credential_precedence()
+                # With the HTTP client of public documents, which refusals do not need.
+                from bacalhau_spot.cloud.advisor import ADVISOR_URL  # noqa: PLC0415
+                from bacalhau_spot.cloud.connection import AwsConnection  # noqa: PLC0415
+
                 self._access = AwsConnection(
                     profile=self.common.profile,
                     advisor_url=self.runtime.environ.get(environment_variables.ADVISOR_URL, ADVISOR_URL),
@@ -418,7 +437,7 @@ class CommandContext:
     def runner(self, spec: ClusterSpec | None = None, *, run_id: str = "") -> Runner:
         """`run_id`: as for `Runner`."""
         api_s = spec.timeouts.api_s if spec else _LOOK_S
-        return Runner(self.runtime, self.connection, api_s=api_s, run_id=run_id)
+        return Runner(self.runtime, self.connection, api_s=api_s, run_id=run_id, line=self._line)
 
 
 def _is_alone(spec: ClusterSpec) -> bool:

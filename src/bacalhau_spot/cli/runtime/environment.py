@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import random
 import shlex
-import socket
 import sys
 import uuid
 from dataclasses import dataclass, field
@@ -18,9 +16,16 @@ from bacalhau_spot.cli.runtime.redaction import environment_secrets, redacted
 from bacalhau_spot.engine.aws_calls.clock import Clock, RealClock
 from bacalhau_spot.files import UNKNOWN_HOME
 from bacalhau_spot.ui.filtered import filtered
+from bacalhau_spot.ui.progress.look_line import AFTER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+
+def _jitter() -> float:
+    import random  # noqa: PLC0415 - milliseconds, for retries alone
+
+    return random.random()  # noqa: S311 - spreads calls over time
 
 
 @dataclass(frozen=True)
@@ -34,11 +39,12 @@ class Runtime:
     stdout: TextIO
     stderr: TextIO
     clock: Clock = field(default_factory=RealClock)
-    jitter: Callable[[], float] = random.random
+    jitter: Callable[[], float] = _jitter
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     invocation: Invocation = field(default_factory=Invocation)
     program: str = "bacalhau-spot"  # the command that the user types
-    host: str = field(default_factory=socket.gethostname)
+    look_line_after_s: float = AFTER_S  # how long a look takes before its line appears
+    host: str = field(default_factory=lambda: os.uname().nodename)
     secrets: set[str] = field(default_factory=set)  # secrets that this run has read and must not show
     # Searched once: every text of the output is redacted.
     environment_secrets: tuple[str, ...] = field(init=False)

@@ -58,4 +58,4 @@ def _jobs(context: CommandContext, runner: Runner) -> tuple[Job, ...]:
     client = context.api_client(context.operator_api())
     if client is None:
         raise no_api("reconcile")
-    return runner.run_readonly(client.all_jobs())
+    return runner.run_readonly(client.all_jobs(), other="the orchestrator")

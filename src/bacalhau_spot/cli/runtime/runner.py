@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 from bacalhau_spot.cli.runtime.aws_profile import selected_profile
 from bacalhau_spot.cli.runtime.redaction import redacted
 from bacalhau_spot.cli.runtime.reporting import consoles
-from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 from bacalhau_spot.errors import ExitCode
+from bacalhau_spot.ui.progress.look_line import look_text
 from bacalhau_spot.ui.views.blocks import Paragraph
 
 if TYPE_CHECKING:
@@ -25,12 +25,15 @@ if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime.environment import Runtime
     from bacalhau_spot.cloud.connection import AwsConnection
     from bacalhau_spot.core.launch.events import Event
+    from bacalhau_spot.ui.progress.look_line import LookLine
 
 T = TypeVar("T")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # The interval between ticks of a screen; a log's heartbeat has its own interval.
 _TICK_S = 5.0
+# The interval between changes of a look's line.
+_LOOK_TICK_S = 0.1
 
 
 class Screen(Protocol):
@@ -61,13 +64,26 @@ class Runner:
     """
 
     def __init__(
-        self, runtime: Runtime, connection: AwsConnection, *, api_s: float, run_id: str = ""
+        self,
+        runtime: Runtime,
+        connection: AwsConnection,
+        *,
+        api_s: float,
+        run_id: str = "",
+        line: LookLine | None = None,
     ) -> None:
-        """`run_id`: of one of several runs of a process; each needs its own client tokens. Empty: the process's."""
+        """`run_id`: of one of several runs of a process; each needs its own client tokens. Empty: the process's.
+
+        `line`: shows looks that take long. None: nothing is shown.
+        """
+        # Refusals need no AWS, and its library is the slowest of all imports.
+        from bacalhau_spot.cloud.aws import Aws  # noqa: PLC0415
+
         self._runtime = runtime
         self._cloud = Aws(connection)
         self._runner = asyncio.Runner()
         self._screen: Screen = NullProgress()
+        self._line = line
         self.calls = AwsCalls(
             self._cloud,
             clock=runtime.clock,
@@ -94,10 +110,49 @@ class Runner:
         if kind is None:
             self._cloud.close()
 
-    def run_readonly(self, part: Coroutine[object, object, T]) -> T:
-        """Run `part`. Raises KeyboardInterrupt on Ctrl-C."""
+    def run_readonly(self, part: Coroutine[object, object, T], *, other: str = "") -> T:
+        """Run `part`, with a line while it takes long. Raises KeyboardInterrupt on Ctrl-C.
+
+        `other`: the source that it asks in addition to AWS, or without AWS, such as `the orchestrator`.
+        """
         # asyncio handles Ctrl-C: the task is cancelled, then KeyboardInterrupt is raised here.
-        return self._runner.run(part)
+        line = self._line
+        return self._runner.run(part if line is None else self._run_with_line(part, line, other=other))
+
+    async def _run_with_line(self, part: Coroutine[object, object, T], line: LookLine, *, other: str) -> T:
+        reads = self.calls.open_reads
+        reads.start_over()
+        line.start()
+
+        loop = asyncio.get_running_loop()
+        due: asyncio.Handle | None = None
+
+        def draw() -> None:
+            nonlocal due
+            due = None
+            line.show(look_text(reads.asked, reads.waiting, other=other))
+
+        def draw_soon() -> None:  # once for all the calls that begin or end together
+            nonlocal due
+            due = due or loop.call_soon(draw)
+
+        async def tick() -> None:  # the line is due after a time in which nothing may happen
+            while True:
+                await asyncio.sleep(_LOOK_TICK_S)
+                draw()
+
+        reads.changed = draw_soon
+        ticking = asyncio.ensure_future(tick())
+        try:
+            return await part
+        finally:
+            ticking.cancel()
+            reads.changed = None
+            line.close()
+
+    def hide_looks(self) -> None:
+        """Show no line from now on: another display has the terminal."""
+        self._line = None
 
     def run_with_progress(self, part: Coroutine[object, object, T], *, screen: Callable[[], Screen]) -> T:
         """Run `part` and show its progress on the result of `screen`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import shlex
 from typing import TYPE_CHECKING
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 # Never suggested for a mistyped option: each of these confirms a change.
 _NEVER_SUGGESTED = ("--yes", "--force", "--allow-removal")
-# The library's list of commands is one truncated line; the help page has all of them.
-_LIST = re.compile(r" Available commands: .*")
 
 
 def usage_error(error: CycloptsError, app: App) -> UserError:
@@ -27,8 +26,15 @@ def usage_error(error: CycloptsError, app: App) -> UserError:
     chain = tuple(error.command_chain or ())
     if isinstance(error, UnknownCommandError) and words[0].startswith("-"):
         return _command_missing(words, app, chain=chain)
-    shown = "commands" if isinstance(error, UnknownCommandError) else "options"
-    return _usage(_what(error), chain=chain, shown=shown)
+    if isinstance(error, UnknownCommandError):
+        return _usage(_unknown_command(words[0], chain), chain=chain, shown="commands")
+    return _usage(_what(error), chain=chain, shown="options")
+
+
+def _unknown_command(word: str, chain: tuple[str, ...]) -> str:
+    """In the library's words. The library would import every command to compose them."""
+    close = difflib.get_close_matches(word, command_names(chain), n=1)
+    return f'unknown command "{word}"' + (f'. Did you mean "{close[0]}"?' if close else "")
 
 
 def _usage(what: str, *, chain: tuple[str, ...], shown: str) -> UserError:
@@ -66,7 +72,7 @@ def _what(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
         return f"unexpected argument: {' '.join(map(str, error.unused_tokens or ()))}"
     error.verbose = False  # without the location in the source code
-    text = _LIST.sub("", " ".join(str(error).split())).rstrip(".")
+    text = " ".join(str(error).split()).rstrip(".")
     for option in _NEVER_SUGGESTED:
         text = re.sub(rf"\.? Did you mean {option}\b.*", "", text)
     return text[:1].lower() + text[1:]

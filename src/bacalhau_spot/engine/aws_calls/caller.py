@@ -18,6 +18,7 @@ from bacalhau_spot.core.error_catalog.classifier import (
 )
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.problem import ApiFailure
+from bacalhau_spot.engine.aws_calls.open_reads import OpenReads
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -85,6 +86,7 @@ class AwsCalls:
         self.made: list[events.ResourceCreated] = []
         self.mistakes: list[Exception] = []
         self.stop = CancelSignal()
+        self.open_reads = OpenReads()
         self.before_call: Callable[[], Awaitable[None]] | None = None  # renews a lock that this run holds
         self._api_s = api_s
         self._jitter = jitter
@@ -113,10 +115,11 @@ class AwsCalls:
 
         `within_s`: a shorter deadline than that of other calls.
         """
-        await self._await_token(region, self._reads, _READS)
-        return await self._attempt(
-            region, call, non_idempotent=False, retry_dependencies=True, brake=False, within_s=within_s
-        )
+        with self.open_reads.reading(region):
+            await self._await_token(region, self._reads, _READS)
+            return await self._attempt(
+                region, call, non_idempotent=False, retry_dependencies=True, brake=False, within_s=within_s
+            )
 
     async def write(
         self,

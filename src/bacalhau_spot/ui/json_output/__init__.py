@@ -6,9 +6,9 @@ docs/output.md are generated from the models (docs/output_models.py).
 A command imports its own module only, when it uses it: help and errors need none of them.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from bacalhau_spot.lazy_package import import_when_used
 from bacalhau_spot.ui.json_output.envelope import (
     VERSION,
     envelope,
@@ -118,54 +118,43 @@ __all__ = [
     "write_envelope",
 ]
 
-_MODULES = {
-    "clusters_data": "clusters",
-    "config_show_data": "configuration",
-    "config_upgrade_data": "configuration",
-    "configure_data": "configuration",
-    "cost_data": "cost",
-    "archives_data": "create",
-    "create_data": "create",
-    "listing_data": "create",
-    "plan_data": "create",
-    "deletion_data": "deletion",
-    "destroy_preview_data": "deletion",
-    "nuke_preview_data": "deletion",
-    "order_data": "deletion",
-    "resources_data": "deletion",
-    "doctor_data": "doctor",
-    "env_data": "env",
-    "documentation_page_data": "explain",
-    "documentation_pages_data": "explain",
-    "history_data": "history",
-    "extension_data": "extension",
-    "policy_data": "iam_policy",
-    "notice_data": "notices",
-    "notify_test_data": "notices",
-    "bake_data": "images",
-    "image_deletion_data": "images",
-    "images_data": "images",
-    "node_change_data": "node_change",
-    "offers_data": "offers",
-    "prices_data": "prices",
-    "prune_data": "prune",
-    "prune_result_data": "prune",
-    "reconcile_data": "reconcile",
-    "sandbox_interrupt_data": "sandbox",
-    "sandbox_rebalance_data": "sandbox",
-    "sandbox_start_data": "sandbox",
-    "sandbox_status_data": "sandbox",
-    "sandbox_stop_data": "sandbox",
-    "console_data": "console",
-    "smoke_test_data": "smoke_test",
-    "ssh_data": "ssh",
-    "ssh_lines_data": "ssh",
-    "status_data": "status",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Python's lazy attribute of a module (PEP 562)."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = import_when_used(
+    __name__,
+    {
+        ".clusters": ("clusters_data",),
+        ".configuration": ("config_show_data", "config_upgrade_data", "configure_data"),
+        ".console": ("console_data",),
+        ".cost": ("cost_data",),
+        ".create": ("archives_data", "create_data", "listing_data", "plan_data"),
+        ".deletion": (
+            "deletion_data",
+            "destroy_preview_data",
+            "nuke_preview_data",
+            "order_data",
+            "resources_data",
+        ),
+        ".doctor": ("doctor_data",),
+        ".env": ("env_data",),
+        ".explain": ("documentation_page_data", "documentation_pages_data"),
+        ".extension": ("extension_data",),
+        ".history": ("history_data",),
+        ".iam_policy": ("policy_data",),
+        ".images": ("bake_data", "image_deletion_data", "images_data"),
+        ".node_change": ("node_change_data",),
+        ".notices": ("notice_data", "notify_test_data"),
+        ".offers": ("offers_data",),
+        ".prices": ("prices_data",),
+        ".prune": ("prune_data", "prune_result_data"),
+        ".reconcile": ("reconcile_data",),
+        ".sandbox": (
+            "sandbox_interrupt_data",
+            "sandbox_rebalance_data",
+            "sandbox_start_data",
+            "sandbox_status_data",
+            "sandbox_stop_data",
+        ),
+        ".smoke_test": ("smoke_test_data",),
+        ".ssh": ("ssh_data", "ssh_lines_data"),
+        ".status": ("status_data",),
+    },
+)

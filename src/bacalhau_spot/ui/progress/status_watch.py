@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from rich.live import Live
 from rich.segment import Segment
 from rich.text import Text
 
@@ -78,6 +77,8 @@ class LiveWatcher:
     """A frame on the terminal until `close`; redrawn once for each check, at once, so that it does not flicker."""
 
     def __init__(self, console: Console, *, interval_s: float, wide: bool) -> None:
+        from rich.live import Live  # noqa: PLC0415 - only on a terminal, and only with --watch
+
         self._frame = StatusFrame(interval_s=interval_s, wide=wide)
         self._live = Live(
             self._frame,

@@ -1,0 +1,220 @@
+"""Lays out a help page without the CLI library, which takes longer to import than the page to read.
+
+The pages are data, which docs/generate.py takes from the CLI library; `tests/cli/test_help_page.py` compares the two at many
+widths. A command line that is more than a page's name is left to the library, and so is a window too narrow for this layout.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from itertools import groupby, pairwise, zip_longest
+
+from bacalhau_spot import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any, TextIO
+
+_HELP = ("--help", "-h")
+_VERSION = "--version"
+_PLAIN = "--no-color"
+_FILE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "help_pages.json")  # noqa: PTH118, PTH120 - pathlib takes milliseconds
+# Of a page in a pipe, as in ui/terminal.py; in a narrower window the library decides.
+_PAGE_WIDTH = 80
+_NARROWEST = 40
+_NAMES_SHARE = 0.35  # of the width, for names: the library's
+_AROUND = 4  # the frame and a blank on both sides
+_GAP = 2
+_MARKER = 3  # the star of a required option, with its gap
+# By the end of TERM (rich.console).
+_COLORS = {"256color": "256", "kitty": "256"}
+_WORD = re.compile(r"\s*\S+\s*")
+
+
+class _TooNarrowError(Exception):
+    """A name does not fit into its column."""
+
+
+def page_text(argv: Sequence[str], stdout: TextIO, *, environ: Mapping[str, str]) -> str | None:
+    """The page that `argv`, empty or with a word for one, asks for, as it is to be written to `stdout`.
+
+    None: it asks for something else, or for a page that only the library can lay out.
+    """
+    words = [word for word in argv if word != _PLAIN]
+    if words == [_VERSION]:
+        return f"{__version__}\n"
+    name = _page_name(words)
+    if name is None or not _is_utf8(stdout):
+        return None
+    with open(_FILE, encoding="utf-8") as file:  # noqa: PTH123 - as for the path
+        content = json.load(file)
+    colors, width = _terminal(stdout, environ=environ, plain=_PLAIN in argv)
+    if name not in content["pages"] or width < _NARROWEST:
+        return None
+    codes = content["styles"].get(colors, {})
+    try:
+        lines = [*_lines(content["pages"][name], content["epilogue"], width=width)]
+    except _TooNarrowError:
+        return None
+    return "".join(f"{_painted(line, codes)}\n" for line in lines)
+
+
+def _page_name(words: Sequence[str]) -> str | None:
+    """The command in `words`. Options are the library's, and a word that is not a command may be an argument."""
+    names = [word for word in words if word not in _HELP]
+    return None if any(name.startswith("-") for name in names) else " ".join(names)
+
+
+def _is_utf8(stream: TextIO) -> bool:
+    """Frames have other characters elsewhere."""
+    return (stream.encoding or "utf-8").lower().replace("-", "") == "utf8"
+
+
+def _terminal(stream: TextIO, *, environ: Mapping[str, str], plain: bool) -> tuple[str, int]:
+    """The colours ("": no escape sequences) and the width, by rich's rules."""
+    term = environ.get("TERM", "").strip().lower()
+    if not stream.isatty() or term in {"dumb", "unknown"}:
+        return "", _PAGE_WIDTH
+    width = _columns(environ)
+    if plain or environ.get("NO_COLOR"):
+        return "none", width
+    if environ.get("COLORTERM", "").strip().lower() in {"truecolor", "24bit"}:
+        return "truecolor", width
+    return _COLORS.get(term.rpartition("-")[2], "16"), width
+
+
+def _columns(environ: Mapping[str, str]) -> int:
+    given = environ.get("COLUMNS", "")
+    if given.isdigit():
+        return int(given)
+    for stream in (sys.__stdin__, sys.__stdout__, sys.__stderr__):
+        try:
+            return os.get_terminal_size(stream.fileno()).columns or _PAGE_WIDTH  # type: ignore[union-attr]  # None: closed
+        except (AttributeError, ValueError, OSError):
+            continue
+    return _PAGE_WIDTH
+
+
+class _Text:
+    """Characters, and the style of each."""
+
+    def __init__(self, text: str = "", style: str = "") -> None:
+        self.text = text
+        self.styles = [style] * len(text)
+
+    def __add__(self, other: _Text) -> _Text:
+        made = _Text(self.text + other.text)
+        made.styles = self.styles + other.styles
+        return made
+
+    def part(self, start: int, end: int) -> _Text:
+        """Without blanks at the end."""
+        made = _Text(self.text[start:end].rstrip())
+        made.styles = self.styles[start : start + len(made.text)]
+        return made
+
+    def filled(self, width: int) -> _Text:
+        return self + _Text(" " * (width - len(self.text)))
+
+
+def _painted(line: _Text, codes: Mapping[str, str]) -> str:
+    """With escape sequences."""
+    if not codes:
+        return line.text
+    parts, start = [], 0
+    for style, letters in groupby(line.styles):
+        end = start + len([*letters])
+        text, code = line.text[start:end], codes.get(style, "")
+        parts.append(f"\x1b[{code}m{text}\x1b[0m" if code else text)
+        start = end
+    return "".join(parts)
+
+
+def _lines(page: Mapping[str, Any], epilogue: Sequence[str], *, width: int) -> Iterator[_Text]:
+    yield from _folded(_Text(f"Usage: {page['usage']}", "usage"), width)
+    yield _Text()
+    for paragraph in page["text"]:
+        yield from _folded(_marked(paragraph), width)
+        yield _Text()
+    for panel in page["panels"]:
+        yield _Text(f"╭─ {panel['title']} {'─' * (width - len(panel['title']) - 5)}╮")
+        for line in _table(panel, width=width):
+            yield _Text("│ ") + line.filled(width - _AROUND) + _Text(" │")
+        yield _Text(f"╰{'─' * (width - 2)}╯")
+    yield _Text()
+    for paragraph in epilogue:
+        yield from _folded(_marked(paragraph), width)
+
+
+def _table(panel: Mapping[str, Any], *, width: int) -> Iterator[_Text]:
+    """Each row's names alongside its text."""
+    most = -int(-width * _NAMES_SHARE // 1)
+    names = [_names(row["name"], most) for row in panel["rows"]]
+    before = _MARKER if panel["required"] else 0
+    names_width = max(len(name) for lines in names for name in lines) + _GAP
+    text_width = width - _AROUND - before - names_width
+    for row, lines in zip(panel["rows"], names, strict=True):
+        marks = [_Text("*" if row["required"] else "", "required_marker")]
+        labels = [_Text(line, "name") for line in lines]
+        for mark, label, text in zip_longest(marks, labels, _described(row, text_width), fillvalue=_Text()):
+            yield mark.filled(before) + label.filled(names_width) + text
+
+
+def _described(row: Mapping[str, Any], width: int) -> list[_Text]:
+    """A row's text. The choices and the default are folded with its last line."""
+    lines: list[_Text] = []
+    for paragraph in row["text"]:
+        lines += [*([_Text()] if lines else []), *_folded(_marked(paragraph), width)]
+    if row["more"]:
+        last = lines.pop() if lines else _Text()
+        for text, style in row["more"]:
+            last = last + _Text(" " if last.text else "") + _Text(text, style)
+        lines += _folded(last, width)
+    return lines
+
+
+def _marked(paragraph: str) -> _Text:
+    """A text with `code`."""
+    made = _Text()
+    for number, part in enumerate(paragraph.split("`")):
+        made = made + _Text(part, "markdown.code" if number % 2 else "")
+    return made
+
+
+def _names(text: str, width: int) -> list[str]:
+    """Folded at blanks."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if len(longer) <= width:
+            lines[-1:] = [longer]
+        else:
+            lines.append(f"  {word}" if lines else word)
+        if len(lines[-1]) > width:
+            raise _TooNarrowError
+    return lines
+
+
+def _folded(text: _Text, width: int) -> list[_Text]:
+    breaks = [0, *_breaks(text.text, width), len(text.text)]
+    return [text.part(start, end) for start, end in pairwise(breaks)]
+
+
+def _breaks(text: str, width: int) -> Iterator[int]:
+    """Where lines begin, by the algorithm of rich._wrap.divide_line, for characters of one cell."""
+    column = 0
+    for match in _WORD.finditer(text):
+        word, start = match[0], match.start()
+        if column + len(word.rstrip()) <= width:
+            column += len(word)
+        elif len(word.rstrip()) <= width:
+            yield start
+            column = len(word)
+        else:
+            pieces = range(start, match.end(), width)
+            yield from (piece for piece in pieces if piece)
+            column = match.end() - pieces[-1]
