@@ -111,7 +111,7 @@ class Plan:
     @property
     def changes_existing(self) -> bool:
         """Whether existing instances get another expiry, or groups change."""
-        return bool(self.retag or self.group_changes)
+        return bool((self.expiry and self.expiry.changes) or self.group_changes)
 
     @property
     def retag(self) -> tuple[Instance, ...]:

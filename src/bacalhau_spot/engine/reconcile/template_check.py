@@ -57,7 +57,9 @@ def existence_problem(
 ) -> Hindrance | None:
     """None for a cluster that exists, whose nodes AWS lists, and whose time is not over."""
     existing = [template for template in templates.values() if template is not None]
-    alive = any(instance.alive for instance in facts.instances)
+    alive = any(instance.alive for instance in facts.instances) or any(
+        group.desired for group in facts.groups.values()
+    )
     if not existing:
         return Hindrance.DESTROYED_NOW if alive else Hindrance.NO_CLUSTER
     if _is_new(existing):

@@ -24,7 +24,7 @@ from bacalhau_spot.ui.views.deletion_view import (
 from bacalhau_spot.ui.views.doctor_view import doctor_errors, findings_view
 from bacalhau_spot.ui.views.env_view import env_help_view
 from bacalhau_spot.ui.views.error_view import error_view
-from bacalhau_spot.ui.views.expiry_view import extension_result_view, extension_view
+from bacalhau_spot.ui.views.expiry_view import expiry_holders, extension_result_view, extension_view
 from bacalhau_spot.ui.views.groups_view import changed_groups
 from bacalhau_spot.ui.views.history_view import history_view
 from bacalhau_spot.ui.views.list_view import listing_view
@@ -74,6 +74,7 @@ __all__ = [
     "env_help_view",
     "error_from_failures",
     "error_view",
+    "expiry_holders",
     "extension_result_view",
     "extension_view",
     "failed_regions_view",
