@@ -389,6 +389,5 @@ def _question(plan: Plan, *, where: str) -> str:
         parts.append(views.changed_groups(plan))
     if plan.remove:
         parts.append(f"terminate {plural(len(plan.remove), 'running instance')}")
-    if plan.expiry and plan.expiry.changes and not parts:
-        parts.append(f"change the expiry of {views.expiry_holders(plan.expiry)}")
+    parts = parts or [f"change the expiry of {views.expiry_holders(plan.expiry)}"]
     return f"{capitalized(comma_list(parts))} {where}?"

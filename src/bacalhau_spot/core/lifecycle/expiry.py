@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -160,31 +160,57 @@ def expires_at(instances: Iterable[Instance]) -> datetime | None:
 
 def cluster_expiry(instances: Iterable[Instance], groups: Iterable[ScalingGroup] = ()) -> ClusterExpiry:
     """The expiry of the cluster of these instances, the orchestrator's among them, and Auto Scaling groups."""
-    living = [instance for instance in instances if instance.alive]
-    existing = [group for group in groups if not group.deleting]
+    living, existing = _alive(instances), _existing(groups)
     value = _latest(living, existing)
-    return ClusterExpiry(
-        value=value,
-        at=expiry_time(value),
-        differing=tuple(instance for instance in living if _tag(instance) != value),
-        unreadable=tuple(
-            instance for instance in living if _tag(instance) and not _is_readable(_tag(instance))
+    return _with_holders(
+        ClusterExpiry(
+            value=value,
+            at=expiry_time(value),
+            differing=tuple(instance for instance in living if _tag(instance) != value),
+            unreadable=tuple(
+                instance for instance in living if _tag(instance) and not _is_readable(_tag(instance))
+            ),
         ),
-        held_by=tuple(instance for instance in living if value and _tag(instance) == value),
-        groups=tuple(group for group in existing if value and group_ends(group, value)),
-        open_groups=tuple(group for group in existing if value and not group_ends(group, value)),
+        living,
+        existing,
     )
+
+
+def _with_holders(
+    expiry: ClusterExpiry, living: Sequence[Instance], groups: Sequence[ScalingGroup]
+) -> ClusterExpiry:
+    if not expiry.value:
+        return expiry
+    return replace(
+        expiry,
+        held_by=tuple(instance for instance in living if _tag(instance) == expiry.value),
+        groups=tuple(group for group in groups if group_ends(group, expiry.value)),
+        open_groups=tuple(group for group in groups if not group_ends(group, expiry.value)),
+    )
+
+
+def _alive(instances: Iterable[Instance]) -> list[Instance]:
+    return [instance for instance in instances if instance.alive]
+
+
+def _existing(groups: Iterable[ScalingGroup]) -> list[ScalingGroup]:
+    """Without those that AWS is deleting."""
+    return [group for group in groups if not group.deleting]
 
 
 def _latest(living: Sequence[Instance], groups: Sequence[ScalingGroup]) -> str:
     """The value of the cluster's expiry; empty without one."""
-    present = [group for group in groups if not has_ended(group, living)]
+    present = _present(groups, living)
     nodes = [_own_value(node, groups) for node in living if not node.is_orchestrator]
     return (
         _max([*nodes, *map(group_value, present)])
         or _max(group_value(group) for group in groups)
         or _max(_tag(instance) for instance in living if instance.is_orchestrator)
     )
+
+
+def _present(groups: Sequence[ScalingGroup], living: Sequence[Instance]) -> list[ScalingGroup]:
+    return [group for group in groups if not _has_ended(group, living)]
 
 
 def _max(values: Iterable[str]) -> str:
@@ -213,7 +239,7 @@ def group_ends(group: ScalingGroup, value: str) -> bool:
     return expiry_time(value) is None or group.maximum == 0
 
 
-def has_ended(group: ScalingGroup, living: Iterable[Instance]) -> bool:
+def _has_ended(group: ScalingGroup, living: Iterable[Instance]) -> bool:
     """Whether the group is at no node, and its scheduled action has run or was never made."""
     return (
         group.maximum == 0
@@ -236,15 +262,14 @@ def plan_expiry(
     groups: Iterable[ScalingGroup] = (),
 ) -> ExpiryPlan:
     """The expiry after a `create`: the chosen one, else that of the living instances and groups, else the configured one."""
-    found = [group for group in groups if not group.deleting]
-    living = [instance for instance in existing if instance.alive]
-    before = cluster_expiry(existing, [group for group in found if not has_ended(group, living)])
+    found = _existing(groups)
+    before = cluster_expiry(existing, _present(found, _alive(existing)))
     at = None if spec.ttl_s is None else now + timedelta(seconds=spec.ttl_s)
-    is_kept = bool(before.value) and not spec.ttl_is_chosen
-    if is_kept:
+    if before.value and not spec.ttl_is_chosen:
         return _with_expiry(before, before.value, existing, found, now=now)
-    is_stale = _is_any_stopped(existing) or any(expiry_time(group_value(group)) for group in found)
-    if at is None and not before.value and not is_stale:  # there is none to remove
+    if (
+        at is None and not before.value and not _is_any_stopped(existing) and not _is_any_stale(found)
+    ):  # there is none to remove
         return ExpiryPlan(before, now)  # without its living instances: nothing concerns them
     return _with_expiry(before, expiry_value(at), existing, found, now=now, chosen=spec.ttl_is_chosen)
 
@@ -286,10 +311,10 @@ def _with_expiry(
         before,
         now,
         value,
-        living=tuple(instance for instance in existing if instance.alive),
+        living=tuple(_alive(existing)),
         at=expiry_time(value),
         retag=tuple(instance for instance in existing if _exists(instance) and _tag(instance) != value),
-        groups=tuple(group for group in groups if not group.deleting and not group_ends(group, value)),
+        groups=tuple(group for group in _existing(groups) if not group_ends(group, value)),
         chosen=chosen,
     )
 
@@ -302,6 +327,11 @@ def _exists(instance: Instance) -> bool:
 def _is_any_stopped(existing: Sequence[Instance]) -> bool:
     """Whether an instance would stop again after its next start."""
     return any(instance.state in _STOPPED and _tag(instance) not in {"", NEVER} for instance in existing)
+
+
+def _is_any_stale(groups: Iterable[ScalingGroup]) -> bool:
+    """Whether new nodes of an ended group would end themselves at once."""
+    return any(expiry_time(group_value(group)) for group in groups)
 
 
 def ends_itself(instance: Instance) -> bool:

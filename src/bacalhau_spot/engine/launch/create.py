@@ -176,13 +176,10 @@ async def _move_expiry(work: _Work, removed: Sequence[str]) -> None:
 async def _complete_expiry(work: _Work) -> None:
     """The plan's expiry for nodes that repeat the launch of a killed create, with the expiry of that one."""
     value = work.plan.expiry.value if work.plan.expiry else ""
-    launched = {
-        region: [launched.id for result in site.results for launched in result.launched]
-        for region, site in work.sites.items()
-        if site.expiry != value and site.template_id is not None
-    }
     holders = {
-        region: (*ids, work.sites[region].template_id or "") for region, ids in launched.items() if ids
+        region: (*ids, work.sites[region].template_id or "")
+        for region in work.sites
+        if (ids := _launched_otherwise(work, region, value))
     }
     await asyncio.gather(
         *(
@@ -190,6 +187,14 @@ async def _complete_expiry(work: _Work) -> None:
             for region, ids in holders.items()
         )
     )
+
+
+def _launched_otherwise(work: _Work, region: str, value: str) -> list[str]:
+    """The region's new instances with another expiry."""
+    site = work.sites[region]
+    if site.expiry == value or site.template_id is None:
+        return []
+    return [launched.id for result in site.results for launched in result.launched]
 
 
 def _templates(work: _Work) -> Mapping[str, tuple[TaggedId, ...]]:

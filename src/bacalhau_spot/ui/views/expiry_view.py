@@ -131,8 +131,10 @@ def _counts(planned: ExpiryPlan) -> list[Paragraph]:
     return [Paragraph(f"{expiry_holders(planned)} in {plural(len(planned.regions), 'region')}")]
 
 
-def expiry_holders(planned: ExpiryPlan) -> str:
+def expiry_holders(planned: ExpiryPlan | None) -> str:
     """The instances and groups that change: `4 instances and 2 Auto Scaling groups`."""
+    if planned is None:
+        return _counted(0, 0)
     return _counted(len(planned.retag), len(planned.groups))
 
 

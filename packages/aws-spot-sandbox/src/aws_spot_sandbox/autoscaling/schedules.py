@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from aws_spot_sandbox.ec2.region import Answer, Args, Region
 
 ACTIONS_LIMIT = 125
-NAME_LIMIT = 255  # API reference, PutScheduledUpdateGroupAction
 _SIZES = ("MinSize", "MaxSize", "DesiredCapacity")
 
 
@@ -43,8 +42,6 @@ def put(region: Region, args: Args) -> Answer:
         if given.get("StartTime", given["Time"]) != given["Time"]:
             raise model.invalid("Time and StartTime must be identical if both are specified.")
         given["StartTime"] = given["Time"]
-    if not 1 <= len(name) <= NAME_LIMIT:
-        raise model.invalid(f"The name of a scheduled action must have 1 to {NAME_LIMIT} characters.")
     if all(given.get(key) is None for key in _SIZES):
         raise model.invalid("At least one of MinSize, MaxSize, and DesiredCapacity must be specified.")
     _check_sizes(given)
