@@ -211,6 +211,7 @@ def test_the_end_stays_when_a_cluster_becomes_self_healing_and_back(user: CliRun
 
 
 def test_the_end_is_shown_with_its_holders(user: CliRunner, sandbox: Any) -> None:
+    assert "then AWS terminates the nodes of the Auto Scaling groups" in user("create", "--dry-run").stdout
     end = datetime.fromisoformat(create(user).data["plan"]["expiry"]["expires_at"])
     shown = user("list")
     assert "held by 2 Auto Scaling groups and 2 instances" in shown.stdout

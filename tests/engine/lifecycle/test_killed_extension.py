@@ -14,9 +14,11 @@ from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.core.lifecycle.expiry import NEVER, cluster_expiry, group_ends, move_expiry
 from bacalhau_spot.core.lifecycle.extension import ExpiryChange
 from bacalhau_spot.core.model import RegionSpec
+from bacalhau_spot.engine.launch import group_launch
 from bacalhau_spot.engine.lifecycle.extend import LivingCluster, change_expiry, find_cluster
 from engine.launch.test_interrupted_create import SPEC, calls_of, created
 from support.killed_process import Killed, fragile
+from support.long_tests import sample
 
 REGION = "us-west-1"
 HEALED = replace(SPEC, regions=(RegionSpec(REGION),), nodes=1, self_heal=True, ttl_s=2 * 3600)
@@ -45,22 +47,21 @@ def launches(sandbox: Any) -> dict[str, str]:
 
 def advance(sandbox: Any, until: datetime) -> None:
     while now(sandbox) < until:
-        sandbox.clock.advance(min(60.0, (until - now(sandbox)).total_seconds()))
+        sandbox.clock.advance(min(1200.0, (until - now(sandbox)).total_seconds()))
         sandbox.server.settle()
 
 
-@pytest.mark.parametrize("answered", [False, True], ids=["before the call", "before its answer"])
 @pytest.mark.parametrize("at", [1, 2, 3])
 @pytest.mark.parametrize("new", [SHORT, LONG, None], ids=["earlier", "later", "never"])
 def test_the_shown_end_is_the_real_one_after_a_kill(
-    cloud: Aws, sandbox: Any, new: timedelta | None, at: int, answered: bool
+    cloud: Aws, sandbox: Any, new: timedelta | None, at: int
 ) -> None:
     """No node ends before the end that is shown, none lives on after it, and AWS launches none in its place."""
     asyncio.run(created(calls_of(cloud, sandbox), HEALED))
     first, old = now(sandbox), cluster_expiry(found(cloud, sandbox).instances).at
     assert old is not None
     target = None if new is None else (first + new).replace(second=0, microsecond=0)
-    with fragile(cloud, at=at, answered=answered), contextlib.suppress(Killed):
+    with fragile(cloud, at=at, answered=True), contextlib.suppress(Killed):
         extend(cloud, sandbox, target)
     cluster = found(cloud, sandbox)
     shown = cluster_expiry(cluster.instances, cluster.groups)
@@ -90,6 +91,39 @@ def test_the_same_command_again_completes_the_change(cloud: Aws, sandbox: Any, n
     (group,) = cluster.groups
     assert group_ends(group, expiry.value)
     assert extend(cloud, sandbox, target).planned.changes is False
+
+
+@pytest.mark.parametrize("at", sample(range(9, 16), every=2))
+def test_a_killed_create_leaves_nothing_that_lives_for_ever(cloud: Aws, sandbox: Any, at: int) -> None:
+    with fragile(cloud, at=at, answered=True), contextlib.suppress(Killed):
+        asyncio.run(created(calls_of(cloud, sandbox), HEALED))
+    end = now(sandbox) + timedelta(hours=2, minutes=1)
+    advance(sandbox, end)
+    before = set(launches(sandbox))
+    for _ in range(20):
+        advance(sandbox, now(sandbox) + timedelta(minutes=1))
+    assert "running" not in launches(sandbox).values()
+    assert set(launches(sandbox)) == before
+
+
+def test_a_create_that_lasts_until_the_end_launches_nothing(
+    cloud: Aws, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scheduled action runs between the check of the group and its number."""
+    asyncio.run(created(calls_of(cloud, sandbox), HEALED))
+    before = launches(sandbox)
+    suspend = group_launch._set_processes
+
+    async def slowly(*args: Any) -> None:
+        advance(sandbox, now(sandbox) + timedelta(hours=2.1))
+        await suspend(*args)
+
+    monkeypatch.setattr(group_launch, "_set_processes", slowly)
+    asyncio.run(created(calls_of(cloud, sandbox), replace(HEALED, nodes=3)))
+    advance(sandbox, now(sandbox) + timedelta(minutes=20))
+    assert set(launches(sandbox)) <= set(before)
+    (group,) = found(cloud, sandbox).groups
+    assert (group.desired, group.maximum) == (0, 0)
 
 
 def test_a_node_launched_during_the_change_gets_the_new_end(cloud: Aws, sandbox: Any) -> None:

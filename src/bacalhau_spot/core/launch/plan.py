@@ -114,6 +114,11 @@ class Plan:
         return self.changes_expiry or bool(self.group_changes)
 
     @property
+    def heals(self) -> bool:
+        """Whether the nodes are in Auto Scaling groups after the plan."""
+        return any(group.heals for group in self.groups)
+
+    @property
     def changes_expiry(self) -> bool:
         """Whether existing instances or groups get another expiry."""
         return self.expiry is not None and self.expiry.changes

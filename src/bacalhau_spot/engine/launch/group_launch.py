@@ -23,6 +23,7 @@ from bacalhau_spot.core.launch.group_plan import GroupPlan, GroupStep, group_tag
 from bacalhau_spot.core.launch.group_types import group_types
 from bacalhau_spot.core.launch.node_spec import node_spec_tag
 from bacalhau_spot.core.lifecycle.drain_result import without_draining
+from bacalhau_spot.core.lifecycle.expiry import expiry_time
 from bacalhau_spot.core.scaling_group.groups import LAUNCH, REBALANCE_ZONES, ScalingGroup, group_of
 from bacalhau_spot.core.scaling_group.refused_launches import refused_launches
 from bacalhau_spot.core.tags import expiry_tags, node_tags, tags_for, template_name
@@ -131,6 +132,9 @@ async def _set(
     await _set_processes(calls, group)
     outside = await _attach(calls, spec, region_launch, group, target)
     number = max(0, target.total - outside)
+    at = expiry_time(target.expiry)
+    if at is not None and at <= calls.clock.now():
+        number = 0  # the scheduled action has run meanwhile, and would not end the new nodes
     await calls.write(
         region,
         partial(

@@ -61,9 +61,13 @@ def _group_holders(expiry: ClusterExpiry) -> list[Paragraph]:
     return lines
 
 
-def expiry_lines(planned: ExpiryPlan | None, *, idle_ttl_s: int | None = None) -> list[Paragraph]:
-    """The end after a `create`, and how it is held; nothing for a cluster without one."""
-    lines = [] if planned is None or not planned.value else [Paragraph(_planned(planned), prefix="expiry: ")]
+def expiry_lines(
+    planned: ExpiryPlan | None, *, idle_ttl_s: int | None = None, healed: bool = False
+) -> list[Paragraph]:
+    """The end after a `create`, and how it is held; nothing for a cluster without one. `healed`: with Auto Scaling groups."""
+    lines: list[Paragraph] = []
+    if planned is not None and planned.value:
+        lines.append(Paragraph(_planned(planned, healed=healed), prefix="expiry: "))
     if planned is not None and planned.retag and not planned.is_new:
         lines.append(Paragraph(f"{plural(len(planned.retag), 'running instance')} get this expiry"))
     if planned is not None and planned.groups and planned.before.value:
@@ -79,14 +83,19 @@ def expiry_lines(planned: ExpiryPlan | None, *, idle_ttl_s: int | None = None) -
     return lines
 
 
-def _planned(planned: ExpiryPlan) -> str:
+def _planned(planned: ExpiryPlan, *, healed: bool) -> str:
     if planned.at is None:
         return "never, which removes the present one" if planned.moves else "never, as chosen"
     end = end_text(planned.at, now=planned.now)
     if planned.moves:
         return f"{end}, instead of {expiry_text(planned.before, now=planned.now)}"
     if planned.is_new:
-        return f"{end}: then the nodes terminate themselves, and a managed orchestrator stops"
+        how = (
+            "AWS terminates the nodes of the Auto Scaling groups"
+            if healed
+            else "the nodes terminate themselves"
+        )
+        return f"{end}: then {how}, and a managed orchestrator stops"
     return f"{end}, that of the existing instances; `bacalhau-spot extend` moves it"
 
 
