@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.core.model import State
-from bacalhau_spot.core.scaling_group.groups import is_member
+from bacalhau_spot.core.scaling_group.groups import group_of, is_member
 from bacalhau_spot.core.tags import EXPIRES_KEY, tag_time, time_in_tag
 
 if TYPE_CHECKING:
@@ -340,25 +340,37 @@ def ends_itself(instance: Instance) -> bool:
 
 
 def expiry_warnings(planned: ExpiryPlan) -> tuple[str, ...]:
-    """Instances whose tag cannot be read, and those that do not end by it."""
+    """Instances whose tag cannot be read, those that do not end by it, and groups without their scheduled action."""
     unreadable = [
         f"the expiry of {instance.id} in {instance.region} cannot be read and does not count: {EXPIRES_KEY} is "
         f"{_tag(instance)[:_SHOWN]!r}"
         for instance in planned.before.unreadable
     ]
-    unreadable += [
-        f"the Auto Scaling group in {group.region} has no scheduled action for the expiry {planned.before.value}"
-        for group in planned.before.open_groups
-        if planned.before.at is not None and group.ends_at is None
+    return (*unreadable, *_unscheduled(planned.before), *_deaf(planned))
+
+
+def _unscheduled(before: ClusterExpiry) -> list[str]:
+    if before.at is None:
+        return []
+    return [
+        f"the Auto Scaling group in {group.region} has no scheduled action for the expiry {before.value}"
+        for group in before.open_groups
+        if group.ends_at is None
     ]
-    deaf = [instance.id for instance in planned.living if not ends_itself(instance)] if planned.at else []
-    if deaf:
-        named = ", ".join(deaf[:_NAMED]) + (f" and {len(deaf) - _NAMED} more" if len(deaf) > _NAMED else "")
-        unreadable.append(
-            f"{named} cannot read the expiry, because of a launch by an earlier version or of a tag key that EC2's metadata "
-            "service refuses: only `bacalhau-spot reconcile` or `destroy` ends such instances"
-        )
-    return tuple(unreadable)
+
+
+def _deaf(planned: ExpiryPlan) -> list[str]:
+    """Without members of groups, which AWS ends."""
+    alone = [instance for instance in planned.living if not group_of(instance)]
+    deaf = [instance.id for instance in alone if not ends_itself(instance)] if planned.at else []
+    if not deaf:
+        return []
+    named = ", ".join(deaf[:_NAMED]) + (f" and {len(deaf) - _NAMED} more" if len(deaf) > _NAMED else "")
+    text = (
+        f"{named} cannot read the expiry, because of a launch by an earlier version or of a tag key that EC2's metadata "
+        "service refuses: only `bacalhau-spot reconcile` or `destroy` ends such instances"
+    )
+    return [text]
 
 
 def expiry_reason(
