@@ -1,4 +1,4 @@
-"""Self-healing clusters together with the commands that change nodes on purpose, with lifetimes, and with `reconcile`."""
+"""Self-healing clusters together with the commands that change nodes on purpose, and with `reconcile`."""
 
 from __future__ import annotations
 
@@ -90,11 +90,7 @@ def test_scale_down_waits_for_the_launches_of_the_group(three: CliRunner, sandbo
 
 @pytest.mark.parametrize(
     ("command", "words"),
-    [
-        (("replace", "us-east-1"), "replace cannot be used with a self-healing cluster"),
-        (("extend", "4h"), "the nodes of a self-healing cluster cannot end themselves"),
-        (("create", "--ttl", "8h"), "a self-healing cluster cannot have an end of its lifetime"),
-    ],
+    [(("replace", "us-east-1"), "replace cannot be used with a self-healing cluster")],
 )
 def test_what_a_group_cannot_do_is_refused(
     three: CliRunner, sandbox: Any, command: tuple[str, ...], words: str
@@ -105,16 +101,6 @@ def test_what_a_group_cannot_do_is_refused(
     assert words in result.stderr
     later(sandbox)
     assert ids(three) == before
-
-
-def test_a_cluster_with_an_end_does_not_become_self_healing(program: CliRunner, sandbox: Any) -> None:
-    program.configure(nodes=1, regions=HERE, more="ttl: 8h\n")
-    assert program("create", "--yes").code == 0
-    program.configure(nodes=1, regions=HERE, more=HEAL)
-    assert "a self-healing cluster cannot have an end of its lifetime" in program("create", "--yes").stderr
-    assert program("extend", "--never").code == 0
-    assert program("create", "--yes").code == 0
-    assert desired(sandbox) == 1
 
 
 def test_reconcile_leaves_missing_nodes_to_the_group(three: CliRunner, sandbox: Any) -> None:

@@ -58,7 +58,6 @@ BAD = [
     "username: root",
     "self_heal: 7",
     "self_heal: true\nmax_share_per_pool: 25%",
-    "self_heal: true\nttl: 8h",
     "ttl: 4 hours",
     "ttl: 90",
     "ttl: true",

@@ -131,8 +131,13 @@ def test_the_policy_of_a_self_healing_cluster_suffices(sandbox: Any, user: CliRu
         sandbox,
         user,
         (
+            ["create", "--yes", "--ttl", "8h", "--wait", "running"],
             ["scale", "2", "--yes", "--grace", "0"],
+            ["clusters"],
+            ["extend", "20h"],
+            ["extend", "1h", "--yes"],
             ["reconcile"],
+            ["extend", "--never"],
             ["remove", REGION, "--yes", "--grace", "0"],
             ["destroy", "--yes"],
         ),
@@ -140,6 +145,11 @@ def test_the_policy_of_a_self_healing_cluster_suffices(sandbox: Any, user: CliRu
     actions = {action for _, _, action in sandbox.world.evaluated}
     assert actions - set(actions_of(documents)) == set()
     assert {"autoscaling:DetachInstances", "autoscaling:SuspendProcesses", "ec2:RunInstances"} <= actions
+    assert {
+        "autoscaling:DeleteScheduledAction",
+        "autoscaling:DescribeScheduledActions",
+        "autoscaling:PutScheduledUpdateGroupAction",
+    } <= actions
     assert "autoscaling.amazonaws.com" in sandbox.settings.service_roles
 
 

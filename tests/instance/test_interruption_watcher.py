@@ -393,7 +393,7 @@ def test_the_end_of_the_lifetime_is_a_drain_with_the_usual_grace(scene: Scene) -
     scene.node.work = frozenset({"e-1"})
     scene.watcher.run()
     steps = dict(scene.node.steps)
-    assert steps["cordon"] == expiry.INTERVAL_S
+    assert steps["cordon"] == expiry.INTERVAL_S * (expiry.ANSWERS - 1)
     assert (
         GRACE_S <= steps["stop bacalhau"] - steps["cordon"] <= GRACE_S + interruption_watcher.CHECK_INTERVAL_S
     )

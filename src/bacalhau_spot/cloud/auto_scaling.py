@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.aws_errors import split
 from bacalhau_spot.cloud.ec2_params import tags_of
-from bacalhau_spot.core.scaling_group.groups import GroupMember, ScalingActivity, ScalingGroup
+from bacalhau_spot.core.scaling_group.groups import (
+    EXPIRY_ACTION,
+    GroupMember,
+    ScalingActivity,
+    ScalingGroup,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from bacalhau_spot.cloud.scaling_groups import GroupLaunch
     from bacalhau_spot.cloud.session import Session
@@ -67,7 +73,13 @@ class AwsScalingGroups:
         return tuple(_activity(row) for row in reply["Activities"])
 
     async def create_scaling_group(
-        self, region: str, name: str, *, launch: GroupLaunch, tags: Mapping[str, str]
+        self,
+        region: str,
+        name: str,
+        *,
+        launch: GroupLaunch,
+        tags: Mapping[str, str],
+        instance_tags: Mapping[str, str],
     ) -> None:
         await self._session.call(
             "autoscaling",
@@ -82,7 +94,7 @@ class AwsScalingGroups:
             CapacityRebalance=True,
             # As bacalhau-spot removes nodes: the newest have the least work to lose.
             TerminationPolicies=["NewestInstance"],
-            Tags=_tag_rows(name, tags),
+            Tags=[*_tag_rows(name, tags), *_tag_rows(name, instance_tags, propagate=True)],
             **_launch(launch),
         )
 
@@ -100,8 +112,44 @@ class AwsScalingGroups:
             **(_launch(launch) if launch is not None else {}),
         )
 
-    async def tag_scaling_group(self, region: str, name: str, *, tags: Mapping[str, str]) -> None:
-        await self._session.call("autoscaling", region, "create_or_update_tags", Tags=_tag_rows(name, tags))
+    async def tag_scaling_group(
+        self, region: str, name: str, *, tags: Mapping[str, str], propagate: bool = False
+    ) -> None:
+        rows = _tag_rows(name, tags, propagate=propagate)
+        await self._session.call("autoscaling", region, "create_or_update_tags", Tags=rows)
+
+    async def scheduled_group_end(self, region: str, name: str) -> datetime | None:
+        reply = await self._session.call(
+            "autoscaling",
+            region,
+            "describe_scheduled_actions",
+            AutoScalingGroupName=name,
+            ScheduledActionNames=[EXPIRY_ACTION],
+        )
+        times = [row["StartTime"] for row in reply["ScheduledUpdateGroupActions"] if row.get("StartTime")]
+        return times[0] if times else None
+
+    async def schedule_group_end(self, region: str, name: str, *, at: datetime) -> None:
+        await self._session.call(
+            "autoscaling",
+            region,
+            "put_scheduled_update_group_action",
+            AutoScalingGroupName=name,
+            ScheduledActionName=EXPIRY_ACTION,
+            StartTime=at,
+            MinSize=0,
+            MaxSize=0,
+            DesiredCapacity=0,
+        )
+
+    async def unschedule_group_end(self, region: str, name: str) -> None:
+        await self._session.call(
+            "autoscaling",
+            region,
+            "delete_scheduled_action",
+            AutoScalingGroupName=name,
+            ScheduledActionName=EXPIRY_ACTION,
+        )
 
     async def suspend_scaling(self, region: str, name: str, *, process: str) -> None:
         await self._session.call(
@@ -173,6 +221,7 @@ def _group(row: dict[str, Any], region: str) -> ScalingGroup:
         suspended=frozenset(process["ProcessName"] for process in row.get("SuspendedProcesses") or ()),
         tags=tags_of(row),
         deleting=bool(row.get("Status")),
+        propagated=frozenset(tag["Key"] for tag in row.get("Tags") or () if tag.get("PropagateAtLaunch")),
     )
 
 
@@ -208,15 +257,15 @@ def _zone(details: str) -> str:
     return str(found.get("Availability Zone", "")) if isinstance(found, dict) else ""
 
 
-def _tag_rows(name: str, tags: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Not propagated: a group overwrites the tags of attached instances with those that it propagates."""
+def _tag_rows(name: str, tags: Mapping[str, str], *, propagate: bool = False) -> list[dict[str, Any]]:
+    """A group overwrites the tags of new and of attached instances with those that it propagates."""
     return [
         {
             "ResourceId": name,
             "ResourceType": "auto-scaling-group",
             "Key": key,
             "Value": value,
-            "PropagateAtLaunch": False,
+            "PropagateAtLaunch": propagate,
         }
         for key, value in sorted(tags.items())
     ]

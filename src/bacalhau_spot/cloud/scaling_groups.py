@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
     from decimal import Decimal
 
     from bacalhau_spot.core.scaling_group.groups import ScalingActivity, ScalingGroup
@@ -38,11 +39,18 @@ class ScalingGroups(Protocol):
         """The latest activities of a group, the newest first."""
 
     async def create_scaling_group(
-        self, region: str, name: str, *, launch: GroupLaunch, tags: Mapping[str, str]
+        self,
+        region: str,
+        name: str,
+        *,
+        launch: GroupLaunch,
+        tags: Mapping[str, str],
+        instance_tags: Mapping[str, str],
     ) -> None:
         """Create a group that launches nothing yet. An existing name raises AlreadyExists.
 
-        The tags are those of the group: its instances have those of the launch template.
+        The tags are those of the group. Its new instances have those of the launch template and `instance_tags`, which the
+        group has, too.
         """
 
     async def update_scaling_group(
@@ -50,8 +58,19 @@ class ScalingGroups(Protocol):
     ) -> None:
         """Set the desired capacity and the maximum, and with `launch` the way to launch."""
 
-    async def tag_scaling_group(self, region: str, name: str, *, tags: Mapping[str, str]) -> None:
-        """Add or overwrite tags of the group alone."""
+    async def tag_scaling_group(
+        self, region: str, name: str, *, tags: Mapping[str, str], propagate: bool = False
+    ) -> None:
+        """Add or overwrite tags of the group, and with `propagate` those of its new and newly attached instances."""
+
+    async def scheduled_group_end(self, region: str, name: str) -> datetime | None:
+        """The time of the group's EXPIRY_ACTION; None without one, and after it has run."""
+
+    async def schedule_group_end(self, region: str, name: str, *, at: datetime) -> None:
+        """Create or move EXPIRY_ACTION, which sets the group to no instance. A time in the past raises ValidationError."""
+
+    async def unschedule_group_end(self, region: str, name: str) -> None:
+        """Delete EXPIRY_ACTION. An unknown one raises ValidationError."""
 
     async def suspend_scaling(self, region: str, name: str, *, process: str) -> None:
         """Stop a process of the group; a stopped one is not an error."""

@@ -73,20 +73,11 @@ def _pairs(data: dict[str, Any]) -> KeyMessages:
 
 
 def _groups(data: dict[str, Any]) -> KeyMessages:
-    """AWS chooses the pools of an Auto Scaling group, and has no limit for one of them (MixedInstancesPolicy).
-
-    A group also replaces nodes that have ended themselves.
-    """
-    if data.get("self_heal") is not True:
+    """AWS chooses the pools of an Auto Scaling group, and has no limit for one of them (MixedInstancesPolicy)."""
+    if data.get("self_heal") is not True or data.get("max_share_per_pool") is None:
         return []
-    reasons = {
-        "max_share_per_pool": "AWS alone chooses the pools of a self-healing cluster",
-        "ttl": "AWS would replace the nodes that end themselves",
-    }
-    text = "cannot be combined with `self_heal: true`: {}; keep one of them"
-    return [
-        ((key,), True, text.format(reason)) for key, reason in reasons.items() if data.get(key) is not None
-    ]
+    text = "cannot be combined with `self_heal: true`: AWS alone chooses the pools of a self-healing cluster; keep one of them"
+    return [(("max_share_per_pool",), True, text)]
 
 
 def _plain_http(data: dict[str, Any]) -> KeyMessages:

@@ -60,12 +60,13 @@ def only(*instances: Instance, **more: Any) -> ClusterSummary:
     ("stamps", "hours"),
     [
         (("2026-11-28T14:00:00Z", "2026-11-28T15:00:00Z"), 3),
-        (("2026-11-28T14:00:00Z", ""), None),
-        (("2026-11-28T14:00:00Z", "tomorrow"), None),
+        (("2026-11-28T14:00:00Z", ""), 2),
+        (("2026-11-28T14:00:00Z", "tomorrow"), 2),
+        (("2026-11-28T14:00:00Z", "never"), None),
         (("", ""), None),
     ],
 )
-def test_it_expires_with_its_last_node(stamps: tuple[str, ...], hours: int | None) -> None:
+def test_it_has_the_latest_expiry_of_its_nodes(stamps: tuple[str, ...], hours: int | None) -> None:
     nodes = [node(number, {EXPIRES_KEY: stamp}) for number, stamp in enumerate(stamps, 1)]
     expected = None if hours is None else NOON + timedelta(hours=hours)
     assert only(*nodes).expires_at == expected

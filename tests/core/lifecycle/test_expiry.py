@@ -35,8 +35,10 @@ def test_a_value_is_read_as_the_time_that_it_was_made_of() -> None:
     assert expiry_value(None) == NEVER
 
 
-def test_a_fraction_of_a_second_is_rounded_up() -> None:
-    assert expiry_value(NOW + timedelta(microseconds=1)) == "2026-11-28T12:00:01Z"
+@pytest.mark.parametrize("more", [timedelta(microseconds=1), timedelta(seconds=37), timedelta(minutes=1)])
+def test_a_fraction_of_a_minute_is_rounded_up(more: timedelta) -> None:
+    """It is the time that the program shows, and one that the scheduled action of a group can have."""
+    assert expiry_value(NOW + more) == "2026-11-28T12:01:00Z"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bacalhau_spot.core.lifecycle.expiry import TOLERANCE, ExpiryKind, expiry_reason, expiry_value
+from bacalhau_spot.core.lifecycle.expiry import (
+    TOLERANCE,
+    ExpiryKind,
+    cluster_expiry,
+    expiry_reason,
+    expiry_value,
+)
 from bacalhau_spot.core.lifecycle.idle import idle_since
 from bacalhau_spot.core.model import (
     ORCHESTRATOR_ROLE,
@@ -60,19 +66,23 @@ def test_without_nodes_nothing_is_idle() -> None:
 
 def test_a_cluster_ends_after_the_idle_time_and_not_before() -> None:
     idle_from = NOW - timedelta(seconds=1799)
-    assert expiry_reason(SPEC, [_node(100)], now=NOW, idle_from=idle_from) is None
-    reason = expiry_reason(SPEC, [_node(100)], now=NOW + timedelta(seconds=1), idle_from=idle_from)
+    assert expiry_reason(SPEC, cluster_expiry([_node(100)]), now=NOW, idle_from=idle_from) is None
+    reason = expiry_reason(
+        SPEC, cluster_expiry([_node(100)]), now=NOW + timedelta(seconds=1), idle_from=idle_from
+    )
     assert reason is not None and (reason.kind, reason.since) == (ExpiryKind.IDLE, idle_from)
 
 
 def test_an_unknown_activity_or_no_idle_time_ends_nothing() -> None:
-    assert expiry_reason(SPEC, [_node(9000)], now=NOW) is None
+    assert expiry_reason(SPEC, cluster_expiry([_node(9000)]), now=NOW) is None
     spec = replace(SPEC, idle_ttl_s=None)
-    assert expiry_reason(spec, [_node(9000)], now=NOW, idle_from=NOW - timedelta(days=9)) is None
+    assert (
+        expiry_reason(spec, cluster_expiry([_node(9000)]), now=NOW, idle_from=NOW - timedelta(days=9)) is None
+    )
 
 
 def test_after_the_lifetime_nodes_first_end_themselves() -> None:
     node = _node(500, **{EXPIRES_KEY: expiry_value(NOW)})
-    assert expiry_reason(SPEC, [node], now=NOW + TOLERANCE) is None
-    reason = expiry_reason(SPEC, [node], now=NOW + TOLERANCE + timedelta(seconds=1))
+    assert expiry_reason(SPEC, cluster_expiry([node]), now=NOW + TOLERANCE) is None
+    reason = expiry_reason(SPEC, cluster_expiry([node]), now=NOW + TOLERANCE + timedelta(seconds=1))
     assert reason is not None and (reason.kind, reason.since) == (ExpiryKind.LIFETIME, NOW)

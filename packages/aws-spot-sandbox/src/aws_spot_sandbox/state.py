@@ -39,6 +39,7 @@ class Settings:
     refill_s: float = 5.0  # delay after which fleets replace a terminated instance
     health_check_s: float = 60.0  # interval of the health checks of an Auto Scaling group, and of its retries
     scaling_s: float = 0.0  # delay from a change of an Auto Scaling group to its launches and terminations
+    schedule_delay_s: float = 0.0  # delay of scheduled actions; with AWS up to two minutes
     tagging_stale_s: float = 0.0  # the tagging API lists deleted resources this long
     fleet_deletion_s: float = (
         0.0  # a deleted fleet with terminated instances stays `deleted_terminating` this long

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aws_spot_sandbox_bacalhau.drain import Drains
 
 KEY = "BacalhauExpiresAt"
-INTERVAL_S, ANSWERS, ALONE = 60.0, 2, 5
+INTERVAL_S, ANSWERS, ALONE = 60.0, 3, 5
 
 
 class Lifetimes:
@@ -74,7 +74,7 @@ class Lifetimes:
 
 
 def _due(machine: Machine, at: float) -> float:
-    """The second answer after the end, of a program that asks once a minute from the start of the machine."""
+    """The last of the answers that must agree, of a program that asks once a minute from the start of the machine."""
     began = machine.started_at or 0.0
     return began + (math.ceil(max(0.0, at - began) / INTERVAL_S) + ANSWERS - 1) * INTERVAL_S
 

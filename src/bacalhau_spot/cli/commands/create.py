@@ -430,6 +430,5 @@ def _question(plan: Plan, *, where: str) -> str:
         parts.append(views.changed_groups(plan))
     if plan.remove:
         parts.append(f"drain and terminate {plural(len(plan.remove), 'node')}")
-    if plan.retag and not parts:
-        parts.append(f"change the expiry of {plural(len(plan.retag), 'instance')}")
+    parts = parts or [f"change the expiry of {views.expiry_holders(plan.expiry)}"]
     return f"{capitalized(comma_list(parts))} {where}?"

@@ -14,9 +14,9 @@ from bacalhau_spot.cli.runtime.parsers import end_time, lifetime
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.runner import NullProgress
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, Cluster, CommonOptions, Yes
+from bacalhau_spot.core.launch.group_plan import healed_regions
 from bacalhau_spot.core.lifecycle.expiry import expiry_warnings, move_expiry
 from bacalhau_spot.core.lifecycle.extension import ExpiryChange
-from bacalhau_spot.core.scaling_group.groups import regions_of_groups
 from bacalhau_spot.engine.lifecycle import extend as engine
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import json_output, views
@@ -25,7 +25,6 @@ from bacalhau_spot.ui.prompts import Impact
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bacalhau_spot.core.model import Naming
     from bacalhau_spot.engine.lifecycle.extend import LivingCluster
 
 
@@ -43,7 +42,7 @@ def extend(
 ) -> Result:
     """Move the end of the cluster's lifetime: `extend 4h` ends it four hours from now.
 
-    The new end applies to all instances, the managed orchestrator's included. Asks before a cluster
+    The new end applies to all instances, the managed orchestrator's included, and to Auto Scaling groups. Asks before a cluster
     gets an earlier end than before.
 
     Parameters
@@ -66,13 +65,13 @@ def extend(
     spec = context.spec(lenient=True)
     naming = context.naming(cluster)
     with context.runner(spec) as runner:
-        living = runner.run_readonly(engine.find_cluster(runner.calls, naming))
-        _check_not_healed(living, naming, at)
-        planned = move_expiry(living.instances, at, now=runtime.clock.now())
-        if not planned.living and not planned.retag:
+        healed = healed_regions(spec) if cluster is None else ()
+        living = runner.run_readonly(engine.find_cluster(runner.calls, naming, healed=healed))
+        planned = move_expiry(living.instances, at, now=runtime.clock.now(), groups=living.groups)
+        if not planned.living and not planned.retag and not _launches(living):
             raise _nothing(living, cluster=naming.tag_value)
-        change = ExpiryChange(planned, failed_regions=living.inventory.failed_regions)
-        if planned.retag and not dry_run:
+        change = ExpiryChange(planned, failed_regions=living.failed_regions)
+        if planned.changes and not dry_run:
             if planned.shortens:
                 context.print_status(views.extension_view(planned))
                 where = f"{naming.tag_value} in account {living.identity.account_id}"
@@ -82,7 +81,7 @@ def extend(
             ) as lock:
                 lock.take()
                 change = runner.run_with_progress(
-                    engine.change_expiry(runner.calls, living, planned), screen=NullProgress
+                    engine.change_expiry(runner.calls, naming, living, planned), screen=NullProgress
                 )
     code = change.exit_code
     return Result(
@@ -96,17 +95,9 @@ def extend(
     )
 
 
-def _check_not_healed(living: LivingCluster, naming: Naming, at: datetime | None) -> None:
-    """Raises UserError for an end of a cluster whose nodes AWS replaces when they have ended themselves."""
-    alive = [instance for instance in living.instances if instance.alive]
-    regions = sorted(regions_of_groups(alive, naming))
-    if at is not None and regions:
-        raise UserError(
-            "the nodes of a self-healing cluster cannot end themselves",
-            why=f"their Auto Scaling group in {regions[0]} would replace them",
-            hint="`bacalhau-spot destroy` removes it; with `self_heal: false`, `bacalhau-spot create` deletes the groups",
-            docs="docs/self-healing.md",
-        )
+def _launches(living: LivingCluster) -> bool:
+    """Whether a group is about to launch nodes."""
+    return any(group.desired and not group.deleting for group in living.groups)
 
 
 def _end(duration: str | None, *, until: str | None, never: bool, now: datetime) -> datetime | None:
@@ -125,7 +116,7 @@ def _end(duration: str | None, *, until: str | None, never: bool, now: datetime)
 
 
 def _nothing(living: LivingCluster, *, cluster: str) -> UserError:
-    unseen = living.inventory.failed_regions
+    unseen = living.failed_regions
     return UserError(
         f"no instance of cluster {cluster} is running"
         + (f" in the regions that could be scanned; {len(unseen)} could not" if unseen else ""),

@@ -32,7 +32,7 @@ from bacalhau_spot.cli.state.audit_log import known_usages
 from bacalhau_spot.cli.state.audit_log.writer import AuditLog, budget_key
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch.refusals import no_orchestrator_chosen
-from bacalhau_spot.core.lifecycle.expiry import ExpiryKind, expires_at
+from bacalhau_spot.core.lifecycle.expiry import ExpiryKind
 from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.core.notices import budget_reached, cluster_expired
 from bacalhau_spot.core.pricing.estimate import current_cost
@@ -277,7 +277,7 @@ class _Reconciler:
             scan_failures=status.failures,
             orchestrator_broken=status.orchestrator is not None and status.orchestrator.broken,
             usd_per_hour=self._cost(status, spec),
-            expires_at=expires_at((*status.snapshot.instances, *status.snapshot.orchestrators)),
+            expires_at=status.expiry.at,
             dry_run=self._dry_run,
             interrupted=stopped or runner.calls.stop.by_user,
         )

@@ -6,7 +6,7 @@ Rules:
    cluster of their own.
 2. Terminated instances do not count. A cluster of which only other resources remain counts: they may cost money.
 3. The cost is that of instances, volumes and addresses as `cost` calculates it, and of other kinds with a list price.
-4. A cluster expires with the last of its nodes. It does not expire while a living node has no expiry.
+4. The expiry is that of `list`, `status` and `reconcile` (core.lifecycle.expiry): the latest one of the living nodes and groups.
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.inventory import nodes_only, orchestrators_only
 from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.core.lifecycle.expiry import cluster_expiry
 from bacalhau_spot.core.model import PricePoint, State
 from bacalhau_spot.core.orchestrator.managed_state import newest_usable
 from bacalhau_spot.core.pricing.cost import PriceSteps, Rates, Window, charge, sum_charges
 from bacalhau_spot.core.pricing.list_prices import usd_per_hour
 from bacalhau_spot.core.pricing.orchestrator_usage import is_orchestrators
 from bacalhau_spot.core.pricing.usage_history import AwsInventory, usage_history
-from bacalhau_spot.core.tags import CREATOR_KEY, EXPIRES_KEY, account_scope, time_in_tag
+from bacalhau_spot.core.scaling_group.groups import ScalingGroup
+from bacalhau_spot.core.tags import CREATOR_KEY, EXPIRES_KEY, account_scope
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
     from decimal import Decimal
 
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 
 # A tag of the user's (`cluster.tags`) that names the responsible person; in any case.
 OWNER_TAG = "owner"
-_ENDED = frozenset({State.SHUTTING_DOWN, State.TERMINATED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class AccountResources:
     """All resources with the tag key. `instances`: terminated ones included; `others`: all other kinds.
 
     `unknown`: tagged resources of kinds that bacalhau-spot does not know, whose cluster is unknown, too.
-    `partial_failures`: refused lists in regions that were scanned otherwise.
+    `partial_failures`: refused lists in regions that were scanned otherwise. `group_ends`: by region and name, when the scheduled
+    action of an Auto Scaling group ends it.
     """
 
     instances: tuple[Instance, ...] = ()
@@ -54,6 +56,7 @@ class AccountResources:
     regions_scanned: tuple[str, ...] = ()
     failed_regions: tuple[ApiFailure, ...] = ()
     partial_failures: tuple[ApiFailure, ...] = ()
+    group_ends: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,7 @@ def cluster_overview(
             group,
             configured=is_managed and name == naming.tag_value,
             prices=prices,
+            group_ends=found.group_ends,
             owner=_owner(group) or (launched_by.get(name, "") if is_managed else ""),
             now=now,
         )
@@ -188,7 +192,14 @@ def _groups(found: AccountResources, naming: Naming) -> dict[tuple[str, bool], _
 
 
 def _summary(
-    name: str, group: _Group, *, configured: bool, prices: CurrentPrices, owner: str, now: datetime
+    name: str,
+    group: _Group,
+    *,
+    configured: bool,
+    prices: CurrentPrices,
+    group_ends: Mapping[tuple[str, str], datetime],
+    owner: str,
+    now: datetime,
 ) -> ClusterSummary:
     living = group.living
     orchestrator = newest_usable(orchestrators_only(living))
@@ -205,7 +216,7 @@ def _summary(
         regions=tuple(sorted(group.regions)),
         usd_per_hour=_current_usd_per_hour(group, prices, now),
         created_at=min(starts, default=None),
-        expires_at=_expiry(nodes_only(living)),
+        expires_at=cluster_expiry(living, _scaling_groups(group, group_ends)).at,
         others=dict(sorted(Counter(resource.kind for resource in group.others).items())),
     )
 
@@ -218,10 +229,20 @@ def _owner(group: _Group) -> str:
     return ", ".join(sorted(owners))
 
 
-def _expiry(nodes: Sequence[Instance]) -> datetime | None:
-    times = [time_in_tag(node.tags.get(EXPIRES_KEY, "")) for node in nodes if node.state not in _ENDED]
-    known = [moment for moment in times if moment is not None]
-    return max(known) if known and len(known) == len(times) else None
+def _scaling_groups(group: _Group, ends: Mapping[tuple[str, str], datetime]) -> list[ScalingGroup]:
+    """The Auto Scaling groups, as far as their expiry needs them."""
+    return [
+        ScalingGroup(
+            name=resource.id,
+            region=resource.region,
+            desired=len(resource.children),
+            maximum=max(1, len(resource.children)),
+            tags=resource.tags,
+            propagated=frozenset({EXPIRES_KEY}),
+            ends_at=ends.get((resource.region, resource.id)),
+        )
+        for resource in _of_kind(group.others, ResourceKind.SCALING_GROUP)
+    ]
 
 
 def _current_usd_per_hour(group: _Group, prices: CurrentPrices, now: datetime) -> Decimal | None:

@@ -227,8 +227,11 @@ class ClusterStatus:
 
     @property
     def expiry(self) -> ClusterExpiry:
-        """Of all instances, the orchestrator's included."""
-        return cluster_expiry((*self.snapshot.instances, *self.snapshot.orchestrators))
+        """Of all instances, the orchestrator's included, and of the Auto Scaling groups."""
+        return cluster_expiry(
+            (*self.snapshot.instances, *self.snapshot.orchestrators),
+            [state.group for state in self.snapshot.groups],
+        )
 
     @property
     def stale_nodes(self) -> tuple[NodeStatus, ...]:

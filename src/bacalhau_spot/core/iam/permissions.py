@@ -108,7 +108,7 @@ _NETWORKED = (*_LAUNCH, *_IMAGE)
 LOCKING = (*_LAUNCH, "remove", "extend", "destroy", *_IMAGE)
 # Commands that change Auto Scaling groups, and those that look at them. `replace` refuses nodes of groups.
 _GROUP_WRITERS = ("create", "scale")
-_GROUP_READERS = (*_GROUP_WRITERS, "list", "status", "doctor")
+_GROUP_READERS = (*_GROUP_WRITERS, "list", "status", "extend", "doctor")
 _INVENTORY = ("create", "list", "extend", "scale", "replace", *_SCANS)
 _MARKET = (*_LAUNCH, "offers", "doctor")
 _PRICED = ("cost", "prices")
@@ -248,10 +248,11 @@ _READ = (
     *_rows("autoscaling", "DescribeAutoScalingGroups", commands=_SCANS),
     *_rows(
         "autoscaling",
-        "DescribeAutoScalingGroups DescribeScalingActivities",
+        "DescribeAutoScalingGroups DescribeScalingActivities DescribeScheduledActions",
         commands=_GROUP_READERS,
         conditions=_HEALING,
     ),
+    *_rows("autoscaling", "DescribeScheduledActions", commands=("clusters",)),
     *_rows("tag", "GetResources", commands=_SCANS),
     *_rows("ssm", "DescribeParameters ListTagsForResource", commands=_SCANS),
     *_rows(
@@ -466,6 +467,21 @@ _CREATE = (
         "autoscaling",
         "AttachInstances CreateOrUpdateTags DeleteAutoScalingGroup ResumeProcesses SuspendProcesses UpdateAutoScalingGroup",
         commands=_GROUP_WRITERS,
+        scopes=(ResourceScope.TAGGED,),
+        conditions=_HEALING,
+    ),
+    # The end of a cluster: a tag of the group, and its scheduled action.
+    *_rows(
+        "autoscaling",
+        "DeleteScheduledAction PutScheduledUpdateGroupAction",
+        commands=(*_GROUP_WRITERS, "extend"),
+        scopes=(ResourceScope.TAGGED,),
+        conditions=_HEALING,
+    ),
+    *_rows(
+        "autoscaling",
+        "CreateOrUpdateTags",
+        commands=("extend",),
         scopes=(ResourceScope.TAGGED,),
         conditions=_HEALING,
     ),

@@ -234,13 +234,15 @@ class Listing:
     others: tuple[Resource, ...] = ()
     orchestrator: Instance | None = None
     drifted: tuple[DriftedNode, ...] = ()  # nodes that differ from the configuration
+    groups: tuple[GroupState, ...] = ()  # Auto Scaling groups
 
     @property
     def expiry(self) -> ClusterExpiry:
-        """The orchestrator's included."""
-        return cluster_expiry([*self.instances, *([self.orchestrator] if self.orchestrator else [])])
-
-    groups: tuple[GroupState, ...] = ()  # Auto Scaling groups
+        """The orchestrator's included, and that of the Auto Scaling groups."""
+        return cluster_expiry(
+            [*self.instances, *([self.orchestrator] if self.orchestrator else [])],
+            [state.group for state in self.groups],
+        )
 
     @property
     def exit_code(self) -> ExitCode:

@@ -99,11 +99,11 @@ class LaunchFacts:
 
     @property
     def expiry_plan(self) -> ExpiryPlan | None:
-        """The expiry after the create, the orchestrator's included; None without a scan of the cluster."""
+        """The expiry after the create, that of the orchestrator and the groups included; None without a scan of the cluster."""
         if self.inventory is None or self.now is None:
             return None
         existing = (*self.inventory.instances, *self.inventory.orchestrators)
-        return plan_expiry(self.spec, existing, now=self.now)
+        return plan_expiry(self.spec, existing, now=self.now, groups=self.groups.values())
 
     @property
     def orchestrator_plan(self) -> OrchestratorPlan | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.core.launch.node_spec import node_spec_differs, node_spec_tag
 from bacalhau_spot.core.lifecycle.drain_result import without_draining
 from bacalhau_spot.core.model import RegionSpec
-from bacalhau_spot.core.scaling_group.groups import group_of
+from bacalhau_spot.core.scaling_group.groups import is_member
 from bacalhau_spot.core.tags import NODE_SPEC_KEY, tags_for, template_name
 
 if TYPE_CHECKING:
@@ -135,14 +135,7 @@ def counted(groups: Mapping[str, ScalingGroup], instances: Sequence[Instance]) -
 
 
 def _living(group: ScalingGroup, instances: Sequence[Instance]) -> list[Instance]:
-    return [instance for instance in instances if instance.alive and _is_member(group, instance)]
-
-
-def _is_member(group: ScalingGroup, instance: Instance) -> bool:
-    """By both lists: each may lag."""
-    return instance.region == group.region and (
-        instance.id in group.member_ids or group_of(instance) == group.name
-    )
+    return [instance for instance in instances if instance.alive and is_member(group, instance)]
 
 
 def group_plans(
@@ -178,7 +171,7 @@ def _healing(
         attach = tuple(instance.id for instance in here)
         needed = {GroupStep.CREATE: True, GroupStep.ATTACH: bool(attach)}
     else:
-        attach = tuple(instance.id for instance in here if not _is_member(group, instance))
+        attach = tuple(instance.id for instance in here if not is_member(group, instance))
         needed = {
             GroupStep.ATTACH: bool(attach),
             GroupStep.UPDATE: is_outdated(spec, group),
@@ -192,7 +185,7 @@ def _dissolving(
     spec: ClusterSpec, group: ScalingGroup, here: Sequence[Instance], *, ids: Collection[str]
 ) -> GroupPlan:
     """A region outside the configuration keeps its group as long as its nodes."""
-    members = tuple(instance.id for instance in here if _is_member(group, instance))
+    members = tuple(instance.id for instance in here if is_member(group, instance))
     if spec.self_heal and (members or not ids):
         return GroupPlan(group.region, desired=group.desired)
     steps = (*([GroupStep.DETACH] if members else []), GroupStep.DELETE)

@@ -123,12 +123,17 @@ class Plan:
     @property
     def changes_existing(self) -> bool:
         """Whether existing instances get another expiry, or groups change."""
-        return bool(self.retag or self.group_changes)
+        return self.changes_expiry or bool(self.group_changes)
 
     @property
-    def retag(self) -> tuple[Instance, ...]:
-        """Existing instances that get another expiry."""
-        return self.expiry.retag if self.expiry else ()
+    def heals(self) -> bool:
+        """Whether the nodes are in Auto Scaling groups after the plan."""
+        return any(group.heals for group in self.groups)
+
+    @property
+    def changes_expiry(self) -> bool:
+        """Whether existing instances or groups get another expiry."""
+        return self.expiry is not None and self.expiry.changes
 
     @property
     def avoidances(self) -> dict[str, PoolAvoidance]:

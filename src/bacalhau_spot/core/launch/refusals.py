@@ -144,17 +144,10 @@ def _hidden_nodes(failures: Sequence[ApiFailure]) -> Refusal | None:
     )
 
 
-def _healed_with_end(facts: LaunchFacts) -> Refusal | None:
-    """Nodes of groups would be replaced after they have ended themselves."""
-    planned = facts.expiry_plan
-    if not facts.spec.self_heal or planned is None or planned.at is None:
-        return None
-    return Refusal(
-        "a self-healing cluster cannot have an end of its lifetime",
-        why=f"its nodes would end themselves at {planned.value}, and AWS would replace them",
-        hint="leave out --ttl; `bacalhau-spot extend --never` removes the end of a living cluster; or set `self_heal: false`",
-        docs="docs/self-healing.md",
-    )
+def _needs_group(facts: LaunchFacts) -> bool:
+    """Whether a region is to get its Auto Scaling group, whose scheduled action needs a time to come."""
+    regions = {instance.region for instance in facts.instances if instance.alive}
+    return facts.spec.self_heal and not regions <= set(facts.groups)
 
 
 def _expires_soon(facts: LaunchFacts) -> Refusal | None:
@@ -162,7 +155,9 @@ def _expires_soon(facts: LaunchFacts) -> Refusal | None:
     planned = facts.expiry_plan
     if planned is None or planned.left is None or not planned.is_near:
         return None
-    if not facts.demand.launch:
+    if facts.spec.self_heal and facts.markets is None:
+        return None  # the groups, which may have another end, are not listed yet
+    if not facts.demand.launch and not _needs_group(facts):
         return None
     minutes = int(planned.left.total_seconds() // 60)
     state = f"ends in {minutes} minutes" if minutes > 0 else "has reached the end of its lifetime"
@@ -376,7 +371,6 @@ _CHECKS: tuple[Callable[[LaunchFacts], Refusal | None], ...] = (
     _no_orchestrator_chosen,
     unusable_configured_regions,
     _unscanned_regions,
-    _healed_with_end,
     _expires_soon,
     _no_region,
     _unusable_home_region,

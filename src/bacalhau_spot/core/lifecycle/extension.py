@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ExpiryChange:
-    """`failed`: regions whose instances keep their expiry; `failed_regions`: those that could not be scanned.
+    """`failed`: regions that keep their expiry, in whole or in part; `failed_regions`: those that could not be scanned.
 
     `interrupted`: some regions may be unchanged.
     """
@@ -31,6 +31,16 @@ class ExpiryChange:
             return ()
         failed = {failure.region for failure in self.failed}
         return tuple(instance.id for instance in self.planned.retag if instance.region not in failed)
+
+    @property
+    def changed_groups(self) -> tuple[str, ...]:
+        """The regions of the Auto Scaling groups with the new expiry."""
+        failed = {failure.region for failure in self.failed}
+        return tuple(
+            group.region
+            for group in self.planned.groups
+            if group.region not in failed and not self.interrupted
+        )
 
     @property
     def exit_code(self) -> ExitCode:

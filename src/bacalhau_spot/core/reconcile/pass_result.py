@@ -38,7 +38,7 @@ class PassActions:
     orchestrator's names of nodes. `moved`: launches that another region took over. `failures`: AWS's and the orchestrator's
     refusals. `hindrance`: with a sentence in `reason`; None when nothing hindered. `deleted`: resources of an expired cluster.
     `budget`: of a launch of `not_launched` nodes that it does not allow. `expired_at`: of a cluster without nodes whose time is
-    over; nodes have it themselves.
+    over; nodes have it themselves. `expiry_written`: regions whose Auto Scaling group or nodes got the cluster's expiry.
     """
 
     launched: tuple[str, ...] = ()
@@ -55,10 +55,11 @@ class PassActions:
     budget: Budget | None = None
     not_launched: int = 0
     expired_at: datetime | None = None
+    expiry_written: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:
-        changed = (*self.launched, *self.drained, *self.replaced, *self.pruned)
+        changed = (*self.launched, *self.drained, *self.replaced, *self.pruned, *self.expiry_written)
         return not changed and not self.deleted and not self.orchestrator_repaired
 
 
@@ -109,6 +110,7 @@ class PassResult:
             or unhealthy > 0
             or len(plan.drain) > len(actions.drained)
             or len(plan.stale) > len(actions.pruned)
+            or (plan.expiry is not None and len(plan.expiry.regions) > len(actions.expiry_written))
         )
 
     @property

@@ -8,7 +8,8 @@ Rules:
 5. Surplus nodes drain: first those that drain already, then unhealthy ones, then the newest of the fullest regions.
 6. Unhealthy nodes are replaced by the rules of `unhealthy.py`. Nodes with other faults are reported.
    An Auto Scaling group launches its missing nodes by itself.
-7. Of a cluster whose time is over, nothing is repaired. Its nodes end themselves; after the rest of their time, and once it
+7. Auto Scaling groups and their nodes get the expiry of the cluster.
+8. Of a cluster whose time is over, nothing is repaired. Its nodes end themselves; after the rest of their time, and once it
    has been idle for too long, it is deleted.
 """
 
@@ -23,7 +24,7 @@ from bacalhau_spot.core.health.diagnosis import Diagnosis, Severity
 from bacalhau_spot.core.health.orchestrator_status import OrchestratorVerdict
 from bacalhau_spot.core.launch.group_plan import counted, replacing
 from bacalhau_spot.core.lifecycle.drain_result import MARGIN_S, drain_until, is_draining
-from bacalhau_spot.core.lifecycle.expiry import cluster_expiry, expiry_reason
+from bacalhau_spot.core.lifecycle.expiry import cluster_expiry, expiry_reason, keep_expiry
 from bacalhau_spot.core.placement.demand import node_demand
 from bacalhau_spot.core.reconcile.unhealthy import (
     Protection,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bacalhau_spot.core.health.cluster_status import ClusterStatus
-    from bacalhau_spot.core.lifecycle.expiry import ExpiryReason
+    from bacalhau_spot.core.lifecycle.expiry import ExpiryPlan, ExpiryReason
     from bacalhau_spot.core.model import ClusterSpec, Instance
 
 _REPAIRED = frozenset(
@@ -56,7 +57,8 @@ class ReconcilePlan:
     regions left out, each with the time of its next attempt. `not_scanned`: configured regions that could not be scanned.
     `faulty`: ids of living nodes with a fault that a pass does not mend. `repair_orchestrator`: the managed one has to be mended.
     `overdue`: draining nodes that should have ended by themselves. `expired`: the cluster's time is over;
-    `ended`: why it is deleted now, None if it is not.
+    `ended`: why it is deleted now, None if it is not. `expiry`: for Auto Scaling groups and their nodes that have another one
+    than the cluster.
     """
 
     missing: int = 0
@@ -74,6 +76,7 @@ class ReconcilePlan:
     overdue: tuple[Instance, ...] = ()
     expired: bool = False
     ended: ExpiryReason | None = None
+    expiry: ExpiryPlan | None = None
 
     @property
     def launches(self) -> bool:
@@ -89,7 +92,7 @@ class ReconcilePlan:
     @property
     def empty(self) -> bool:
         """Whether the pass changes nothing."""
-        return not (self.launches or self.removes or self.stale or self.ended)
+        return not (self.launches or self.removes or self.stale or self.ended or self.expiry)
 
 
 def reconcile_plan(
@@ -102,10 +105,13 @@ def reconcile_plan(
     """The plan for the configuration's own cluster. `closed`: from `RegionBackoff.closed`. `idle_from`: as in `expiry_reason`."""
     living = tuple(instance for instance in status.snapshot.instances if instance.alive)
     now, existing = status.snapshot.taken_at, (*living, *status.snapshot.orchestrators)
-    ended = expiry_reason(spec, existing, now=now, idle_from=idle_from)
-    if ended is not None or cluster_expiry(existing).has_passed(now):
+    groups = [state.group for state in status.snapshot.groups]
+    expiry = cluster_expiry(existing, groups)
+    ended = expiry_reason(spec, expiry, now=now, idle_from=idle_from)
+    if ended is not None or expiry.has_passed(now):
         return ReconcilePlan(expired=True, ended=ended)
-    return _with_launch(_removals(status, spec, living), status, spec, closed or {})
+    plan = _with_launch(_removals(status, spec, living), status, spec, closed or {})
+    return replace(plan, expiry=keep_expiry(existing, groups, now=now))
 
 
 def _removals(status: ClusterStatus, spec: ClusterSpec, living: Sequence[Instance]) -> ReconcilePlan:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.tags import NODE_SPEC_KEY, template_name
+from bacalhau_spot.core.tags import EXPIRES_KEY, NODE_SPEC_KEY, template_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 GROUP_TAG = "aws:autoscaling:groupName"
 # The processes of groups that bacalhau-spot stops (user guide, "Suspend and resume processes").
 REBALANCE_ZONES, LAUNCH = "AZRebalance", "Launch"
+
+# The scheduled action that sets a group to no node at the end of its cluster's lifetime.
+EXPIRY_ACTION = "bacalhau-spot-expiry"
 
 _LEAVING = ("Terminating", "Terminated", "Detach", "EnteringStandby", "Standby", "Quarantined")
 _IN_SERVICE = "InService"
@@ -60,7 +63,11 @@ class GroupMember:
 
 @dataclass(frozen=True, slots=True)
 class ScalingGroup:
-    """A group. `suspended`: its stopped processes; `deleting`: AWS no longer changes it."""
+    """A group. `suspended`: its stopped processes; `deleting`: AWS no longer changes it.
+
+    `propagated`: the keys of the tags that new instances get; `ends_at`: when EXPIRY_ACTION sets it to no node, None without
+    this action.
+    """
 
     name: str
     region: str
@@ -71,6 +78,8 @@ class ScalingGroup:
     suspended: frozenset[str] = frozenset()
     tags: Mapping[str, str] = field(default_factory=dict)
     deleting: bool = False
+    propagated: frozenset[str] = frozenset()
+    ends_at: datetime | None = None
 
     @property
     def in_service(self) -> int:
@@ -90,6 +99,11 @@ class ScalingGroup:
     def node_spec(self) -> str:
         """The launch values of its new nodes; empty for a group that was never completed."""
         return self.tags.get(NODE_SPEC_KEY, "")
+
+    @property
+    def expiry(self) -> str:
+        """The tag with the end of the lifetime, as new instances get it; empty for none."""
+        return self.tags.get(EXPIRES_KEY, "") if EXPIRES_KEY in self.propagated else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +139,13 @@ def group_of(instance: Instance) -> str:
 def without_group(instance: Instance) -> Instance:
     """The instance after it has left its group: AWS then removes the tag."""
     return replace(instance, tags={key: value for key, value in instance.tags.items() if key != GROUP_TAG})
+
+
+def is_member(group: ScalingGroup, instance: Instance) -> bool:
+    """By the list of the group and that of the instances: each may lag."""
+    return instance.region == group.region and (
+        instance.id in group.member_ids or group_of(instance) == group.name
+    )
 
 
 def regions_of_groups(instances: Iterable[Instance], naming: Naming) -> set[str]:

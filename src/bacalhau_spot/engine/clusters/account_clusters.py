@@ -12,13 +12,14 @@ from bacalhau_spot.core.cleanup.deletion_order import is_known_kind
 from bacalhau_spot.core.clusters.cluster_summary import AccountResources, CurrentPrices
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.model import Resource, TaggingApiIndex
-from bacalhau_spot.core.tags import tag_key_scope
+from bacalhau_spot.core.tags import EXPIRES_KEY, tag_key_scope
 from bacalhau_spot.engine.aws_calls.caller import api_failure, gather_all
 from bacalhau_spot.engine.aws_calls.discovery import check_permitted, in_all_regions
 from bacalhau_spot.engine.pricing.prices import pool_prices, rates
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from datetime import datetime
 
     from bacalhau_spot.core.model import Instance, Naming, TaggedId
     from bacalhau_spot.core.pricing.list_prices import Prices
@@ -31,7 +32,8 @@ _SPOT = "spot"
 async def account_resources(
     calls: AwsCalls, naming: Naming, *, regions: Sequence[str], certain: Collection[str] = ()
 ) -> AccountResources:
-    """One call in a region without tagged resources; otherwise three, and one more for each of their kinds.
+    """One call in a region without tagged resources; otherwise three, one more for each of their kinds, and one for each
+    Auto Scaling group with an expiry.
 
     `certain`: regions that are not judged by the tagging API alone, which lags more than EC2's lists.
 
@@ -48,6 +50,7 @@ async def account_resources(
         regions_scanned=tuple(answers),
         failed_regions=failed,
         partial_failures=tuple(chain.from_iterable(part.partial_failures for part in answers.values())),
+        group_ends={key: at for part in answers.values() for key, at in part.group_ends.items()},
     )
 
 
@@ -83,14 +86,40 @@ async def _region_resources(
     listed = await gather_all(
         *(of_kind(kind, ids) for kind, ids in _kinds_to_list(tagged, instances).items())
     )
+    others = tuple(resource for resources in listed for resource in resources if not resource.is_gone)
+    group_ends = await _group_ends(calls, others, failures)
     return AccountResources(
         instances=instances,
-        others=tuple(resource for resources in listed for resource in resources if not resource.is_gone),
+        others=others,
+        group_ends=group_ends,
         unknown=tuple(
             Resource(kind=tag.kind, id=tag.id, region=region) for tag in tagged if not is_known_kind(tag.kind)
         ),
         partial_failures=tuple(failures),
     )
+
+
+async def _group_ends(
+    calls: AwsCalls, resources: Sequence[Resource], failures: list[ApiFailure]
+) -> dict[tuple[str, str], datetime]:
+    """By region and name, the scheduled ends of the groups with an expiry. Refusals are added to `failures`."""
+
+    async def end(group: Resource) -> datetime | None:
+        try:
+            return await calls.read(
+                group.region, partial(calls.cloud.scheduled_group_end, group.region, group.id)
+            )
+        except CloudError as error:
+            failures.append(api_failure(error))
+            return None
+
+    groups = [
+        resource
+        for resource in resources
+        if resource.kind == ResourceKind.SCALING_GROUP and EXPIRES_KEY in resource.tags
+    ]
+    ends = await gather_all(*map(end, groups))
+    return {(group.region, group.id): at for group, at in zip(groups, ends, strict=True) if at is not None}
 
 
 def _kinds_to_list(

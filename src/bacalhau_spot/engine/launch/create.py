@@ -31,7 +31,7 @@ from bacalhau_spot.engine.launch.group_launch import GroupTarget, give_up, launc
 from bacalhau_spot.engine.launch.node_secrets import NodeSecrets, node_secrets
 from bacalhau_spot.engine.launch.region_launch import RegionLaunch, launch_region
 from bacalhau_spot.engine.launch.wait_running import close_requests, wait_until_running
-from bacalhau_spot.engine.lifecycle.expiry_tags import holders_of_expiry, write_expiry
+from bacalhau_spot.engine.lifecycle.expiry_tags import holders_of_expiry, write_expiry, write_in_region
 from bacalhau_spot.engine.network.network_egress import check_networks
 from bacalhau_spot.engine.placement.market import markets
 from bacalhau_spot.engine.scaling_group.dissolve import dissolve
@@ -108,8 +108,8 @@ async def apply_plan(
         totals=_group_sizes(plan),
         deadline_s=calls.clock.monotonic_s() + facts.spec.timeouts.fulfilment_s,
     )
-    await _dissolve_groups(work)
     await _move_expiry(work, ended)
+    await _dissolve_groups(work)
     await _launch_rounds(work)
     await _complete_expiry(work)
     await _follow_all(work, timeout_s=facts.spec.timeouts.fulfilment_s if wait else 0)
@@ -139,37 +139,46 @@ def _all_instances(work: _Work) -> list[Instance]:
 
 
 async def _move_expiry(work: _Work, ended: Collection[str]) -> None:
-    """The plan's expiry for the existing instances. Before the launch: the old one may be near."""
+    """The plan's expiry for the existing instances and groups. Before the launch: the old one may be near."""
     planned = work.plan.expiry
-    if planned is None or not planned.retag:
+    if planned is None or not planned.changes:
         return
     holders = holders_of_expiry(
-        (instance for instance in planned.retag if instance.id not in ended), _templates(work)
+        (instance for instance in planned.retag if instance.id not in ended),
+        _templates(work),
+        groups=planned.groups,
     )
-    await _write_expiry(work, holders, planned.value)
+    naming = work.spec.naming
+    await asyncio.gather(
+        *(
+            _contained(work, region, partial(write_in_region, work.calls, naming, planned, region, ids))
+            for region, ids in holders.items()
+        )
+    )
 
 
 async def _complete_expiry(work: _Work) -> None:
     """The plan's expiry for nodes that repeat the launch of a killed create, with the expiry of that one."""
     value = work.plan.expiry.value if work.plan.expiry else ""
-    launched = {
-        region: [launched.id for result in site.results for launched in result.launched]
-        for region, site in work.sites.items()
-        if site.expiry != value and site.template_id is not None
-    }
     holders = {
-        region: (*ids, work.sites[region].template_id or "") for region, ids in launched.items() if ids
+        region: (*ids, work.sites[region].template_id or "")
+        for region in work.sites
+        if (ids := _launched_otherwise(work, region, value))
     }
-    await _write_expiry(work, holders, value)
-
-
-async def _write_expiry(work: _Work, holders: Mapping[str, Sequence[str]], value: str) -> None:
     await asyncio.gather(
         *(
             _contained(work, region, partial(write_expiry, work.calls, region, ids, value))
             for region, ids in holders.items()
         )
     )
+
+
+def _launched_otherwise(work: _Work, region: str, value: str) -> list[str]:
+    """The region's new instances with another expiry."""
+    site = work.sites[region]
+    if site.expiry == value or site.template_id is None:
+        return []
+    return [launched.id for result in site.results for launched in result.launched]
 
 
 def _templates(work: _Work) -> Mapping[str, tuple[TaggedId, ...]]:
@@ -274,7 +283,10 @@ async def _launch(work: _Work, site: RegionLaunch, *, count: int) -> None:
         return
     plans = {group.region: group for group in work.plan.groups}
     target = GroupTarget(
-        plans.get(site.region, GroupPlan(site.region)), total=_total(work, site.region), launch=count
+        plans.get(site.region, GroupPlan(site.region)),
+        total=_total(work, site.region),
+        launch=count,
+        expiry=work.plan.expiry.value if work.plan.expiry else "",
     )
     await launch_in_group(
         work.calls,

@@ -3,7 +3,8 @@
 Rules:
 1. Every number is set, none is added to: a call that is repeated, also by another `create`, changes nothing.
 2. A group starts with no node, and gets its number last: after a kill at any call, the next `create` continues.
-3. A group gives up nodes before another region launches them: all groups together never ask for more than the plan.
+3. A group has its end before it gets its number: AWS refuses one in the past, and the group stays as it is.
+4. A group gives up nodes before another region launches them: all groups together never ask for more than the plan.
 """
 
 from __future__ import annotations
@@ -22,13 +23,16 @@ from bacalhau_spot.core.launch.group_plan import GroupPlan, GroupStep, group_tag
 from bacalhau_spot.core.launch.group_types import group_types
 from bacalhau_spot.core.launch.node_spec import node_spec_tag
 from bacalhau_spot.core.lifecycle.drain_result import without_draining
+from bacalhau_spot.core.lifecycle.expiry import expiry_time
 from bacalhau_spot.core.scaling_group.groups import LAUNCH, REBALANCE_ZONES, ScalingGroup, group_of
 from bacalhau_spot.core.scaling_group.refused_launches import refused_launches
-from bacalhau_spot.core.tags import node_tags, tags_for, template_name
+from bacalhau_spot.core.tags import expiry_tags, node_tags, tags_for, template_name
 from bacalhau_spot.engine.aws_calls.caller import Cancelled
 from bacalhau_spot.engine.launch.fleet import launched_of
 from bacalhau_spot.engine.launch.region_launch import prepare_region, template_content, template_version
-from bacalhau_spot.engine.scaling_group.groups import activities_of, scaling_group
+from bacalhau_spot.engine.lifecycle.expiry_tags import write_expiry
+from bacalhau_spot.engine.lifecycle.group_expiry import write_group_expiry
+from bacalhau_spot.engine.scaling_group.groups import activities_of, listed_group, scaling_group
 from bacalhau_spot.engine.scaling_group.membership import INVALID
 
 if TYPE_CHECKING:
@@ -51,11 +55,15 @@ _EVERYWHERE = frozenset({Category.CREDENTIALS, Category.PERMISSION, Category.CON
 
 @dataclass(frozen=True, slots=True)
 class GroupTarget:
-    """What a region's group is to have. `total`: the region's nodes; `launch`: how many of them AWS is to launch now."""
+    """What a region's group is to have. `total`: the region's nodes; `launch`: how many of them AWS is to launch now.
+
+    `expiry`: the value of the tag with the end of the cluster's lifetime; empty for none.
+    """
 
     plan: GroupPlan
     total: int
     launch: int
+    expiry: str = ""
 
 
 async def launch_in_group(
@@ -80,11 +88,12 @@ async def launch_in_group(
         template_id = await prepare_region(
             calls, spec, region_launch, count=target.launch, cidrs=cidrs, secrets=secrets
         )
+        await _record_expiry(calls, region_launch, template_id, target.expiry)
         launch = await _group_launch(calls, spec, region_launch, template_id)
     earlier: frozenset[str] = frozenset()
     is_others = False
     if group is None:
-        group = await _create(calls, spec, region, _required(launch))
+        group = await _create(calls, spec, region, _required(launch), expiry=target.expiry)
         # Another create, at the same time, has set its number.
         is_others = bool(group.desired)
     if not is_others:
@@ -92,6 +101,13 @@ async def launch_in_group(
         await _set(calls, spec, region_launch, group, target, launch=launch)
     following = _Following(calls, spec, region_launch, group, target.total, earlier)
     await following.run(deadline_s=deadline_s)
+
+
+async def _record_expiry(calls: AwsCalls, region_launch: RegionLaunch, template_id: str, value: str) -> None:
+    """A group needs no repetition of the same request, for which the template keeps the expiry of an earlier launch."""
+    if value and region_launch.expiry != value:
+        await write_expiry(calls, region_launch.region, [template_id], value)
+        region_launch.expiry = value
 
 
 def _required(launch: GroupLaunch | None) -> GroupLaunch:
@@ -109,11 +125,16 @@ async def _set(
     *,
     launch: GroupLaunch | None,
 ) -> None:
-    """The group's processes, its members, and last its number."""
+    """The group's end, its processes, its members, and last its number."""
     region, name = group.region, group.name
+    if target.expiry:
+        await write_group_expiry(calls, spec.naming, group, target.expiry)
     await _set_processes(calls, group)
     outside = await _attach(calls, spec, region_launch, group, target)
     number = max(0, target.total - outside)
+    at = expiry_time(target.expiry)
+    if at is not None and at <= calls.clock.now():
+        number = 0  # the scheduled action has run meanwhile, and would not end the new nodes
     await calls.write(
         region,
         partial(
@@ -152,13 +173,23 @@ async def _group_launch(
     )
 
 
-async def _create(calls: AwsCalls, spec: ClusterSpec, region: str, launch: GroupLaunch) -> ScalingGroup:
+async def _create(
+    calls: AwsCalls, spec: ClusterSpec, region: str, launch: GroupLaunch, *, expiry: str
+) -> ScalingGroup:
     name = template_name(spec.naming)
     # Without the launch values: the group gets them after its number, so that an interrupted create is recognized.
     tags = tags_for(spec.naming, name)
     try:
         await calls.write(
-            region, partial(calls.cloud.create_scaling_group, region, name, launch=launch, tags=tags)
+            region,
+            partial(
+                calls.cloud.create_scaling_group,
+                region,
+                name,
+                launch=launch,
+                tags=tags,
+                instance_tags=expiry_tags(expiry),
+            ),
         )
     except CloudError as error:
         if error.code != _EXISTS:
@@ -335,7 +366,7 @@ async def give_up(calls: AwsCalls, spec: ClusterSpec, region: str, *, total: int
 
     Raises CloudError, Cancelled.
     """
-    group = await scaling_group(calls, spec.naming, region)
+    group = await listed_group(calls, spec.naming, region)
     living = await _living(calls, spec, region)
     if group is not None:
         members = sum(

@@ -18,6 +18,7 @@ from bacalhau_spot.core.reconcile.region_backoff import RegionBackoff, launch_sp
 from bacalhau_spot.engine.aws_calls.caller import Cancelled, api_failure
 from bacalhau_spot.engine.launch.create import apply_plan
 from bacalhau_spot.engine.launch.facts_gathering import gather_facts
+from bacalhau_spot.engine.lifecycle.expiry_tags import holders_of_expiry, write_everywhere
 from bacalhau_spot.engine.orchestrator.managed import ensure_orchestrator
 from bacalhau_spot.engine.orchestrator.orchestrator_sync import find_stale, orchestrator_failure, remove_nodes
 from bacalhau_spot.engine.reconcile.node_removal import begin_drain, remove_instances, replace_instances
@@ -86,11 +87,12 @@ async def carry_out(
     sources: PassSources,
     memory: PassMemory,
 ) -> PassActions:
-    """Carry out the plan of a cluster that has not expired: prune, replace and drain, then launch.
+    """Carry out the plan of a cluster that has not expired: write its expiry, prune, replace and drain, then launch.
 
     AWS's refusals are in the result. After everything else is done, it raises UserError or CloudError for a launch whose facts
     cannot be read.
     """
+    written, not_written = await _write_expiry(calls, spec, plan)
     pruned, prune_failures = await _prune(calls, plan, sources)
     replaced = await replace_instances(calls, [node.instance for node in plan.replace])
     overdue = await remove_instances(calls, plan.overdue)
@@ -99,12 +101,28 @@ async def carry_out(
         drained=drained.removed,
         replaced=replaced.removed,
         pruned=pruned,
-        failures=(*prune_failures, *replaced.failures, *overdue.failures, *drained.failures),
+        failures=(*not_written, *prune_failures, *replaced.failures, *overdue.failures, *drained.failures),
         missing=plan.missing,
+        expiry_written=written,
     )
     if plan.launches:
         return await _Launch(calls, spec, status, plan, sources, memory).run(done)
     return _not_launched(plan, done)
+
+
+async def _write_expiry(
+    calls: AwsCalls, spec: ClusterSpec, plan: ReconcilePlan
+) -> tuple[tuple[str, ...], tuple[ApiFailure, ...]]:
+    """For the Auto Scaling groups and their nodes: the regions, and the refusals."""
+    planned = plan.expiry
+    if planned is None:
+        return (), ()
+    holders = holders_of_expiry(planned.retag, {}, groups=planned.groups)
+    try:
+        failures = await write_everywhere(calls, spec.naming, planned, holders)
+    except Cancelled:
+        return (), ()
+    return tuple(region for region in planned.regions if region not in failures), tuple(failures.values())
 
 
 def _not_launched(plan: ReconcilePlan, done: PassActions) -> PassActions:

@@ -57,7 +57,7 @@ def existence_problem(
 ) -> Hindrance | None:
     """None for a cluster that exists, whose nodes AWS lists, and whose time is not over."""
     existing = [template for template in templates.values() if template is not None]
-    alive = any(instance.alive for instance in facts.instances)
+    alive = _has_nodes(facts)
     if not existing:
         return Hindrance.DESTROYED_NOW if alive else Hindrance.NO_CLUSTER
     if _is_new(existing):
@@ -65,6 +65,12 @@ def existence_problem(
     if _lacks_template(facts, templates, since=now - _oldest(existing)):
         return Hindrance.DESTROYED_NOW
     return Hindrance.EXPIRED if not alive and _has_ended(templates, now=now) else None
+
+
+def _has_nodes(facts: LaunchFacts) -> bool:
+    """Or is about to get them from an Auto Scaling group."""
+    launching = any(group.desired for group in facts.groups.values())
+    return launching or any(instance.alive for instance in facts.instances)
 
 
 def _oldest(templates: Sequence[FoundTemplate]) -> timedelta:

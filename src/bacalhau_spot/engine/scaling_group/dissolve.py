@@ -12,7 +12,7 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.scaling_groups import MAX_INSTANCES_A_CALL
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.scaling_group.groups import LAUNCH
-from bacalhau_spot.engine.scaling_group.groups import scaling_group
+from bacalhau_spot.engine.scaling_group.groups import listed_group
 from bacalhau_spot.engine.scaling_group.membership import detach
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ async def dissolve(calls: AwsCalls, naming: Naming, region: str, *, deadline_s: 
 
     Waits until `deadline_s` (monotonic) for members that are still starting, and for those that are being terminated.
     """
-    group = await scaling_group(calls, naming, region)
+    group = await listed_group(calls, naming, region)
     if group is not None and LAUNCH not in group.suspended and not group.deleting:
         name = group.name
         await calls.write(region, lambda: calls.cloud.suspend_scaling(region, name, process=LAUNCH))
@@ -45,7 +45,7 @@ async def dissolve(calls: AwsCalls, naming: Naming, region: str, *, deadline_s: 
             )
         calls.emit(events.Waiting(region=region, message="detaching instances", remaining=len(group.members)))
         await calls.pause(_POLL_S)
-        group = await scaling_group(calls, naming, region)
+        group = await listed_group(calls, naming, region)
 
 
 async def _emptied(calls: AwsCalls, group: ScalingGroup) -> bool:

@@ -39,7 +39,16 @@ async def scaling_groups(
 
 
 async def scaling_group(calls: AwsCalls, naming: Naming, region: str) -> ScalingGroup | None:
-    """The cluster's group in the region; None without one. Raises CloudError."""
+    """The cluster's group in the region, with its scheduled end; None without one. Raises CloudError."""
+    group = await listed_group(calls, naming, region)
+    if group is None or group.deleting:
+        return group
+    ends_at = await calls.read(region, partial(calls.cloud.scheduled_group_end, region, group.name))
+    return replace(group, ends_at=ends_at)
+
+
+async def listed_group(calls: AwsCalls, naming: Naming, region: str) -> ScalingGroup | None:
+    """The cluster's group in the region, without its scheduled end; None without one. Raises CloudError."""
     listed = await calls.read(
         region, partial(calls.cloud.scaling_groups, region, key=naming.tag_key, value=naming.tag_value)
     )

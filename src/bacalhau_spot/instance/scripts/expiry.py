@@ -1,6 +1,7 @@
 """The end of the cluster's lifetime: a tag of the instance, compared with AWS's clock, which dates every answer.
 
-This machine's own clock may be wrong. One wrong answer ends nothing: two in a row must agree.
+This machine's own clock may be wrong. One wrong answer ends nothing: three in a row must agree. They take two minutes, the
+longest delay of the scheduled action that ends an Auto Scaling group: a group that still ran would replace this machine.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 TAG = "tags/instance/BacalhauExpiresAt"
 INTERVAL_S = 60.0
 WARNING_S = 600.0
-ANSWERS = 2
+ANSWERS = 3
 
 
 class Expiry:

@@ -39,7 +39,7 @@ class ClusterSummaryOutput(TypedDict):
     created_at: Time | None
     """of its oldest resource"""
     expires_at: Time | None
-    """of its last node; null if a node has no expiry"""
+    """the latest of its nodes and Auto Scaling groups; null without one"""
     seconds_left: int | None
     """until the expiry; negative after it"""
     other_resources: dict[str, Count]

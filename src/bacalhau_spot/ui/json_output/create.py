@@ -163,6 +163,8 @@ class PlannedExpiryOutput(TypedDict):
     """of the existing instances; null without one"""
     changed: list[str]
     """ids of existing instances that get this end"""
+    changed_groups: list[str]
+    """regions of existing Auto Scaling groups that get this end"""
 
 
 class GroupPlanOutput(TypedDict):
@@ -374,6 +376,7 @@ def _expiry(planned: ExpiryPlan | None) -> PlannedExpiryOutput | None:
         "expires_at": optional_time(planned.at),
         "before": optional_time(planned.before.at),
         "changed": [instance.id for instance in planned.retag],
+        "changed_groups": [group.region for group in planned.groups],
     }
 
 

@@ -24,8 +24,12 @@ class ExtensionOutput(TypedDict):
     """all instances whose expiry changes"""
     changed: list[str]
     """those whose expiry AWS has changed"""
+    groups: list[str]
+    """the regions of all Auto Scaling groups whose expiry changes"""
+    changed_groups: list[str]
+    """the regions of those whose expiry AWS has changed"""
     failed: list[ProblemOutput]
-    """by region, why instances keep their expiry"""
+    """by region, why the expiry is not completely changed"""
     failed_regions: list[ProblemOutput]
     """regions that could not be scanned"""
     interrupted: bool
@@ -40,6 +44,8 @@ def extension_data(change: ExpiryChange, *, cluster: str, carried_out: bool) -> 
         "carried_out": carried_out,
         "instances": [instance.id for instance in planned.retag],
         "changed": list(change.changed) if carried_out else [],
+        "groups": [group.region for group in planned.groups],
+        "changed_groups": list(change.changed_groups) if carried_out else [],
         "failed": [problem_data(failure) for failure in change.failed],
         "failed_regions": [problem_data(failure) for failure in change.failed_regions],
         "interrupted": change.interrupted,

@@ -69,6 +69,8 @@ class ReconcileFoundOutput(TypedDict):
     orchestrator_broken: bool
     expired: bool
     """the cluster's time is over, and nothing is repaired"""
+    other_expiry: list[str]
+    """regions whose Auto Scaling group, or a node of it, has another expiry than the cluster"""
     ended: ClusterEndOutput | None
     """why the pass deletes the cluster; null if it does not"""
 
@@ -83,6 +85,8 @@ class ReconcileDoneOutput(TypedDict):
     """surplus instances"""
     replaced: list[str]
     """unhealthy instances that were terminated"""
+    expiry_written: list[str]
+    """regions whose Auto Scaling group and nodes got the expiry of the cluster"""
     pruned: list[str]
     """names of nodes that were removed from the orchestrator"""
     deleted: Count
@@ -132,6 +136,7 @@ def reconcile_data(result: PassResult) -> ReconcileOutput:
             "moved": actions.moved,
             "drained": list(actions.drained),
             "replaced": list(actions.replaced),
+            "expiry_written": list(actions.expiry_written),
             "pruned": list(actions.pruned),
             "deleted": actions.deleted,
             "orchestrator_repaired": actions.orchestrator_repaired,
@@ -164,6 +169,7 @@ def _found(result: PassResult) -> ReconcileFoundOutput:
         ],
         "orchestrator_broken": result.orchestrator_broken,
         "expired": plan.expired,
+        "other_expiry": [] if plan.expiry is None else list(plan.expiry.regions),
         "ended": None
         if plan.ended is None
         else {"reason": plan.ended.kind, "since": time_text(plan.ended.since)},

@@ -80,6 +80,8 @@ class GroupOutput(TypedDict):
     name: str
     desired: Count
     in_service: Count
+    ends_at: Time | None
+    """when its scheduled action sets it to no node; null without this action"""
     refusal: RefusalOutput | None
     """why AWS refused the last launch; null if the group lacks no node, or its last launch succeeded"""
 
@@ -226,6 +228,7 @@ def group_data(state: GroupState) -> GroupOutput:
         "name": state.group.name,
         "desired": state.group.desired,
         "in_service": state.group.in_service,
+        "ends_at": optional_time(state.group.ends_at),
         "refusal": None
         if refusal is None
         else {"code": refusal.code, "message": refusal.message, "zone": refusal.zone},

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.ui.views.doctor_view import doctor_errors, findings_view
     from bacalhau_spot.ui.views.env_view import env_help_view
     from bacalhau_spot.ui.views.error_view import error_view
-    from bacalhau_spot.ui.views.expiry_view import extension_result_view, extension_view
+    from bacalhau_spot.ui.views.expiry_view import expiry_holders, extension_result_view, extension_view
     from bacalhau_spot.ui.views.groups_view import changed_groups
     from bacalhau_spot.ui.views.history_view import history_view
     from bacalhau_spot.ui.views.image_view import (
@@ -91,6 +91,7 @@ __all__ = [
     "env_help_view",
     "error_from_failures",
     "error_view",
+    "expiry_holders",
     "extension_result_view",
     "extension_view",
     "failed_regions_view",
@@ -153,7 +154,7 @@ __getattr__ = import_when_used(
         ".doctor_view": ("doctor_errors", "findings_view"),
         ".env_view": ("env_help_view",),
         ".error_view": ("error_view",),
-        ".expiry_view": ("extension_result_view", "extension_view"),
+        ".expiry_view": ("expiry_holders", "extension_result_view", "extension_view"),
         ".groups_view": ("changed_groups",),
         ".history_view": ("history_view",),
         ".image_view": (

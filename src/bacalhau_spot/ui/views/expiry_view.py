@@ -40,15 +40,38 @@ def expiry_line(expiry: ClusterExpiry, *, now: datetime) -> list[Paragraph]:
     return [
         Paragraph(
             expiry_text(expiry, now=now), prefix="expiry: ", style="yellow" if expiry.has_passed(now) else ""
-        )
+        ),
+        *_group_holders(expiry),
     ]
 
 
-def expiry_lines(planned: ExpiryPlan | None, *, idle_ttl_s: int | None = None) -> list[Paragraph]:
-    """The end after a `create`, and how it is held; nothing for a cluster without one."""
-    lines = [] if planned is None or not planned.value else [Paragraph(_planned(planned), prefix="expiry: ")]
+def _group_holders(expiry: ClusterExpiry) -> list[Paragraph]:
+    """What ends a cluster with Auto Scaling groups at this time, and which groups go on."""
+    lines: list[Paragraph] = []
+    if expiry.groups and expiry.at is not None:
+        by = f"{plural(len(expiry.groups), 'Auto Scaling group')} and {plural(len(expiry.held_by), 'instance')}"
+        lines.append(Paragraph(f"held by {by}", style="dim"))
+    lines += [
+        Paragraph(
+            f"the Auto Scaling group in {group.region} has another expiry: `bacalhau-spot create` sets it",
+            style="yellow",
+        )
+        for group in expiry.open_groups
+    ]
+    return lines
+
+
+def expiry_lines(
+    planned: ExpiryPlan | None, *, idle_ttl_s: int | None = None, healed: bool = False
+) -> list[Paragraph]:
+    """The end after a `create`, and how it is held; nothing for a cluster without one. `healed`: with Auto Scaling groups."""
+    lines: list[Paragraph] = []
+    if planned is not None and planned.value:
+        lines.append(Paragraph(_planned(planned, healed=healed), prefix="expiry: "))
     if planned is not None and planned.retag and not planned.is_new:
         lines.append(Paragraph(f"{plural(len(planned.retag), 'running instance')} get this expiry"))
+    if planned is not None and planned.groups and planned.before.value:
+        lines.append(Paragraph(f"{plural(len(planned.groups), 'Auto Scaling group')} get this expiry"))
     if idle_ttl_s is not None:
         lines.append(
             Paragraph(
@@ -60,14 +83,19 @@ def expiry_lines(planned: ExpiryPlan | None, *, idle_ttl_s: int | None = None) -
     return lines
 
 
-def _planned(planned: ExpiryPlan) -> str:
+def _planned(planned: ExpiryPlan, *, healed: bool) -> str:
     if planned.at is None:
         return "never, which removes the present one" if planned.moves else "never, as chosen"
     end = end_text(planned.at, now=planned.now)
     if planned.moves:
         return f"{end}, instead of {expiry_text(planned.before, now=planned.now)}"
     if planned.is_new:
-        return f"{end}: then the nodes terminate themselves, and a managed orchestrator stops"
+        how = (
+            "AWS terminates the nodes of the Auto Scaling groups"
+            if healed
+            else "the nodes terminate themselves"
+        )
+        return f"{end}: then {how}, and a managed orchestrator stops"
     return f"{end}, that of the existing instances; `bacalhau-spot extend` moves it"
 
 
@@ -79,16 +107,16 @@ def extension_view(planned: ExpiryPlan) -> Group:
 def extension_result_view(change: ExpiryChange) -> Group:
     """The change of `extend`, as far as AWS accepted it."""
     planned, changed = change.planned, change.changed
-    if not planned.retag:
+    if not planned.changes:
         return Group(Paragraph(f"nothing to do: the expiry is {_end(planned)}"))
     parts: list[RenderableType] = []
-    if changed:
-        parts.append(
-            Paragraph(f"expiry: {_change(planned)}, of {plural(len(changed), 'instance')}", style="bold")
-        )
+    if changed or change.changed_groups:
+        of = _counted(len(changed), len(change.changed_groups))
+        parts.append(Paragraph(f"expiry: {_change(planned)}, of {of}", style="bold"))
     parts += [
         Paragraph(
-            f"{failure.region}: its instances keep their expiry ({error_label(failure.code)})", style="red"
+            f"{failure.region}: the expiry is not completely changed ({error_label(failure.code)})",
+            style="red",
         )
         for failure in change.failed
     ]
@@ -109,5 +137,16 @@ def _change(planned: ExpiryPlan) -> str:
 
 
 def _counts(planned: ExpiryPlan) -> list[Paragraph]:
-    regions = {instance.region for instance in planned.retag}
-    return [Paragraph(f"{plural(len(planned.retag), 'instance')} in {plural(len(regions), 'region')}")]
+    return [Paragraph(f"{expiry_holders(planned)} in {plural(len(planned.regions), 'region')}")]
+
+
+def expiry_holders(planned: ExpiryPlan | None) -> str:
+    """The instances and groups that change: `4 instances and 2 Auto Scaling groups`."""
+    if planned is None:
+        return _counted(0, 0)
+    return _counted(len(planned.retag), len(planned.groups))
+
+
+def _counted(instances: int, groups: int) -> str:
+    words = [plural(instances, "instance")] if instances or not groups else []
+    return " and ".join([*words, *([plural(groups, "Auto Scaling group")] if groups else [])])

@@ -51,7 +51,7 @@ def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
     elif not (plan.surplus or plan.changes_existing):
         parts.append(Paragraph(_nothing(plan)))
     parts.extend(group_steps(plan))
-    parts.extend(expiry_lines(plan.expiry, idle_ttl_s=plan.idle_ttl_s))
+    parts.extend(expiry_lines(plan.expiry, idle_ttl_s=plan.idle_ttl_s, healed=plan.heals))
     parts.extend(_surplus(plan))
     parts.extend(drift_lines(plan.drifted, nodes=plan.existing))
     if plan.empty:

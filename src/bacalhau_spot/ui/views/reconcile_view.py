@@ -70,6 +70,7 @@ def _done(result: PassResult) -> Iterator[str]:
         (f"terminated {{}}{unhealthy}", len(actions.replaced), "unhealthy node"),
         ("drained {}", len(actions.drained), "surplus node"),
         ("removed {} from the orchestrator", len(actions.pruned), "stale node"),
+        ("wrote the expiry in {}", len(actions.expiry_written), "region"),
         (f"{_ended(result)}: deleted {{}}", actions.deleted, "resource"),
     )
     if actions.orchestrator_repaired:
@@ -83,6 +84,7 @@ def _planned(result: PassResult) -> Iterator[str]:
         ("would replace {}", len(plan.replace), "unhealthy node"),
         ("would drain {}", len(plan.drain), "surplus node"),
         ("would remove {} from the orchestrator", len(plan.stale), "stale node"),
+        ("would write the expiry in {}", len(plan.expiry.regions) if plan.expiry else 0, "region"),
     )
     if plan.repair_orchestrator:
         yield "would repair the orchestrator"

@@ -1,7 +1,7 @@
 """Scheduled actions, which change the sizes of a group at a time or again and again.
 
-AWS: Auto Scaling user guide, "Scheduled scaling" ("Considerations": at most 125 a group, unique start times); API
-reference, PutScheduledUpdateGroupAction.
+AWS: Auto Scaling user guide, "Scheduled scaling" ("Considerations": at most 125 a group, unique start times, up to two
+minutes late); API reference, PutScheduledUpdateGroupAction. The text of AlreadyExists is recorded in TerraConstructs/base#127.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def put(region: Region, args: Args) -> Answer:
         for key, value in args.items()
         if key not in ("AutoScalingGroupName", "ScheduledActionName")
     }
-    if given.get("Time") is not None and given.get("StartTime") is None:
+    if given.get("Time") is not None:
+        if given.get("StartTime", given["Time"]) != given["Time"]:
+            raise model.invalid("Time and StartTime must be identical if both are specified.")
         given["StartTime"] = given["Time"]
     if all(given.get(key) is None for key in _SIZES):
         raise model.invalid("At least one of MinSize, MaxSize, and DesiredCapacity must be specified.")
@@ -50,7 +52,7 @@ def put(region: Region, args: Args) -> Answer:
             f"You have reached the limit of {ACTIONS_LIMIT} scheduled actions per Auto Scaling group.",
         )
     if any(action.due == due for action in group.schedules.values() if action.name != name):
-        raise AwsError("AlreadyExists", "There is already a scheduled action with the same start time.")
+        raise AwsError("AlreadyExists", "Scheduled action with this scheduled start time already exists")
     if name in group.schedules:
         arn = group.schedules[name].arn
     else:
@@ -103,7 +105,8 @@ def _next(given: Args, after: float) -> float | None:
 
 def _plan(region: Region, group: Group, action: ScheduledAction) -> None:
     group.schedules[action.name] = action
-    region.later(action.due - region.now(), lambda: _run(region, group, action))
+    late_s = region.world.settings.schedule_delay_s
+    region.later(action.due + late_s - region.now(), lambda: _run(region, group, action))
 
 
 def _run(region: Region, group: Group, action: ScheduledAction) -> None:

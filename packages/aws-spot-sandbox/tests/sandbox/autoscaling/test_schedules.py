@@ -62,6 +62,16 @@ def test_a_deleted_action_does_not_run(setting: Setting) -> None:
     assert len(setting.running()) == 1
 
 
+def test_an_action_may_run_up_to_two_minutes_late(setting: Setting) -> None:
+    setting.sandbox.settings.schedule_delay_s = 120
+    setting.group(1)
+    put(setting, StartTime=at(setting, 60), DesiredCapacity=0)
+    setting.advance(179)
+    assert (len(setting.running()), names(setting)) == (1, ["end"])
+    setting.advance(3)
+    assert (setting.running(), names(setting)) == ([], [])
+
+
 def test_recurring_actions(setting: Setting) -> None:
     setting.group(1)
     put(setting, "up", Recurrence="0 8 * * *", DesiredCapacity=3)
@@ -87,6 +97,9 @@ def test_invalid_actions(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> N
     setting.group(1)
     for options, text in (
         ({"StartTime": at(setting, -60), "DesiredCapacity": 0}, "in the past"),
+        ({"StartTime": at(setting, 0), "DesiredCapacity": 0}, "in the past"),
+        ({"StartTime": at(setting, 60), "Time": at(setting, 61), "DesiredCapacity": 0}, "identical"),
+        ({"name": "n" * 256, "StartTime": at(setting, 60), "DesiredCapacity": 0}, "at most 255"),
         ({"StartTime": at(setting, 60)}, "At least one of"),
         ({"DesiredCapacity": 0}, "start time or a recurrence"),
         ({"StartTime": at(setting, 60), "MinSize": 3, "MaxSize": 2}, "between"),
