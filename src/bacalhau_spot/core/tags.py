@@ -33,8 +33,13 @@ EXPIRES_KEY = "BacalhauExpiresAt"
 DRAIN_KEY = "BacalhauDrainUntil"
 # Of a node that was launched by `replace`: the ids of the instances in its batch, in place of which it was launched.
 REPLACES_KEY = "BacalhauReplaces"
+# Of an old node whose replacement has begun (core.lifecycle.superseded).
+REPLACED_KEY = "BacalhauReplacedSince"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-_OWN_KEYS = (CREATOR_KEY, NAME_KEY, ROLE_KEY, NODE_SPEC_KEY, EXPIRES_KEY, DRAIN_KEY, REPLACES_KEY)
+_OWN_KEYS = (
+    *(CREATOR_KEY, NAME_KEY, ROLE_KEY, NODE_SPEC_KEY),
+    *(EXPIRES_KEY, DRAIN_KEY, REPLACES_KEY, REPLACED_KEY),
+)
 
 # EC2 takes keys of 128 characters, but CreateFleet's tag specifications only 127.
 MAX_KEY = 127

@@ -99,8 +99,8 @@ _LAUNCH = ("create", "scale", "replace")
 _DRAIN = ("scale", "replace", "remove")
 # Commands that hold the lock of the cluster.
 LOCKING = (*_LAUNCH, "remove", "extend", "destroy")
-# Commands that change Auto Scaling groups, and those that look at them. `replace` refuses nodes of groups.
-_GROUP_WRITERS = ("create", "scale")
+# Commands that change Auto Scaling groups, and those that look at them.
+_GROUP_WRITERS = _LAUNCH
 _GROUP_READERS = (*_GROUP_WRITERS, "list", "status", "doctor")
 _INVENTORY = ("create", "list", "extend", "scale", "replace", *_SCANS)
 _MARKET = (*_LAUNCH, "offers", "doctor")

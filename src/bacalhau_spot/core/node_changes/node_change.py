@@ -1,7 +1,7 @@
 """The plan of `remove`, `replace` and `scale`: which nodes leave, in which order, and which are launched.
 
 Rules:
-1. A surplus node leaves in this order: drifted, the dearest pool, the newest.
+1. A surplus node leaves in this order: being replaced, drifted, the dearest pool, the newest.
 2. A replacement is launched before the old node leaves, unless the budget does not allow both at once.
 3. At most BATCH nodes are replaced at once: their ids are in one tag of their replacements.
 """
@@ -14,7 +14,8 @@ from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.core.launch.node_spec import drifted_nodes
-from bacalhau_spot.core.lifecycle.drain_result import can_drain, without_draining
+from bacalhau_spot.core.lifecycle.drain_result import can_drain, is_draining, without_draining
+from bacalhau_spot.core.lifecycle.superseded import is_begun, replaced_ids, superseded
 from bacalhau_spot.core.model import RegionSpec
 from bacalhau_spot.core.placement.demand import node_demand, nodes_by_region
 from bacalhau_spot.core.tags import REPLACES_KEY
@@ -88,10 +89,12 @@ def surplus_nodes(
     """The nodes beyond the configuration's number, by rule 1, and the reasons by id."""
     counts = Counter(instance.region for instance in node_demand(spec, instances).removable)
     drifted = {node.instance.id: node for node in drifted_nodes(spec, tuple(instances))}
+    begun = superseded(instances)
 
-    def order(instance: Instance) -> tuple[bool, Decimal, float]:
+    def order(instance: Instance) -> tuple[bool, bool, Decimal, float]:
         usd = prices.get((instance.region, instance.type, instance.zone), Decimal(0))
-        return instance.id not in drifted, -usd, -instance.launched_at.timestamp()
+        new_first = -instance.launched_at.timestamp()
+        return instance.id not in begun, instance.id not in drifted, -usd, new_first
 
     chosen: list[Instance] = []
     present = present_nodes(instances)
@@ -158,10 +161,12 @@ def replacements_of(batch: Iterable[Instance], instances: Iterable[Instance]) ->
     living = {instance.id for instance in present}
     launches: dict[str, list[Instance]] = {}
     for instance in present:
-        if instance.id not in ids and ids & _replaced_ids(instance):
+        if instance.id not in ids and ids & replaced_ids(instance):
             launches.setdefault(instance.tags[REPLACES_KEY], []).append(instance)
     free = [one for tag, group in launches.items() for one in group[len(set(tag.split()) - ids - living) :]]
-    return tuple(free[: len(nodes)])
+    begun = superseded((*nodes, *present))
+    untagged = {one.id: one for old in nodes for one in begun.get(old.id, ()) if not replaced_ids(one)}
+    return tuple([*free, *untagged.values()][: len(nodes)])
 
 
 def without_replacements(
@@ -171,30 +176,34 @@ def without_replacements(
 
     `named`: words; a node whose id is one of them, or ends one, is to be replaced in any case.
     """
-    alive = {instance.id for instance in instances if instance.alive}
+    new = {one.id for launched in superseded(instances).values() for one in launched}
     todo: list[Instance] = []
     launched: list[Instance] = []
     for node in nodes:
-        started = _replaced_ids(node) & alive and not any(word.endswith(node.id) for word in named)
+        started = node.id in new and not any(word.endswith(node.id) for word in named)
         (launched if started else todo).append(node)
     return tuple(todo), tuple(launched)
 
 
-def _replaced_ids(instance: Instance) -> set[str]:
-    return set(instance.tags.get(REPLACES_KEY, "").split())
-
-
-def ended_nodes(
-    words: Sequence[str], instances: Sequence[Instance], *, configured: int
-) -> tuple[Instance, ...]:
+def ended_nodes(words: Sequence[str], instances: Sequence[Instance], *, missing: int) -> tuple[Instance, ...]:
     """The ended nodes with these ids that are still to be replaced, at most as many as nodes are missing.
 
     An interrupted run has drained them. AWS lists them for about an hour.
     """
-    present = present_nodes(instances)
     ended = [one for one in instances if one.id in words and not one.alive and not one.is_orchestrator]
     todo = [one for one in ended if not replacements_of([one], instances)]
-    return tuple(todo[: max(0, configured - len(present))])
+    return tuple(todo[: max(0, missing)])
+
+
+def begun_nodes(instances: Sequence[Instance], *, missing: int) -> tuple[Instance, ...]:
+    """The nodes that an interrupted `replace` has sent away before it launched the new ones: draining ones, then ended ones.
+
+    At most as many as nodes are missing.
+    """
+    begun = [one for one in instances if is_begun(one) and (is_draining(one) or not one.alive)]
+    todo = [one for one in begun if not replacements_of([one], instances)]
+    todo.sort(key=lambda one: not one.alive)
+    return tuple(todo[: max(0, missing)])
 
 
 def target_of_batch(

@@ -210,6 +210,8 @@ class PlanOutput(TypedDict):
     """the Auto Scaling groups before or after the plan"""
     surplus: list[str]
     """ids of surplus instances"""
+    being_replaced: list[str]
+    """ids of surplus instances with which `replace` has begun"""
     remove: list[str]
     """ids of the instances to terminate"""
     drifted: list[DriftedNodeOutput]
@@ -324,6 +326,7 @@ def plan_data(plan: Plan) -> PlanOutput:
         "idle_ttl_s": plan.idle_ttl_s,
         "groups": [_group_plan(group) for group in plan.groups],
         "surplus": [instance.id for instance in plan.surplus],
+        "being_replaced": list(plan.being_replaced),
         "remove": [instance.id for instance in plan.remove],
         "drifted": drift_data(plan.drifted),
     }
