@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from unittest.mock import patch
 
@@ -118,9 +119,9 @@ def test_a_rolling_version_change_loses_no_job(three: CliRunner, sandbox: Any, a
 
 
 # The changes of `replace NODE`: the lock, the tag of the old node, its detachment, the tag of the new one, the drain's tag, the
-# termination, the end of the lock.
+# end of the lock.
 @pytest.mark.parametrize("answered", [False, True], ids=["before the call", "before its answer"])
-@pytest.mark.parametrize("at", sample(range(2, 8), every=3))
+@pytest.mark.parametrize("at", sample((4, 3, 5, 2, 6), every=3))
 def test_killed_at_every_change(three: CliRunner, sandbox: Any, at: int, answered: bool) -> None:
     name, *others = sorted(ids(three))
     kill(three, "replace", name, "--yes", at=at, answered=answered)
@@ -282,6 +283,19 @@ def test_nodes_without_a_group_are_refused(three: CliRunner, sandbox: Any) -> No
     assert len(ids(three)) == 3
 
 
+@pytest.mark.parametrize("heal", [HEAL, ""], ids=["groups", "plain"])
+def test_a_node_in_a_chosen_region_is_replaced_there(program: CliRunner, sandbox: Any, heal: str) -> None:
+    """With `regions: auto`, the configuration itself names no region."""
+    program.configure(nodes=1, regions="{auto: {count: 1}}", more=heal)
+    assert program("create", "--yes").code == 0
+    (old,) = program("list", "-o", "json").data["instances"]
+    later(sandbox, 60)
+    result = program("replace", old["id"], "--yes")
+    assert result.code == 0, result.stdout + result.stderr
+    living = [row for row in program("list", "-o", "json").data["instances"] if row["state"] == "running"]
+    assert [row["region"] for row in living] == [old["region"]] and living[0]["id"] != old["id"]
+
+
 def test_create_with_nothing_to_do_names_the_command_that_changes_the_cluster(
     three: CliRunner, sandbox: Any
 ) -> None:
@@ -293,3 +307,43 @@ def test_create_with_nothing_to_do_names_the_command_that_changes_the_cluster(
         assert shown.code == 0
         assert f"`scale` of {ARN} on elsewhere" in " ".join(shown.stdout.split())
         assert "--allow-removal" not in shown.stdout
+
+
+@pytest.mark.parametrize("seed", sample(range(60), every=60))
+def test_a_storm_with_replacements_ends_with_exactly_the_asked_number(
+    three: CliRunner, sandbox: Any, asked: list[int], seed: int
+) -> None:
+    """Interruptions, refusals, kills, `create` and `reconcile` in between; in the end nothing is left over or missing."""
+    chance = random.Random(seed)
+    settings, story, watch = sandbox.settings, [], Watch(sandbox)
+    with watch.watching():
+        for _ in range(6):
+            nodes = sorted(ids(three))
+            move = chance.choice(("interrupt", "capacity", "create", "reconcile", "replace", "kill", "kill"))
+            command = ("replace", *chance.sample(nodes, min(len(nodes), 2)), "--yes", "--grace", "0")
+            command += chance.choice((("--at-once", "2"), (), ("--old-first",)))
+            if move == "interrupt" and nodes:
+                sandbox.server.interrupt("us-east-1", chance.choice(nodes), notice_s=chance.choice((0, 120)))
+            elif move == "capacity":
+                settings.capacity = chance.choice(({}, {"us-east-1": 0}, {"us-east-1": 4}))
+            elif move == "kill":
+                with killed_at(chance.randint(2, 7), answered=chance.random() < 0.5), suppress(Killed):
+                    three(*command)
+            elif move != "interrupt":
+                known = {"create": ("create", "--yes", "--wait", "none"), "reconcile": ("reconcile",)}
+                three(*known.get(move, command))
+            story.append(f"{move} {command[1:]}: {desired(sandbox)} of {sorted(ids(three))}")
+            sandbox.clock.advance(chance.choice((1, 60, 400)))
+        settings.capacity = {}
+        later(sandbox)
+        for _ in range(3):
+            three("reconcile")
+            later(sandbox)
+        assert three("create", "--yes", "--wait", "running").code == 0, story
+        later(sandbox)
+    told = "\n".join(story)
+    assert (desired(sandbox), len(ids(three)), steps(three)) == (3, 3, (0, [[]], [])), told
+    # One more for a node whose new node was replaced as well: `replace` keeps the number of nodes that it finds.
+    assert max(asked, default=3) <= 3 + 2, told
+    # One batch, one that AWS launches ahead of an interruption, and one of an earlier, killed run.
+    assert watch.most <= 3 + 2 + 1 + 2, told

@@ -91,7 +91,6 @@ def test_scale_down_waits_for_the_launches_of_the_group(three: CliRunner, sandbo
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        (("replace", "us-east-1"), "replace cannot be used with a self-healing cluster"),
         (("extend", "4h"), "the nodes of a self-healing cluster cannot end themselves"),
         (("create", "--ttl", "8h"), "a self-healing cluster cannot have an end of its lifetime"),
     ],

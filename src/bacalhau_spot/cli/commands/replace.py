@@ -14,7 +14,7 @@ from bacalhau_spot.cli.runtime.node_changes import DEFAULT_GRACE, DryRun, Grace
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
 from bacalhau_spot.core.launch.group_plan import GroupStep, replacing
-from bacalhau_spot.core.launch.node_spec import differences, drifted_nodes
+from bacalhau_spot.core.launch.node_spec import differences
 from bacalhau_spot.core.lifecycle.superseded import is_begun
 from bacalhau_spot.core.node_changes.node_change import (
     BATCH,
@@ -23,6 +23,7 @@ from bacalhau_spot.core.node_changes.node_change import (
     ended_nodes,
     replacements_of,
     target_of_batch,
+    with_present_regions,
     without_replacements,
 )
 from bacalhau_spot.core.node_changes.replacement_budget import (
@@ -41,7 +42,7 @@ from bacalhau_spot.ui import views
 from bacalhau_spot.ui.formatting import comma_list
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bacalhau_spot.cli.runtime.node_changes import Cluster
     from bacalhau_spot.cli.runtime.runner import Runner
@@ -103,10 +104,11 @@ def replace(  # noqa: PLR0913 -- one parameter for each option
             exit_code=ExitCode.USAGE,
         )
     with context.runner(context.spec()) as runner:
-        spec = context.spec()
-        cluster = node_changes.look(context, runner, spec)
+        cluster = node_changes.look(context, runner, context.spec())
+        spec = with_present_regions(context.spec(), cluster.instances)
         groups = _groups(runner, spec, cluster)
-        chosen = _chosen(context, runner, cluster, groups, words, drifted=drifted, region=region)
+        missing = _missing(spec, cluster, groups)
+        chosen = _chosen(context, runner, cluster, words, region=region, missing=missing)
         old, launched = without_replacements(chosen, cluster.instances, named=words)
         # Those that an interrupted run has begun with come first: there are never more than one batch of new nodes.
         old = tuple(sorted(old, key=lambda one: not (groups and is_begun(one))))
@@ -128,70 +130,75 @@ def replace(  # noqa: PLR0913 -- one parameter for each option
 
 
 def _groups(runner: Runner, spec: ClusterSpec, cluster: Cluster) -> dict[str, ScalingGroup]:
-    """The Auto Scaling groups by region; of a plain cluster none, without a call."""
+    """The Auto Scaling groups by region; of a plain cluster none, without a call.
+
+    Raises UserError for groups that the configuration does not want.
+    """
     if not (spec.self_heal or regions_of_groups(cluster.present, spec.naming)):
         return {}
     regions = group_regions(spec, cluster.present)
-    return runner.run_readonly(scaling_groups(runner.calls, spec.naming, regions=regions))
+    groups = runner.run_readonly(scaling_groups(runner.calls, spec.naming, regions=regions))
+    if groups and not spec.self_heal:
+        raise node_changes.groups_not_as_configured(groups)
+    return groups
 
 
 def _chosen(
     context: CommandContext,
     runner: Runner,
     cluster: Cluster,
-    groups: Mapping[str, ScalingGroup],
     words: Sequence[str],
     *,
-    drifted: bool,
     region: str | None,
+    missing: int,
 ) -> tuple[Instance, ...]:
     """The nodes of the command line, each once; with those that an interrupted run has sent away, and not replaced yet."""
-    spec = context.spec()
-    launching = sum(replacing(groups, {}, cluster.instances).values())
-    missing = sum(nodes_by_region(spec).values()) - len(cluster.present) - launching
     begun = begun_nodes(cluster.instances, missing=missing)
-    if drifted:
-        now = changed(spec, bacalhau=context.joining(runner))
-        living = tuple(node.instance for node in drifted_nodes(now, cluster.present))
-        gone = [one for one in begun if differences(now, one)]
-    elif region is not None:
-        living = tuple(instance for instance in cluster.present if instance.region == region)
-        gone = [one for one in begun if one.region == region]
-    else:
-        living = node_changes.selected_nodes(context, runner, cluster, words, verb="replace")
+    if words:
         named = ended_nodes(words, cluster.instances, missing=missing)
-        gone = [*named, *(one for one in begun if {one.region, one.zone} & set(words))]
-    return tuple({one.id: one for one in (*gone, *living)}.values())
+        gone = [one for one in begun if {one.region, one.zone} & set(words)]
+        living = node_changes.selected_nodes(context, runner, cluster, words, verb="replace")
+        return tuple({one.id: one for one in (*named, *gone, *living)}.values())
+    if region is not None:
+        return tuple(one for one in (*begun, *cluster.present) if one.region == region)
+    now = changed(context.spec(), bacalhau=context.joining(runner))
+    return tuple(one for one in (*begun, *cluster.present) if differences(now, one))
+
+
+def _missing(spec: ClusterSpec, cluster: Cluster, groups: Mapping[str, ScalingGroup]) -> int:
+    """The nodes below the configured number that AWS is not about to launch by itself."""
+    launching = sum(replacing(groups, {}, cluster.instances).values())
+    return sum(nodes_by_region(spec).values()) - len(cluster.present) - launching
 
 
 def _check_groups(
     spec: ClusterSpec, groups: Mapping[str, ScalingGroup], old: Sequence[Instance], *, old_first: bool
 ) -> None:
     """Raises UserError for nodes in place of which no group can launch others."""
-    if groups and not spec.self_heal:
-        raise node_changes.groups_not_as_configured(groups)
     if not spec.self_heal or old_first:
         return
-    configured = {found.name for found in spec.regions}
-    elsewhere = sorted({one.region for one in old} - configured)
+    elsewhere = {one.region for one in old} - {found.name for found in spec.regions}
     if elsewhere:
-        raise UserError(
-            f"the configuration does not name {comma_list(elsewhere)}; nothing was changed",
-            why="an Auto Scaling group launches new nodes in its own region only",
-            hint="with `--old-first`, the new nodes are launched in the other regions",
-            docs="docs/self-healing.md",
-            exit_code=ExitCode.USAGE,
-        )
-    outside = [one.region for one in old if one.alive and not _can_be_replaced(groups.get(one.region), one)]
+        raise _not_in_other_regions(elsewhere)
+    outside = [one.region for one in old if not _can_be_replaced(groups.get(one.region), one)]
     if outside:
         raise node_changes.groups_not_as_configured(outside)
 
 
-def _can_be_replaced(group: ScalingGroup | None, node: Instance) -> bool:
-    """Whether it is a member of its group, or has left it to be replaced."""
-    return group is not None and (
-        node.id in group.member_ids or group_of(node) == group.name or is_begun(node)
+def _not_in_other_regions(regions: Iterable[str]) -> UserError:
+    return UserError(
+        f"the configuration does not name {comma_list(sorted(regions))}; nothing was changed",
+        why="an Auto Scaling group launches new nodes in its own region only",
+        hint="with `--old-first`, the new nodes are launched in the other regions",
+        docs="docs/self-healing.md",
+        exit_code=ExitCode.USAGE,
     )
+
+
+def _can_be_replaced(group: ScalingGroup | None, node: Instance) -> bool:
+    """Whether it is a member of its group, or has left it to be replaced, or has ended."""
+    left = is_begun(node) or not node.alive
+    return group is not None and (left or node.id in group.member_ids or group_of(node) == group.name)
 
 
 def _at_once(text: str, nodes: int) -> int:

@@ -122,6 +122,14 @@ def with_numbers(spec: ClusterSpec, numbers: Mapping[str, int]) -> ClusterSpec:
     return replace(spec, regions=regions, nodes=sum(numbers.values()))
 
 
+def with_present_regions(spec: ClusterSpec, instances: Iterable[Instance]) -> ClusterSpec:
+    """With `regions: auto`, the configuration with the regions that have nodes: replacements do not choose others."""
+    if spec.auto_regions is None or spec.regions:
+        return spec
+    names = sorted({instance.region for instance in instances})
+    return replace(spec, regions=tuple(RegionSpec(name) for name in names), auto_regions=None)
+
+
 def written_values(spec: ClusterSpec, nodes: int, *, region: str | None) -> dict[str, object]:
     """The keys of the configuration that hold the new number. The shares of other regions stay."""
     if region is None:
@@ -164,9 +172,14 @@ def replacements_of(batch: Iterable[Instance], instances: Iterable[Instance]) ->
         if instance.id not in ids and ids & replaced_ids(instance):
             launches.setdefault(instance.tags[REPLACES_KEY], []).append(instance)
     free = [one for tag, group in launches.items() for one in group[len(set(tag.split()) - ids - living) :]]
+    return tuple([*free, *_untagged(nodes, present)][: len(nodes)])
+
+
+def _untagged(nodes: Sequence[Instance], present: Sequence[Instance]) -> tuple[Instance, ...]:
+    """Members of groups that were launched in place of the nodes, and have no tag yet."""
     begun = superseded((*nodes, *present))
-    untagged = {one.id: one for old in nodes for one in begun.get(old.id, ()) if not replaced_ids(one)}
-    return tuple([*free, *untagged.values()][: len(nodes)])
+    new = {one.id: one for old in nodes for one in begun.get(old.id, ())}
+    return tuple(one for one in new.values() if not replaced_ids(one))
 
 
 def without_replacements(

@@ -183,20 +183,22 @@ def _surplus(
     living = _without_replacements(status, spec, living)
     auto = spec.auto_regions is not None and not spec.regions
     removable = _newest(living)[: status.surplus] if auto else node_demand(spec, living).removable
-    counts = Counter(instance.region for instance in removable)
     ill = {node.instance.id for node in unhealthy}
     old, kept = _replaced(status, living, ill=ill)
+    chosen = _first(living, (leaving, ill, kept, old), Counter(instance.region for instance in removable))
+    return tuple(instance for instance in chosen if instance.id not in leaving | kept)
+
+
+def _first(
+    living: Sequence[Instance], ranks: Sequence[set[str]], counts: Mapping[str, int]
+) -> list[Instance]:
+    """As many of each region: those of the first set of ids, of the next ones, then the newest."""
     chosen: list[Instance] = []
     for region, count in counts.items():
-        first = _newest(living)
-        first.sort(
-            key=lambda one: (
-                *(one.region != region, one.id not in leaving, one.id not in ill),
-                *(one.id not in kept, one.id not in old),
-            )
-        )
-        chosen += first[:count]
-    return tuple(instance for instance in chosen if instance.id not in leaving | kept)
+        here = [one for one in _newest(living) if one.region == region]
+        here.sort(key=lambda one: [one.id not in rank for rank in ranks])
+        chosen += here[:count]
+    return chosen
 
 
 def _replaced(

@@ -159,28 +159,30 @@ class _RegionPart:
 
     async def _detach(self, *, deadline_s: float) -> bool:
         """Whether the group has no old node any more. One that starts has to be in service first."""
-        ids = {one.id for one in self.old}
-        while True:
-            group = await self._group()
-            members = [member for member in group.members if member.id in ids and member.counts]
-            if not members:
-                return True
-            ready = [member.id for member in members if member.in_service]
-            for start in range(0, len(ready), MAX_INSTANCES_A_CALL):
-                some = ready[start : start + MAX_INSTANCES_A_CALL]
-                await detach(self.calls, self.region, group.name, some, replace=True)
-            if len(ready) < len(members):
-                if self.calls.clock.monotonic_s() + _POLL_S > deadline_s:
-                    self._failed(self._still_starting(group))
-                    return False
-                self.calls.emit(events.Waiting(self.region, "detaching instances", len(members)))
+        while left := await self._detach_ready():
+            if self.calls.clock.monotonic_s() + _POLL_S > deadline_s:
+                self._failed(self._still_starting())
+                return False
+            self.calls.emit(events.Waiting(self.region, "detaching instances", left))
             await self.calls.pause(_POLL_S)
+        return True
 
-    def _still_starting(self, group: ScalingGroup) -> ApiFailure:
+    async def _detach_ready(self) -> int:
+        """Detach the old nodes in service; the number of those that were members before."""
+        group = await self._group()
+        ids = {one.id for one in self.old}
+        members = [member for member in group.members if member.id in ids and member.counts]
+        ready = [member.id for member in members if member.in_service]
+        for start in range(0, len(ready), MAX_INSTANCES_A_CALL):
+            some = ready[start : start + MAX_INSTANCES_A_CALL]
+            await detach(self.calls, self.region, group.name, some, replace=True)
+        return len(members)
+
+    def _still_starting(self) -> ApiFailure:
         return api_failure(
             CloudError(
                 "ScalingActivityInProgress",
-                f"instances of group {group.name} are not in service yet",
+                f"instances of group {template_name(self.spec.naming)} are not in service yet",
                 operation="DetachInstances",
                 region=self.region,
             )

@@ -314,6 +314,14 @@ def begun_replacements(ids: Sequence[str]) -> str:
     return f"`replace` has begun with {first_few(list(ids))}, and continues when you run it again"
 
 
+def _surplus_hint(plan: Plan, changing: str) -> str:
+    if changing:
+        return f"{capitalized(changing)}."
+    them = "it" if len(plan.surplus) == 1 else "them"
+    begun = f"{capitalized(begun_replacements(plan.being_replaced))}. " if plan.being_replaced else ""
+    return f"{begun}--allow-removal terminates {them}."
+
+
 def _surplus(plan: Plan, changing: str) -> list[Paragraph]:
     if not plan.surplus:
         return []
@@ -322,12 +330,8 @@ def _surplus(plan: Plan, changing: str) -> list[Paragraph]:
     launched = f", {plan.launch} to launch" if plan.launch else ""
     exist = f"{plural(plan.existing, 'node')} {'exists' if plan.existing == 1 else 'exist'}"
     total = f"{exist}, {plan.wanted} requested{launched}: {len(plan.surplus)} too many ({where})."
-    if changing:
-        return [Paragraph(f"{total} {capitalized(changing)}.", "yellow")]
-    if not plan.remove:
-        them = "it" if len(plan.surplus) == 1 else "them"
-        begun = f"{capitalized(begun_replacements(plan.being_replaced))}. " if plan.being_replaced else ""
-        return [Paragraph(f"{total} {begun}--allow-removal terminates {them}.", "yellow")]
+    if changing or not plan.remove:
+        return [Paragraph(f"{total} {_surplus_hint(plan, changing)}", "yellow")]
     return [
         Paragraph(f"{total} Terminate:", style="bold"),
         *(
