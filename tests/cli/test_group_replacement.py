@@ -120,8 +120,10 @@ def test_a_rolling_version_change_loses_no_job(three: CliRunner, sandbox: Any, a
 
 # The changes of `replace NODE`: the lock, the tag of the old node, its detachment, the tag of the new one, the drain's tag, the
 # end of the lock.
-@pytest.mark.parametrize("answered", [False, True], ids=["before the call", "before its answer"])
-@pytest.mark.parametrize("at", sample((4, 3, 5, 2, 6), every=3))
+KILLS = [(at, answered) for at in (4, 3, 5, 2, 6) for answered in (False, True)]
+
+
+@pytest.mark.parametrize(("at", "answered"), sample(KILLS, every=5))
 def test_killed_at_every_change(three: CliRunner, sandbox: Any, at: int, answered: bool) -> None:
     name, *others = sorted(ids(three))
     kill(three, "replace", name, "--yes", at=at, answered=answered)
