@@ -16,6 +16,7 @@ from bacalhau_spot.cloud.auto_scaling import AwsScalingGroups
 from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.cloud.session import Session
 from bacalhau_spot.core.model import Secret
+from bacalhau_spot.engine.scaling_group.group_watch import GroupWatch
 from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
 from cli.test_node_changes import executions_of, state_of, submit
 from cli.test_operator_lock import ARN, locked
@@ -193,6 +194,32 @@ def test_a_new_node_that_never_joins_keeps_the_old_one(three: CliRunner, sandbox
     assert result.code == 0, result.stdout + result.stderr
     later(sandbox)
     assert (desired(sandbox), len(ids(three)), ids(three) & {first, second, new}) == (3, 3, set())
+
+
+def test_after_ctrl_c_aws_goes_on_and_the_region_leaves_its_new_node_out(
+    three: CliRunner, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled = GroupWatch.settled
+
+    async def pressed(self: GroupWatch, living: int, *, total: int) -> bool:
+        self.calls.stop.set(by_user=True)
+        return await settled(self, living, total=total)
+
+    old = ids(three)
+    with monkeypatch.context() as patched:
+        patched.setattr(GroupWatch, "settled", pressed)
+        result = three("replace", "--region", "us-east-1", "--yes", "-o", "json")
+    assert (result.code, result.data["result"]["stopped"]) == (130, "interrupted"), result.stdout
+    assert (desired(sandbox), old < ids(three)) == (3, True)
+    later(sandbox, 60)
+    (new,) = ids(three) - old
+    shown = three("replace", "--region", "us-east-1", "--dry-run")
+    assert f"launched by an interrupted replacement, and to stay: {new}" in " ".join(shown.stdout.split())
+    result = three("replace", "--region", "us-east-1", "--at-once", "2", "--yes")
+    assert result.code == 0, result.stdout + result.stderr
+    later(sandbox)
+    assert (desired(sandbox), len(ids(three)), ids(three) & old) == (3, 3, set())
+    assert new in ids(three)
 
 
 def test_reconcile_completes_a_killed_replacement(three: CliRunner, sandbox: Any) -> None:

@@ -129,6 +129,7 @@ def test_the_policy_of_a_self_healing_cluster_suffices(sandbox: Any, user: CliRu
         user,
         (
             ["scale", "2", "--yes", "--grace", "0"],
+            ["replace", REGION, "--at-once", "2", "--yes", "--grace", "0"],
             ["reconcile"],
             ["remove", REGION, "--yes", "--grace", "0"],
             ["destroy", "--yes"],
