@@ -88,21 +88,6 @@ def test_scale_down_waits_for_the_launches_of_the_group(three: CliRunner, sandbo
     assert (desired(sandbox), len(ids(three))) == (3, 2)
 
 
-@pytest.mark.parametrize(
-    ("command", "words"),
-    [(("replace", "us-east-1"), "replace cannot be used with a self-healing cluster")],
-)
-def test_what_a_group_cannot_do_is_refused(
-    three: CliRunner, sandbox: Any, command: tuple[str, ...], words: str
-) -> None:
-    before = ids(three)
-    result = three(*command, "--yes")
-    assert result.code != 0
-    assert words in result.stderr
-    later(sandbox)
-    assert ids(three) == before
-
-
 def test_reconcile_leaves_missing_nodes_to_the_group(three: CliRunner, sandbox: Any) -> None:
     sandbox.settings.capacity = {"us-east-1": 0}
     sandbox.client("ec2", "us-east-1").terminate_instances(InstanceIds=[min(ids(three))])

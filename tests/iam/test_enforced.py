@@ -136,6 +136,8 @@ def test_the_policy_of_a_self_healing_cluster_suffices(sandbox: Any, user: CliRu
             ["clusters"],
             ["extend", "20h"],
             ["extend", "1h", "--yes"],
+            ["extend", "20h"],
+            ["replace", REGION, "--at-once", "2", "--yes", "--grace", "0"],
             ["reconcile"],
             ["extend", "--never"],
             ["remove", REGION, "--yes", "--grace", "0"],

@@ -166,14 +166,16 @@ class AwsScalingGroups:
             "autoscaling", region, "attach_instances", AutoScalingGroupName=name, InstanceIds=list(ids)
         )
 
-    async def detach_instances(self, region: str, name: str, ids: Sequence[str]) -> None:
+    async def detach_instances(
+        self, region: str, name: str, ids: Sequence[str], *, replace: bool = False
+    ) -> None:
         await self._session.call(
             "autoscaling",
             region,
             "detach_instances",
             AutoScalingGroupName=name,
             InstanceIds=list(ids),
-            ShouldDecrementDesiredCapacity=True,
+            ShouldDecrementDesiredCapacity=not replace,
         )
 
     async def terminate_member(self, region: str, instance_id: str) -> None:

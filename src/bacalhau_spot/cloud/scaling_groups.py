@@ -80,8 +80,13 @@ class ScalingGroups(Protocol):
     async def attach_instances(self, region: str, name: str, ids: Sequence[str]) -> None:
         """Attach running instances, at most 20, and raise the desired capacity by their number: all or none."""
 
-    async def detach_instances(self, region: str, name: str, ids: Sequence[str]) -> None:
-        """Detach instances in service, at most 20, and lower the desired capacity: all or none. They keep running."""
+    async def detach_instances(
+        self, region: str, name: str, ids: Sequence[str], *, replace: bool = False
+    ) -> None:
+        """Detach instances in service, at most 20: all or none. They keep running.
+
+        The desired capacity falls by their number; with `replace` it stays, and the group launches others.
+        """
 
     async def terminate_member(self, region: str, instance_id: str) -> None:
         """Terminate an instance of a group, and lower the desired capacity."""

@@ -33,12 +33,17 @@ EXPIRES_KEY = "BacalhauExpiresAt"
 DRAIN_KEY = "BacalhauDrainUntil"
 # Of a node that was launched by `replace`: the ids of the instances in its batch, in place of which it was launched.
 REPLACES_KEY = "BacalhauReplaces"
+# Of an old node whose replacement has begun (core.lifecycle.superseded).
+REPLACED_KEY = "BacalhauReplacedSince"
 # Of an image that bacalhau-spot has made: the version of Bacalhau on it.
 IMAGE_KEY = "BacalhauImage"
 # The value of the cluster tag of all these images: they belong to the account, not to one cluster.
 IMAGES_VALUE = "baked-images"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-_OWN_KEYS = (CREATOR_KEY, NAME_KEY, ROLE_KEY, NODE_SPEC_KEY, EXPIRES_KEY, DRAIN_KEY, REPLACES_KEY, IMAGE_KEY)
+_OWN_KEYS = (
+    *(CREATOR_KEY, NAME_KEY, ROLE_KEY, NODE_SPEC_KEY),
+    *(EXPIRES_KEY, DRAIN_KEY, REPLACES_KEY, REPLACED_KEY, IMAGE_KEY),
+)
 
 # EC2 takes keys of 128 characters, but CreateFleet's tag specifications only 127.
 MAX_KEY = 127

@@ -198,13 +198,17 @@ class Removal:
 
 @dataclass(frozen=True)
 class _Agreed:
-    """A plan that the user has seen. `lock`: held for its execution; None: it is not to be executed."""
+    """A plan that the user has seen. `lock`: held for its execution; None: it is not to be executed.
+
+    `changing`: about another command that is changing the cluster; a part of `shown`.
+    """
 
     facts: LaunchFacts
     plan: Plan
     shown: RenderableType
     lock: ClusterLock | None = None
     warnings: tuple[str, ...] = ()
+    changing: str = ""
 
 
 def _agreed(
@@ -231,14 +235,16 @@ def _agreed(
         notices = observation_notices(context, identity, new, cluster=cluster)
         warnings += send_notices(context, notices)
         planned, shown = _plan(context, facts, removal=removal, dry_run=dry_run)
+        own = ClusterLock(context, runner, naming=spec.naming, identity=identity, command="create")
         if dry_run or planned.empty:
-            return _Agreed(facts, planned, shown, warnings=warnings)
+            changing = own.changing() if planned.surplus else ""
+            if changing:
+                shown = views.plan_view(planned, identity=identity, changing=changing)
+            return _Agreed(facts, planned, shown, warnings=warnings, changing=changing)
         context.print_status(shown)
         where = f"of {cluster} in account {identity.account_id}"
         context.confirm(_question(planned, where=where), impact=_danger(planned), confirmed=yes)
-        lock = lock or stack.enter_context(
-            ClusterLock(context, runner, naming=spec.naming, identity=identity, command="create")
-        )
+        lock = lock or stack.enter_context(own)
         if not lock.take():
             return _Agreed(facts, planned, shown, lock, warnings)
         context.print_status(views.sentence_text(lock_view.changed_meanwhile()))
@@ -266,7 +272,7 @@ def _unchanged(agreed: _Agreed, *, options: str, removal: Removal) -> Result:
         "create",
         view=shown if plan.empty else carried_out,
         data={"plan": json_output.plan_data(plan)},
-        warnings=(*plan.warnings, *agreed.warnings),
+        warnings=(*plan.warnings, *agreed.warnings, *filter(None, [agreed.changing])),
         stderr_warnings=agreed.warnings,
     )
 

@@ -123,6 +123,14 @@ class ClusterLock:
             raise lock_view.still_held(other, now=self._context.runtime.clock.now())
         return waited
 
+    def changing(self) -> str:
+        """A sentence about the command that is changing the cluster at present; empty without one, or without AWS's answer."""
+        try:
+            other = self._runner.run_readonly(self._lock.other())
+        except CloudError:  # it informs alone: a command that changes anything takes the lock
+            return ""
+        return "" if other is None else lock_view.changing_text(other, now=self._context.runtime.clock.now())
+
     def _has_ended(self, holder: LockHolder) -> bool:
         """A process of this machine that does not run any more; this one cannot wait for itself."""
         if holder.host != self._context.runtime.host:

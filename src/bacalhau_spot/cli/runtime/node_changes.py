@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 
@@ -40,7 +40,7 @@ from bacalhau_spot.ui.prompts import Impact
 from bacalhau_spot.ui.views import lock_view
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from bacalhau_spot.cli.runtime.context import CommandContext
     from bacalhau_spot.cli.runtime.runner import Runner
@@ -171,8 +171,21 @@ def _check_selector(word: str, nodes: Sequence[Instance], boss: Instance | None,
     )
 
 
-def planned_launch(context: CommandContext, runner: Runner, target: ClusterSpec) -> tuple[LaunchFacts, Plan]:
-    """The facts and the plan of a launch with this configuration, as `create` makes them. Raises UserError, CloudError."""
+# The changes of groups that belong to another number of nodes.
+NUMBERS: Final = frozenset({GroupStep.CREATE, GroupStep.RESIZE})
+
+
+def planned_launch(
+    context: CommandContext,
+    runner: Runner,
+    target: ClusterSpec,
+    *,
+    steps: frozenset[GroupStep] = NUMBERS,
+) -> tuple[LaunchFacts, Plan]:
+    """The facts and the plan of a launch with this configuration, as `create` makes them. Raises UserError, CloudError.
+
+    `steps`: the changes of Auto Scaling groups that the command may make; a plan with others is refused.
+    """
     facts = runner.run_readonly(gather_facts(runner.calls, target, fact_sources(context)))
     plan = planner.plan(facts)
     if isinstance(plan, Refusal):
@@ -182,20 +195,19 @@ def planned_launch(context: CommandContext, runner: Runner, target: ClusterSpec)
             "the managed orchestrator is not as configured; no node was launched",
             hint="run `bacalhau-spot create` first: it repairs the orchestrator",
         )
-    _check_groups(plan)
+    other = [group.region for group in plan.group_changes if not steps.issuperset(group.steps)]
+    if plan.launch and other:
+        raise groups_not_as_configured(other)
     return facts, plan
 
 
-def _check_groups(plan: Plan) -> None:
-    """Raises UserError for a launch that would also change existing groups or attach nodes: `create` shows those changes."""
-    numbers = {GroupStep.CREATE, GroupStep.RESIZE}
-    other = [group.region for group in plan.group_changes if not numbers.issuperset(group.steps)]
-    if plan.launch and other:
-        raise UserError(
-            f"the Auto Scaling groups are not as configured in {comma_list(other)}; no node was launched",
-            hint="run `bacalhau-spot create` first: it shows and makes the changes",
-            docs="docs/self-healing.md",
-        )
+def groups_not_as_configured(regions: Iterable[str]) -> UserError:
+    """The refusal of a change that would also create or dissolve groups, or attach nodes: `create` shows those changes."""
+    return UserError(
+        f"the Auto Scaling groups are not as configured in {comma_list(sorted(set(regions)))}; no node was launched",
+        hint="run `bacalhau-spot create` first: it shows and makes the changes",
+        docs="docs/self-healing.md",
+    )
 
 
 def tools(context: CommandContext, runner: Runner, cluster: Cluster, *, testing: bool) -> ChangeTools:

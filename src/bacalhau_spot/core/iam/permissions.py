@@ -106,8 +106,8 @@ _IMAGE = ("image",)
 _NETWORKED = (*_LAUNCH, *_IMAGE)
 # Commands that hold the lock of the cluster.
 LOCKING = (*_LAUNCH, "remove", "extend", "destroy", *_IMAGE)
-# Commands that change Auto Scaling groups, and those that look at them. `replace` refuses nodes of groups.
-_GROUP_WRITERS = ("create", "scale")
+# Commands that change Auto Scaling groups, and those that look at them.
+_GROUP_WRITERS = _LAUNCH
 _GROUP_READERS = (*_GROUP_WRITERS, "list", "status", "extend", "doctor")
 _INVENTORY = ("create", "list", "extend", "scale", "replace", *_SCANS)
 _MARKET = (*_LAUNCH, "offers", "doctor")

@@ -5,6 +5,7 @@ Rules:
 2. A node that a group is replacing counts as present, unless AWS refused the group's last launch.
 3. A draining node has left its group, and does not count.
 4. Nothing is terminated by a change between a plain and a self-healing cluster: nodes are attached and detached.
+5. A surplus node that is being replaced is not attached again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.launch.node_spec import node_spec_differs, node_spec_tag
 from bacalhau_spot.core.lifecycle.drain_result import without_draining
+from bacalhau_spot.core.lifecycle.superseded import superseded
 from bacalhau_spot.core.model import RegionSpec
 from bacalhau_spot.core.scaling_group.groups import is_member
 from bacalhau_spot.core.tags import NODE_SPEC_KEY, tags_for, template_name
@@ -148,8 +150,11 @@ def group_plans(
     removed: Collection[str],
 ) -> tuple[GroupPlan, ...]:
     """The groups of every region that has or gets one. `replaced`: from `replacing`; `removed`: ids that the plan terminates."""
+    leaving = {one.id for one in demand.removable} & superseded(instances).keys()
     kept = [
-        instance for instance in without_draining(instances) if instance.alive and instance.id not in removed
+        instance
+        for instance in without_draining(instances)
+        if instance.alive and instance.id not in removed and instance.id not in leaving
     ]
 
     def planned(region: str) -> GroupPlan | None:

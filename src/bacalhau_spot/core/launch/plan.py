@@ -87,6 +87,7 @@ class Plan:
     expiry: ExpiryPlan | None = None
     idle_ttl_s: int | None = None
     replaced: int = 0  # of the present nodes, those that a group is about to launch
+    being_replaced: tuple[str, ...] = ()  # ids of surplus nodes with which `replace` has begun
     groups: tuple[GroupPlan, ...] = ()  # of every region with an Auto Scaling group, before or after the plan
     grace_s: int = GRACE_S
     old_first: str = ""

@@ -16,6 +16,7 @@ from bacalhau_spot.core.launch.pool_limits import max_per_pool, nodes_per_pool, 
 from bacalhau_spot.core.launch.refusals import Refusal, refusal
 from bacalhau_spot.core.launch.surplus import leave_first, surplus_nodes
 from bacalhau_spot.core.lifecycle.drain_result import GRACE_S
+from bacalhau_spot.core.lifecycle.superseded import superseded
 from bacalhau_spot.core.pricing.estimate import Budget, current_cost, estimate_nodes, sum_estimates
 from bacalhau_spot.core.pricing.orchestrator_cost import orchestrator_cost
 
@@ -62,6 +63,7 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False, grace_s: int = GRAC
     planned = replace(
         planned,
         replaced=sum(facts.replaced.values()),
+        being_replaced=tuple(one.id for one in demand.removable if one.id in superseded(facts.instances)),
         groups=group_plans(
             spec, facts.groups, facts.counted, demand, replaced=facts.replaced, removed=removed
         ),
@@ -128,9 +130,17 @@ def _exposure(facts: LaunchFacts, planned: Plan) -> PoolExposure:
 
 
 def _budget(facts: LaunchFacts, planned: Plan) -> Budget | None:
-    """None without a budget, or with nothing to launch. A managed orchestrator is part of the cluster's cost."""
+    """None without a budget, or with nothing to launch."""
+    return standing_budget(facts, planned) if planned.adds_cost or planned.group_changes else None
+
+
+def standing_budget(facts: LaunchFacts, planned: Plan) -> Budget | None:
+    """Of the cluster after the plan, also if that changes nothing; None without a budget.
+
+    A managed orchestrator is part of the cluster's cost.
+    """
     spec = facts.spec
-    if spec.budget_usd_per_hour is None or not (planned.adds_cost or planned.group_changes):
+    if spec.budget_usd_per_hour is None:
         return None
     groups = _groups_cost(facts, planned)
     others = replace(

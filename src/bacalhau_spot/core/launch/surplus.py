@@ -1,7 +1,7 @@
 """The nodes beyond the configuration's number: which ones leave, and in which order with the launches.
 
 Rules:
-1. A surplus node leaves in this order: drifted, the dearest pool, the newest.
+1. A surplus node leaves in this order: being replaced, drifted, the dearest pool, the newest.
 2. New nodes are launched first if the budget allows all nodes at once; otherwise the surplus nodes leave first.
 3. A surplus node stays for each new node that was not launched, or has not joined.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.core.launch.node_spec import drifted_nodes
 from bacalhau_spot.core.lifecycle.drain_result import without_draining
+from bacalhau_spot.core.lifecycle.superseded import superseded
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -35,9 +36,12 @@ def surplus_nodes(facts: LaunchFacts, prices: Prices) -> tuple[tuple[Instance, .
     counts = Counter(instance.region for instance in facts.demand.removable)
     drifted = {node.instance.id for node in drifted_nodes(spec, facts.counted)}
 
-    def order(instance: Instance) -> tuple[bool, Decimal, float, str]:
+    begun = superseded(facts.counted)
+
+    def order(instance: Instance) -> tuple[bool, bool, Decimal, float, str]:
         usd = prices.get((instance.region, instance.type, instance.zone), Decimal(0))
-        return instance.id not in drifted, -usd, -instance.launched_at.timestamp(), instance.id
+        newest_first = -instance.launched_at.timestamp()
+        return instance.id not in begun, instance.id not in drifted, -usd, newest_first, instance.id
 
     present = [instance for instance in without_draining(facts.counted) if instance.alive]
     chosen: list[Instance] = []

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Final
 
-from bacalhau_spot.core.lifecycle.drain_result import can_drain, without_draining
+from bacalhau_spot.core.lifecycle.drain_result import can_drain, is_draining, without_draining
+from bacalhau_spot.core.lifecycle.superseded import is_begun, replaced_ids, superseded
 from bacalhau_spot.core.model import RegionSpec
 from bacalhau_spot.core.placement.demand import nodes_by_region
 from bacalhau_spot.core.tags import REPLACES_KEY
@@ -98,6 +99,14 @@ def with_numbers(spec: ClusterSpec, numbers: Mapping[str, int]) -> ClusterSpec:
     return replace(spec, regions=regions, nodes=sum(numbers.values()))
 
 
+def with_present_regions(spec: ClusterSpec, instances: Iterable[Instance]) -> ClusterSpec:
+    """With `regions: auto`, the configuration with the regions that have nodes: replacements do not choose others."""
+    if spec.auto_regions is None or spec.regions:
+        return spec
+    names = sorted({instance.region for instance in instances})
+    return replace(spec, regions=tuple(RegionSpec(name) for name in names), auto_regions=None)
+
+
 def written_values(spec: ClusterSpec, nodes: int, *, region: str | None) -> dict[str, object]:
     """The keys of the configuration that hold the new number. The shares of other regions stay."""
     if region is None:
@@ -137,10 +146,17 @@ def replacements_of(batch: Iterable[Instance], instances: Iterable[Instance]) ->
     living = {instance.id for instance in present}
     launches: dict[str, list[Instance]] = {}
     for instance in present:
-        if instance.id not in ids and ids & _replaced_ids(instance):
+        if instance.id not in ids and ids & replaced_ids(instance):
             launches.setdefault(instance.tags[REPLACES_KEY], []).append(instance)
     free = [one for tag, group in launches.items() for one in group[len(set(tag.split()) - ids - living) :]]
-    return tuple(free[: len(nodes)])
+    return tuple([*free, *_untagged(nodes, present)][: len(nodes)])
+
+
+def _untagged(nodes: Sequence[Instance], present: Sequence[Instance]) -> tuple[Instance, ...]:
+    """Members of groups that were launched in place of the nodes, and have no tag yet."""
+    begun = superseded((*nodes, *present))
+    new = {one.id: one for old in nodes for one in begun.get(old.id, ())}
+    return tuple(one for one in new.values() if not replaced_ids(one))
 
 
 def without_replacements(
@@ -150,30 +166,34 @@ def without_replacements(
 
     `named`: words; a node whose id is one of them, or ends one, is to be replaced in any case.
     """
-    alive = {instance.id for instance in instances if instance.alive}
+    new = {one.id for launched in superseded(instances).values() for one in launched}
     todo: list[Instance] = []
     launched: list[Instance] = []
     for node in nodes:
-        started = _replaced_ids(node) & alive and not any(word.endswith(node.id) for word in named)
+        started = node.id in new and not any(word.endswith(node.id) for word in named)
         (launched if started else todo).append(node)
     return tuple(todo), tuple(launched)
 
 
-def _replaced_ids(instance: Instance) -> set[str]:
-    return set(instance.tags.get(REPLACES_KEY, "").split())
-
-
-def ended_nodes(
-    words: Sequence[str], instances: Sequence[Instance], *, configured: int
-) -> tuple[Instance, ...]:
+def ended_nodes(words: Sequence[str], instances: Sequence[Instance], *, missing: int) -> tuple[Instance, ...]:
     """The ended nodes with these ids that are still to be replaced, at most as many as nodes are missing.
 
     An interrupted run has drained them. AWS lists them for about an hour.
     """
-    present = present_nodes(instances)
     ended = [one for one in instances if one.id in words and not one.alive and one.is_node]
     todo = [one for one in ended if not replacements_of([one], instances)]
-    return tuple(todo[: max(0, configured - len(present))])
+    return tuple(todo[: max(0, missing)])
+
+
+def begun_nodes(instances: Sequence[Instance], *, missing: int) -> tuple[Instance, ...]:
+    """The nodes that an interrupted `replace` has sent away before it launched the new ones: draining ones, then ended ones.
+
+    At most as many as nodes are missing.
+    """
+    begun = [one for one in instances if is_begun(one) and (is_draining(one) or not one.alive)]
+    todo = [one for one in begun if not replacements_of([one], instances)]
+    todo.sort(key=lambda one: not one.alive)
+    return tuple(todo[: max(0, missing)])
 
 
 def target_of_batch(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.lifecycle.drain_result import without_draining
+from bacalhau_spot.core.lifecycle.superseded import superseded
 from bacalhau_spot.core.model import Spread
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Demand:
     surplus: int  # surplus instances in the configured regions
     removable: tuple[
         Instance, ...
-    ]  # those that would go: the newest of the fullest regions, and all outside the configuration
+    ]  # those that would go: of the fullest regions those being replaced, then the newest; all outside the configuration
 
 
 def nodes_by_region(spec: ClusterSpec) -> dict[str, int]:
@@ -86,10 +87,14 @@ def node_demand(
 def _removable(
     alive: Sequence[Instance], surplus: Mapping[str, int], *, configured: frozenset[str]
 ) -> tuple[Instance, ...]:
-    """The newest go first: they have the least work to lose. Regions that the configuration no longer names go whole."""
+    """Those that are being replaced go first, then the newest: they have the least work to lose.
+
+    Regions that the configuration no longer names go whole.
+    """
     gone = [instance for instance in alive if instance.region not in configured]
+    begun = superseded(alive)
     for region, number in surplus.items():
         here = [instance for instance in alive if instance.region == region]
-        here.sort(key=lambda instance: (instance.launched_at, instance.id), reverse=True)
+        here.sort(key=lambda one: (one.id in begun, one.launched_at, one.id), reverse=True)
         gone.extend(here[:number])
     return tuple(sorted(gone, key=lambda instance: (instance.region, instance.id)))

@@ -5,7 +5,8 @@ Rules:
 2. The configuration has the number of nodes; what `scale` did without `--write` is undone.
 3. Missing nodes are launched only if every configured region was scanned: a region that was not may have them.
 4. A region that refused capacity lately is left out until its time has come.
-5. Surplus nodes drain: first those that drain already, then unhealthy ones, then the newest of the fullest regions.
+5. Surplus nodes drain: first those that drain already, then unhealthy ones, then old ones with a new node in their place that
+   has joined, then the newest of the fullest regions. While the new node of an interrupted `replace` boots, its old one stays.
 6. Unhealthy nodes are replaced by the rules of `unhealthy.py`. Nodes with other faults are reported.
    An Auto Scaling group launches its missing nodes by itself.
 7. Auto Scaling groups and their nodes get the expiry of the cluster.
@@ -25,6 +26,7 @@ from bacalhau_spot.core.health.orchestrator_status import OrchestratorVerdict
 from bacalhau_spot.core.launch.group_plan import counted, replacing
 from bacalhau_spot.core.lifecycle.drain_result import MARGIN_S, drain_until, is_draining
 from bacalhau_spot.core.lifecycle.expiry import cluster_expiry, expiry_reason, keep_expiry
+from bacalhau_spot.core.lifecycle.superseded import superseded
 from bacalhau_spot.core.placement.demand import node_demand
 from bacalhau_spot.core.reconcile.unhealthy import (
     Protection,
@@ -187,14 +189,36 @@ def _surplus(
     living = [one for one in _without_replacements(status, spec, living) if one.id not in leaving]
     auto = spec.auto_regions is not None and not spec.regions
     removable = _newest(living)[: status.surplus] if auto else node_demand(spec, living).removable
-    counts = Counter(instance.region for instance in removable)
     ill = {node.instance.id for node in unhealthy}
+    old, kept = _replaced(status, living, ill=ill)
+    chosen = _first(living, (ill, kept, old), Counter(instance.region for instance in removable))
+    return tuple(instance for instance in chosen if instance.id not in kept)
+
+
+def _first(
+    living: Sequence[Instance], ranks: Sequence[set[str]], counts: Mapping[str, int]
+) -> list[Instance]:
+    """As many of each region: those of the first set of ids, of the next ones, then the newest."""
     chosen: list[Instance] = []
     for region, count in counts.items():
-        first = _newest(living)
-        first.sort(key=lambda one: (one.region != region, one.id not in ill))
-        chosen += first[:count]
-    return tuple(chosen)
+        here = [one for one in _newest(living) if one.region == region]
+        here.sort(key=lambda one: [one.id not in rank for rank in ranks])
+        chosen += here[:count]
+    return chosen
+
+
+def _replaced(
+    status: ClusterStatus, living: Sequence[Instance], *, ill: set[str]
+) -> tuple[set[str], set[str]]:
+    """The old nodes of an interrupted `replace`: those whose new node has joined, and those whose new node boots."""
+    settled = {node.id for node in status.nodes if node.settled}
+    joined: set[str] = set()
+    waiting: set[str] = set()
+    for name, launched in superseded(living).items():
+        new = [one.id for one in launched if one.id not in ill]
+        if new:
+            (joined if settled.issuperset(new) else waiting).add(name)
+    return joined, waiting
 
 
 def _without_replacements(

@@ -15,42 +15,35 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError, FleetResult, PoolError
-from bacalhau_spot.cloud.scaling_groups import MAX_INSTANCES_A_CALL, GroupLaunch
-from bacalhau_spot.core.error_catalog.classifier import Category, classify, most_severe
+from bacalhau_spot.cloud.scaling_groups import GroupLaunch
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.group_plan import GroupPlan, GroupStep, group_tags
 from bacalhau_spot.core.launch.group_types import group_types
 from bacalhau_spot.core.launch.node_spec import node_spec_tag
-from bacalhau_spot.core.lifecycle.drain_result import without_draining
 from bacalhau_spot.core.lifecycle.expiry import expiry_time
 from bacalhau_spot.core.scaling_group.groups import LAUNCH, REBALANCE_ZONES, ScalingGroup, group_of
-from bacalhau_spot.core.scaling_group.refused_launches import refused_launches
 from bacalhau_spot.core.tags import expiry_tags, node_tags, tags_for, template_name
 from bacalhau_spot.engine.aws_calls.caller import Cancelled
 from bacalhau_spot.engine.launch.fleet import launched_of
 from bacalhau_spot.engine.launch.region_launch import prepare_region, template_content, template_version
 from bacalhau_spot.engine.lifecycle.expiry_tags import write_expiry
 from bacalhau_spot.engine.lifecycle.group_expiry import write_group_expiry
+from bacalhau_spot.engine.scaling_group.group_watch import GroupWatch, living_nodes
 from bacalhau_spot.engine.scaling_group.groups import activities_of, listed_group, scaling_group
-from bacalhau_spot.engine.scaling_group.membership import INVALID
+from bacalhau_spot.engine.scaling_group.membership import INVALID, attach
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bacalhau_spot.cloud.port import LaunchedInstance
     from bacalhau_spot.core.model import ClusterSpec, Instance
-    from bacalhau_spot.core.scaling_group.groups import RefusedLaunch
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.engine.launch.node_secrets import NodeSecrets
     from bacalhau_spot.engine.launch.region_launch import RegionLaunch
 
 _POLL_S = 2.0
-# After a refusal AWS tries the other zones within seconds; how long it may take is not documented.
-REFUSED_AFTER_S = 60.0
 _EXISTS = "AlreadyExists"
-# No other zone helps against these.
-_EVERYWHERE = frozenset({Category.CREDENTIALS, Category.PERMISSION, Category.CONFIG})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +92,8 @@ async def launch_in_group(
     if not is_others:
         earlier = frozenset(activity.id for activity in await activities_of(calls, group))
         await _set(calls, spec, region_launch, group, target, launch=launch)
-    following = _Following(calls, spec, region_launch, group, target.total, earlier)
+    watch = GroupWatch(calls, group, earlier)
+    following = _Following(calls, spec, region_launch, watch, target.total)
     await following.run(deadline_s=deadline_s)
 
 
@@ -237,29 +231,8 @@ async def _attach(
             maximum=number + len(ids),
         ),
     )
-    refused: dict[str, CloudError] = {}
-    for start in range(0, len(ids), MAX_INSTANCES_A_CALL):
-        refused |= await _attach_batch(calls, group, ids[start : start + MAX_INSTANCES_A_CALL])
+    refused = await attach(calls, region, group.name, ids)
     return await _outside(calls, spec, region_launch, refused) if refused else 0
-
-
-async def _attach_batch(calls: AwsCalls, group: ScalingGroup, ids: Sequence[str]) -> dict[str, CloudError]:
-    """AWS attaches all or none: after a refusal, each on its own. The refusals by instance."""
-    if await _attached(calls, group, ids) is None:
-        return {}
-    answers = {instance_id: await _attached(calls, group, [instance_id]) for instance_id in ids}
-    return {instance_id: error for instance_id, error in answers.items() if error is not None}
-
-
-async def _attached(calls: AwsCalls, group: ScalingGroup, ids: Sequence[str]) -> CloudError | None:
-    """AWS's refusal; None if it attached them."""
-    try:
-        await calls.write(group.region, partial(calls.cloud.attach_instances, group.region, group.name, ids))
-    except CloudError as error:
-        if error.code != INVALID:
-            raise
-        return error
-    return None
 
 
 async def _outside(
@@ -268,7 +241,7 @@ async def _outside(
     """Of those that AWS did not attach, the living ones without a group: a lost answer may have attached some."""
     left = [
         instance
-        for instance in await _living(calls, spec, region_launch.region)
+        for instance in await living_nodes(calls, spec.naming, region_launch.region)
         if instance.id in refused and not group_of(instance)
     ]
     if left:
@@ -280,27 +253,16 @@ async def _outside(
     return len(left)
 
 
-async def _living(calls: AwsCalls, spec: ClusterSpec, region: str) -> tuple[Instance, ...]:
-    key, value = spec.naming.tag_key, spec.naming.tag_value
-    listed = await calls.read(region, partial(calls.cloud.instances, region, key=key, value=value))
-    nodes = without_draining(listed)
-    return tuple(instance for instance in nodes if instance.alive and instance.is_node)
-
-
 @dataclass(slots=True)
 class _Following:
-    """Until the region has `total` living nodes, or AWS has refused the rest. `earlier`: ids of previous activities."""
+    """Until the region has `total` living nodes, or AWS has refused the rest."""
 
     calls: AwsCalls
     spec: ClusterSpec
     region_launch: RegionLaunch
-    group: ScalingGroup
+    watch: GroupWatch
     total: int
-    earlier: frozenset[str]
     living: tuple[Instance, ...] = ()
-    failures: tuple[RefusedLaunch, ...] = ()
-    most: int = -1  # living nodes so far
-    grown_s: float = 0.0  # when there were more of them for the last time
 
     async def run(self, *, deadline_s: float) -> None:
         """Appends the new instances and the refusals to the region's results. Raises CloudError, Cancelled."""
@@ -313,7 +275,7 @@ class _Following:
                 break
             self.calls.emit(
                 events.Waiting(
-                    region=self.group.region,
+                    region=self.region_launch.region,
                     message="AWS launches instances",
                     remaining=self.total - len(self.living),
                 )
@@ -323,42 +285,23 @@ class _Following:
         self._report(launched_of(instance for instance in self.living if instance.id not in known))
 
     async def _settled(self) -> bool:
-        self.living = await _living(self.calls, self.spec, self.group.region)
-        now_s = self.calls.clock.monotonic_s()
-        if len(self.living) > self.most:
-            self.grown_s, self.most = now_s, len(self.living)
-        if len(self.living) >= self.total:
-            self.failures = ()
-            return True
-        activities = await activities_of(self.calls, self.group)
-        self.failures = refused_launches(activities, known=self.earlier)
-        busy = any(activity.open and activity.launches for activity in activities)
-        return not busy and _is_refused(self.failures, self.group.zones, waited_s=now_s - self.grown_s)
+        self.living = await living_nodes(self.calls, self.spec.naming, self.region_launch.region)
+        return await self.watch.settled(len(self.living), total=self.total)
 
     def _report(self, launched: tuple[LaunchedInstance, ...]) -> None:
         errors = tuple(
-            PoolError("", failure.zone, failure.code, failure.message) for failure in self.failures
+            PoolError("", failure.zone, failure.code, failure.message) for failure in self.watch.failures
         )
         self.region_launch.results.append(FleetResult("", launched=launched, pool_errors=errors))
         self.calls.emit(
             events.FleetResponded(
-                region=self.group.region,
-                fleet_id=self.group.name,
+                region=self.region_launch.region,
+                fleet_id=self.watch.group.name,
                 requested=len(launched) + max(0, self.total - len(self.living)),
                 launched=len(launched),
                 refusals=tuple((error.type, error.zone, error.code) for error in errors),
             )
         )
-
-
-def _is_refused(failures: Sequence[RefusedLaunch], zones: Sequence[str], *, waited_s: float) -> bool:
-    """Whether AWS has refused the missing nodes: in every zone, for a reason that holds everywhere, or for long enough."""
-    code = most_severe(failure.code for failure in failures)
-    if code is None:
-        return False
-    if classify(code).category in _EVERYWHERE:
-        return True
-    return set(zones) <= {failure.zone for failure in failures} or waited_s >= REFUSED_AFTER_S
 
 
 async def give_up(calls: AwsCalls, spec: ClusterSpec, region: str, *, total: int) -> int:
@@ -367,7 +310,7 @@ async def give_up(calls: AwsCalls, spec: ClusterSpec, region: str, *, total: int
     Raises CloudError, Cancelled.
     """
     group = await listed_group(calls, spec.naming, region)
-    living = await _living(calls, spec, region)
+    living = await living_nodes(calls, spec.naming, region)
     if group is not None:
         members = sum(
             group_of(instance) == group.name or instance.id in group.member_ids for instance in living

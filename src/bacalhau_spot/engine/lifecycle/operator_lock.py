@@ -88,6 +88,13 @@ class OperatorLock:
             await self._calls.pause(LOOK_PAUSE_S)
         return None
 
+    async def other(self) -> LockHolder | None:
+        """The command that holds the lock at present; None if none does. Read-only. Raises CloudError, Cancelled."""
+        region, name = self._place.region, self._place.name
+        found = await self._calls.read(region, partial(self._calls.cloud.template, region, name))
+        holder = holder_of(found.tags) if found else None
+        return None if self._may_take_over(holder) else holder
+
     @property
     def is_first_try(self) -> bool:
         """Whether no other command had the lock, dead or alive, when this one took it."""

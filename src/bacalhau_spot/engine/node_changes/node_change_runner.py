@@ -6,22 +6,27 @@ others, so that a second run continues after any interruption.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch import events, planner
 from bacalhau_spot.core.launch.refusals import Refusal
 from bacalhau_spot.core.node_changes.change_result import BatchResult, ChangeResult, Stop
 from bacalhau_spot.core.node_changes.node_change import batches, replacements_of, target_of_batch
-from bacalhau_spot.core.node_changes.replacement_budget import batch_budget
+from bacalhau_spot.core.node_changes.replacement_budget import batch_budget, group_budget, standing_plan
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import Membership
 from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 from bacalhau_spot.core.tags import REPLACES_KEY
-from bacalhau_spot.engine.aws_calls.caller import Cancelled
+from bacalhau_spot.engine.aws_calls.caller import Cancelled, gather_all
 from bacalhau_spot.engine.aws_calls.discovery import instances_of
 from bacalhau_spot.engine.launch.create import apply_plan
 from bacalhau_spot.engine.launch.facts_gathering import refusal_error
 from bacalhau_spot.engine.lifecycle.drain import drain
+from bacalhau_spot.engine.node_changes.group_replacement import launch_in_place
+from bacalhau_spot.engine.node_changes.replacement_tags import tag_new_nodes, tag_old_nodes
 from bacalhau_spot.engine.orchestrator.smoke_test import run_smoke_test
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.launch.plan import Plan
     from bacalhau_spot.core.model import ClusterSpec, Instance
     from bacalhau_spot.core.node_changes.node_change import NodeChange
+    from bacalhau_spot.core.node_changes.replacement_budget import BatchBudget
     from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
     from bacalhau_spot.core.orchestrator.smoke_test import SmokeTestOptions
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
@@ -94,13 +100,27 @@ class NodeChangeRunner:
         if self._change.old_first:
             affordable = await self._affordable(batch)
             result = (
-                await self._drained(batch, result) if affordable else _stopped(result, Stop.OVER_BUDGET, ())
+                await self._sent_away(batch, result) if affordable else _stopped(result, Stop.OVER_BUDGET, ())
             )
         if result.stop is None:
             result = await self._checked(await self._launch_for(batch, result))
         if result.stop is None and not self._change.old_first:
-            result = await self._drained(batch, result)
+            result = await self._drained(await self._as_listed(batch), result)
         return result
+
+    async def _as_listed(self, batch: Sequence[Instance]) -> tuple[Instance, ...]:
+        """The old nodes of a self-healing cluster without the group that they have left."""
+        if not self._spec.self_heal:
+            return tuple(batch)
+        ids: dict[str, list[str]] = {}
+        for instance in batch:
+            ids.setdefault(instance.region, []).append(instance.id)
+        by_id = self._calls.cloud.instances_by_id
+        listed = await gather_all(
+            *(self._calls.read(region, partial(by_id, region, here)) for region, here in ids.items())
+        )
+        now = {instance.id: instance for instances in listed for instance in instances}
+        return tuple(now.get(instance.id, instance) for instance in batch)
 
     async def _affordable(self, batch: Sequence[Instance]) -> bool:
         """Whether the budget will allow the new nodes of a batch once its old ones have left. Nothing has been changed yet."""
@@ -111,7 +131,21 @@ class NodeChangeRunner:
         if target is None:
             return True
         facts, plan = await self._planned(target)
-        return batch_budget(facts, plan, batch, at_once=len(batch)).fits_old_first
+        return self._budget(facts, plan, batch).fits_old_first
+
+    def _budget(self, facts: LaunchFacts, plan: Plan, batch: Sequence[Instance]) -> BatchBudget:
+        if self._spec.self_heal:
+            return group_budget(facts, standing_plan(facts, plan), batch, at_once=len(batch))
+        return batch_budget(facts, plan, batch, at_once=len(batch))
+
+    async def _sent_away(self, batch: Sequence[Instance], result: BatchResult) -> BatchResult:
+        """Drained before their replacements are launched. The tag lets any selection find them after an interruption."""
+        inventory = await instances_of(self._calls, self._spec.naming, regions=self._tools.regions)
+        try:
+            await tag_old_nodes(self._calls, batch, inventory.instances)
+        except Cancelled:
+            return _stopped(result, Stop.INTERRUPTED, ())
+        return await self._drained(batch, result)
 
     async def _planned(self, target: ClusterSpec) -> tuple[LaunchFacts, Plan]:
         """Raises UserError if the launch is refused."""
@@ -131,16 +165,40 @@ class NodeChangeRunner:
         if target is None:
             return result
         facts, plan = await self._planned(target)
+        if self._spec.self_heal and not self._change.old_first:
+            return await self._launched_by_groups(facts, plan, batch, result)
         if plan.over_budget:
             return _stopped(result, Stop.OVER_BUDGET, ())
         return await self._launched(facts, plan, result)
 
+    async def _launched_by_groups(
+        self, facts: LaunchFacts, plan: Plan, batch: Sequence[Instance], result: BatchResult
+    ) -> BatchResult:
+        """In place of the old nodes, with the values of the configuration."""
+        standing = standing_plan(facts, plan)
+        if not group_budget(facts, standing, batch, at_once=len(batch)).fits_new_first:
+            return _stopped(result, Stop.OVER_BUDGET, ())
+        regions = {instance.region for instance in batch}
+        outdated = tuple(group for group in standing.group_changes if group.region in regions)
+        if outdated:
+            changed = await apply_plan(self._calls, facts, replace(standing, groups=outdated), wait=False)
+            if changed.problems or changed.interrupted:
+                stop = Stop.INTERRUPTED if changed.interrupted else Stop.NOT_LAUNCHED
+                return BatchResult(result.old, result.new, launch=changed, drain=result.drain, stop=stop)
+        done = await launch_in_place(self._calls, self._spec, batch, facts.instances)
+        stopped = _launch_stop(done.launch)
+        return BatchResult(result.old, done.new, launch=done.launch, drain=result.drain, stop=stopped)
+
     async def _launched(self, facts: LaunchFacts, plan: Plan, result: BatchResult) -> BatchResult:
         tags = {REPLACES_KEY: " ".join(result.old)} if result.old else {}
         launch = await apply_plan(self._calls, facts, plan, more_tags=tags)
-        new = (*result.new, *_running(launch))
-        stop = Stop.INTERRUPTED if launch.interrupted else Stop.NOT_LAUNCHED if launch.missing else None
-        return BatchResult(result.old, new, launch=launch, drain=result.drain, stop=stop)
+        launched = _running(launch)
+        if self._spec.self_heal and result.old:
+            # No launch of a group takes tags of its own. These matter only to a later run, which would ask before it launches.
+            with suppress(CloudError, Cancelled):
+                await tag_new_nodes(self._calls, launched, result.old)
+        new = (*result.new, *(instance.id for instance in launched))
+        return BatchResult(result.old, new, launch=launch, drain=result.drain, stop=_launch_stop(launch))
 
     async def _checked(self, result: BatchResult) -> BatchResult:
         """Whether the new nodes have joined and run a job, where the orchestrator's API is known."""
@@ -208,8 +266,14 @@ def _stopped(result: BatchResult, stop: Stop, faulty: tuple[str, ...]) -> BatchR
     return BatchResult(result.old, result.new, faulty, result.launch, result.drain, stop)
 
 
-def _running(launch: CreateResult) -> tuple[str, ...]:
-    return tuple(instance.id for region in launch.regions for instance in region.running)
+def _launch_stop(launch: CreateResult) -> Stop | None:
+    if launch.interrupted:
+        return Stop.INTERRUPTED
+    return Stop.NOT_LAUNCHED if launch.missing else None
+
+
+def _running(launch: CreateResult) -> tuple[Instance, ...]:
+    return tuple(instance for region in launch.regions for instance in region.running)
 
 
 def _ids(instances: Sequence[Instance]) -> tuple[str, ...]:

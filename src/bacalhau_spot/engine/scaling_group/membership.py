@@ -1,4 +1,4 @@
-"""Members of Auto Scaling groups: released before they are terminated on purpose, and reported when they are lost."""
+"""Members of Auto Scaling groups: attached, released before they are terminated on purpose, reported when they are lost."""
 
 from __future__ import annotations
 
@@ -49,20 +49,47 @@ async def _release(calls: AwsCalls, region: str, name: str, ids: Sequence[str]) 
         await _accepted(calls, region, partial(calls.cloud.terminate_member, region, instance_id))
 
 
-async def detach(calls: AwsCalls, region: str, name: str, ids: Sequence[str]) -> tuple[str, ...]:
-    """Detach at most 20 members; the ids of those that AWS does not detach. Raises CloudError, Cancelled."""
-    if await _accepted(calls, region, partial(calls.cloud.detach_instances, region, name, ids)):
+async def detach(
+    calls: AwsCalls, region: str, name: str, ids: Sequence[str], *, replace: bool = False
+) -> tuple[str, ...]:
+    """Detach at most 20 members; the ids of those that AWS does not detach. Raises CloudError, Cancelled.
+
+    With `replace`, the group launches others in their place.
+    """
+    call = partial(calls.cloud.detach_instances, region, name, replace=replace)
+    if await _accepted(calls, region, partial(call, ids)):
         return ()
     # All or none: one that starts or is being terminated fails the others.
     return tuple(
         [
             instance_id
             for instance_id in ids
-            if not await _accepted(
-                calls, region, partial(calls.cloud.detach_instances, region, name, [instance_id])
-            )
+            if not await _accepted(calls, region, partial(call, [instance_id]))
         ]
     )
+
+
+async def attach(calls: AwsCalls, region: str, name: str, ids: Sequence[str]) -> dict[str, CloudError]:
+    """Attach running instances; AWS's refusals by id. Each adds one to the group's number. Raises CloudError, Cancelled."""
+    refused: dict[str, CloudError] = {}
+    for batch in _batches(ids):
+        # All or none: after a refusal, each on its own.
+        if await _attached(calls, region, name, batch) is None:
+            continue
+        answers = {instance_id: await _attached(calls, region, name, [instance_id]) for instance_id in batch}
+        refused |= {instance_id: error for instance_id, error in answers.items() if error is not None}
+    return refused
+
+
+async def _attached(calls: AwsCalls, region: str, name: str, ids: Sequence[str]) -> CloudError | None:
+    """AWS's refusal; None if it attached them."""
+    try:
+        await calls.write(region, partial(calls.cloud.attach_instances, region, name, ids))
+    except CloudError as error:
+        if error.code != INVALID:
+            raise
+        return error
+    return None
 
 
 async def report_unhealthy(calls: AwsCalls, instances: Sequence[Instance]) -> tuple[str, ...]:

@@ -214,6 +214,8 @@ class PlanOutput(TypedDict):
     """the Auto Scaling groups before or after the plan"""
     surplus: list[str]
     """ids of surplus instances"""
+    being_replaced: list[str]
+    """ids of surplus instances with which `replace` has begun"""
     remove: list[str]
     """ids of the surplus instances to drain and terminate"""
     grace_s: Count
@@ -344,6 +346,7 @@ def plan_data(plan: Plan) -> PlanOutput:
         "idle_ttl_s": plan.idle_ttl_s,
         "groups": [_group_plan(group) for group in plan.groups],
         "surplus": [instance.id for instance in plan.surplus],
+        "being_replaced": list(plan.being_replaced),
         "remove": [instance.id for instance in plan.remove],
         "grace_s": plan.grace_s,
         "old_first": plan.old_first,

@@ -28,6 +28,11 @@ def still_held(holder: LockHolder, *, now: datetime) -> UserError:
     )
 
 
+def changing_text(holder: LockHolder, *, now: datetime) -> str:
+    """To a command that changes nothing, about another one that does."""
+    return f"{_holder_text(holder, now=now)} is changing the cluster, and may terminate nodes itself"
+
+
 def not_locked(reason: str) -> str:
     """A warning: the command went on without the lock."""
     return f"the cluster could not be locked ({reason}): nothing prevents a second command from changing it meanwhile"

@@ -11,6 +11,7 @@ from bacalhau_spot.core.node_changes.change_result import Stop
 from bacalhau_spot.ui.formatting import error_label, first_few, plural, usd, usd_range
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, next_commands
 from bacalhau_spot.ui.views.drain_view import drained_nodes
+from bacalhau_spot.ui.views.groups_view import group_steps
 from bacalhau_spot.ui.views.plan_view import budget_error, cannot_drain_warning
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _launching(change: NodeChange) -> list[RenderableType]:
         later = f"the old nodes leave first: {change.old_first}"
         order = later if change.old_first else "the new nodes join first"
         parts.append(Paragraph(f"{change.at_once} at a time; {order}"))
-    return parts
+    return [*parts, *group_steps(change.launch)]
 
 
 def _warnings(change: NodeChange) -> list[RenderableType]:

@@ -11,6 +11,7 @@ from bacalhau_spot.core.launch.pool_avoidance import avoidance_notes
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui.formatting import (
     IN_NO_SUM,
+    capitalized,
     comma_list,
     error_label,
     first_few,
@@ -37,8 +38,11 @@ if TYPE_CHECKING:
 _UNKNOWN_PRICE = "unknown"
 
 
-def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
-    """A row for each region, the totals with their price, warnings, and surplus nodes."""
+def plan_view(plan: Plan, *, identity: Identity | None = None, changing: str = "") -> Group:
+    """A row for each region, the totals with their price, warnings, and surplus nodes.
+
+    `changing`: about another command that is changing the cluster, and may have launched the surplus nodes.
+    """
     parts: list[RenderableType] = []
     if identity is not None:
         parts.append(Paragraph(f"account {identity.account_id} as {identity.arn}", style="dim"))
@@ -52,7 +56,7 @@ def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
         parts.append(Paragraph(_nothing(plan)))
     parts.extend(group_steps(plan))
     parts.extend(expiry_lines(plan.expiry, idle_ttl_s=plan.idle_ttl_s, healed=plan.heals))
-    parts.extend(_surplus(plan))
+    parts.extend(_surplus(plan, changing))
     parts.extend(drift_lines(plan.drifted, nodes=plan.existing))
     if plan.empty:
         parts.extend(next_commands(("bacalhau-spot list",)))
@@ -305,7 +309,20 @@ def _avoidance(plan: Plan) -> list[Paragraph]:
     return [Paragraph(note) for note in avoidance_notes(plan.avoidances)]
 
 
-def _surplus(plan: Plan) -> list[Paragraph]:
+def begun_replacements(ids: Sequence[str]) -> str:
+    """About old nodes that live alongside the new nodes in their place."""
+    return f"`replace` has begun with {first_few(list(ids))}, and continues when you run it again"
+
+
+def _surplus_hint(plan: Plan, changing: str) -> str:
+    if changing:
+        return f"{capitalized(changing)}."
+    them = "it" if len(plan.surplus) == 1 else "them"
+    begun = f"{capitalized(begun_replacements(plan.being_replaced))}. " if plan.being_replaced else ""
+    return f"{begun}--allow-removal drains and terminates {them}."
+
+
+def _surplus(plan: Plan, changing: str) -> list[Paragraph]:
     if not plan.surplus:
         return []
     counts = Counter(instance.region for instance in plan.surplus)
@@ -313,9 +330,8 @@ def _surplus(plan: Plan) -> list[Paragraph]:
     launched = f", {plan.launch} to launch" if plan.launch else ""
     exist = f"{plural(plan.existing, 'node')} {'exists' if plan.existing == 1 else 'exist'}"
     total = f"{exist}, {plan.wanted} requested{launched}: {len(plan.surplus)} too many ({where})."
-    if not plan.remove:
-        them = "it" if len(plan.surplus) == 1 else "them"
-        return [Paragraph(f"{total} --allow-removal drains and terminates {them}.", "yellow")]
+    if changing or not plan.remove:
+        return [Paragraph(f"{total} {_surplus_hint(plan, changing)}", "yellow")]
     return [
         Paragraph(f"{total} Drain and terminate:", style="bold"),
         *(

@@ -13,6 +13,7 @@ from bacalhau_spot.core.health.diagnosis import Severity
 from bacalhau_spot.core.health.observation import ApiAvailability, NodeObservation
 from bacalhau_spot.core.health.orchestrator_status import OrchestratorVerdict
 from bacalhau_spot.core.history.interruptions import pool_counts
+from bacalhau_spot.core.lifecycle.superseded import superseded
 from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.ui.diagnosis_text import diagnosis_text, orchestrator_text
 from bacalhau_spot.ui.end_reason import end_reason_text
@@ -22,6 +23,7 @@ from bacalhau_spot.ui.views.drift_view import drift_lines
 from bacalhau_spot.ui.views.expiry_view import expiry_line
 from bacalhau_spot.ui.views.groups_view import groups_lines
 from bacalhau_spot.ui.views.history_view import pools_text
+from bacalhau_spot.ui.views.plan_view import begun_replacements
 from bacalhau_spot.ui.views.pools_view import pools_line
 
 if TYPE_CHECKING:
@@ -370,7 +372,9 @@ def _to_do(status: ClusterStatus, *, ghosts: Sequence[NodeStatus]) -> list[Rende
     if status.missing and not status.snapshot.failed_regions:
         lines.append(Paragraph("`bacalhau-spot create` launches the missing nodes", prefix="missing: "))
     if status.surplus:
-        what = "`bacalhau-spot create --allow-removal` drains and terminates them"
+        begun = superseded(status.snapshot.instances)
+        remove = "`bacalhau-spot create --allow-removal` drains and terminates them"
+        what = begun_replacements(sorted(begun)) if begun else remove
         lines.append(Paragraph(what, prefix="too many: "))
     if ghosts:
         lines.append(Paragraph("`bacalhau-spot prune` removes them from the orchestrator", prefix="gone: "))
