@@ -16,6 +16,7 @@ from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.node_changes import DEFAULT_GRACE, DryRun, Grace
 from bacalhau_spot.cli.runtime.parsers import whole_number
 from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.runtime.runner import NullProgress
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
 from bacalhau_spot.core.node_changes.node_change import (
     MAX_NODES,
@@ -23,17 +24,22 @@ from bacalhau_spot.core.node_changes.node_change import (
     surplus_nodes,
     written_values,
 )
+from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState
 from bacalhau_spot.core.placement.demand import nodes_by_region
 from bacalhau_spot.engine.node_changes.node_change_runner import NodeChangeRunner
+from bacalhau_spot.engine.orchestrator.reconcile_configuration import publish
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import views
 from bacalhau_spot.ui.formatting import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from bacalhau_spot.cli.runtime.runner import Runner
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.core.node_changes.change_result import ChangeResult
 
 
 def scale(
@@ -71,6 +77,7 @@ def scale(
     grace_s = node_changes.grace_seconds(grace)
     spec = context.spec()
     _check(spec, nodes, region=region)
+    _check_kept(spec, nodes, write=write)
     edit = _edit(context, spec, nodes, region=region) if write else None
     with context.runner(spec) as runner:
         cluster = node_changes.look(context, runner, spec)
@@ -89,13 +96,57 @@ def scale(
         )
         change = changed(change, after=change.after + change.launches)
         tools = node_changes.tools(context, runner, cluster, testing=False)
-        work = NodeChangeRunner(runner.calls, facts.spec, change, tools)
+        work = partial(NodeChangeRunner(runner.calls, facts.spec, change, tools).scale, facts, plan)
         if edit is not None:
             context.print_status(views.raw(edit.diff))
-        result = node_changes.run_change(
-            context, runner, cluster, change, partial(work.scale, facts, plan), yes=yes, dry_run=dry_run
-        )
+        run = partial(node_changes.run_change, context, runner, cluster, change, yes=yes, dry_run=dry_run)
+        if edit is None or spec.orchestrator.reconcile is None:
+            result = run(work)
+        else:
+            result = _run_kept(run, work, partial(_publish, context, runner, edit, facts))
+            if change.empty and not dry_run:
+                runner.run_with_progress(_publish(context, runner, edit, facts), screen=NullProgress)
     return _written(spec, result, edit, nodes=nodes, region=region, dry_run=dry_run)
+
+
+def _run_kept(
+    run: Callable[[Callable[[], Awaitable[ChangeResult]]], Result],
+    work: Callable[[], Awaitable[ChangeResult]],
+    publish_number: Callable[[], Awaitable[None]],
+) -> Result:
+    """The change, after the orchestrator's machine has the new number: with the former one it would undo the change."""
+
+    async def published() -> ChangeResult:
+        await publish_number()
+        return await work()
+
+    return run(published)
+
+
+async def _publish(context: CommandContext, runner: Runner, edit: _Edit, facts: LaunchFacts) -> None:
+    """The file has the number from now on, too, whatever becomes of the change: the machine completes it."""
+    state, runtime = facts.orchestrator, context.runtime
+    loaded = configuration.load_text(edit.text, path=edit.path, environ=runtime.environ, home=runtime.home)
+    configuration.write_config(edit.path, edit.text, overwrite=True)
+    if isinstance(state, OrchestratorState):
+        await publish(
+            runner.calls,
+            loaded.spec,
+            region=state.region,
+            ssh_ranges=facts.ssh_ranges,
+            replaces=state.published is not None,
+        )
+
+
+def _check_kept(spec: ClusterSpec, nodes: int, *, write: bool) -> None:
+    """Raises UserError for a number that the orchestrator's machine would undo."""
+    if spec.orchestrator.reconcile is not None and not write:
+        raise UserError(
+            "the orchestrator's machine keeps the number of nodes in the configuration, and would undo this change",
+            hint=f"`bacalhau-spot scale {nodes} --write` changes the configuration, here and on the machine",
+            docs="docs/reconcile.md",
+            exit_code=ExitCode.USAGE,
+        )
 
 
 class _Edit:
@@ -178,7 +229,7 @@ def _written(
 ) -> Result:
     """After the change, so that a declined or failed one leaves the file as it is."""
     if edit is not None:
-        if not dry_run and result.exit_code is ExitCode.DONE:
+        if not dry_run and spec.orchestrator.reconcile is None and result.exit_code is ExitCode.DONE:
             configuration.write_config(edit.path, edit.text, overwrite=True)
         return result
     configured = nodes_by_region(spec)

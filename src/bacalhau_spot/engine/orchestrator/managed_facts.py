@@ -1,4 +1,4 @@
-"""Reads the orchestrator's present state: five calls in its home region, and some more before a new instance is launched."""
+"""Reads the orchestrator's present state: six calls in its home region, and some more before a new instance is launched."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from bacalhau_spot.core.placement.quotas import (
 from bacalhau_spot.core.tags import has_tag, orchestrator_parameter
 from bacalhau_spot.engine.iam.ownership import untagged_resource
 from bacalhau_spot.engine.network.network_egress import check_network
+from bacalhau_spot.engine.orchestrator.reconcile_configuration import published_configuration
 from bacalhau_spot.engine.orchestrator.resolve import (
     find_orchestrator,
     foreign_parameter,
@@ -83,11 +84,12 @@ async def state_in(
     """The orchestrator's parts in a region. `instances`: its instances there, terminated ones included. Raises CloudError."""
     naming = spec.naming
     key, value = naming.tag_key, naming.tag_value
-    addresses, volumes, groups, credentials = await asyncio.gather(
+    addresses, volumes, groups, credentials, published = await asyncio.gather(
         calls.read(region, partial(calls.cloud.addresses, region)),
         calls.read(region, partial(calls.cloud.volumes, region, key=key, value=value)),
         calls.read(region, partial(calls.cloud.inbound_groups, region, key=key, value=value)),
         stored_credentials(calls, naming, region=region),
+        published_configuration(calls, naming, region=region),
     )
     instance = newest_usable(instances)
     return OrchestratorState(
@@ -103,6 +105,7 @@ async def state_in(
         first_boot=instance is not None and calls.clock.now() - instance.launched_at < _FIRST_BOOT,
         ended=tuple(sorted(found.id for found in instances if found != instance)),
         site=None if instance is not None else await _site(calls, spec, region=region),
+        published=published,
     )
 
 
