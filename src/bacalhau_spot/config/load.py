@@ -86,7 +86,8 @@ def load_text(
         naming=rules.naming(checked.data.get("cluster")),
         expand=lambda name: str(external_files.expand(name, base=path.absolute().parent, home=home)),
     )
-    _check_size(checked, spec, path.name, where=str(path))
+    if not lenient:
+        _check_size(checked, spec, path.name, where=str(path))
     notes += _remarks(checked, path.name)
     unread = frozenset(map(_read_key, (key for key, _ in materials.failures)))
     return Loaded(spec, tuple(notes), _sources(checked, path.name), path, unread)
