@@ -142,11 +142,14 @@ def test_an_idle_cluster_loses_its_nodes_and_keeps_its_orchestrator(
     user: CliRunner, sandbox: Any, machine: MachinePasses
 ) -> None:
     """A machine cannot delete what it runs on."""
-    created(user, 1, more="idle_ttl: 30m\n")
-    machine.advance(2400, step_s=60)
+    created(user, 1, more="idle_ttl: 10m\n")
+    machine.advance(900, step_s=60)
     assert nodes(sandbox) == []
-    last = machine.results[-1].data
-    assert (last["hindrance"], last["found"]["ended"]["reason"]) == ("orchestrator-left", "idle")
+    (ended,) = [found.data for found in machine.results if found.data["changed"]]
+    assert (ended["hindrance"], ended["found"]["ended"]["reason"]) == ("orchestrator-left", "idle")
+    assert machine.results[-1].data["hindrance"] == "no-cluster"
+    assert user("create", "--yes", "--wait", "none").code == 0
+    assert len(nodes(sandbox)) == 1, "a person begins it again"
     assert user("destroy", "--yes").code == 0
     assert sandbox.leftovers() == []
 

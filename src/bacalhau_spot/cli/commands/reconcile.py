@@ -346,7 +346,7 @@ class _Reconciler:
         if found.plan.removes:
             found = self._look(reader, runner, spec)
         if found.plan.ended is not None and self._local_api is not None:
-            ended = runner.run_with_progress(end_nodes(runner.calls, found.status), screen=NullProgress)
+            ended = runner.run_with_progress(end_nodes(runner.calls, spec, found.status), screen=NullProgress)
             return _Done(found, ended)
         actions = change.run(found)
         return _Done(found, actions, warnings=change.warnings, notices=change.notices)

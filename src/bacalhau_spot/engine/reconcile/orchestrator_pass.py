@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.core.orchestrator.published_configuration import changed_keys
 from bacalhau_spot.core.reconcile.pass_result import Hindrance, PassActions
+from bacalhau_spot.core.tags import template_name
 from bacalhau_spot.engine.orchestrator.reconcile_configuration import published_configuration
 from bacalhau_spot.engine.reconcile.node_removal import remove_instances
 
@@ -34,10 +37,21 @@ async def published_differences(calls: AwsCalls, spec: ClusterSpec, status: Clus
     return ("orchestrator.reconcile",) if own is None else changed_keys(own, published)
 
 
-async def end_nodes(calls: AwsCalls, status: ClusterStatus) -> PassActions:
-    """Terminate the nodes of a cluster whose time is over. Raises nothing."""
+async def end_nodes(calls: AwsCalls, spec: ClusterSpec, status: ClusterStatus) -> PassActions:
+    """Delete the launch templates and terminate the nodes of a cluster whose time is over. Raises CloudError, Cancelled.
+
+    Without launch templates a cluster is destroyed, for this pass and for all others: none launches a node again.
+    """
     living = [instance for instance in status.snapshot.instances if instance.alive]
+    regions = dict.fromkeys([*(region.name for region in spec.regions), *(one.region for one in living)])
+    await asyncio.gather(*(_delete_template(calls, region, template_name(spec.naming)) for region in regions))
     removed = await remove_instances(calls, living)
     return PassActions(
         deleted=len(removed.removed), failures=removed.failures, hindrance=Hindrance.ORCHESTRATOR_LEFT
     )
+
+
+async def _delete_template(calls: AwsCalls, region: str, name: str) -> None:
+    template = await calls.read(region, partial(calls.cloud.template, region, name))
+    if template is not None:
+        await calls.write(region, partial(calls.cloud.delete_template, region, template.id))
