@@ -70,6 +70,7 @@ def test_an_interrupted_node_is_replaced_and_nobody_types_anything(
     assert len(changed["done"]["launched"]) == 1
     last = passes[-1].data
     assert (last["found"]["joined"], last["remaining"], last["problems"]) == (2, False, []), last
+    assert "reconcile on its machine: every 60 s" in " ".join(user("doctor").stdout.split())
     console = user("console", "orchestrator").stdout
     assert "reconcile: every 60 s, with bacalhau-spot==1.0.0" in console
 

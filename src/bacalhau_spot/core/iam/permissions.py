@@ -188,11 +188,11 @@ _READ = (
     *_rows("pricing", "GetProducts", commands=(*_LAUNCH, "cost", "offers", "doctor", "nuke", "clusters")),
     *_rows("ec2", "DescribeInstanceStatus", commands=("status",)),
     *_rows("ec2", "GetConsoleOutput", commands=("status", "console"), scopes=(ResourceScope.TAGGED,)),
-    # The first boot of a managed orchestrator
+    # The first boot of a managed orchestrator, and `reconcile` on its machine
     *_rows(
         "ec2",
         "GetConsoleOutput",
-        commands=("create",),
+        commands=("create", "doctor"),
         conditions=(Condition.MANAGED,),
         scopes=(ResourceScope.TAGGED,),
     ),
