@@ -143,8 +143,8 @@ def test_an_idle_cluster_loses_its_nodes_and_keeps_its_orchestrator(
     user: CliRunner, sandbox: Any, machine: MachinePasses
 ) -> None:
     """A machine cannot delete what it runs on."""
-    created(user, 1, more="idle_ttl: 10m\n")
-    machine.advance(900, step_s=60)
+    created(user, 1, config=CONFIG.replace("every: 60s", "every: 5m"), more="idle_ttl: 10m\n")
+    machine.advance(1500, step_s=60)
     assert nodes(sandbox) == []
     (ended,) = [found.data for found in machine.results if found.data["changed"]]
     assert (ended["hindrance"], ended["found"]["ended"]["reason"]) == ("orchestrator-left", "idle")
