@@ -98,6 +98,7 @@ def test_machine_and_user_never_work_against_each_other(
     assert (stale.data["hindrance"], len(nodes(sandbox))) == ("other-configuration", 3)
     assert stale.data["reason"] == "nodes: 3, here 1"
     assert [found.data["changed"] for found in machine.advance(120)][-1] is False
+    assert "launches another node for each removed one" in user("remove", "us-west-2", "--dry-run").stderr
     refused = user("scale", "2", "--yes")
     assert (refused.code, "would undo this change" in refused.stderr) == (2, True)
     assert user("scale", "2", "--write", "--yes", "--grace", "0").code == 0
@@ -179,6 +180,22 @@ def test_the_role_of_the_machine_has_the_printed_permissions(user: CliRunner, sa
 
 def _listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
+
+
+def test_a_parameter_of_somebody_else_is_refused(user: CliRunner, sandbox: Any) -> None:
+    """The machine would do what its owner writes."""
+    created(user, 1)
+    ssm = sandbox.client("ssm", "us-east-1")
+    name = next(
+        found["Name"]
+        for found in ssm.describe_parameters()["Parameters"]
+        if found["Name"].endswith("/reconcile")
+    )
+    tag = "bacalhau-cluster"
+    ssm.remove_tags_from_resource(ResourceType="Parameter", ResourceId=name, TagKeys=[tag])
+    configure(user, 2)
+    refused = user("create", "--yes", "--wait", "none")
+    assert (refused.code, name in refused.stderr, len(nodes(sandbox))) == (1, True, 1)
 
 
 def test_without_a_managed_orchestrator_the_option_is_refused(user: CliRunner) -> None:

@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.model import ROLE_KEY, OrchestratorMode, arch_of_name
 from bacalhau_spot.core.orchestrator.managed_plan import admits_nodes
 from bacalhau_spot.core.orchestrator.managed_state import (
@@ -30,7 +29,7 @@ from bacalhau_spot.core.placement.quotas import (
 from bacalhau_spot.core.tags import has_tag, orchestrator_parameter
 from bacalhau_spot.engine.iam.ownership import untagged_resource
 from bacalhau_spot.engine.network.network_egress import check_network
-from bacalhau_spot.engine.orchestrator.reconcile_configuration import published_configuration
+from bacalhau_spot.engine.orchestrator.reconcile_configuration import published_configuration, readable_tags
 from bacalhau_spot.engine.orchestrator.resolve import (
     find_orchestrator,
     foreign_parameter,
@@ -47,7 +46,7 @@ from bacalhau_spot.orchestrator.certificates import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from bacalhau_spot.core.launch.facts import LaunchFacts
@@ -122,22 +121,12 @@ async def stored_credentials(
         check_authority(credentials)
     except ValueError as error:
         raise foreign_parameter(name, region=region) from error
-    tags = await _readable_tags(calls, region, name)
+    tags = await readable_tags(calls, region, name)
     if tags is not None and not has_tag(tags, key=naming.tag_key, value=naming.tag_value):
         raise untagged_resource(
             f"the parameter {name} in {region}", key=naming.tag_key, value=naming.tag_value
         )
     return credentials
-
-
-async def _readable_tags(calls: AwsCalls, region: str, name: str) -> Mapping[str, str] | None:
-    """None without the permission: the value and its type must suffice."""
-    try:
-        return await calls.read(region, partial(calls.cloud.parameter_tags, region, name))
-    except CloudError as error:
-        if classify(error.code).category is not Category.PERMISSION:
-            raise
-    return None
 
 
 def _certificate_ends(credentials: OrchestratorCredentials | None) -> datetime | None:
