@@ -10,6 +10,7 @@ import pytest
 
 from bacalhau_spot.core.iam.permissions import ON_ORCHESTRATOR
 from cli.test_managed_life import SandboxClock
+from iam.test_enforced import policy, refusals
 from support.cli_runner import CliRunner
 from support.orchestrator_passes import MachinePasses
 from support.storms import Watch, machines, region_of
@@ -92,7 +93,9 @@ def test_machine_and_user_never_work_against_each_other(
     assert [found.data["changed"] for found in machine.advance(60)] == [False]
     shown = user("create", "--dry-run").stdout
     assert "gets this configuration (nodes: 1, here 3)" in " ".join(shown.split())
+    sandbox.settings.policies = policy(user, "create")
     assert user("create", "--yes", "--wait", "none").code == 0
+    assert refusals(sandbox) == []
     service.due_at = sandbox.clock.now()  # with the configuration that it read before
     (stale,) = machine.advance(1, step_s=1)
     assert (stale.data["hindrance"], len(nodes(sandbox))) == ("other-configuration", 3)
@@ -101,7 +104,10 @@ def test_machine_and_user_never_work_against_each_other(
     assert "launches another node for each removed one" in user("remove", "us-west-2", "--dry-run").stderr
     refused = user("scale", "2", "--yes")
     assert (refused.code, "would undo this change" in refused.stderr) == (2, True)
+    sandbox.settings.policies = policy(user, "scale")
     assert user("scale", "2", "--write", "--yes", "--grace", "0").code == 0
+    assert refusals(sandbox) == []
+    sandbox.settings.policies = []
     assert "nodes: 2" in (user.folder / "config.yaml").read_text()
     passes = machine.advance(240)
     assert (len(nodes(sandbox)), passes[-1].data["found"]["wanted"]) == (2, 2)

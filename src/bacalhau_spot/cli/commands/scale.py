@@ -127,7 +127,6 @@ async def _publish(context: CommandContext, runner: Runner, edit: _Edit, facts: 
     """The file has the number from now on, too, whatever becomes of the change: the machine completes it."""
     state, runtime = facts.orchestrator, context.runtime
     loaded = configuration.load_text(edit.text, path=edit.path, environ=runtime.environ, home=runtime.home)
-    configuration.write_config(edit.path, edit.text, overwrite=True)
     if isinstance(state, OrchestratorState):
         await publish(
             runner.calls,
@@ -136,6 +135,7 @@ async def _publish(context: CommandContext, runner: Runner, edit: _Edit, facts: 
             ssh_ranges=facts.ssh_ranges,
             replaces=state.published is not None,
         )
+    configuration.write_config(edit.path, edit.text, overwrite=True)
 
 
 def _check_kept(spec: ClusterSpec, nodes: int, *, write: bool) -> None:

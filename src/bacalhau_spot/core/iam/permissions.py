@@ -383,7 +383,7 @@ _CREATE = (
     *_rows(
         "ssm",
         "AddTagsToResource PutParameter",
-        commands=("create",),
+        commands=("create", "scale"),
         scopes=(ResourceScope.ORCHESTRATOR_PARAMETER,),
         conditions=(Condition.MANAGED,),
     ),
