@@ -91,6 +91,8 @@ def test_machine_and_user_never_work_against_each_other(
     )
     (service,) = machine.services
     assert [found.data["changed"] for found in machine.advance(60)] == [False]
+    early = user("scale", "2", "--write", "--yes")
+    assert (early.code, "run `bacalhau-spot create` first" in " ".join(early.stderr.split())) == (1, True)
     shown = user("create", "--dry-run").stdout
     assert "gets this configuration (nodes: 1, here 3)" in " ".join(shown.split())
     sandbox.settings.policies = policy(user, "create")

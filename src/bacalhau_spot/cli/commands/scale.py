@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from dataclasses import replace as changed
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -25,6 +26,7 @@ from bacalhau_spot.core.node_changes.node_change import (
     written_values,
 )
 from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState
+from bacalhau_spot.core.orchestrator.published_configuration import needs_publishing
 from bacalhau_spot.core.placement.demand import nodes_by_region
 from bacalhau_spot.engine.node_changes.node_change_runner import NodeChangeRunner
 from bacalhau_spot.engine.orchestrator.reconcile_configuration import publish
@@ -77,7 +79,7 @@ def scale(
     grace_s = node_changes.grace_seconds(grace)
     spec = context.spec()
     _check(spec, nodes, region=region)
-    _check_kept(spec, nodes, write=write)
+    _check_kept(context, spec, write=write)
     edit = _edit(context, spec, nodes, region=region) if write else None
     with context.runner(spec) as runner:
         cluster = node_changes.look(context, runner, spec)
@@ -87,6 +89,7 @@ def scale(
             raise views.over_budget(
                 plan, hint="name a smaller number, or raise the budget: `budget_usd_per_hour`"
             )
+        _check_published(facts)
         _check_launching(facts)
         old, reasons = surplus_nodes(facts.spec, facts.counted, cluster.prices)
         change = changed(
@@ -138,12 +141,13 @@ async def _publish(context: CommandContext, runner: Runner, edit: _Edit, facts: 
     configuration.write_config(edit.path, edit.text, overwrite=True)
 
 
-def _check_kept(spec: ClusterSpec, nodes: int, *, write: bool) -> None:
+def _check_kept(context: CommandContext, spec: ClusterSpec, *, write: bool) -> None:
     """Raises UserError for a number that the orchestrator's machine would undo."""
     if spec.orchestrator.reconcile is not None and not write:
+        again = shlex.join([*node_changes.typed_words(context), "--write"])
         raise UserError(
             "the orchestrator's machine keeps the number of nodes in the configuration, and would undo this change",
-            hint=f"`bacalhau-spot scale {nodes} --write` changes the configuration, here and on the machine",
+            hint=f"`bacalhau-spot {again}` changes the configuration, here and on the machine",
             docs="docs/reconcile.md",
             exit_code=ExitCode.USAGE,
         )
@@ -177,6 +181,18 @@ def _check(spec: ClusterSpec, nodes: int, *, region: str | None) -> None:
         _check_fixed(spec, nodes)
     else:
         node_changes.check_known_region(spec, region)
+
+
+def _check_published(facts: LaunchFacts) -> None:
+    """Raises UserError if the machine would get further changes with the number, which only `create` shows."""
+    state, own = facts.orchestrator, facts.spec.orchestrator.reconcile
+    if own is None or not isinstance(state, OrchestratorState) or not needs_publishing(state.published, own):
+        return
+    raise UserError(
+        "the orchestrator's machine has another configuration than this one; nothing was changed",
+        hint="run `bacalhau-spot create` first: it shows the differences, and gives the machine this configuration",
+        docs="docs/reconcile.md",
+    )
 
 
 def _check_launching(facts: LaunchFacts) -> None:
