@@ -195,6 +195,7 @@ def test_setting_an_address_beside_a_managed_one_is_refused() -> None:
                 ("orchestrator.region", "of the existing one, or the cluster's first", "default"),
                 ("orchestrator.instance_type", "t3.small", "default"),
                 ("orchestrator.volume_gib", "30", "config.yaml:2"),
+                ("orchestrator.reconcile", "none", "default"),
             ],
         ),
     ],

@@ -16,7 +16,7 @@ import yaml  # type: ignore[import-untyped]  # cloud-init reads with it; it ship
 
 from bacalhau_spot.core.model import ClusterSpec
 from bacalhau_spot.core.orchestrator.managed_state import DATA_DEVICE
-from bacalhau_spot.core.tags import orchestrator_parameter
+from bacalhau_spot.core.tags import orchestrator_parameter, reconcile_parameter
 from bacalhau_spot.instance import bacalhau_config, minify
 from bacalhau_spot.instance.orchestrator_config import (
     API_PORT_PUBLIC,
@@ -32,6 +32,7 @@ from bacalhau_spot.instance.orchestrator_data import (
 from bacalhau_spot.instance.scripts import (
     orchestrator_answers,
     orchestrator_credentials,
+    orchestrator_reconcile,
     orchestrator_volume,
 )
 from bacalhau_spot.instance.template import MAX_BYTES
@@ -72,7 +73,7 @@ def content(path: str) -> str:
 def test_the_same_spec_gives_the_same_bytes_below_ec2s_limit() -> None:
     data = render_orchestrator(FULL, **WHERE)
     assert data == render_orchestrator(FULL, **WHERE)
-    assert len(data) < MAX_BYTES * 0.75
+    assert len(data) < MAX_BYTES * 0.8
     assert gzip.decompress(data).startswith(b"#cloud-config\n")
 
 
@@ -101,6 +102,7 @@ def test_the_facts_are_those_by_which_others_recognize_the_machine() -> None:
     facts = json.loads(content("/etc/bacalhau-spot/orchestrator.json"))
     assert facts == {
         "parameter": orchestrator_parameter(FULL.naming),
+        "reconcile_parameter": reconcile_parameter(FULL.naming),
         "bucket": BUCKET,
         "region": "eu-west-1",
         "version": "v1.9.3",
@@ -139,7 +141,12 @@ def test_programs_import_only_programs_that_are_there() -> None:
 def test_the_units_start_the_programs_and_paths_that_are_sent() -> None:
     sent = files()
     started = re.findall(r"-m node\.(\w+)", "".join(str(file["content"]) for file in sent.values()))
-    assert set(started) == {"orchestrator_boot", "orchestrator_credentials", "orchestrator_expiry"}
+    assert set(started) == {
+        "orchestrator_boot",
+        "orchestrator_credentials",
+        "orchestrator_expiry",
+        "orchestrator_reconcile",
+    }
     unit = content("/etc/systemd/system/bacalhau-orchestrator.service")
     (command,) = re.findall(r"^ExecStart=(.+)$", unit, re.MULTILINE)
     assert re.findall(r"--config (\S+)", command) == [
@@ -151,15 +158,18 @@ def test_the_units_start_the_programs_and_paths_that_are_sent() -> None:
 
 
 def test_the_login_user_is_as_on_nodes_and_the_service_has_its_own() -> None:
-    service, user = read()["users"]
+    service, reconcile, user = read()["users"]
     assert user["name"] == user["primary_group"] == "bacalhau"
     assert user["ssh_authorized_keys"] == [PUBLIC_KEY]
     assert user["lock_passwd"] and service["lock_passwd"]
     assert service["name"] == orchestrator_volume.USER and service["shell"] == "/usr/sbin/nologin"
     unit = content("/etc/systemd/system/bacalhau-orchestrator.service")
     assert f"\nUser={orchestrator_volume.USER}\n" in unit
+    assert reconcile["name"] == orchestrator_reconcile.USER and reconcile["shell"] == "/usr/sbin/nologin"
+    unit = content("/etc/systemd/system/bacalhau-orchestrator-reconcile.service")
+    assert f"\nUser={orchestrator_reconcile.USER}\n" in unit
     assert "PermitRootLogin no" in content("/etc/ssh/sshd_config.d/00-bacalhau-spot.conf")
-    assert "ssh_authorized_keys" not in read(PLAIN)["users"][1]
+    assert "ssh_authorized_keys" not in read(PLAIN)["users"][2]
 
 
 def test_programs_and_configuration_agree_on_paths_and_ports() -> None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec, Secret, TlsMode
-from bacalhau_spot.core.tags import orchestrator_parameter
+from bacalhau_spot.core.tags import orchestrator_parameter, reconcile_parameter
 from bacalhau_spot.instance import orchestrator_data
 from sandbox.ec2.clusters import image
 from sandbox_nodes.machines import spec
@@ -238,9 +238,10 @@ class Orchestrator:
 
 def permissions() -> dict[str, Any]:
     """Of the orchestrator's role."""
-    parameter = f"arn:aws:ssm:{REGION}:000000000000:parameter{PARAMETER}"
+    names = (PARAMETER, reconcile_parameter(PLAIN.naming))
+    parameters = [f"arn:aws:ssm:{REGION}:000000000000:parameter{name}" for name in names]
     statements = [
-        {"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": parameter},
+        {"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": parameters},
         {
             "Effect": "Allow",
             "Action": ["s3:GetObject", "s3:PutObject"],

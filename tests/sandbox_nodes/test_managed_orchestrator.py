@@ -35,6 +35,13 @@ WORDS = {
     "scripts/orchestrator_credentials.py": ("the parameter has changed; the orchestrator restarts",),
     "scripts/orchestrator_answers.py": ("the orchestrator does not answer after {seconds:.0f} s: {why}",),
     "scripts/secret.py": ("the parameter {parameter} cannot be read: {why}", "TRIES = 30", "_PAUSE_S = 10.0"),
+    "scripts/orchestrator_reconcile.py": (
+        "every {found['every_s']} s, with {found['package'].partition('#')[0]}",
+        'return "stopped"',
+        "does not run: {why}",
+        "the parameter has no configuration for reconcile",
+    ),
+    "units/bacalhau-orchestrator-reconcile-setup.timer": ("OnUnitActiveSec=1min",),
     "units/bacalhau-orchestrator-boot.service": ("RestartSec=30",),
     "units/bacalhau-orchestrator-credentials.timer": ("OnUnitActiveSec=5min",),
 }

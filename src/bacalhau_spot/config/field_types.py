@@ -442,6 +442,48 @@ def _lifetime(least: str, most: str, *, why: str) -> Any:
     ]
 
 
+def _interval(value: object) -> object:
+    match = re.fullmatch(INTERVAL, value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(value)
+    seconds = int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+    if not SHORTEST_INTERVAL_S <= seconds <= LONGEST_INTERVAL_S:
+        raise ValueError(value)
+    return value
+
+
+INTERVAL: Final = r"([0-9]{1,5})([smh])"
+SHORTEST_INTERVAL_S: Final = 10
+LONGEST_INTERVAL_S: Final = 86400
+Interval = Annotated[
+    Any,
+    AfterValidator(_interval),
+    must("seconds, minutes or hours from 10s to 24h, such as 30s, 5m or 1h"),
+    WithJsonSchema({"type": "string", "pattern": f"^{INTERVAL}$"}),
+]
+
+
+def _package(value: object) -> object:
+    if not isinstance(value, str) or not re.fullmatch(PACKAGE, value):
+        raise ValueError(value)
+    return value
+
+
+# A program that runs with the rights of the cluster: a fixed release, or a file with its sum.
+PACKAGE: Final = (
+    r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}==[0-9][0-9A-Za-z.!+]{0,49}"
+    r"|https://[!-~]{1,500}\.whl#sha256=[0-9a-fA-F]{64}"
+)
+Package = Annotated[
+    Any,
+    AfterValidator(_package),
+    must(
+        "a fixed release such as bacalhau-spot==1.0.0, or the https address of a wheel with its sum: "
+        "https://example.com/bacalhau_spot-1.0.0-py3-none-any.whl#sha256=…"
+    ),
+    WithJsonSchema({"type": "string", "pattern": f"^(?:{PACKAGE})$"}),
+]
+
 # A year is more than any spot cluster lasts: a longer time is a mistake.
 LONGEST_TTL: Final = "366d"
 Ttl = _lifetime("15m", LONGEST_TTL, why="a node boots and joins in minutes, so a cluster lives at least 15m")

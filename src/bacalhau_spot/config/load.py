@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.config import external_files, field_types, rules, schema
+from bacalhau_spot.config import external_files, field_types, published, rules, schema
 from bacalhau_spot.config.check import ValidationResult, check_text
 from bacalhau_spot.config.locations import (
     KeyPath,
@@ -63,9 +63,19 @@ def load_text(
         naming=rules.naming(checked.data.get("cluster")),
         expand=lambda name: str(external_files.expand(name, base=path.absolute().parent, home=home)),
     )
+    if not lenient:
+        _check_size(checked, spec, path.name, where=str(path))
     notes += _remarks(checked, path.name)
     unread = frozenset(map(_read_key, (key for key, _ in materials.failures)))
     return Loaded(spec, tuple(notes), _sources(checked, path.name), path, unread)
+
+
+def _check_size(checked: ValidationResult, spec: ClusterSpec, file: str, *, where: str) -> None:
+    """Raises UserError for a configuration that the orchestrator's machine cannot get."""
+    problem = spec.orchestrator.reconcile and published.size_problem(spec.orchestrator.reconcile)
+    if problem:
+        checked.add([(published.KEY, False, problem)])
+        raise raise_problems(file, checked.problems, where=where)
 
 
 def _read_key(path: KeyPath) -> str:
@@ -88,6 +98,9 @@ def _remarks(checked: ValidationResult, file: str) -> list[MigrationNote]:
                 ("ssh_cidrs", number),
                 f"{cidr} opens SSH to the whole internet; `caller` opens it to you only",
             )
+    for number in _commands_of_notices(checked):
+        text = "the orchestrator's machine sends no notices with a command, only with a webhook"
+        remark(("notify", number, "command"), text)
     addresses = lookup(checked.data, ("bacalhau", "orchestrators"))
     for number, address in enumerate(addresses if isinstance(addresses, list) else ()):
         if not str(address).rstrip("/").rpartition(":")[2].isdigit():
@@ -96,6 +109,14 @@ def _remarks(checked: ValidationResult, file: str) -> list[MigrationNote]:
                 f"{address} has no port; {field_types.DEFAULT_PORT} is used",
             )
     return notes
+
+
+def _commands_of_notices(checked: ValidationResult) -> list[int]:
+    """The receivers of notices that the orchestrator's machine does not have; none if it does not run `reconcile`."""
+    if not isinstance(lookup(checked.data, published.KEY), dict):
+        return []
+    receivers = enumerate(checked.data.get("notify") or ())
+    return [number for number, found in receivers if isinstance(found, dict) and found.get("command")]
 
 
 def _sources(checked: ValidationResult, file: str) -> dict[str, str]:

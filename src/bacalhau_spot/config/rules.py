@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from bacalhau_spot import project
 from bacalhau_spot.config.locations import KeyPath, dotted, lookup
 from bacalhau_spot.core.model import Naming, OrchestratorMode
 from bacalhau_spot.core.tags import metadata_key_problems, tag_problems
@@ -135,7 +136,28 @@ def _orchestrator(data: dict[str, Any]) -> KeyMessages:
         for path in ((("bacalhau", key)) for key in excluded)
         if lookup(data, path) not in (None, {})
     ]
-    return [*messages, *_shared_cluster(data)]
+    return [*messages, *_shared_cluster(data), *_reconcile(data)]
+
+
+def _reconcile(data: dict[str, Any]) -> KeyMessages:
+    path: KeyPath = ("orchestrator", "reconcile")
+    section = lookup(data, path)
+    if not isinstance(section, dict):
+        return []
+    messages: KeyMessages = []
+    if not section.get("package") and not project.PACKAGE:
+        text = (
+            "needs `package`, the address of a wheel with its sum: this version of bacalhau-spot is in no package index "
+            "(docs/reconcile.md)"
+        )
+        messages.append((path, False, text))
+    if data.get("self_heal") is True and isinstance(data.get("idle_ttl"), str):
+        text = (
+            "cannot be combined with `self_heal: true` and `idle_ttl`: the machine ends nodes, which AWS would replace; remove "
+            "one of the three"
+        )
+        messages.append((path, True, text))
+    return messages
 
 
 _NEEDS_ADDRESSES: Final = 'found "own"; needs the addresses of the orchestrator, in `bacalhau.orchestrators`'

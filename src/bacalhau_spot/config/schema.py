@@ -182,6 +182,20 @@ SshCidrs = Annotated[
 ]
 
 
+class ReconcileSection(_Section):
+    """`reconcile` on the machine of the managed orchestrator."""
+
+    every: field_types.Interval = Field(
+        default="60s", description="Time between two passes, such as 30s, 5m or 1h (10s to 24h)."
+    )
+    package: field_types.Package | None = Field(
+        default=None,
+        description="The program that the machine installs with pip: a release, such as bacalhau-spot==1.0.0, or the https "
+        "address of a wheel with its sum, such as https://example.com/bacalhau_spot-1.0.0-py3-none-any.whl#sha256=…. "
+        "Without it: the release of the program that runs `create`.",
+    )
+
+
 class ManagedOrchestrator(_Section):
     """The settings of a managed orchestrator."""
 
@@ -198,6 +212,11 @@ class ManagedOrchestrator(_Section):
     volume_gib: field_types.VolumeGib = Field(
         default=_ORCHESTRATOR.volume_gib,
         description="Size of the managed orchestrator's data volume, in GiB. `create` does not resize an existing one.",
+    )
+    reconcile: ReconcileSection | None = Field(
+        default=None,
+        description="Makes the managed orchestrator's machine run `reconcile`, so that the cluster keeps itself; `{}` for the "
+        "defaults. Without it: `reconcile` runs where you run it.",
     )
 
 

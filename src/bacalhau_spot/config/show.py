@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Secret,
     )
     from bacalhau_spot.core.notices import NotifyTarget
+    from bacalhau_spot.core.orchestrator.published_configuration import PublishedConfiguration
 
 HIDDEN: Final = "***"
 DEFAULT: Final = "default"
@@ -94,6 +95,16 @@ def _orchestrator(spec: OrchestratorSpec) -> _Rows:
         ("orchestrator.region", spec.region or "of the existing one, or the cluster's first"),
         ("orchestrator.instance_type", spec.instance_type),
         ("orchestrator.volume_gib", str(spec.volume_gib)),
+        *_reconcile(spec.reconcile),
+    ]
+
+
+def _reconcile(published: PublishedConfiguration | None) -> _Rows:
+    if published is None:
+        return [("orchestrator.reconcile", "none")]
+    return [
+        ("orchestrator.reconcile.every", f"{published.every_s}s"),
+        ("orchestrator.reconcile.package", published.package),
     ]
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.config import field_types, schema
+from bacalhau_spot.config.published import published
 from bacalhau_spot.core.lifecycle.durations import duration_s
 from bacalhau_spot.core.model import (
     CALLER,
@@ -62,7 +63,7 @@ def to_spec(
         public_key=_line(texts.get(("public_ssh_key_path",))),
         private_ssh_key_path=expand(config.private_ssh_key_path) if config.private_ssh_key_path else None,
         ssh_cidrs=_ssh(config.ssh_cidrs),
-        orchestrator=_orchestrator(config),
+        orchestrator=_orchestrator(config, texts),
         bacalhau=_bacalhau(config.bacalhau or schema.BacalhauSection(), texts),
         instance=_instance(config.instance or schema.InstanceSection(), texts),
         interruption=InterruptionSpec(**(config.interruption or schema.InterruptionSection()).model_dump()),
@@ -157,7 +158,7 @@ def _ssh(value: list[str] | str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
-def _orchestrator(config: schema.Config) -> OrchestratorSpec:
+def _orchestrator(config: schema.Config, texts: Texts) -> OrchestratorSpec:
     value = config.orchestrator
     if isinstance(value, schema.SharedOrchestrator):
         return OrchestratorSpec(OrchestratorMode.SHARED, cluster=value.cluster)
@@ -167,6 +168,7 @@ def _orchestrator(config: schema.Config) -> OrchestratorSpec:
             region=value.region,
             instance_type=value.instance_type,
             volume_gib=value.volume_gib,
+            reconcile=published(config, texts),
         )
     if value is not None:
         return OrchestratorSpec(OrchestratorMode(value))

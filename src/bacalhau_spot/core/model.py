@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bacalhau_spot.core.notices import NotifyTarget
+    from bacalhau_spot.core.orchestrator.published_configuration import PublishedConfiguration
 
 
 # The tag that distinguishes the resources of a managed orchestrator from the others of the cluster.
@@ -178,6 +179,9 @@ class OrchestratorSpec:
     )
     instance_type: str = "t3.small"
     volume_gib: int = 20  # the data volume, which outlives the instance
+    reconcile: PublishedConfiguration | None = (
+        None  # what its machine runs `reconcile` with; None: it does not
+    )
 
     @property
     def in_account(self) -> bool:

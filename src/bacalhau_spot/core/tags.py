@@ -307,6 +307,11 @@ def orchestrator_parameter(naming: Naming) -> str:
     return f"{iam_path(naming)}orchestrator"
 
 
+def reconcile_parameter(naming: Naming) -> str:
+    """The SSM parameter with the configuration for the orchestrator's machine (core.orchestrator.published_configuration)."""
+    return f"{iam_path(naming)}reconcile"
+
+
 def results_bucket(naming: Naming, *, account_id: str, region: str) -> str:
     """The bucket for job results. Bucket names are global: at most 63 lower-case letters, digits and hyphens."""
     mark = slug(naming).rpartition("-")[2]

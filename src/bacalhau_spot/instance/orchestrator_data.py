@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.core.orchestrator.managed_state import DATA_DEVICE
-from bacalhau_spot.core.tags import orchestrator_parameter
+from bacalhau_spot.core.tags import orchestrator_parameter, reconcile_parameter
 from bacalhau_spot.instance import bacalhau_config, orchestrator_config, template
 from bacalhau_spot.instance.json_in_yaml import json_in_yaml
 from bacalhau_spot.instance.user_data import DOWNLOAD_URL
@@ -44,6 +44,7 @@ def orchestrator_facts(spec: ClusterSpec, *, region: str, bucket: str) -> dict[s
     bacalhau = spec.bacalhau
     return {
         "parameter": orchestrator_parameter(spec.naming),
+        "reconcile_parameter": reconcile_parameter(spec.naming),
         "bucket": bucket,
         "region": region,
         "version": bacalhau.version,

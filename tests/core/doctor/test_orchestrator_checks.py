@@ -165,3 +165,26 @@ def test_the_token_is_the_users_only_with_an_orchestrator_of_their_own() -> None
         finding = orchestrator_token(spec(mode))
         assert finding is not None
         assert finding.status is status
+
+
+@pytest.mark.parametrize(
+    ("lines", "status", "words"),
+    [
+        (
+            "reconcile: every 60 s, with a==1",
+            CheckStatus.PASS,
+            "reconcile on its machine: every 60 s, with a==1",
+        ),
+        ("reconcile: does not run: no such wheel", CheckStatus.WARN, "does not run: no such wheel"),
+        ("answers: NATS", CheckStatus.WARN, "no line on the console yet"),
+    ],
+)
+def test_reconcile_on_its_machine_is_what_its_console_says(
+    lines: str, status: CheckStatus, words: str
+) -> None:
+    console = f"bacalhau-spot: 2026-01-01T00:00:00Z reconcile: does not run: before\nbacalhau-spot: 2026-01-01T00:00:00Z {lines}"
+    if lines.startswith("answers"):
+        console = console.partition("\n")[2]
+    finding = managed_orchestrator(spec(OrchestratorMode.MANAGED), (instance(),), console=console)
+    assert (finding.status, words in finding.message) == (status, True), finding
+    assert ("`bacalhau-spot console i-1`" in finding.hint) == (status is CheckStatus.WARN)

@@ -210,8 +210,8 @@ def test_nodes_are_launched_with_its_address_certificate_and_token(cloud: Aws, s
     assert result.running == 4 and result.requested == 4
 
 
-def test_a_complete_cluster_needs_five_reads_more(cloud: Aws, sandbox: Any) -> None:
-    """Address, volume, security group, credentials and their tags, in the home region alone."""
+def test_a_complete_cluster_needs_six_reads_more(cloud: Aws, sandbox: Any) -> None:
+    """Address, volume, security group, credentials and their tags, the configuration of reconcile, in the home region alone."""
     create_once(cloud, sandbox)
     operations: Counter[str] = Counter()
     with counted(cloud, operations):
@@ -223,6 +223,7 @@ def test_a_complete_cluster_needs_five_reads_more(cloud: Aws, sandbox: Any) -> N
             "describe_addresses",
             "describe_volumes",
             "describe_security_groups",
+            "get_parameter",
             "get_parameter",
             "list_tags_for_resource",
         ]

@@ -30,6 +30,7 @@ from aws_spot_sandbox_bacalhau.programs import Programs
 from aws_spot_sandbox_bacalhau.pulse import Pulse
 from aws_spot_sandbox_bacalhau.real_node import RealNode
 from aws_spot_sandbox_bacalhau.real_orchestrator import RealOrchestrator
+from aws_spot_sandbox_bacalhau.reconcile_service import ReconcileService
 from aws_spot_sandbox_bacalhau.results import Results
 from aws_spot_sandbox_bacalhau.stand_in import StandIn
 
@@ -81,6 +82,7 @@ class BacalhauPlugin:
         self._program = os.environ.get(PROGRAM, "") if world.now is time.time else ""
         self._programs: Programs | None = None
         self._real_nodes: dict[str, RealNode] = {}  # by instance
+        self.reconcile_services: dict[str, ReconcileService] = {}  # by instance of an orchestrator
 
     def attach(self, ec2: Ec2) -> None:
         self._ec2 = ec2
@@ -102,12 +104,16 @@ class BacalhauPlugin:
         host = managed.recognised(region, machine, self._formatted)
         if host is not None:
             self.directory.hosts[machine.id] = host
+            # A process cannot follow a clock that a test moves: the test takes the passes.
+            programs = self._files if self._world.now is time.time else None
+            self.reconcile_services[machine.id] = ReconcileService(host, programs)
             self._pulse.start()
 
     def ended(self, region: Region, machine: Machine) -> None:
         host = self.directory.hosts.get(machine.id)
         if host is not None:
             host.end(orderly=machine.ended_in_order)
+            self.reconcile_services[machine.id].end()
         node = self._real_nodes.get(machine.id)
         if node is not None and not node.ended:
             node.end(orderly=machine.ended_in_order)
@@ -182,6 +188,8 @@ class BacalhauPlugin:
         for node in self._real_nodes.values():
             if not node.ended:
                 node.end(orderly=False)
+        for service in self.reconcile_services.values():
+            service.end()
         for host in self.directory.hosts.values():
             host.end(orderly=True)
         if self._programs is not None:
@@ -227,6 +235,7 @@ class BacalhauPlugin:
         if host.records is not None:
             host.records.address = host.address or host.records.address
         host.serve()
+        self.reconcile_services[host.machine.id].advance()
 
     def _new_records(self, host: ManagedOrchestrator) -> Records:
         registry = NodeRegistry(

@@ -61,6 +61,7 @@ class OrchestratorGiven:
     sums: Mapping[str, str]  # the archive's SHA-256 sum, by EC2's architecture
     device: str  # the name under which its data volume must be attached
     answer_s: float  # the time in which the program must answer after its start
+    reconcile_parameter: str = ""  # with the configuration of `reconcile` on the machine
     config: Mapping[str, Any] = field(default_factory=dict)  # Bacalhau's configuration file
 
 
@@ -117,6 +118,7 @@ def read_orchestrator(user_data: str) -> OrchestratorGiven | None:
             sums={str(arch): str(text) for arch, text in (facts.get("sha256") or {}).items()},
             device=str(facts.get("device") or ""),
             answer_s=float(facts.get("answer_s") or 600),
+            reconcile_parameter=str(facts.get("reconcile_parameter") or ""),
             config=yaml.safe_load(written.get(_CONFIG, "")) or {},
         )
     except (KeyError, ValueError, TypeError, yaml.YAMLError, AttributeError):

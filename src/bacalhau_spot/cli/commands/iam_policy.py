@@ -33,7 +33,8 @@ def iam_policy(
     Parameters
     ----------
     command
-        Only the permissions of this command; may be repeated. "nuke --adopt" also allows tagging untagged resources.
+        Only the permissions of this command; may be repeated. "nuke --adopt" also allows tagging untagged resources;
+        "reconcile --on-orchestrator" is the part for a managed orchestrator's machine.
     account
         The account's id (default: any account).
     part

@@ -41,6 +41,7 @@ from bacalhau_spot.core.reconcile.reconcile_plan import reconcile_plan
 from bacalhau_spot.engine.cleanup.job_results import configured_home
 from bacalhau_spot.engine.launch.facts_gathering import refusal_error
 from bacalhau_spot.engine.orchestrator.readiness import OrchestratorAccess
+from bacalhau_spot.engine.reconcile.orchestrator_pass import end_nodes, published_differences
 from bacalhau_spot.engine.reconcile.reconcile_pass import PassMemory, PassSources, carry_out
 from bacalhau_spot.engine.reconcile.template_check import is_gone
 from bacalhau_spot.errors import ExitCode, UserError
@@ -70,6 +71,7 @@ def reconcile(
     every: str | None = None,
     passes: Annotated[int | None, AT_LEAST_ONE] = None,
     dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,
+    on_orchestrator: Annotated[str | None, Parameter(name="--on-orchestrator")] = None,
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
@@ -90,6 +92,9 @@ def reconcile(
         End after this many passes.
     dry_run
         Show what a pass would change; nothing is changed.
+    on_orchestrator
+        For the managed orchestrator's machine itself: the address of its API, https://127.0.0.1:1234. The passes need fewer
+        permissions, and leave the orchestrator unchanged.
     """
     interval = None if every is None else _interval(every)
     if interval is None and passes not in {None, 1}:
@@ -104,7 +109,7 @@ def reconcile(
             hint="use -o json or -o ndjson: one envelope a line",
             exit_code=ExitCode.USAGE,
         )
-    reconciler = _Reconciler(common, runtime, dry_run=dry_run)
+    reconciler = _Reconciler(common, runtime, dry_run=dry_run, local_api=on_orchestrator)
     if interval is None:
         return reconciler.run_once().as_result(reconciler.context)
     return _Repetition(reconciler, runtime, interval_s=interval.total_seconds(), most=passes).run()
@@ -211,6 +216,7 @@ class _Change:
             orchestrator=self._reader.orchestrator,
             label=context.label(),
             regions=self.regions,
+            on_orchestrator=context.local_api is not None,
         )
         part = partial(carry_out, runner.calls, self._spec, found.status, found.plan, sources, self._memory)
         if found.plan.empty:
@@ -231,10 +237,13 @@ class _Change:
 class _Reconciler:
     """One pass at a time. Each reads the configuration again, so that a change of it takes effect."""
 
-    def __init__(self, common: CommonOptions, runtime: Runtime, *, dry_run: bool) -> None:
+    def __init__(
+        self, common: CommonOptions, runtime: Runtime, *, dry_run: bool, local_api: str | None
+    ) -> None:
         self._common = common
         self._runtime = runtime
         self._dry_run = dry_run
+        self._local_api = local_api
         self._memory = PassMemory()
         self._passes = 0
         self.context = CommandContext("reconcile", common, runtime)
@@ -243,7 +252,14 @@ class _Reconciler:
         """Raises UserError, CloudError, KeyboardInterrupt."""
         self._passes += 1
         self.context = context = CommandContext("reconcile", self._common, self._runtime)
+        context.local_api = self._local_api
         spec = context.spec()
+        if self._local_api is not None and spec.orchestrator.mode is not OrchestratorMode.MANAGED:
+            raise UserError(
+                "--on-orchestrator is for the machine of a managed orchestrator, and the configuration has none",
+                hint="leave the option out",
+                exit_code=ExitCode.USAGE,
+            )
         unchosen = no_orchestrator_chosen(spec)
         if unchosen is not None:
             raise refusal_error(unchosen)
@@ -294,12 +310,13 @@ class _Reconciler:
         self, context: CommandContext, runner: Runner, reader: StatusReader, spec: ClusterSpec, found: _Found
     ) -> _Done:
         """Nothing is asked of AWS for an empty plan."""
-        if found.plan.ended is not None:
+        if found.plan.ended is not None and self._local_api is None:
             return self._ended(context, spec, found, PassActions())
         carried_out = _Change(context, runner, reader, spec, self._memory)
         if found.plan.empty:
             return _Done(found, carried_out.run(found))
-        if runner.run_readonly(is_gone(runner.calls, spec, found.status, regions=carried_out.regions)):
+        gone = is_gone(runner.calls, spec, found.status, regions=carried_out.regions)
+        if runner.run_readonly(gone):
             return _Done(found, PassActions(missing=found.plan.missing, hindrance=Hindrance.NO_CLUSTER))
         lock = ClusterLock(
             context, runner, naming=spec.naming, identity=reader.account.identity, command="reconcile"
@@ -310,16 +327,33 @@ class _Reconciler:
             except UserError as held:
                 actions = PassActions(missing=found.plan.missing, hindrance=Hindrance.LOCKED, reason=held.why)
                 return _Done(found, actions)
-            if found.plan.removes:
-                # Another command may have changed the cluster until a moment ago.
-                found = self._look(reader, runner, spec)
-            actions = carried_out.run(found)
-            if not actions.launched:
+            done = self._locked(runner, reader, spec, found, carried_out)
+            if not done.actions.launched:
                 lock.ends_in_order()
-        warnings = (*carried_out.warnings, *lock.warnings)
-        if actions.hindrance is Hindrance.EXPIRED:
-            return self._ended(context, spec, found, actions, warnings=warnings)
-        return _Done(found, actions, warnings=warnings, notices=carried_out.notices)
+        done = replace(done, warnings=(*done.warnings, *lock.warnings))
+        if done.actions.hindrance is Hindrance.EXPIRED and self._local_api is None:
+            return self._ended(context, spec, done.found, done.actions, warnings=done.warnings)
+        return done
+
+    def _locked(
+        self, runner: Runner, reader: StatusReader, spec: ClusterSpec, found: _Found, change: _Change
+    ) -> _Done:
+        """The changes, while this pass holds the lock: other commands may have changed the cluster until a moment ago."""
+        others = runner.run_readonly(published_differences(runner.calls, spec, found.status))
+        if others:
+            actions = PassActions(
+                missing=found.plan.missing,
+                hindrance=Hindrance.OTHER_CONFIGURATION,
+                reason=", ".join(others),
+            )
+            return _Done(found, actions)
+        if found.plan.removes:
+            found = self._look(reader, runner, spec)
+        if found.plan.ended is not None and self._local_api is not None:
+            ended = runner.run_with_progress(end_nodes(runner.calls, spec, found.status), screen=NullProgress)
+            return _Done(found, ended)
+        actions = change.run(found)
+        return _Done(found, actions, warnings=change.warnings, notices=change.notices)
 
     def _ended(
         self,

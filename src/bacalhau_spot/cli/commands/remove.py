@@ -13,6 +13,12 @@ from bacalhau_spot.cli.runtime.node_changes import DEFAULT_GRACE, DryRun, Grace
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
 from bacalhau_spot.engine.node_changes.node_change_runner import NodeChangeRunner
+from bacalhau_spot.ui import views
+
+_KEPT = (
+    "the orchestrator's machine keeps the number of nodes in the configuration, and launches another node for each removed one; "
+    "`bacalhau-spot scale N --write` lowers the number"
+)
 
 
 def remove(
@@ -43,6 +49,8 @@ def remove(
     grace_s = node_changes.grace_seconds(grace)
     node_changes.check_words(words, command="remove")
     spec = context.spec()
+    if spec.orchestrator.reconcile is not None:
+        context.print_status(views.note("note", _KEPT))
     with context.runner(spec) as runner:
         cluster = node_changes.look(context, runner, spec)
         old = node_changes.selected_nodes(context, runner, cluster, words, verb="remove")

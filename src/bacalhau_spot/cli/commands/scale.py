@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from dataclasses import replace as changed
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,7 @@ from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.node_changes import DEFAULT_GRACE, DryRun, Grace
 from bacalhau_spot.cli.runtime.parsers import whole_number
 from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.runtime.runner import NullProgress
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
 from bacalhau_spot.core.launch.surplus import surplus_nodes
 from bacalhau_spot.core.node_changes.node_change import (
@@ -23,17 +25,23 @@ from bacalhau_spot.core.node_changes.node_change import (
     scaled,
     written_values,
 )
+from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState
+from bacalhau_spot.core.orchestrator.published_configuration import needs_publishing
 from bacalhau_spot.core.placement.demand import nodes_by_region
 from bacalhau_spot.engine.node_changes.node_change_runner import NodeChangeRunner
+from bacalhau_spot.engine.orchestrator.reconcile_configuration import publish
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import views
 from bacalhau_spot.ui.formatting import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from bacalhau_spot.cli.runtime.runner import Runner
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.core.node_changes.change_result import ChangeResult
 
 
 def scale(
@@ -71,6 +79,7 @@ def scale(
     grace_s = node_changes.grace_seconds(grace)
     spec = context.spec()
     _check(spec, nodes, region=region)
+    _check_kept(context, spec, write=write)
     edit = _edit(context, spec, nodes, region=region) if write else None
     with context.runner(spec) as runner:
         cluster = node_changes.look(context, runner, spec)
@@ -80,6 +89,7 @@ def scale(
             raise views.over_budget(
                 plan, hint="name a smaller number, or raise the budget: `budget_usd_per_hour`"
             )
+        _check_published(facts)
         _check_launching(facts)
         old, reasons = surplus_nodes(facts, cluster.prices)
         change = changed(
@@ -89,13 +99,58 @@ def scale(
         )
         change = changed(change, after=change.after + change.launches)
         tools = node_changes.tools(context, runner, cluster, testing=False)
-        work = NodeChangeRunner(runner.calls, facts.spec, change, tools)
+        work = partial(NodeChangeRunner(runner.calls, facts.spec, change, tools).scale, facts, plan)
         if edit is not None:
             context.print_status(views.raw(edit.diff))
-        result = node_changes.run_change(
-            context, runner, cluster, change, partial(work.scale, facts, plan), yes=yes, dry_run=dry_run
-        )
+        run = partial(node_changes.run_change, context, runner, cluster, change, yes=yes, dry_run=dry_run)
+        if edit is None or spec.orchestrator.reconcile is None:
+            result = run(work)
+        else:
+            result = _run_kept(run, work, partial(_publish, context, runner, edit, facts))
+            if change.empty and not dry_run:
+                runner.run_with_progress(_publish(context, runner, edit, facts), screen=NullProgress)
     return _written(spec, result, edit, nodes=nodes, region=region, dry_run=dry_run)
+
+
+def _run_kept(
+    run: Callable[[Callable[[], Awaitable[ChangeResult]]], Result],
+    work: Callable[[], Awaitable[ChangeResult]],
+    publish_number: Callable[[], Awaitable[None]],
+) -> Result:
+    """The change, after the orchestrator's machine has the new number: with the former one it would undo the change."""
+
+    async def published() -> ChangeResult:
+        await publish_number()
+        return await work()
+
+    return run(published)
+
+
+async def _publish(context: CommandContext, runner: Runner, edit: _Edit, facts: LaunchFacts) -> None:
+    """The file has the number from now on, too, whatever becomes of the change: the machine completes it."""
+    state, runtime = facts.orchestrator, context.runtime
+    loaded = configuration.load_text(edit.text, path=edit.path, environ=runtime.environ, home=runtime.home)
+    if isinstance(state, OrchestratorState):
+        await publish(
+            runner.calls,
+            loaded.spec,
+            region=state.region,
+            ssh_ranges=facts.ssh_ranges,
+            replaces=state.published is not None,
+        )
+    configuration.write_config(edit.path, edit.text, overwrite=True)
+
+
+def _check_kept(context: CommandContext, spec: ClusterSpec, *, write: bool) -> None:
+    """Raises UserError for a number that the orchestrator's machine would undo."""
+    if spec.orchestrator.reconcile is not None and not write:
+        again = shlex.join([*node_changes.typed_words(context), "--write"])
+        raise UserError(
+            "the orchestrator's machine keeps the number of nodes in the configuration, and would undo this change",
+            hint=f"`bacalhau-spot {again}` changes the configuration, here and on the machine",
+            docs="docs/reconcile.md",
+            exit_code=ExitCode.USAGE,
+        )
 
 
 class _Edit:
@@ -126,6 +181,18 @@ def _check(spec: ClusterSpec, nodes: int, *, region: str | None) -> None:
         _check_fixed(spec, nodes)
     else:
         node_changes.check_known_region(spec, region)
+
+
+def _check_published(facts: LaunchFacts) -> None:
+    """Raises UserError if the machine would get further changes with the number, which only `create` shows."""
+    state, own = facts.orchestrator, facts.spec.orchestrator.reconcile
+    if own is None or not isinstance(state, OrchestratorState) or not needs_publishing(state.published, own):
+        return
+    raise UserError(
+        "the orchestrator's machine has another configuration than this one; nothing was changed",
+        hint="run `bacalhau-spot create` first: it shows the differences, and gives the machine this configuration",
+        docs="docs/reconcile.md",
+    )
 
 
 def _check_launching(facts: LaunchFacts) -> None:
@@ -178,7 +245,7 @@ def _written(
 ) -> Result:
     """After the change, so that a declined or failed one leaves the file as it is."""
     if edit is not None:
-        if not dry_run and result.exit_code is ExitCode.DONE:
+        if not dry_run and spec.orchestrator.reconcile is None and result.exit_code is ExitCode.DONE:
             configuration.write_config(edit.path, edit.text, overwrite=True)
         return result
     configured = nodes_by_region(spec)

@@ -57,6 +57,7 @@ class CommandContext:
         self._variables_told = False
         self._access: AwsConnection | None = None
         self._line = self._look_line()
+        self.local_api: str | None = None  # the managed orchestrator's API, on its own machine
 
         # Output
 
@@ -360,7 +361,7 @@ class CommandContext:
 
         resolved = runner.run_readonly(resolve_orchestrator(runner.calls, spec, operator=operator))
         self.learn(resolved)
-        return resolved.bacalhau
+        return replace(resolved.bacalhau, api_host=self.local_api or resolved.bacalhau.api_host)
 
     def joining(self, runner: Runner) -> BacalhauSpec:
         """The nodes' settings for joining. Raises UserError, CloudError for a managed orchestrator that is not found."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus, Finding, not_checked
+from bacalhau_spot.core.health.boot_console import DOES_NOT_RUN, RECONCILE, console_lines
 from bacalhau_spot.core.launch.refusals import no_orchestrator_chosen
 from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorStep
@@ -46,11 +48,12 @@ def managed_orchestrator(
     *,
     state: OrchestratorState | None = None,
     planned: OrchestratorPlan | None = None,
+    console: str | None = None,
 ) -> Finding:
     """Where the managed orchestrator is and until when its certificate is valid, or where `create` would launch it.
 
     `instances` None: AWS did not list them. `state`, `planned`: all its parts, and the steps of `create`; None where a
-    configuration that `create` refuses left them unknown.
+    configuration that `create` refuses left them unknown. `console`: of the machine, if it is to run `reconcile`.
     """
     if instances is None:
         return not_checked(
@@ -60,12 +63,29 @@ def managed_orchestrator(
         )
     instance = newest_usable(instances)
     if instance is not None:
-        return _repaired(f"managed: {_described(instance)}{_validity(state)}", planned)
+        finding = _repaired(f"managed: {_described(instance)}{_validity(state)}", planned)
+        return finding if console is None else _with_reconcile(finding, console, instance)
     if state is not None and state.volume is not None:
         lost = f"managed: it has no instance in {state.region}; its data is on {state.volume.id}"
         return _repaired(f"{lost}{_validity(state)}", planned)
     return _passed(
         f"managed: create launches a {spec.orchestrator.instance_type} on demand, {_future_place(spec)}"
+    )
+
+
+def _with_reconcile(finding: Finding, console: str, instance: Instance) -> Finding:
+    """With the latest line of `reconcile` on the machine's console, which EC2 updates within minutes."""
+    said = [line.text for line in console_lines(console) if line.phase == RECONCILE]
+    text = (
+        f"{finding.message}; reconcile on its machine: {said[-1] if said else 'no line on the console yet'}"
+    )
+    if finding.status is not CheckStatus.PASS or (said and not said[-1].startswith(DOES_NOT_RUN)):
+        return replace(finding, message=text)
+    return replace(
+        finding,
+        status=CheckStatus.WARN,
+        message=text,
+        hint=f"`bacalhau-spot console {instance.id}` shows its lines; a new machine begins within minutes (docs/reconcile.md)",
     )
 
 

@@ -19,6 +19,9 @@ _LINE = re.compile(r"bacalhau-spot: (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ([a-z]+)(?
 
 WAITING = "waiting"
 JOINED = "joined"
+# The phase of `reconcile` on a managed orchestrator's machine, and the first words of a failure.
+RECONCILE = "reconcile"
+DOES_NOT_RUN = "does not run"
 # The way from power-on to joined, in its order.
 STEPS = ("packages", "docker", "download", "start", "commands", WAITING, JOINED)
 # First boot ends with these words on a node that joins nothing: `create` launches it on an explicit choice only.

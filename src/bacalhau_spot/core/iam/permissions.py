@@ -93,7 +93,9 @@ class Permission:
 
 
 # Commands that are opt-in: those with a flag need more permissions, and are not in the policy by default.
-OPT_IN_COMMANDS = ("nuke --adopt",)
+# `reconcile` on the orchestrator's machine is a part of `reconcile`, for the role of the machine.
+ON_ORCHESTRATOR = "reconcile --on-orchestrator"
+OPT_IN_COMMANDS = ("nuke --adopt", ON_ORCHESTRATOR)
 _TEARDOWN = ("destroy", "nuke")
 # Commands that list resources of every kind.
 _SCANS = (*_TEARDOWN, "clusters")
@@ -197,11 +199,11 @@ _READ = (
     *_rows(
         "ec2", "GetConsoleOutput", commands=("status", "console", *_IMAGE), scopes=(ResourceScope.TAGGED,)
     ),
-    # The first boot of a managed orchestrator
+    # The first boot of a managed orchestrator, and `reconcile` on its machine
     *_rows(
         "ec2",
         "GetConsoleOutput",
-        commands=("create",),
+        commands=("create", "doctor"),
         conditions=(Condition.MANAGED,),
         scopes=(ResourceScope.TAGGED,),
     ),
@@ -364,7 +366,7 @@ _CREATE = (
     *_rows("ec2", "CreateTags", commands=_IMAGE, scopes=(ResourceScope.IMAGE_TAGGING,)),
     # The expiry, on existing instances and launch templates; the end of a drain, on instances.
     *_rows("ec2", "CreateTags", commands=("create", "extend", *_DRAIN), scopes=(ResourceScope.TAGGED,)),
-    *_rows("ec2", "CreateTags", commands=OPT_IN_COMMANDS, scopes=(ResourceScope.ADOPTING,)),
+    *_rows("ec2", "CreateTags", commands=("nuke --adopt",), scopes=(ResourceScope.ADOPTING,)),
     *_rows(
         "ec2",
         "AttachInternetGateway",
@@ -415,7 +417,7 @@ _CREATE = (
     *_rows(
         "ssm",
         "AddTagsToResource PutParameter",
-        commands=("create",),
+        commands=("create", "scale"),
         scopes=(ResourceScope.ORCHESTRATOR_PARAMETER,),
         conditions=(Condition.MANAGED,),
     ),
@@ -492,7 +494,12 @@ _CREATE = (
         commands=(*_LAUNCH, "remove"),
         scopes=(ResourceScope.TAGGED,),
     ),
-    *_rows("autoscaling", "SetInstanceHealth", commands=("reconcile",), scopes=(ResourceScope.TAGGED,)),
+    *_rows(
+        "autoscaling",
+        "SetInstanceHealth",
+        commands=("reconcile", ON_ORCHESTRATOR),
+        scopes=(ResourceScope.TAGGED,),
+    ),
 )
 
 _DELETE = (
@@ -619,9 +626,31 @@ API_CALLS: dict[str, tuple[str, ...]] = {
 _RECONCILED = frozenset({"create", "status", "prune"})
 
 
+# What the pass on the orchestrator's machine does not do: make or repair the orchestrator, and change roles. With the right to
+# change its own role, whoever controls the machine would have every permission in the account.
+_NOT_ON_ORCHESTRATOR = frozenset(
+    {
+        *("ec2:AllocateAddress", "ec2:AssociateAddress", "ec2:AttachVolume", "ec2:CreateVolume"),
+        *("ec2:RebootInstances", "ec2:StartInstances"),
+        *("iam:AddRoleToInstanceProfile", "iam:CreateInstanceProfile", "iam:CreateRole", "iam:PutRolePolicy"),
+        *("iam:TagInstanceProfile", "iam:TagRole"),
+        *("s3:CreateBucket", "s3:GetBucketTagging", "s3:GetLifecycleConfiguration"),
+        *("s3:PutBucketPublicAccessBlock", "s3:PutLifecycleConfiguration", "s3:TagResource"),
+    }
+)
+
+
+def _on_orchestrator(row: Permission) -> bool:
+    writes_credentials = row.action in {"ssm:AddTagsToResource", "ssm:PutParameter"} and (
+        ResourceScope.ORCHESTRATOR_PARAMETER in row.scopes
+    )
+    return row.action not in _NOT_ON_ORCHESTRATOR and not writes_credentials
+
+
 def _with_reconcile(row: Permission) -> Iterator[Permission]:
     if not _RECONCILED.isdisjoint(row.commands):
-        yield replace(row, commands=(*row.commands, "reconcile"))
+        machine = (ON_ORCHESTRATOR,) if _on_orchestrator(row) else ()
+        yield replace(row, commands=(*row.commands, "reconcile", *machine))
         return
     yield row
     if "destroy" in row.commands:
@@ -675,7 +704,8 @@ def _vpcs(spec: ClusterSpec) -> set[str | None]:
 
 def required_permissions(spec: ClusterSpec, commands: tuple[str, ...]) -> tuple[Permission, ...]:
     """The rows that these commands need with this configuration. A command with a flag includes the command without it."""
-    plain = {name.split()[0] for name in commands} | set(commands)
+    whole = [name for name in commands if name != ON_ORCHESTRATOR]
+    plain = {name.split()[0] for name in whole} | set(commands)
     here = active_conditions(spec)
     return tuple(row for row in PERMISSIONS if plain & set(row.commands) and here & set(row.conditions))
 

@@ -26,6 +26,7 @@ from bacalhau_spot.core.tags import (
     iam_path,
     orchestrator_parameter,
     orchestrator_role_name,
+    reconcile_parameter,
     results_bucket,
     role_name,
     template_name,
@@ -320,9 +321,7 @@ def _resources(scope: ResourceScope, target: PolicyTarget) -> str | list[str]:
             *(target.arn("ssm", f"parameter/{name.lstrip('/')}") for name in _own_image_parameters(spec)),
         ],
         ResourceScope.CLUSTER_PARAMETER: [target.arn("ssm", f"parameter{path}*")],
-        ResourceScope.ORCHESTRATOR_PARAMETER: [
-            target.arn("ssm", f"parameter{orchestrator_parameter(_orchestrator_naming(spec))}")
-        ],
+        ResourceScope.ORCHESTRATOR_PARAMETER: _orchestrator_parameters(target),
         ResourceScope.CLUSTER_ROLE: _cluster_roles(target),
         ResourceScope.PASSED_ROLE: [target.arn("iam", f"role{path}*", region="")],
         ResourceScope.SERVICE_ROLES: [target.arn("iam", "role/aws-service-role/*", region="")],
@@ -342,6 +341,15 @@ def _resources(scope: ResourceScope, target: PolicyTarget) -> str | list[str]:
 def _images(target: PolicyTarget) -> list[str]:
     """Their ARNs have no account."""
     return [target.arn("ec2", f"{kind}/*", account="") for kind in ("image", "snapshot")]
+
+
+def _orchestrator_parameters(target: PolicyTarget) -> list[str]:
+    """The credentials; of the cluster's own orchestrator, also the configuration of its machine."""
+    spec = target.spec
+    names = [orchestrator_parameter(_orchestrator_naming(spec))]
+    if spec.orchestrator.mode is OrchestratorMode.MANAGED:
+        names.append(reconcile_parameter(spec.naming))
+    return [target.arn("ssm", f"parameter{name}") for name in names]
 
 
 def _service_roles(spec: ClusterSpec) -> list[str]:

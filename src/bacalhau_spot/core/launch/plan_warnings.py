@@ -11,10 +11,11 @@ from bacalhau_spot.core.lifecycle.expiry import expiry_warnings
 from bacalhau_spot.core.model import CALLER, OrchestratorMode
 from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState, SharedOrchestratorState
 from bacalhau_spot.core.orchestrator.nats_check import NatsStatus
+from bacalhau_spot.core.orchestrator.published_configuration import changed_keys
 from bacalhau_spot.core.placement.region_selection import data_gaps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.model import ClusterSpec, Market, OrchestratorSpec
@@ -58,6 +59,7 @@ def _of_configuration(facts: LaunchFacts) -> Iterator[str]:
     if isinstance(facts.orchestrator, OrchestratorState):
         yield from _of_unapplied_settings(facts.orchestrator, spec.orchestrator)
         yield from _of_unapplied_size(facts.orchestrator, spec.orchestrator)
+        yield from _of_reconcile(facts.orchestrator, facts)
     yield from _of_orchestrator(spec)
     types = {
         name: [offer.pool.type for offer in market.offers] for name, market in (facts.markets or {}).items()
@@ -128,6 +130,34 @@ def _of_unapplied_settings(state: OrchestratorState, spec: OrchestratorSpec) -> 
             f"`aws ec2 terminate-instances --region {state.region} --instance-ids {instance.id}` and then "
             "`bacalhau-spot create` replaces it and keeps its jobs"
         )
+
+
+def _of_reconcile(state: OrchestratorState, facts: LaunchFacts) -> Iterator[str]:
+    """What changes on the orchestrator's machine."""
+    own = facts.spec.orchestrator.reconcile
+    running = state.published if state.published is not None and state.published.is_on else None
+    if own is None:
+        if running is not None:
+            yield "`reconcile` on the orchestrator's machine ends: the configuration has no `orchestrator.reconcile`"
+        return
+    if running is not None:
+        yield from _of_changed_reconcile(changed_keys(own, running), surplus=bool(facts.demand.removable))
+    elif state.instance is not None:
+        yield (
+            "`reconcile` on the orchestrator's machine needs a machine launched by this version or later: "
+            f"`aws ec2 terminate-instances --region {state.region} --instance-ids {state.instance.id}` and then "
+            "`bacalhau-spot create` replaces an older one and keeps its jobs"
+        )
+
+
+def _of_changed_reconcile(changes: Sequence[str], *, surplus: bool) -> Iterator[str]:
+    if changes:
+        yield (
+            f"`reconcile` on the orchestrator's machine gets this configuration ({'; '.join(changes)}): within a minute it "
+            "launches missing nodes and drains surplus ones"
+        )
+    elif surplus:
+        yield "`reconcile` on the orchestrator's machine drains the surplus nodes"
 
 
 def _of_unapplied_size(state: OrchestratorState, spec: OrchestratorSpec) -> Iterator[str]:

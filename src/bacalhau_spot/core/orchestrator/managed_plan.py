@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.core.model import OrchestratorMode, State
+from bacalhau_spot.core.orchestrator.published_configuration import needs_publishing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -34,6 +35,7 @@ class OrchestratorStep(StrEnum):
     NETWORK = "security group"
     RULES = "inbound rules"
     ROLE = "role"
+    RECONCILE = "configuration of reconcile"
     VOLUME = "data volume"
     INSTANCE = "instance"
     START = "start of the instance"
@@ -89,7 +91,7 @@ def orchestrator_plan(
         return None
     return OrchestratorPlan(
         region=state.region,
-        steps=tuple(_steps(state, rules=inbound_rules(ssh_ranges))),
+        steps=tuple(_steps(state, spec, rules=inbound_rules(ssh_ranges))),
         zone=_zone(state, preferred_zones),
         instance_type=state.instance.type if state.instance else spec.instance_type,
         volume_gib=state.volume.size_gib if state.volume else spec.volume_gib,
@@ -97,7 +99,9 @@ def orchestrator_plan(
     )
 
 
-def _steps(state: OrchestratorState, *, rules: Mapping[int, Sequence[str]]) -> Iterator[OrchestratorStep]:
+def _steps(
+    state: OrchestratorState, spec: OrchestratorSpec, *, rules: Mapping[int, Sequence[str]]
+) -> Iterator[OrchestratorStep]:
     """A new instance checks bucket, network and role again: an interrupted create may have left them incomplete."""
     missing = state.instance is None
     if missing:
@@ -112,11 +116,19 @@ def _steps(state: OrchestratorState, *, rules: Mapping[int, Sequence[str]]) -> I
         yield OrchestratorStep.NETWORK
     elif state.group.missing(rules):
         yield OrchestratorStep.RULES
-    if missing:
-        yield OrchestratorStep.ROLE
+    yield from _permission_steps(state, spec, missing=missing)
     if state.volume is None:
         yield OrchestratorStep.VOLUME
     yield from _instance_steps(state)
+
+
+def _permission_steps(
+    state: OrchestratorState, spec: OrchestratorSpec, *, missing: bool
+) -> Iterator[OrchestratorStep]:
+    if missing:
+        yield OrchestratorStep.ROLE
+    if needs_publishing(state.published, spec.reconcile):
+        yield OrchestratorStep.RECONCILE
 
 
 def _renews(state: OrchestratorState) -> bool:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.model import Instance, TaggedId
     from bacalhau_spot.core.orchestrator.credentials import OrchestratorCredentials
+    from bacalhau_spot.core.orchestrator.published_configuration import PublishedConfiguration
 
 # The volume's device name in the instance's data; NVMe instances have another, and a link of this name.
 DATA_DEVICE: Final = "/dev/sdf"
@@ -92,7 +93,7 @@ class OrchestratorState:
     `instance`: the newest that is not terminated. `ended`: ids of terminated ones that AWS still lists. `addresses_used`:
     Elastic IP addresses of the account in the region. `certificate_ends`: of the server certificate; None without one that
     can be read. `renewal_due`: it is in its last year. `first_boot`: the instance was launched a moment ago. `site` None: not
-    gathered, because the instance exists.
+    gathered, because the instance exists. `published`: what the machine runs `reconcile` with; None if it never has.
     """
 
     region: str
@@ -107,6 +108,7 @@ class OrchestratorState:
     first_boot: bool = False
     ended: tuple[str, ...] = ()
     site: HomeSite | None = None
+    published: PublishedConfiguration | None = None
 
     @property
     def associated(self) -> bool:

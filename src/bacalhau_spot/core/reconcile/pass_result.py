@@ -30,6 +30,10 @@ class Hindrance(StrEnum):
     EXPIRED = "expired"  # its time is over
     NOT_SCANNED = "not-scanned"  # regions that may have the missing nodes
     LOCKED = "locked"  # another command is changing the cluster
+    OTHER_CONFIGURATION = (
+        "other-configuration"  # than that of the orchestrator's machine, which keeps the cluster, too
+    )
+    ORCHESTRATOR_LEFT = "orchestrator-left"  # its own pass ends the nodes of a cluster, and not its machine
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState
 from bacalhau_spot.core.partitions import partition_in
 from bacalhau_spot.core.placement.demand import nodes_by_region
 from bacalhau_spot.core.placement.region_selection import data_gaps
+from bacalhau_spot.core.sanitize import without_sequences
 from bacalhau_spot.core.tags import tags_for
 from bacalhau_spot.engine.aws_calls.caller import api_failure
 from bacalhau_spot.engine.aws_calls.discovery import (
@@ -137,7 +138,7 @@ async def account_findings(
                 *account,
                 _regions(calls, spec, identity, facts),
                 _create(calls, facts, over_budget),
-                *(run_check(calls, check, _managed(spec, facts)) for check in _managed_check(spec)),
+                *(run_check(calls, check, _managed(calls, spec, facts)) for check in _managed_check(spec)),
                 run_check(calls, AccountCheck.OTHER_CLUSTERS, _other_clusters(calls, spec)),
             ),
         )
@@ -150,7 +151,7 @@ def _managed_check(spec: ClusterSpec | None) -> tuple[AccountCheck, ...]:
     return (AccountCheck.ORCHESTRATOR,) if is_managed else ()
 
 
-async def _managed(spec: ClusterSpec, facts: _SharedFacts) -> Sequence[Finding]:
+async def _managed(calls: AwsCalls, spec: ClusterSpec, facts: _SharedFacts) -> Sequence[Finding]:
     known: LaunchFacts | None = None
     with suppress(CloudError, UserError):
         known = await facts.get()
@@ -161,9 +162,23 @@ async def _managed(spec: ClusterSpec, facts: _SharedFacts) -> Sequence[Finding]:
     state = known.orchestrator if isinstance(known.orchestrator, OrchestratorState) else None
     return (
         orchestrator_checks.managed_orchestrator(
-            known.spec, known.inventory.orchestrators, state=state, planned=known.orchestrator_plan
+            known.spec,
+            known.inventory.orchestrators,
+            state=state,
+            planned=known.orchestrator_plan,
+            console=await _console(calls, state),
         ),
     )
+
+
+async def _console(calls: AwsCalls, state: OrchestratorState | None) -> str | None:
+    """Of a machine that is to run `reconcile`; None for others, and if it cannot be read."""
+    if state is None or state.instance is None or state.published is None or not state.published.is_on:
+        return None
+    with suppress(CloudError):
+        look = partial(calls.cloud.console, state.region, state.instance.id)
+        return without_sequences(await calls.read(state.region, look))
+    return None
 
 
 async def _identity(calls: AwsCalls) -> tuple[Identity, str]:

@@ -36,6 +36,7 @@ from bacalhau_spot.engine.orchestrator.managed_instance import InstanceFollower
 from bacalhau_spot.engine.orchestrator.orchestrator_bucket import BucketRequest, check_bucket, ensure_bucket
 from bacalhau_spot.engine.orchestrator.orchestrator_claim import Claim, OrchestratorClaim
 from bacalhau_spot.engine.orchestrator.orchestrator_role import orchestrator_profile
+from bacalhau_spot.engine.orchestrator.reconcile_configuration import publish
 from bacalhau_spot.engine.placement.market import AUTO, images_of
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.instance.orchestrator_data import render_orchestrator
@@ -98,6 +99,7 @@ class OrchestratorBuilder:
             OrchestratorStep.NETWORK: self._make_network,
             OrchestratorStep.RULES: self._open_ports,
             OrchestratorStep.ROLE: self._make_role,
+            OrchestratorStep.RECONCILE: self._publish,
             OrchestratorStep.VOLUME: self._make_volume,
             OrchestratorStep.INSTANCE: self._launch,
             OrchestratorStep.START: self._start,
@@ -132,7 +134,7 @@ class OrchestratorBuilder:
         steps = self._plan().steps
         if OrchestratorStep.BUCKET in steps:
             await check_bucket(self._calls, self._bucket_request)
-        if OrchestratorStep.ROLE in steps:
+        if {OrchestratorStep.ROLE, OrchestratorStep.RECONCILE} & set(steps):
             self._existing_profile = await check_profile(self._calls, self._role_request())
 
     def _plan(self) -> OrchestratorPlan:
@@ -318,8 +320,21 @@ class OrchestratorBuilder:
 
     def _role_request(self) -> ProfileRequest:
         return orchestrator_profile(
-            self._naming, self._facts.account.identity, region=self.region, bucket=self._bucket
+            self._spec, self._facts.account.identity, region=self.region, bucket=self._bucket
         )
+
+    async def _publish(self) -> None:
+        """The permissions come first: the machine begins with the next look at its configuration."""
+        if self.state.instance is not None:
+            await ensure_profile(self._calls, self._role_request(), self._existing_profile)
+        published = await publish(
+            self._calls,
+            self._spec,
+            region=self.region,
+            ssh_ranges=self._facts.ssh_ranges,
+            replaces=self.state.published is not None,
+        )
+        self.state = replace(self.state, published=published)
 
     async def _make_volume(self) -> None:
         """AWS repeats the creation of a volume with the same client token, although somebody has deleted it since."""

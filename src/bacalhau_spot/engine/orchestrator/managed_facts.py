@@ -1,4 +1,4 @@
-"""Reads the orchestrator's present state: five calls in its home region, and some more before a new instance is launched."""
+"""Reads the orchestrator's present state: six calls in its home region, and some more before a new instance is launched."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.model import ROLE_KEY, OrchestratorMode, arch_of_name
 from bacalhau_spot.core.orchestrator.managed_plan import admits_nodes
 from bacalhau_spot.core.orchestrator.managed_state import (
@@ -30,6 +29,7 @@ from bacalhau_spot.core.placement.quotas import (
 from bacalhau_spot.core.tags import has_tag, orchestrator_parameter
 from bacalhau_spot.engine.iam.ownership import untagged_resource
 from bacalhau_spot.engine.network.network_egress import check_network
+from bacalhau_spot.engine.orchestrator.reconcile_configuration import published_configuration, readable_tags
 from bacalhau_spot.engine.orchestrator.resolve import (
     find_orchestrator,
     foreign_parameter,
@@ -46,7 +46,7 @@ from bacalhau_spot.orchestrator.certificates import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from bacalhau_spot.core.launch.facts import LaunchFacts
@@ -83,11 +83,12 @@ async def state_in(
     """The orchestrator's parts in a region. `instances`: its instances there, terminated ones included. Raises CloudError."""
     naming = spec.naming
     key, value = naming.tag_key, naming.tag_value
-    addresses, volumes, groups, credentials = await asyncio.gather(
+    addresses, volumes, groups, credentials, published = await asyncio.gather(
         calls.read(region, partial(calls.cloud.addresses, region)),
         calls.read(region, partial(calls.cloud.volumes, region, key=key, value=value)),
         calls.read(region, partial(calls.cloud.inbound_groups, region, key=key, value=value)),
         stored_credentials(calls, naming, region=region),
+        published_configuration(calls, naming, region=region),
     )
     instance = newest_usable(instances)
     return OrchestratorState(
@@ -103,6 +104,7 @@ async def state_in(
         first_boot=instance is not None and calls.clock.now() - instance.launched_at < _FIRST_BOOT,
         ended=tuple(sorted(found.id for found in instances if found != instance)),
         site=None if instance is not None else await _site(calls, spec, region=region),
+        published=published,
     )
 
 
@@ -119,22 +121,12 @@ async def stored_credentials(
         check_authority(credentials)
     except ValueError as error:
         raise foreign_parameter(name, region=region) from error
-    tags = await _readable_tags(calls, region, name)
+    tags = await readable_tags(calls, region, name)
     if tags is not None and not has_tag(tags, key=naming.tag_key, value=naming.tag_value):
         raise untagged_resource(
             f"the parameter {name} in {region}", key=naming.tag_key, value=naming.tag_value
         )
     return credentials
-
-
-async def _readable_tags(calls: AwsCalls, region: str, name: str) -> Mapping[str, str] | None:
-    """None without the permission: the value and its type must suffice."""
-    try:
-        return await calls.read(region, partial(calls.cloud.parameter_tags, region, name))
-    except CloudError as error:
-        if classify(error.code).category is not Category.PERMISSION:
-            raise
-    return None
 
 
 def _certificate_ends(credentials: OrchestratorCredentials | None) -> datetime | None:

@@ -69,7 +69,7 @@ class PassMemory:
 class PassSources:
     """The means of a pass besides AWS. `label`: of the cluster's nodes in the orchestrator, which is None without an API.
 
-    `regions`: all enabled ones.
+    `regions`: all enabled ones. `on_orchestrator`: the pass runs on the orchestrator's machine, which it does not change.
     """
 
     facts: FactSources
@@ -77,6 +77,7 @@ class PassSources:
     orchestrator: Orchestrator | None
     label: str
     regions: Sequence[str]
+    on_orchestrator: bool = False
 
 
 async def carry_out(
@@ -182,6 +183,8 @@ class _Launch:
         planned = planner.plan(facts)
         if isinstance(planned, Refusal):
             return _refused(done, planned)
+        if self._sources.on_orchestrator and planned.orchestrator is not None:
+            planned = replace(planned, orchestrator=replace(planned.orchestrator, steps=()))
         self._learn_prices(facts)
         if planned.over_budget:
             return replace(

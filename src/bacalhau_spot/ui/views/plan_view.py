@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 
 from bacalhau_spot.core.launch.pool_avoidance import avoidance_notes
+from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorStep
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui.formatting import (
     IN_NO_SUM,
@@ -82,7 +83,9 @@ def _orchestrator(plan: Plan) -> list[RenderableType]:
         )
     ]
     if not steps.empty and (not steps.launches or steps.replaces):
-        lines.append(Paragraph(comma_list(list(steps.steps)), prefix="to repair: "))
+        publishes = steps.steps == (OrchestratorStep.RECONCILE,)
+        prefix = "to change: " if publishes else "to repair: "
+        lines.append(Paragraph(comma_list(list(steps.steps)), prefix=prefix))
     return [*lines]
 
 

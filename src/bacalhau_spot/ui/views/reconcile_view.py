@@ -31,6 +31,11 @@ HINDRANCES: Mapping[Hindrance, str] = {
     Hindrance.EXPIRED: "its time is over, and it could not be deleted completely: see `bacalhau-spot list`",
     Hindrance.NOT_SCANNED: "nothing launched: the missing nodes may be in regions that could not be scanned",
     Hindrance.LOCKED: "nothing changed: another command is changing the cluster",
+    Hindrance.OTHER_CONFIGURATION: (
+        "nothing changed: the orchestrator's machine keeps the cluster with another configuration; "
+        "`bacalhau-spot create` gives it this one"
+    ),
+    Hindrance.ORCHESTRATOR_LEFT: "the orchestrator is left; `bacalhau-spot destroy` removes it",
 }
 PROTECTIONS: Mapping[Protection, str] = {
     Protection.ORCHESTRATOR_AWAY: "the orchestrator does not answer",
