@@ -47,10 +47,9 @@ def install_bacalhau(
     arch, ec2_arch = _ARCHS[machine]
     address = url.replace("{version}", version).replace("{arch}", arch)
     expected = sha256.get(ec2_arch, "")
-    if Path(program).exists():
-        digest = _read_record(record).get(address, "")
-        if digest and expected in {"", digest}:
-            return digest
+    digest = _read_record(record).get(address, "") if Path(program).exists() else ""
+    if digest and expected in {"", digest}:
+        return digest
     why = ""
     for attempt in range(TRIES):
         if attempt:
