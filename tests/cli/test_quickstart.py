@@ -86,7 +86,7 @@ def test_the_first_words_wait_for_nothing() -> None:
         "import sys\n"
         "class Stream:\n"
         "    def write(self, text):\n"
-        "        slow = {'cyclopts', 'rich', 'boto3', 'botocore', 'pydantic', 'asyncio'} & set(sys.modules)\n"
+        "        slow = {'cyclopts', 'rich', 'boto3', 'pydantic', 'asyncio'} & set(sys.modules)\n"
         "        sys.stdout.write(text + repr(slow))\n"
         "        sys.stdout.flush()\n"
         "        import os; os._exit(0)\n"
