@@ -19,17 +19,6 @@ def run(code: str, *argv: str) -> str:
     return result.stdout
 
 
-def test_garbage_is_sought_seldom_and_not_at_the_end() -> None:
-    """Exit handlers run last in, first out: this one sees what the program's own have done."""
-    code = (
-        "import atexit, gc, sys\n"
-        "atexit.register(lambda: print(gc.get_threshold()[0] > 10_000, gc.get_freeze_count() > 1_000))\n"
-        "from bacalhau_spot.cli import main\n"
-        "main()\n"
-    )
-    assert run(code, "--version").splitlines()[-1] == "True True"
-
-
 def test_aws_is_asked_without_boto3() -> None:
     """It brings s3transfer and resources, which nothing here uses."""
     code = (
