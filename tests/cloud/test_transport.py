@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,19 @@ def test_an_unknown_authority_is_refused(sts: Sts, tmp_path: Path, monkeypatch: 
         identity(session, REGIONS[0])
     assert caught.value.code == "SSLError"
     assert identity(trusting, REGIONS[1]) == "123456789012"
+
+
+def test_a_certificate_for_another_host_is_refused(sts: Sts) -> None:
+    """It is for 127.0.0.1. The trust store has it from a call before."""
+    url = f"https://localhost:{sts.server_port}"
+    session = session_for(sts)
+    identity(session, REGIONS[0])
+    session._access = replace(session._access, endpoint_url=url)
+    session._clients.clear()
+    with pytest.raises(CloudError) as caught:
+        identity(session, REGIONS[0])
+    assert caught.value.code == "SSLError"
+    assert "localhost" in caught.value.message
 
 
 def test_a_file_of_authorities_that_is_not_there(sts: Sts, monkeypatch: pytest.MonkeyPatch) -> None:
