@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -169,6 +170,21 @@ def test_a_file_that_others_may_write_is_not_trusted(tmp_path: Path, mode: int) 
     path.chmod(mode)
     assert ServiceModels(folder).load_service_model(SMALL, MODEL) == made
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_folder_of_another_user_is_neither_read_nor_written(
+    tmp_path: Path, cut: ServiceModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "models"
+    ServiceModels(folder).load_service_model(SMALL, MODEL)
+    (path,) = kept(folder)
+    body = path.read_bytes().partition(b"\n")[2].replace(b"DeleteQueue", b"PurgeQueue!")
+    forged = hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+    path.write_bytes(forged)
+    somebody = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: somebody)
+    assert ServiceModels(folder).load_service_model(SMALL, MODEL) == cut.load_service_model(SMALL, MODEL)
+    assert path.read_bytes() == forged
 
 
 def test_another_version_of_botocore_has_a_file_of_its_own(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
+from botocore.httpsession import URLLib3Session
 
 from bacalhau_spot.cloud import transport
 from bacalhau_spot.cloud.connection import AwsConnection
@@ -134,6 +137,19 @@ def test_an_unknown_authority_is_refused(sts: Sts, tmp_path: Path, monkeypatch: 
     assert identity(trusting, REGIONS[1]) == "123456789012"
 
 
+def test_a_certificate_for_another_host_is_refused(sts: Sts) -> None:
+    """It is for 127.0.0.1. The trust store has it from a call before."""
+    url = f"https://localhost:{sts.server_port}"
+    session = session_for(sts)
+    identity(session, REGIONS[0])
+    session._access = replace(session._access, endpoint_url=url)
+    session._clients.clear()
+    with pytest.raises(CloudError) as caught:
+        identity(session, REGIONS[0])
+    assert caught.value.code == "SSLError"
+    assert "localhost" in caught.value.message
+
+
 def test_a_file_of_authorities_that_is_not_there(sts: Sts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CA_BUNDLE", "/nonexistent/bundle.pem")
     with pytest.raises(CloudError) as caught:
@@ -167,51 +183,67 @@ def test_aws_is_asked_through_the_proxy_unless_an_endpoint_is_named(
     proxy.close()
 
 
-def test_hosts_without_a_proxy_are_asked_directly(sts: Sts, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NO_PROXY names hosts, so that regions may differ."""
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
+    """(URL, pool) of every request, which is not sent."""
+    found: list[tuple[str, Any]] = []
+
+    def note(pool: Any, request: Any) -> None:
+        found.append((request.url, pool))
+        raise EndpointConnectionError(endpoint_url=request.url)
+
+    monkeypatch.setattr(URLLib3Session, "send", note)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    return found
+
+
+def ask(session: Session, service: str, region: str, operation: str) -> None:
+    with pytest.raises(CloudError):
+        session._call(service, region, operation, {})
+
+
+KEYS = AwsConnection(access_key_id="a", secret_access_key="b")
+
+
+def test_hosts_without_a_proxy_are_asked_directly(
+    sent: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NO_PROXY names hosts, so that regions of one client may differ."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("NO_PROXY", "sts.eu-west-1.amazonaws.com")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    session = Session(AwsConnection(access_key_id="a", secret_access_key="b"))
-    for region in ("eu-west-1", "us-east-1"):
-        session._client("sts", region)
-    shared = session._transport
-    assert shared is not None
-    assert [pool._proxy_config.proxy_url_for("https://any") for pool in shared._pools.values()] == [
-        None,
-        "http://127.0.0.1:9",
-    ]
+    monkeypatch.setenv("NO_PROXY", "ec2.us-west-2.amazonaws.com,.eu-west-1.amazonaws.com")
+    session = Session(KEYS)
+    for region in ("eu-west-1", "us-east-1", "us-west-2", "eu-west-1"):
+        ask(session, "ec2", region, "describe_regions")
+    proxies = [pool._proxy_config.proxy_url_for(url) for url, pool in sent]
+    assert proxies == [None, "http://127.0.0.1:9", None, None]
 
 
-def test_timeouts_are_the_clients(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    session = Session(AwsConnection(access_key_id="a", secret_access_key="b"))
-    session._client("sts", "eu-west-1")
-    session._client("sqs", "eu-west-1")
-    session._client("sqs", "us-east-1")
-    shared = session._transport
-    assert shared is not None
-    timeouts = [pool._timeout for pool in shared._pools.values()]
-    assert [(timeout.connect_timeout, timeout.read_timeout) for timeout in timeouts] == [(5, 10), (5, 45)]
+def test_timeouts_are_the_clients(sent: list[tuple[str, Any]]) -> None:
+    session = Session(KEYS)
+    ask(session, "sts", "eu-west-1", "get_caller_identity")
+    ask(session, "ec2", "eu-west-1", "describe_regions")
+    ask(session, "ec2", "us-east-1", "describe_regions")
+    timeouts = [(pool._timeout.connect_timeout, pool._timeout.read_timeout) for _, pool in sent]
+    assert timeouts == [(5, 10), (5, 45), (5, 45)]
+    assert sent[1][1] is sent[2][1]
 
 
 @pytest.mark.parametrize(("value", "count"), [("true", 2), ("false", 1)])
-def test_socket_options_are_botocores(value: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_socket_options_are_botocores(
+    value: str, count: int, sent: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("BOTOCORE_TCP_KEEPALIVE", value)
-    session = Session(AwsConnection(access_key_id="a", secret_access_key="b"))
-    client = session._client("sqs", "eu-west-1")
-    shared = session._transport
-    assert shared is not None
-    (pool,) = shared._pools.values()
-    assert pool._socket_options == client._endpoint.http_session._socket_options
+    session = Session(KEYS)
+    ask(session, "ec2", "eu-west-1", "describe_regions")
+    own = session._client("ec2", "eu-west-1")._endpoint.http_session
+    ((_, pool),) = sent
+    assert pool is not own
+    assert pool._socket_options == own._socket_options
     assert len(pool._socket_options) == count
 
 
-def test_more_regions_than_urllib3_remembers_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_regions_than_urllib3_remembers_hosts(sent: list[tuple[str, Any]]) -> None:
     """Its pool of pools closes the connections to the eleventh host."""
-    session = Session(AwsConnection(access_key_id="a", secret_access_key="b"))
-    session._client("sqs", "eu-west-1")
-    shared = session._transport
-    assert shared is not None
-    (pool,) = shared._pools.values()
+    ask(Session(KEYS), "ec2", "eu-west-1", "describe_regions")
+    ((_, pool),) = sent
     assert pool._manager.pools._maxsize == transport._HOSTS

@@ -30,7 +30,8 @@ def keep(monkeypatch: pytest.MonkeyPatch) -> None:
     begin = Session.__init__
 
     def begin_with_known(session: Session, connection: AwsConnection) -> None:
-        begin(session, connection)
+        # Without a folder, the models are cut once in this process, and not in the home of every test.
+        begin(session, replace(connection, models_folder=None))
         if not any(Path(os.environ.get(name, NO_FILE)).exists() for name in _FILES):
             session._clients = _known(connection)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
@@ -19,15 +17,8 @@ if TYPE_CHECKING:
 _PAGES = frozenset({"--help", "-h", "--version"})
 
 
-# Python's own thresholds (700, 10, 10) search all modules for garbage some fifty times during a command, a tenth of its
-# CPU, and once more at its end, a fifth.
-_GC_THRESHOLDS = 50_000, 10, 10
-
-
 def main() -> NoReturn:
     """The console script."""
-    gc.set_threshold(*_GC_THRESHOLDS)
-    atexit.register(gc.freeze)
     # A stream that was closed before the start is None.
     sys.stdin = safe_streams.wrap_input(sys.stdin)
     out = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123

@@ -12,7 +12,7 @@ import os
 import socket
 import threading
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
@@ -36,32 +36,39 @@ class Transport:
             "max_pool_connections": connections,
         }
         self._trust = _Trust()
+        self._lock = threading.Lock()
         self._pools: dict[tuple[Any, ...], _Pool] = {}
+        self._proxies: dict[str, Mapping[str, str]] = {}  # by host: NO_PROXY names hosts
 
     def take_over(self, client: Any, *, slow_operations: Mapping[str, float]) -> None:
         """Send the requests of this client. `slow_operations`: their read timeouts, where these are longer."""
-        config, events = client.meta.config, client.meta.events
-        proxies = get_environ_proxies(client.meta.endpoint_url) if config.proxies is None else config.proxies
-        pool = self._pool(proxies, config.connect_timeout, config.read_timeout)
-        slow_pools = {
-            name: self._pool(proxies, config.connect_timeout, read_s)
-            for name, read_s in slow_operations.items()
-            if name in client.meta.service_model.operation_names
-        }
+        config = client.meta.config
 
         def send(*, request: Any, event_name: str, **_others: Any) -> Any:
-            return slow_pools.get(event_name.rpartition(".")[2], pool).send(request)
+            read_s = slow_operations.get(event_name.rpartition(".")[2], config.read_timeout)
+            with self._lock:
+                pool = self._pool(request.url, config.proxies, config.connect_timeout, read_s)
+            return pool.send(request)
 
-        events.register("before-send", send)
-        events.register("before-call", _encode_form)
+        client.meta.events.register("before-send", send)
+        client.meta.events.register("before-call", _encode_form)
 
-    def _pool(self, proxies: Mapping[str, str], connect_s: float, read_s: float) -> _Pool:
+    def _pool(self, url: str, proxies: Mapping[str, str] | None, connect_s: float, read_s: float) -> _Pool:
+        """The pool with these settings. `proxies` None: those of the environment for the host."""
+        if proxies is None:
+            proxies = self._environments_proxies(url)
         key = (connect_s, read_s, *sorted(proxies.items()))
         if key not in self._pools:
             self._pools[key] = _Pool(
                 self._trust, timeout=(connect_s, read_s), proxies=proxies, **self._options
             )
         return self._pools[key]
+
+    def _environments_proxies(self, url: str) -> Mapping[str, str]:
+        host = urlsplit(url).netloc
+        if host not in self._proxies:
+            self._proxies[host] = get_environ_proxies(url)
+        return self._proxies[host]
 
 
 class _Trust:
