@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from bacalhau_spot.cli.runtime import safe_streams
+from bacalhau_spot.cli.runtime import garbage, safe_streams
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui.filtered import filtered
 
@@ -19,6 +19,7 @@ _PAGES = frozenset({"--help", "-h", "--version"})
 
 def main() -> NoReturn:
     """The console script."""
+    garbage.pause()
     # A stream that was closed before the start is None.
     sys.stdin = safe_streams.wrap_input(sys.stdin)
     out = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
@@ -35,6 +36,7 @@ def main() -> NoReturn:
         sys.stderr.write(f"error: the result could not be written: {trouble}\n")
         code = code or ExitCode.FAILED
     sys.stderr.flush()
+    garbage.pause()
     if code == ExitCode.INTERRUPTED or _has_live_threads():
         os._exit(code)
     sys.exit(code)

@@ -9,6 +9,7 @@ import signal
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
+from bacalhau_spot.cli.runtime import garbage
 from bacalhau_spot.cli.runtime.aws_profile import selected_profile
 from bacalhau_spot.cli.runtime.redaction import redacted
 from bacalhau_spot.cli.runtime.reporting import consoles
@@ -79,6 +80,7 @@ class Runner:
         # Refusals need no AWS, and its library is the slowest of all imports.
         from bacalhau_spot.cloud.aws import Aws  # noqa: PLC0415
 
+        garbage.resume()
         self._runtime = runtime
         self._cloud = Aws(connection)
         self._runner = asyncio.Runner()
