@@ -1,5 +1,5 @@
 # The handful of things one does here. `make check` is what .ci/run runs.
-.PHONY: check test quick long storms versions lint lock docs bench
+.PHONY: check test quick long storms versions lint lock docs bench growth
 
 check:
 	.ci/run
@@ -35,3 +35,6 @@ docs: # regenerate what is generated; CI checks that there is no difference
 
 bench:
 	uv run python benchmarks/create.py
+
+growth: # calls, time and memory to 2,000 nodes and 30 regions
+	uv run python benchmarks/growth.py --long

@@ -34,7 +34,7 @@ bacalhau: {{verify_archive: false}}
 """
 COMMANDS = ("create", "list", "status", "destroy")
 ASKED_FIRST = frozenset({"create", "destroy"})
-# (nodes, regions)
+# Pairs of nodes and regions.
 SHORT = ((10, 5), (100, 5), (300, 5), (34, 1), (34, 10), (34, 17))
 LONG = ((10, 20), (100, 20), (500, 20), (1000, 20), (2000, 20), (60, 1), (60, 10), (60, 20), (60, 30))
 MEMORY_LIMIT_MB = 300.0
