@@ -1,5 +1,5 @@
 # The handful of things one does here. `make check` is what .ci/run runs.
-.PHONY: check test quick long storms versions lint lock docs bench bench-startup
+.PHONY: check test quick long storms versions lint lock docs bench bench-startup growth
 
 check:
 	.ci/run
@@ -38,3 +38,6 @@ bench:
 
 bench-startup: # the CPU of --help, of a refusal and the like, as ratios to an empty Python
 	uv run python benchmarks/startup.py
+
+growth: # calls, time and memory to 2,000 nodes and 30 regions
+	uv run python benchmarks/growth.py --long

@@ -34,11 +34,12 @@ bacalhau: {{verify_archive: false}}
 """
 COMMANDS = ("create", "list", "status", "destroy")
 ASKED_FIRST = frozenset({"create", "destroy"})
-# Pairs of the numbers of nodes and of regions.
+# Pairs of nodes and regions.
 SHORT = ((10, 5), (100, 5), (300, 5), (34, 1), (34, 10), (34, 17))
 LONG = ((10, 20), (100, 20), (500, 20), (1000, 20), (2000, 20), (60, 1), (60, 10), (60, 20), (60, 30))
 MEMORY_LIMIT_MB = 300.0
 AGE_S = 3600.0
+LOOK_S = 0.02  # between two readings of the memory
 THROTTLED = frozenset({"RequestLimitExceeded", "Throttling"})
 
 
@@ -64,6 +65,16 @@ class Run:
     throttled: int
 
 
+def peak_memory_kb(pid: int) -> int:
+    """The program's own (proc(5), VmHWM): `ru_maxrss` includes that of the process that started it. 0 if it has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except ProcessLookupError:
+        return 0
+    lines = (line.split() for line in status.splitlines())
+    return next((int(words[1]) for words in lines if words[:1] == ["VmHWM:"]), 0)
+
+
 def run(command: str, folder: Path, sandbox: Sandbox) -> Run:
     """Raises RuntimeError if the command fails. `status` without an orchestrator may exit with 1."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
@@ -80,7 +91,11 @@ def run(command: str, folder: Path, sandbox: Sandbox) -> Run:
     first, sandbox_s, began = len(sandbox.world.calls), time.process_time(), time.monotonic()
     with (folder / "out").open("w") as out:
         process = subprocess.Popen(line, cwd=folder, env=environ, stdout=out, stderr=subprocess.DEVNULL)  # noqa: S603 - ourselves
-        _, status, usage = os.wait4(process.pid, 0)
+        peak_kb, ended = 0, 0
+        while not ended:
+            peak_kb = max(peak_kb, peak_memory_kb(process.pid))
+            time.sleep(LOOK_S)
+            ended, status, usage = os.wait4(process.pid, os.WNOHANG)
     wall_s = time.monotonic() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in ({0, 1} if command == "status" else {0}):
@@ -92,7 +107,7 @@ def run(command: str, folder: Path, sandbox: Sandbox) -> Run:
         wall_s=wall_s,
         client_s=usage.ru_utime + usage.ru_stime,
         sandbox_s=time.process_time() - sandbox_s,
-        peak_mb=usage.ru_maxrss / 1024,
+        peak_mb=peak_kb / 1024,
         calls=outcomes.total(),
         throttled=sum(outcomes[code] for code in THROTTLED),
     )

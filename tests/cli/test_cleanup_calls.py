@@ -93,3 +93,38 @@ def test_nuke_with_nothing_left(sandbox: Any, program: CliRunner) -> None:
     assert len(counts) == len(CLEAR) + len(BUSY)
     for region, calls in counts.items():
         assert calls.total() == 5, (region, calls)
+
+
+def test_nodes_that_no_list_shows_yet(sandbox: Any, program: CliRunner) -> None:
+    """An old cluster grew a moment ago, and no list shows the new nodes yet."""
+    before = sandbox.leftovers()
+    created(sandbox, program, age_s=3600)
+    program.configure(nodes=8, regions=f"[{', '.join((*BUSY, 'us-west-2'))}]")
+    sandbox.settings.read_lag_s = 9.0
+    assert program("create", "--yes", "--wait", "none").code == 0
+    program.configure(nodes=6, regions=f"[{', '.join(BUSY)}]")
+    assert program("destroy", "--yes").code == 0
+    sandbox.settings.read_lag_s = 0.0
+    assert sandbox.leftovers() == before
+
+
+def test_a_region_without_resources_is_asked_once(sandbox: Any, program: CliRunner) -> None:
+    created(sandbox, program)
+    for command in ("list", "status", "cost", "history", "clusters", "reconcile", "create"):
+        start = len(sandbox.world.calls)
+        program(command, *(["--dry-run"] if command == "create" else []))
+        counts = calls_by_region(sandbox, start)
+        for region in CLEAR:
+            assert counts[region].total() <= 1, (command, region, counts[region])
+
+
+def test_aws_refuses_no_call(sandbox: Any, program: CliRunner) -> None:
+    """With AWS's token buckets, and as many nodes as a region usually has."""
+    sandbox.settings.throttle = True
+    program.configure(nodes=60, regions=f"[{', '.join(BUSY)}]")
+    assert program("create", "--yes").code == 0
+    program("status")
+    assert program("list").code == 0
+    assert program("destroy", "--yes").code == 0
+    assert program("nuke", "--force").code == 0
+    assert {outcome for _, _, outcome in sandbox.world.calls} == {"ok"}

@@ -11,6 +11,7 @@ import pytest
 
 from bacalhau_spot.core.lifecycle.operator_lock import LEASE, LockHolder, lock_name, lock_tags
 from bacalhau_spot.core.model import Naming
+from bacalhau_spot.core.tags import time_in_tag
 from support.cli_runner import CliRunner
 
 REGION = "us-west-2"
@@ -44,6 +45,24 @@ def test_a_command_leaves_no_lock(sandbox: Any, program: CliRunner) -> None:
     before = sandbox.leftovers()
     assert program("create", "--yes").code == 0
     assert locks(sandbox.client("ec2", REGION)) == []
+    assert program("destroy", "--yes").code == 0
+    assert sandbox.leftovers() == before
+
+
+def test_a_command_with_unlisted_nodes_leaves_its_lock_for_a_moment(sandbox: Any, program: CliRunner) -> None:
+    """AWS's lists may omit the nodes: the next command must be able to tell."""
+    program.configure(nodes=1, regions=f"[{REGION}]")
+    before = sandbox.leftovers()
+    assert program("create", "--yes", "--wait", "none").code == 0
+    ec2 = sandbox.client("ec2", REGION)
+    (lock,) = [
+        row
+        for row in ec2.describe_launch_templates()["LaunchTemplates"]
+        if row["LaunchTemplateName"].endswith("-lock")
+    ]
+    tags = {tag["Key"]: tag["Value"] for tag in lock["Tags"]}
+    until = time_in_tag(tags["LockedUntil"])
+    assert until is not None and until <= program.clock.now() + timedelta(seconds=12)
     assert program("destroy", "--yes").code == 0
     assert sandbox.leftovers() == before
 

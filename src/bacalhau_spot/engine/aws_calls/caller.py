@@ -82,7 +82,8 @@ class AwsCalls:
         self.clock = clock
         self._listener = emit
         self.sent = 0  # requests, retries included; a list of several pages counts once
-        self.changed_at_s: float | None = None  # the last change that was asked for (monotonic)
+        self.changes = 0  # that were asked for
+        self.changed_at_s = 0.0  # the last of them (monotonic)
         self.made: list[events.ResourceCreated] = []
         self.mistakes: list[Exception] = []
         self.stop = CancelSignal()
@@ -148,6 +149,7 @@ class AwsCalls:
                 brake=not after_stop,
             )
         finally:
+            self.changes += 1
             self.changed_at_s = self.clock.monotonic_s()
 
     def run_token(self, *parts: str) -> str:

@@ -12,7 +12,7 @@ from bacalhau_spot.core.cleanup.deletion_order import KIND_SPECS, SPEC_BY_KIND, 
 from bacalhau_spot.core.cleanup.orchestrator_loss import is_of_orchestrator
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
-from bacalhau_spot.core.model import Naming, Resource
+from bacalhau_spot.core.model import Naming, Resource, TaggingApiIndex
 from bacalhau_spot.core.tags import bucket_arn, results_bucket
 from bacalhau_spot.engine.aws_calls.caller import api_failure, gather_all
 from bacalhau_spot.engine.cleanup.scan_result import TAG_INDEX, RegionScan
@@ -20,7 +20,7 @@ from bacalhau_spot.engine.cleanup.scan_result import TAG_INDEX, RegionScan
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from bacalhau_spot.core.model import TaggedId, TaggingApiIndex
+    from bacalhau_spot.core.model import TaggedId
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.engine.cleanup.scan_result import ScanRequest
@@ -80,38 +80,51 @@ class RegionScanner:
         failures = _ScanFailures(self._region, self._request.required)
         parents = frozenset(children)
         if self._region == GLOBAL:
-            kinds = frozenset(kinds_of(GLOBAL))
-            resources = await self._list(kinds, failures, ids=_ids_by_kind(known))
-            return _region_scan(resources, failures, children=parents)
+            everything = await self._list(kinds_of(GLOBAL), failures, ids=_ids_by_kind(known))
+            return _region_scan(everything, failures, children=parents)
         (api, instances), groups = await asyncio.gather(
             self._index(failures, children=parents),
             self._list_kind(ResourceKind.SCALING_GROUP, (), failures),
         )
-        own = tuple(tag for region, tag in self._request.candidates if region == self._region)
-        seen = (*instances, *groups, *known, *own, *(api.outside_ec2 if api else ()))
-        if not seen and api and not api.any_in_ec2 and not self._is_doubtful:
+        candidates = (*api.outside_ec2, *known, *self._own_candidates())
+        if not (instances or groups or candidates or api.any_in_ec2 or self._is_doubtful):
             return _region_scan((), failures, children=parents)
         in_ec2 = await self.index()
-        tagged = (*in_ec2, *(api.outside_ec2 if api else ()))
-        candidates = tuple(dict.fromkeys((*tagged, *known, *own)))
+        scan = await self._scan_candidates(
+            tuple(dict.fromkeys((*in_ec2, *candidates))),
+            failures,
+            instances=instances,
+            groups=groups,
+            parents=parents,
+        )
+        unsupported = (
+            Resource(kind=tag.kind, id=tag.id, region=self._region)
+            for tag in (*in_ec2, *api.outside_ec2)
+            if not is_known_kind(tag.kind)
+        )
+        indexed = frozenset((tag.kind, tag.id) for tag in in_ec2)
+        return replace(scan, unsupported=tuple(unsupported), indexed=indexed)
+
+    def _own_candidates(self) -> list[TaggedId]:
+        return [tag for region, tag in self._request.candidates if region == self._region]
+
+    async def _scan_candidates(
+        self,
+        candidates: Sequence[TaggedId],
+        failures: _ScanFailures,
+        *,
+        instances: Sequence[Resource],
+        groups: Sequence[Resource],
+        parents: frozenset[str],
+    ) -> RegionScan:
+        """The other kinds, and the instances that launchers list without the tag."""
         kinds = self._kinds_to_list(candidates, instances)
         resources = [*groups, *await self._list(kinds, failures, ids=_ids_by_kind(candidates))]
         resources += await self._unindexed_buckets((*resources, *instances), failures)
         named = _children(resources) | parents
-        # A launcher's instances may lack the tag.
         if named - parents - {instance.id for instance in instances}:
             instances = await self._list_kind(ResourceKind.INSTANCE, sorted(named), failures)
-        unsupported = (
-            Resource(kind=tag.kind, id=tag.id, region=self._region)
-            for tag in tagged
-            if not is_known_kind(tag.kind)
-        )
-        scan = _region_scan((*resources, *instances), failures, children=named)
-        return replace(
-            scan,
-            unsupported=tuple(unsupported),
-            indexed=frozenset((tag.kind, tag.id) for tag in in_ec2),
-        )
+        return _region_scan((*resources, *instances), failures, children=named)
 
     async def scan_again(
         self,
@@ -186,20 +199,21 @@ class RegionScanner:
 
     async def _index(
         self, failures: _ScanFailures, *, children: frozenset[str]
-    ) -> tuple[TaggingApiIndex | None, tuple[Resource, ...]]:
-        """The tagging API's index, None if it refuses; and the instances."""
+    ) -> tuple[TaggingApiIndex, tuple[Resource, ...]]:
+        """The tagging API's index, and the instances."""
         return await asyncio.gather(
             self._tagging_api(failures),
             self._list_kind(ResourceKind.INSTANCE, sorted(children), failures),
         )
 
-    async def _tagging_api(self, failures: _ScanFailures) -> TaggingApiIndex | None:
+    async def _tagging_api(self, failures: _ScanFailures) -> TaggingApiIndex:
+        """If it refuses, EC2's own index is asked."""
         cloud, scope = self._calls.cloud, self._request.scope
         try:
             return await self._calls.read(self._region, lambda: cloud.tagging_api(self._region, scope))
         except CloudError as error:
             failures.add(error, TAG_INDEX)
-            return None
+            return TaggingApiIndex(any_in_ec2=True)
 
     async def _unindexed_buckets(
         self, listed: Sequence[Resource], failures: _ScanFailures

@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.kinds import GLOBAL
+from bacalhau_spot.core.lifecycle.operator_lock import LOCK_ROLE
+from bacalhau_spot.core.model import ROLE_KEY
 from bacalhau_spot.engine.aws_calls.consistency import LAG_S
 from bacalhau_spot.engine.aws_calls.discovery import check_permitted, in_all_regions
 from bacalhau_spot.engine.cleanup.region_scanner import RegionScanner
@@ -49,14 +51,20 @@ async def _scan(
     answered = {region: scan for region, scan in scans.items() if region != GLOBAL}
     check_permitted(answered, [failure for failure in failed if failure.region != GLOBAL])
     result = ScanResult(by_region=scans, failed_regions=failed, at_s=at_s)
-    is_settled = request.exclusive and _is_old(result.resources, now=calls.clock.now())
+    is_settled = request.exclusive and _is_settled(result.resources, request, now=calls.clock.now())
     return replace(result, settled_s=at_s if is_settled else at_s + LAG_S)
 
 
-def _is_old(resources: Sequence[Resource], *, now: datetime) -> bool:
-    """Whether the last creation was long ago: the lists then omit nothing that a command has created in order."""
+def _is_settled(resources: Sequence[Resource], request: ScanRequest, *, now: datetime) -> bool:
+    """Whether the last creation was long ago, by a command with the same lock: the lists then omit nothing.
+
+    Another configuration, with other regions, may have another lock.
+    """
     dates = [resource.created_at for resource in resources if resource.created_at is not None]
-    return bool(dates) and max(dates) < now - YOUNG
+    regions = {resource.region for resource in resources} - {GLOBAL}
+    is_ours = not request.with_children or regions <= request.with_children
+    other_lock = any(resource.tags.get(ROLE_KEY) == LOCK_ROLE for resource in resources)
+    return bool(dates) and max(dates) < now - YOUNG and is_ours and not other_lock
 
 
 async def rescan_after_delay(

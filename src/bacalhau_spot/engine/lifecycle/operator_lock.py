@@ -58,7 +58,7 @@ class OperatorLock:
         self._tries = 0
         self._renewed_at = holder.since
         self.id: str | None = None  # while this command holds it
-        self._taken_at_s: float | None = None  # the moment of the lock's own creation
+        self._changes_before = 0  # up to the lock's own creation
 
     async def take(self, *, wait_s: float, told: Callable[[LockHolder], None]) -> LockHolder | None:
         """Wait for the lock. Returns None with the lock, or the other holder after `wait_s`.
@@ -122,10 +122,9 @@ class OperatorLock:
         )
 
     def _lag_left_s(self) -> float:
-        changed_at_s = self._calls.changed_at_s
-        if changed_at_s is None or changed_at_s == self._taken_at_s:
+        if self._calls.changes == self._changes_before:
             return 0.0
-        return changed_at_s + LAG_S - self._calls.clock.monotonic_s()
+        return self._calls.changed_at_s + LAG_S - self._calls.clock.monotonic_s()
 
     async def _create(self) -> CloudError | None:
         """EC2's refusal of a name that is taken; None if it has accepted it."""
@@ -149,7 +148,7 @@ class OperatorLock:
                 raise
             return error
         self._renewed_at = now
-        self._taken_at_s = self._calls.changed_at_s
+        self._changes_before = self._calls.changes
         self._calls.before_call = self._renew
         return None
 
