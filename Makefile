@@ -1,5 +1,5 @@
 # The handful of things one does here. `make check` is what .ci/run runs.
-.PHONY: check test quick long storms versions lint lock docs bench bench-startup growth
+.PHONY: check test quick long storms replace-nodes versions lint lock docs bench bench-startup growth
 
 check:
 	.ci/run
@@ -15,6 +15,9 @@ long: # the enumerations of which `make test` runs a sample
 
 storms: # a thousand random storms over clusters that `reconcile` keeps; STORMS=1-50 runs fewer
 	STORMS=$${STORMS:-1-1000} uv run pytest -q tests/cli/test_storms.py -k random
+
+replace-nodes: # `replace --drifted` over twenty nodes of the program that BACALHAU_BIN names, while jobs run
+	REPLACE_NODES=$${REPLACE_NODES:-20} uv run pytest -n 0 -s tests/cli/test_real_replace.py
 
 versions: # the quick tests on the other Pythons that this machine has
 	for version in 3.12 3.13 3.14; do \

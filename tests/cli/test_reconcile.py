@@ -8,6 +8,7 @@ import os
 import signal
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.core.model import BacalhauSpec
+from bacalhau_spot.engine.launch import wait_running
 from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
 from support.cli_runner import CliRunner
 from support.misbehaving_servers import closed_port
@@ -131,10 +133,14 @@ def test_budget_holds_where_another_region_is_dearer(sandbox: Any, user: CliRunn
     assert not [call for call in sandbox.world.calls[start:] if call[1] == "ec2:CreateFleet"]
 
 
-def test_pass_right_after_create_does_not_launch_what_is_not_listed_yet(
-    sandbox: Any, user: CliRunner
+def test_pass_right_after_a_killed_create_does_not_launch_what_is_not_listed_yet(
+    sandbox: Any, user: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One region took nodes over from the other: the pass would ask for them with another token."""
+    """One region took nodes over from the other: the pass would ask for them with another token.
+
+    A `create` that is not killed ends when its nodes are listed.
+    """
+    monkeypatch.setattr(wait_running, "FLEET_LAG", timedelta(0))
     sandbox.settings.capacity = {"us-west-2": 1}
     sandbox.settings.read_lag_s = 6.0
     user("create", "--yes", "--wait", "none")

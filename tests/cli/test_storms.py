@@ -11,6 +11,7 @@ import pytest
 
 from aws_spot_sandbox.ec2.machine import Machine
 from support.cli_runner import FOUR_REGIONS, CliRunner
+from support.direct_calls import answer_directly
 from support.storms import (
     RandomStorm,
     Watch,
@@ -28,6 +29,7 @@ SEEDS = [int(number) for number in os.environ.get("STORMS", "1-2").split("-")]
 @pytest.fixture
 def user(sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     ask_sandbox_orchestrator(sandbox, monkeypatch)
+    answer_directly(sandbox, monkeypatch)
     return program
 
 

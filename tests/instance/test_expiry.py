@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import http.server
 import json
+import ssl
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,9 +17,13 @@ from bacalhau_spot.core.lifecycle import expiry as cluster
 from bacalhau_spot.core.tags import EXPIRES_KEY
 from bacalhau_spot.instance.scripts import expiry, orchestrator_expiry
 from bacalhau_spot.instance.scripts.metadata import Metadata
+from bacalhau_spot.instance.scripts.orchestrator_credentials import CONFIG
+from support import orchestrator
+from support.certificates import self_signed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from support.node_fakes import MetadataServer, RecordedMessages
 
@@ -162,3 +169,35 @@ def test_an_orchestrator_that_does_not_answer_stops_after_an_hour(machine: Machi
     passed, stopped = _watch(machine, silent, minutes=200)
     assert stopped == ["stopped"]
     assert passed >= orchestrator_expiry.SILENT
+
+
+def test_the_connected_compute_nodes_are_counted_as_bacalhau_lists_them(tmp_path: Path) -> None:
+    """Of all clusters. The former field `Connection` is a text, and deprecated (models.NodeState of Bacalhau 1.9)."""
+    nodes = [
+        orchestrator.requester(),
+        orchestrator.cluster_node("i-1", cluster="one", connected=True),
+        orchestrator.cluster_node("i-2", cluster="two", connected=True),
+        orchestrator.cluster_node("i-3", cluster="two"),
+    ]
+    keys: list[str] = []
+
+    class Api(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            keys.append(self.headers["Authorization"])
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"Nodes": nodes}).encode())
+
+        def log_message(self, *_: object) -> None: ...
+
+    (tmp_path / "ca.pem").write_text(self_signed(tmp_path))
+    users = [{"APIKey": "operator"}, {"APIKey": "tool"}]
+    (tmp_path / CONFIG).write_text(json.dumps({"API": {"Auth": {"Users": users}}}))
+    with http.server.HTTPServer(("127.0.0.1", 0), Api) as server:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        port = server.server_address[1]
+        assert orchestrator_expiry.connected_nodes(folder=str(tmp_path), port=port) == 2
+    assert keys == ["Bearer tool"]

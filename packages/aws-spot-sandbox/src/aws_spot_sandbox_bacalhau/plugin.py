@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from aws_spot_sandbox.ec2 import instances
 from aws_spot_sandbox.ec2.machine import RUNNING
 from aws_spot_sandbox.http_types import AwsError, Call, Reply
 from aws_spot_sandbox.middleware.faults import Faults
@@ -69,7 +70,7 @@ class BacalhauPlugin:
         self._drains = Drains(self.directory, is_real=lambda machine: machine.id in self._real_nodes)
         self._lifetimes = Lifetimes(
             self._drains,
-            is_real=lambda machine: machine.id in self._real_nodes,
+            is_real=self._is_real,
             connected=self._connected_nodes,
             says=self._says,
         )
@@ -124,6 +125,13 @@ class BacalhauPlugin:
         self._drains.look(region, machine)
         self._lifetimes.look(region, machine)
 
+    def _is_real(self, machine: Machine) -> bool:
+        """Whether the instance's own programs run."""
+        host = self.directory.hosts.get(machine.id)
+        return machine.id in self._real_nodes or (
+            host is not None and isinstance(host.server, RealOrchestrator)
+        )
+
     def _connected_nodes(self, machine: Machine) -> int | None:
         """Of a managed orchestrator's machine; None for others."""
         host = self.directory.hosts.get(machine.id)
@@ -152,6 +160,8 @@ class BacalhauPlugin:
             if not host.ended:
                 self._follow(host)
             lines = host.boot.lines
+            if isinstance(host.server, RealOrchestrator):
+                lines = [*lines, *host.server.lines()]
         elif (image := image_boot.recognised(machine)) is not None:
             lines = list(image_boot.lines(region, machine, image)) if machine.started_at is not None else []
         else:
@@ -234,6 +244,9 @@ class BacalhauPlugin:
             host.server = self._server(host, host.records)
         if host.records is not None:
             host.records.address = host.address or host.records.address
+        if isinstance(host.server, RealOrchestrator) and host.server.has_shut_down:
+            instances.shut_down_from_inside(host.region, host.machine)
+            return
         host.serve()
         self.reconcile_services[host.machine.id].advance()
 

@@ -138,13 +138,19 @@ class RealNode:
     def lines(self, simulated: Iterator[Line]) -> Iterator[Line]:
         """Of the console: the phases before the start, and those of the node's programs."""
         yield from (line for line in simulated if line.phase in _BEFORE)
-        text = ""
-        with suppress(OSError):
-            text = (self._root / CONSOLE).read_text(errors="replace") if self._root else ""
-        for match in map(_LINE.fullmatch, text.splitlines()):
-            if match is not None:
-                at = datetime.fromisoformat(match[1]).timestamp()
-                yield boot.Line(at, match[2], match[3] or "")
+        if self._root is not None:
+            yield from console_lines(self._root)
+
+
+def console_lines(root: Path) -> Iterator[Line]:
+    """Those that the programs of an instance have written to its console."""
+    text = ""
+    with suppress(OSError):
+        text = (root / CONSOLE).read_text(errors="replace")
+    for match in map(_LINE.fullmatch, text.splitlines()):
+        if match is not None:
+            at = datetime.fromisoformat(match[1]).timestamp()
+            yield boot.Line(at, match[2], match[3] or "")
 
 
 def _api_address(public: str) -> tuple[str, int]:

@@ -17,20 +17,26 @@ from typing import TYPE_CHECKING, Any
 
 from aws_spot_sandbox_bacalhau import nats_listener, user_data_parser
 from aws_spot_sandbox_bacalhau.forwarder import Forwarder
-from aws_spot_sandbox_bacalhau.instance_files import LIBRARY, SERVICES, InstanceFiles
+from aws_spot_sandbox_bacalhau.instance_files import LIBRARY, POWEROFF, SERVICES, InstanceFiles
 from aws_spot_sandbox_bacalhau.metadata import MetadataService
 from aws_spot_sandbox_bacalhau.programs import environment
-from aws_spot_sandbox_bacalhau.real_node import free_port
+from aws_spot_sandbox_bacalhau.real_node import console_lines, free_port
 from aws_spot_sandbox_bacalhau.stand_in import API_PORT
 from aws_spot_sandbox_bacalhau.units import Service
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from aws_spot_sandbox.ec2.machine import Machine
     from aws_spot_sandbox.ec2.region import Region
+    from aws_spot_sandbox_bacalhau.boot import Line
     from aws_spot_sandbox_bacalhau.credentials import Credentials
     from aws_spot_sandbox_bacalhau.programs import Programs
 
 UNIT = "bacalhau-orchestrator.service"
+_EXPIRY = "bacalhau-orchestrator-expiry.service"
+_ANSWERS_MODULE = f"{LIBRARY}/node/orchestrator_answers.py"
 _ANSWERS_S = 30.0
 _WRITE = (
     "import json, sys\nfrom node import orchestrator_credentials as credentials\n"
@@ -48,6 +54,7 @@ class RealOrchestrator:
     programs: Programs
     volume: str
     service: Service | None = None
+    expiry: Service | None = None  # stops the machine after the lifetime of the cluster
     _metadata: MetadataService | None = None
     _credentials: Credentials | None = None
     _hidden: dict[int, int] = field(default_factory=dict)  # its ports on this machine, by their usual number
@@ -60,7 +67,7 @@ class RealOrchestrator:
             self.stop(orderly=True)
             self._credentials = credentials
             self._hidden = {nats_listener.PORT: free_port(), API_PORT: free_port()}
-            self.service = self._service(credentials)
+            self.service, self.expiry = self._services(credentials)
             self.service.follow()
             self._wait(self.service)
         return self._follow(address, ports)
@@ -68,12 +75,25 @@ class RealOrchestrator:
     def stop(self, *, orderly: bool) -> None:
         self._credentials = None
         self._close(set(self._open))
-        if self.service is not None:
-            self.service.stop(orderly=orderly)
-            self.service = None
+        for service in filter(None, (self.expiry, self.service)):
+            service.stop(orderly=orderly)
+        self.service = self.expiry = None
         if self._metadata is not None:
             self._metadata.stop()
             self._metadata = None
+
+    @property
+    def has_shut_down(self) -> bool:
+        """Whether a program of the machine has shut it down, in its present life."""
+        return self.service is not None and (self._root / SERVICES / POWEROFF).exists()
+
+    def lines(self) -> Iterator[Line]:
+        """Those that the programs have written to the console."""
+        return console_lines(self._root)
+
+    @property
+    def _root(self) -> Path:
+        return self.programs.base / self.machine.id
 
     def _follow(self, address: str, ports: frozenset[int]) -> str:
         """Its ports are open while it answers, and only then: a node's watchdog asks them."""
@@ -81,6 +101,8 @@ class RealOrchestrator:
         if service is None:
             return ""
         service.follow()
+        if self.expiry is not None:
+            self.expiry.follow()
         if not self._answers(service):
             self._close(set(self._open))
             return f"Bacalhau does not answer: {service.last_lines()}"
@@ -113,9 +135,10 @@ class RealOrchestrator:
                 return
             time.sleep(0.1)
 
-    def _service(self, credentials: Credentials) -> Service:
+    def _services(self, credentials: Credentials) -> tuple[Service, Service | None]:
+        """The orchestrator, and the program that ends its machine; None in user data of earlier versions."""
         self._metadata = MetadataService(self.region, self.machine)
-        root = self.programs.base / self.machine.id
+        root = self._root
         data = self.programs.base / "volumes" / self.volume
         data.mkdir(parents=True, exist_ok=True)
         files = InstanceFiles(
@@ -136,9 +159,12 @@ class RealOrchestrator:
         )
         here = root / "etc/bacalhau/here.yaml"
         here.write_text(json.dumps(self._here()))
-        (root / SERVICES / f"{UNIT}.wanted").touch()
-        (root / SERVICES / f"{UNIT}.stopped").unlink(missing_ok=True)
-        return Service(
+        self._use_ports(root / _ANSWERS_MODULE)
+        (root / SERVICES / POWEROFF).unlink(missing_ok=True)  # of the machine's former life
+        for name in (UNIT, _EXPIRY):
+            (root / SERVICES / f"{name}.wanted").touch()
+            (root / SERVICES / f"{name}.stopped").unlink(missing_ok=True)
+        orchestrator = Service(
             files.unit(UNIT),
             files,
             self.programs,
@@ -146,6 +172,19 @@ class RealOrchestrator:
             arguments=("--config", str(here)),
             environment={"AWS_EC2_METADATA_SERVICE_ENDPOINT": self._metadata.url},
         )
+        try:
+            expiry = Service(files.unit(_EXPIRY), files, self.programs, self.program)
+        except FileNotFoundError:
+            expiry = None
+        return orchestrator, expiry
+
+    def _use_ports(self, module: Path) -> None:
+        """The ports that it has on this machine, in the program that asks them."""
+        if module.exists():
+            text = module.read_text().replace(
+                f"API_PORT = {API_PORT}", f"API_PORT = {self._hidden[API_PORT]}"
+            )
+            module.write_text(text)
 
     def _here(self) -> dict[str, Any]:
         host = "127.0.0.1"

@@ -9,15 +9,18 @@ from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.instance_phases import FINAL, Phase, next_phase, phase_of
 from bacalhau_spot.core.tags import cluster_scope
 from bacalhau_spot.engine.aws_calls.caller import Cancelled
+from bacalhau_spot.engine.aws_calls.consistency import FLEET_LAG
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from bacalhau_spot.core.model import Instance, Naming
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 # The shortest interval between two calls.
 POLL_S = 1.0
+# After the deadline, for instances that AWS does not list yet.
+_UNLISTED_PAUSE_S = 3.0
 
 _SETTLED = FINAL | {Phase.RUNNING, Phase.TERMINATING}
 
@@ -27,20 +30,34 @@ async def wait_until_running(
 ) -> tuple[Instance, ...]:
     """The instances as last listed by AWS, once all have settled or `deadline_s` (monotonic) has passed.
 
+    Not before each has been listed, up to the longest observed lag: a command that follows would launch the others once more.
     After a stop it lists them once more and returns. Raises CloudError.
     """
+    listed_by_s = calls.clock.monotonic_s() + FLEET_LAG.total_seconds()
     phases = dict.fromkeys(ids, Phase.REQUESTED)
     while True:
         shown = await _instances(calls, naming, region=region, ids=ids)
         _report_phases(calls, phases, {instance.id: instance for instance in shown})
         left = sum(phase not in _SETTLED for phase in phases.values())
-        if not left or calls.stop.is_set or calls.clock.monotonic_s() + POLL_S > deadline_s:
+        pause_s = _pause_s(calls, phases.values(), deadline_s=deadline_s, listed_by_s=listed_by_s)
+        if not left or calls.stop.is_set or pause_s is None:
             return shown
         calls.emit(events.Waiting(region=region, message="starting instances", remaining=left))
         try:
-            await calls.pause(POLL_S)
+            await calls.pause(pause_s)
         except Cancelled:
             continue
+
+
+def _pause_s(
+    calls: AwsCalls, phases: Collection[Phase], *, deadline_s: float, listed_by_s: float
+) -> float | None:
+    """The time until the next look; None if there is none."""
+    now_s = calls.clock.monotonic_s()
+    if now_s + POLL_S <= deadline_s:
+        return POLL_S
+    unlisted = Phase.REQUESTED in phases
+    return _UNLISTED_PAUSE_S if unlisted and now_s + _UNLISTED_PAUSE_S <= listed_by_s else None
 
 
 async def _instances(

@@ -71,7 +71,7 @@ def connected_nodes(*, folder: str = FOLDER, host: str = "127.0.0.1", port: int 
     with opener.open(request, timeout=10) as answer:
         nodes = json.load(answer)["Nodes"]
     return sum(
-        node["Info"]["NodeType"] == "Compute" and node["Connection"]["Status"] == "CONNECTED"
+        node["Info"]["NodeType"] == "Compute" and node["ConnectionState"]["Status"] == "CONNECTED"
         for node in nodes
     )
 

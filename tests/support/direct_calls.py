@@ -1,0 +1,141 @@
+"""The program's calls answered by the sandbox in the same thread, without sockets.
+
+For long stories: a call costs less than half, and the order of all calls is the same on every machine, so that a seed repeats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections.abc import Callable, Sequence
+from email.utils import formatdate
+from functools import cache, lru_cache
+from http import HTTPStatus
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import botocore.utils
+import pytest
+from botocore.awsrequest import AWSResponse, HeadersDict
+from botocore.client import BaseClient
+from botocore.exceptions import ConnectionClosedError
+from botocore.httpsession import URLLib3Session
+from botocore.model import OperationModel
+
+from aws_spot_sandbox.http_types import AwsError, Call, ConnectionLost, Http, Reply
+from aws_spot_sandbox.protocol import write_error
+from aws_spot_sandbox.state import ACCESS_KEY_ID
+from bacalhau_spot import http_client
+from bacalhau_spot.cli.runtime import command_line
+from bacalhau_spot.cli.runtime.invocation import Invocation
+from bacalhau_spot.cloud.session import Session
+from bacalhau_spot.http_client import Failure, Request, Response, TransportError
+from bacalhau_spot.orchestrator import http as orchestrator_http
+from support.engine_clock import EngineClock
+
+T = TypeVar("T")
+
+_read_invocation = cache(command_line.read_invocation)
+_known_time = lru_cache(maxsize=10_000)(botocore.utils._parse_timestamp_with_tzinfo)
+
+
+def _known_invocation(argv: Sequence[str]) -> Invocation:
+    return _read_invocation(tuple(argv))
+
+
+def answer_directly(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on, in this test: AWS's calls, and those of the orchestrator's API."""
+    send, make_api_call = URLLib3Session.send, BaseClient._make_api_call
+
+    def send_directly(client: URLLib3Session, request: Any) -> AWSResponse:
+        if not request.url.startswith(sandbox.url):
+            response: AWSResponse = send(client, request)
+            return response
+        try:
+            reply = _reply(sandbox, request.method, request.url, request.headers, request.body)
+        except ConnectionLost as lost:
+            raise ConnectionClosedError(error=lost, request=request, endpoint_url=request.url) from lost
+        response = AWSResponse(request.url, reply.status, HeadersDict(_headers(sandbox, reply)), None)
+        response._content = reply.body
+        return response
+
+    def call_directly(client: BaseClient, name: str, parameters: dict[str, Any]) -> Any:
+        service = client.meta.service_model
+        if service.service_name != "ec2" or client.meta.endpoint_url != sandbox.url:
+            return make_api_call(client, name, parameters)
+        return _ec2_call(sandbox, client, service.operation_model(name), parameters)
+
+    async def exchange_directly(request: Request, read: Callable[[Response], T]) -> T:
+        if not request.url.startswith(sandbox.url):
+            return await http_client.exchange(request, read)
+        await asyncio.sleep(0)
+        try:
+            reply = _reply(sandbox, request.method, request.url, request.headers, request.body)
+        except ConnectionLost as lost:
+            raise TransportError(Failure.NO_HTTP, "the other side hung up") from lost
+        return read(Response(reply.status, HeadersDict(_headers(sandbox, reply)), iter([reply.body])))
+
+    async def run_directly(_session: Session, work: Callable[..., T], *args: Any) -> T:
+        # Calls of other regions get their turn, as while a thread waits for the answer.
+        await asyncio.sleep(0)
+        return work(*args)
+
+    monkeypatch.setattr(URLLib3Session, "send", send_directly)
+    monkeypatch.setattr(BaseClient, "_make_api_call", call_directly)
+    monkeypatch.setattr(orchestrator_http, "exchange", exchange_directly)
+    monkeypatch.setattr(Session, "_run", run_directly)
+    monkeypatch.setattr(EngineClock, "breath_s", 0)
+    # The same few words and times are read again and again.
+    monkeypatch.setattr(command_line, "read_invocation", _known_invocation)
+    monkeypatch.setattr(botocore.utils, "_parse_timestamp_with_tzinfo", _known_time)
+    numbers = random.Random(0)
+    monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=numbers.getrandbits(128), version=4))
+
+
+def _ec2_call(sandbox: Any, client: BaseClient, model: OperationModel, parameters: dict[str, Any]) -> Any:
+    """The call in EC2's protocol, without signature and headers: the same bytes are checked, answered and parsed."""
+    context = {"client_region": client.meta.region_name, "client_config": client.meta.config}
+    parameters = client._emit_api_params(api_params=parameters, operation_model=model, context=context)
+    form = client._serializer.serialize_to_request(parameters, model)["body"]
+    pairs = dict(parse_qsl(urlencode(form), keep_blank_values=True))
+    call = Call("ec2", client.meta.region_name, pairs.pop("Action"), pairs, access_key_id=ACCESS_KEY_ID)
+    try:
+        reply = sandbox.server._aws(call)
+    except AwsError as refusal:
+        reply = write_error(call, refusal)
+    except ConnectionLost as lost:
+        raise ConnectionClosedError(error=lost, request=None, endpoint_url=sandbox.url) from lost
+    answer = {"status_code": reply.status, "headers": _headers(sandbox, reply), "body": reply.body}
+    parsed = client._response_parser.parse(answer, model.output_shape)
+    if reply.status >= HTTPStatus.MULTIPLE_CHOICES:
+        error_class = client.exceptions.from_code(parsed.get("Error", {}).get("Code"))
+        raise error_class(parsed, model.name)
+    return parsed
+
+
+def _reply(sandbox: Any, method: str, url: str, headers: Any, body: Any) -> Reply:
+    parts = urlsplit(url)
+    named = {name.lower(): _text(value) for name, value in headers.items()}
+    named.setdefault("host", parts.netloc)
+    http = Http(method, parts.path or "/", parts.query, named)
+    reply: Reply = sandbox.server._answer(http, _bytes(body))
+    return reply
+
+
+def _headers(sandbox: Any, reply: Reply) -> dict[str, str]:
+    date = formatdate(sandbox.clock.now(), usegmt=True)
+    number = {"x-amzn-RequestId": str(uuid.uuid4())} if reply.numbered else {}
+    return {"Content-Type": reply.content_type, "Date": date, **number, **dict(reply.headers)}
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _bytes(body: Any) -> bytes:
+    if body is None:
+        return b""
+    if isinstance(body, str):
+        return body.encode()
+    return bytes(body) if isinstance(body, bytes | bytearray) else bytes(body.read())
