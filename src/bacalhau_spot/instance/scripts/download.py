@@ -47,7 +47,7 @@ def install_bacalhau(
     arch, ec2_arch = _ARCHS[machine]
     address = url.replace("{version}", version).replace("{arch}", arch)
     expected = sha256.get(ec2_arch, "")
-    digest = _read_record(record).get(address, "") if Path(program).exists() else ""
+    digest = _installed(address, program, record)
     if digest and expected in {"", digest}:
         return digest
     why = ""
@@ -65,12 +65,13 @@ def install_bacalhau(
     raise CommandFailedError(f"{address}: {why}")
 
 
-def _read_record(record: str) -> dict[str, str]:
+def _installed(address: str, program: str, record: str) -> str:
+    """The checksum of the archive from the address, whose program the image has; otherwise empty."""
     try:
         known: dict[str, str] = json.loads(Path(record).read_text("utf-8"))
     except (OSError, ValueError):
-        return {}
-    return known
+        return ""
+    return known.get(address, "") if Path(program).exists() else ""
 
 
 def _install(address: str, *, expected: str, program: Path, record: str) -> str:
