@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.pricing.cost import Charge
     from bacalhau_spot.core.pricing.cost_report import CostReport
 
-FORM = "csv"
-
 _COST = (
     *("cluster", "region", "zone", "type", "id", "spot", "started_at", "ended_at", "interrupted"),
     *("item", "hours", "usd", "on_demand_usd"),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import ConsoleOptions, RenderableType, RenderResult
 
+CSV = "csv"  # the form of output for spreadsheets
 # A pipe has no width: no line is folded and no column is dropped. No output is as wide as this.
 WIDE: Final = "wide"  # the form of output that has none in a window either
 NO_WIDTH: Final = 10_000_000

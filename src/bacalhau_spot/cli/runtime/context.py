@@ -23,7 +23,6 @@ from bacalhau_spot.engine.aws_calls.caller import api_failure
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance.bacalhau_config import label_value
 from bacalhau_spot.ui import prompts, terminal, views
-from bacalhau_spot.ui.json_output import Ndjson
 from bacalhau_spot.ui.progress.look_line import LookLine
 
 if TYPE_CHECKING:
@@ -120,6 +119,8 @@ class CommandContext:
     def screen(self, regions: Sequence[str], *, title: str) -> Screen:
         """The progress display: a live frame on a terminal, lines elsewhere, JSON lines for ndjson; otherwise none."""
         if self.common.output == "ndjson":
+            from bacalhau_spot.ui.json_output import Ndjson  # noqa: PLC0415 - with every event of the engine
+
             return Ndjson(self.runtime.stdout, now=self.runtime.clock.now)
         if not self.for_people:
             return NullProgress()

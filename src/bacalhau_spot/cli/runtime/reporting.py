@@ -13,7 +13,7 @@ from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.core.sanitize import sanitized
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.project import REPORT
-from bacalhau_spot.ui import csv_output, json_output, terminal, views
+from bacalhau_spot.ui import json_output, terminal, views
 from bacalhau_spot.ui.filtered import filtered
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime.result import Result
 
 # CSV output is for people too: they read the messages on stderr themselves.
-_FOR_PEOPLE = ("table", terminal.WIDE, csv_output.FORM)
+_FOR_PEOPLE = ("table", terminal.WIDE, terminal.CSV)
 
 
 def consoles(runtime: Runtime) -> tuple[terminal.Terminal, terminal.Terminal]:
@@ -64,7 +64,9 @@ def print_result(result: Result, runtime: Runtime) -> int:
 def _print_for_people(result: Result, runtime: Runtime, *, stdout: TextIO) -> None:
     output = runtime.invocation.common.output
     out, talk = _consoles(runtime, stdout=stdout)
-    if output == csv_output.FORM and result.rows is not None:
+    if output == terminal.CSV and result.rows is not None:
+        from bacalhau_spot.ui import csv_output  # noqa: PLC0415 - three commands have it
+
         stdout.write(csv_output.csv_text(result.rows))
     elif result.view is not None:
         out.print(

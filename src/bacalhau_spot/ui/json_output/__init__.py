@@ -9,16 +9,6 @@ A command imports its own module only, when it uses it: help and errors need non
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.lazy_package import import_when_used
-from bacalhau_spot.ui.json_output.envelope import (
-    VERSION,
-    envelope,
-    envelope_text,
-    error_data,
-    with_commands,
-    write_envelope,
-)
-from bacalhau_spot.ui.json_output.events import Ndjson, event_name
-from bacalhau_spot.ui.json_output.values import Data, instance_data, problem_data, time_text
 
 if TYPE_CHECKING:
     from bacalhau_spot.ui.json_output.clusters import clusters_data
@@ -39,6 +29,15 @@ if TYPE_CHECKING:
     )
     from bacalhau_spot.ui.json_output.doctor import doctor_data
     from bacalhau_spot.ui.json_output.env import env_data
+    from bacalhau_spot.ui.json_output.envelope import (
+        VERSION,
+        envelope,
+        envelope_text,
+        error_data,
+        with_commands,
+        write_envelope,
+    )
+    from bacalhau_spot.ui.json_output.events import Ndjson, event_name
     from bacalhau_spot.ui.json_output.explain import documentation_page_data, documentation_pages_data
     from bacalhau_spot.ui.json_output.extension import extension_data
     from bacalhau_spot.ui.json_output.history import history_data
@@ -60,6 +59,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.ui.json_output.smoke_test import smoke_test_data
     from bacalhau_spot.ui.json_output.ssh import ssh_data, ssh_lines_data
     from bacalhau_spot.ui.json_output.status import status_data
+    from bacalhau_spot.ui.json_output.values import Data, instance_data, problem_data, time_text
 
 __all__ = [
     "VERSION",
@@ -121,6 +121,16 @@ __all__ = [
 __getattr__ = import_when_used(
     __name__,
     {
+        ".envelope": (
+            "VERSION",
+            "envelope",
+            "envelope_text",
+            "error_data",
+            "with_commands",
+            "write_envelope",
+        ),
+        ".events": ("Ndjson", "event_name"),
+        ".values": ("Data", "instance_data", "problem_data", "time_text"),
         ".clusters": ("clusters_data",),
         ".configuration": ("config_show_data", "config_upgrade_data", "configure_data"),
         ".console": ("console_data",),
