@@ -20,6 +20,7 @@ from botocore.utils import JSONFileCache
 
 from bacalhau_spot.cloud.aws_errors import CHAIN_ERRORS, translate_chain
 from bacalhau_spot.cloud.service_models import service_models
+from bacalhau_spot.cloud.timestamps import timestamp
 
 if TYPE_CHECKING:
     from bacalhau_spot.cloud.connection import AwsConnection
@@ -47,6 +48,7 @@ def core_session(connection: AwsConnection) -> Any:
         "data_loader",
         lambda: service_models(connection.models_folder, core.get_config_variable("data_path")),
     )
+    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=timestamp)
     if explicit:
         core.set_credentials(connection.access_key_id, connection.secret_access_key)
         return core

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -37,6 +37,8 @@ MAX_PAGES = 1000
 SLOW_OPERATIONS = {"CreateFleet": 300.0}
 # The read timeout. It is short for STS, which answers at once, so that an unresponsive endpoint fails soon.
 CONNECT_S, READ_S, WHO_AM_I_S = 5.0, 45.0, 10.0
+# In place of a page size: the largest that the operation allows, which its model has.
+_LARGEST: Final = object()
 _THREADS = 32  # asyncio's own pool would have six on two cores
 
 
@@ -77,11 +79,12 @@ class Session:
     async def _pages_of(
         self, service: str, region: str | None, operation: str, key: str, parameters: dict[str, Any]
     ) -> list[dict[str, Any]]:
+        parameters = {"MaxResults": _LARGEST, **parameters}
         items: list[dict[str, Any]] = []
         tokens: set[str] = set()
         next_page: dict[str, Any] = {}
         while True:
-            reply = await self._run(self._page, service, region, operation, {**parameters, **next_page})
+            reply = await self.call(service, region, operation, **parameters, **next_page)
             items.extend(required(reply, key, operation=operation, region=region or ""))
             token = reply.get("NextToken")
             if not token:
@@ -115,21 +118,12 @@ class Session:
         """Wait for calls in flight: an aborted launch with a lost reply would leave orphaned instances."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _page(
-        self, service: str, region: str | None, operation: str, parameters: dict[str, Any]
-    ) -> dict[str, Any]:
-        """One page, as large as the operation allows."""
-        client = self._client(service, region, operation)
-        name = client.meta.method_to_api_mapping[operation]
-        size = page_size(client.meta.service_model.operation_model(name), parameters)
-        return self._call(
-            service, region, operation, {**parameters, **({"MaxResults": size} if size else {})}
-        )
-
     def _call(
         self, service: str, region: str | None, operation: str, kwargs: dict[str, Any]
     ) -> dict[str, Any]:
         client = self._client(service, region, operation)
+        if kwargs.get("MaxResults") is _LARGEST:
+            kwargs = _with_page_size(client, operation, kwargs)
         return self._invoke(client, operation, region, lambda: getattr(client, operation)(**kwargs))
 
     def _all_pages(
@@ -234,6 +228,13 @@ class Session:
         self._transport.take_over(client, slow_operations=SLOW_OPERATIONS)
         reject_foreign_replies(client)
         return client
+
+
+def _with_page_size(client: Any, operation: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+    kwargs = {name: value for name, value in kwargs.items() if name != "MaxResults"}
+    name = client.meta.method_to_api_mapping[operation]
+    size = page_size(client.meta.service_model.operation_model(name), kwargs)
+    return {**kwargs, "MaxResults": size} if size else kwargs
 
 
 def _config(connection: AwsConnection, *, read_timeout_s: float) -> Config:
