@@ -1,5 +1,5 @@
 # The handful of things one does here. `make check` is what .ci/run runs.
-.PHONY: check test quick long storms replace-nodes versions lint lock docs bench bench-startup growth
+.PHONY: check test quick long storms group-storms replace-nodes versions lint lock docs bench bench-startup growth
 
 check:
 	.ci/run
@@ -14,7 +14,10 @@ long: # the enumerations of which `make test` runs a sample
 	LONG_TESTS=1 uv run pytest tests/engine/cleanup tests/engine/orchestrator tests/iam
 
 storms: # a thousand random storms over clusters that `reconcile` keeps; STORMS=1-50 runs fewer
-	STORMS=$${STORMS:-1-1000} uv run pytest -q tests/cli/test_storms.py -k random
+	STORMS=$${STORMS:-1-1000} uv run pytest -q tests/cli/test_storms.py -k "random and not groups"
+
+group-storms: # the same over self-healing clusters
+	GROUP_STORMS=$${GROUP_STORMS:-1-1000} uv run pytest -q tests/cli/test_storms.py -k groups
 
 replace-nodes: # `replace --drifted` over twenty nodes of the program that BACALHAU_BIN names, while jobs run
 	REPLACE_NODES=$${REPLACE_NODES:-20} uv run pytest -n 0 -s tests/cli/test_real_replace.py

@@ -88,9 +88,7 @@ def _life(sandbox: Sandbox, latency_s: float) -> dict[str, tuple[Run, Counter[st
     return taken
 
 
-def _rows(
-    bound: Bound, lives: list[dict[str, tuple[Run, Counter[str]]]], latency_s: float
-) -> list[Row]:
+def _rows(bound: Bound, lives: list[dict[str, tuple[Run, Counter[str]]]], latency_s: float) -> list[Row]:
     name = bound.command[0]
     where = f"`{name}`, {NODES} nodes in {len(REGIONS)} of {ENABLED} regions"
     need_s = bound.chain * latency_s + bound.pause_s
@@ -98,7 +96,12 @@ def _rows(
     calls = [life[name][1] for life in lives]
     own = max(count[region] for count in calls for region in REGIONS)
     empty = max(
-        (number for count in calls for region, number in count.items() if region not in {*REGIONS, "", "us-east-1"}),
+        (
+            number
+            for count in calls
+            for region, number in count.items()
+            if region not in {*REGIONS, "", "us-east-1"}
+        ),
         default=0,
     )
     return [

@@ -31,5 +31,7 @@ def table(rows: Iterable[Row]) -> str:
     lines = ["| what | figure | limit |", "|---|---|---|"]
     for row in rows:
         limit = "" if row.limit is None else f"{row.limit:g} {row.unit}"
-        lines.append(f"| {row.name} | {row.value:.3g} {row.unit}{' (exceeded)' if row.is_exceeded else ''} | {limit} |")
+        lines.append(
+            f"| {row.name} | {row.value:.3g} {row.unit}{' (exceeded)' if row.is_exceeded else ''} | {limit} |"
+        )
     return "\n".join([*lines, ""])

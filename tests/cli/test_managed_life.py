@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
+from bacalhau_spot.core.tags import EXPIRES_KEY
 from support.cli_runner import CliResult, CliRunner
 from support.engine_clock import EngineClock
 
@@ -126,3 +127,63 @@ def test_an_api_that_only_others_may_connect_to_is_told_in_a_minute(program: Cli
     assert launched(sandbox) == 0
     receipt = made(program, "--wait", "running", config=elsewhere)["receipt"]
     assert (receipt["running"], receipt["joined"]) == (4, None)
+
+
+def machines(sandbox: Any) -> dict[str, tuple[str, str]]:
+    """State and end of each instance in both regions, by its id."""
+    rows = [
+        row
+        for region in ("us-east-1", "eu-west-1")
+        for reservation in sandbox.client("ec2", region).describe_instances()["Reservations"]
+        for row in reservation["Instances"]
+    ]
+    return {
+        row["InstanceId"]: (
+            row["State"]["Name"],
+            {tag["Key"]: tag["Value"] for tag in row["Tags"]}.get(EXPIRES_KEY, ""),
+        )
+        for row in rows
+        if row["State"]["Name"] != "terminated"
+    }
+
+
+def advance(sandbox: Any, seconds: float) -> None:
+    """In steps of half a minute, because the machines ask once a minute."""
+    for _ in range(round(seconds / 30)):
+        sandbox.clock.advance(30)
+        sandbox.server.settle()
+
+
+@pytest.mark.parametrize(
+    ("after_s", "orchestrator", "options"),
+    [(4 * 60, "running", ("--ttl", "8h")), (12 * 60, "stopped", ())],
+    ids=["its nodes", "all of it"],
+)
+def test_create_begins_an_ended_cluster_again(
+    program: CliRunner, sandbox: Any, after_s: float, orchestrator: str, options: tuple[str, ...]
+) -> None:
+    """After the end of its nodes: while its orchestrator's machine runs, with a new end only, and once that has stopped."""
+    config = f"{CONFIG}ttl: 8h\n"
+    made(program, config=config)
+    before = machines(sandbox)
+    sandbox.clock.advance(8 * 3600 - 90)
+    advance(sandbox, 30)
+    assert {state for state, _ in machines(sandbox).values()} == {"running"}
+    advance(sandbox, 60 + after_s)
+    ((host, (state, ended)),) = machines(sandbox).items()
+    assert state == orchestrator
+
+    if options:
+        refused = create(program, config=config)
+        assert (refused.code, "create --ttl 8h" in refused.stdout) == (2, True)
+    totals = made(program, *options, config=config)["receipt"]
+    assert (totals["running"], totals["joined"]) == (4, 4)
+    after = machines(sandbox)
+    assert {state for state, _ in after.values()} == {"running"}
+    assert after.keys() & before.keys() == {host}
+    (end,) = {end for _, end in after.values()}
+    assert end > ended
+    sandbox.clock.advance(3600)
+    advance(sandbox, 30)
+    assert machines(sandbox) == after
+    assert program("status").code == 0

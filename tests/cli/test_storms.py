@@ -13,6 +13,7 @@ from aws_spot_sandbox.ec2.machine import Machine
 from support.cli_runner import FOUR_REGIONS, CliRunner
 from support.direct_calls import answer_directly
 from support.storms import (
+    GroupStorm,
     RandomStorm,
     Watch,
     ask_sandbox_orchestrator,
@@ -24,6 +25,8 @@ from support.storms import (
 
 # Seeds, first and last: `make storms` runs a thousand.
 SEEDS = [int(number) for number in os.environ.get("STORMS", "1-2").split("-")]
+# Of self-healing clusters: `make group-storms`.
+GROUP_SEEDS = [int(number) for number in os.environ.get("GROUP_STORMS", "1-1").split("-")]
 
 
 @pytest.fixture
@@ -72,3 +75,8 @@ def test_third_of_the_nodes_and_one_region_lost(sandbox: Any, user: CliRunner) -
 @pytest.mark.parametrize("seed", range(SEEDS[0], SEEDS[1] + 1))
 def test_random_storm(sandbox: Any, user: CliRunner, seed: int) -> None:
     RandomStorm(sandbox, user, seed).run()
+
+
+@pytest.mark.parametrize("seed", range(GROUP_SEEDS[0], GROUP_SEEDS[1] + 1))
+def test_random_storm_over_groups(sandbox: Any, user: CliRunner, seed: int) -> None:
+    GroupStorm(sandbox, user, seed).run()

@@ -144,9 +144,12 @@ class RandomStorm:
 
     def _limits(self) -> str:
         dearest = max(Decimal(PRICES[region]) for region in self.regions)
-        budget = self.nodes * (dearest + BESIDE_USD)
+        budget = self._most_paid() * (dearest + BESIDE_USD)
         self.budget_usd = max(self.budget_usd, budget)
         return f"budget_usd_per_hour: {budget}\n"
+
+    def _most_paid(self) -> int:
+        return self.nodes
 
     def _events(self) -> list[Callable[[], None]]:
         return [
@@ -293,3 +296,21 @@ class RandomStorm:
         self._passes(1)
         left = self.sandbox.leftovers()
         assert left == [], left
+
+
+class GroupStorm(RandomStorm):
+    """The same with Auto Scaling groups, which launch by themselves, and a replacement ahead of its termination in each."""
+
+    def _limits(self) -> str:
+        return f"{super()._limits()}self_heal: true\n"
+
+    def _most_paid(self) -> int:
+        return self.nodes + len(self.regions)
+
+    def _events(self) -> list[Callable[[], None]]:
+        return [*(event for event in super()._events() if event != self._replace), self._recommend_rebalance]
+
+    def _recommend_rebalance(self) -> None:
+        for machine in self.random.sample(machines(self.sandbox), min(1, len(machines(self.sandbox)))):
+            self.sandbox.server.recommend_rebalance(region_of(machine), machine.id)
+            self.log.append(f"recommended to replace {machine.id}")
