@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 import bacalhau_spot
-from bacalhau_spot.core.error_catalog import invalid_requests
+from bacalhau_spot.core.error_catalog import internal, invalid_requests
 from bacalhau_spot.core.error_catalog.classifier import classify
 
 SOURCE = Path(bacalhau_spot.__file__).parent
 _RAISED = re.compile(r'\b(?:CloudError|ApiFailure|_error)\(\s*(?:code=)?"([A-Za-z.]+)"')
 CODES = sorted(
     {code for path in SOURCE.rglob("*.py") for code in _RAISED.findall(path.read_text(encoding="utf-8"))}
+    | set(internal.ROWS)
 )
 
 

@@ -17,7 +17,7 @@ from bacalhau_spot.ui import views
 
 _KEPT = (
     "the orchestrator's machine keeps the number of nodes in the configuration, and launches another node for each removed one; "
-    "`bacalhau-spot scale N --write` lowers the number"
+    "`bacalhau-spot scale 3 --write`, for example, lowers the number"
 )
 
 

@@ -10,6 +10,11 @@ INTERNAL_ERROR = "InternalMistake"
 # The limit `max_share_per_pool`.
 POOL_SHARE = "PoolShareReached"
 
+# An image that AWS does not complete.
+IMAGE_NOT_AVAILABLE = "ImageNotAvailable"
+# An Auto Scaling group that somebody has deleted during a command.
+GROUP_GONE = "GroupDeleted"
+
 ROWS = {
     INTERNAL_ERROR: ErrorInfo(
         "mistake",
@@ -32,6 +37,21 @@ ROWS = {
         "every capacity pool in {region} holds as many nodes as `max_share_per_pool` allows, or has no capacity",
         f"a pool is an instance type in a zone: add instance types or regions to the configuration ({MORE_TYPES} shows what "
         "can be had where), or raise `max_share_per_pool`",
+    ),
+    IMAGE_NOT_AVAILABLE: ErrorInfo(
+        "image-not-available",
+        Category.AWS,
+        Recovery.STOP_REGION,
+        "AWS did not complete an image in {region}",
+        "`bacalhau-spot image list` shows its state; delete it with `bacalhau-spot image delete`, then run `bacalhau-spot "
+        "image bake` again",
+    ),
+    GROUP_GONE: ErrorInfo(
+        "group-gone",
+        Category.CONFIG,
+        Recovery.STOP_REGION,
+        "the cluster's Auto Scaling group in {region} was deleted meanwhile",
+        "run `bacalhau-spot create`, which creates the group again, and then the same command",
     ),
     # During cleanup
     "Protected": ErrorInfo(

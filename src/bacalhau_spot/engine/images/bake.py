@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
+from bacalhau_spot.core.error_catalog.internal import IMAGE_NOT_AVAILABLE
 from bacalhau_spot.core.images.account_image import AVAILABLE, PENDING
 from bacalhau_spot.core.images.bake_plan import BakeResult
 from bacalhau_spot.core.kinds import ResourceKind
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 _POLL_S: Final = 10.0
 # AWS states no limit; a copy to a distant region takes ten minutes and more.
 _AVAILABLE_S: Final = 3600.0
-# The code of an image that does not become available.
-_NOT_AVAILABLE: Final = "ImageNotAvailable"
 
 
 async def make_images(calls: AwsCalls, spec: ClusterSpec, plan: BakePlan, *, base: str) -> BakeResult:
@@ -198,4 +197,4 @@ def _failure(error: CloudError, region: str) -> ApiFailure:
 
 
 def _never(region: str, message: str) -> CloudError:
-    return CloudError(_NOT_AVAILABLE, message, operation="DescribeImages", region=region)
+    return CloudError(IMAGE_NOT_AVAILABLE, message, operation="DescribeImages", region=region)

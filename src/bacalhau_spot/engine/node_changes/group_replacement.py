@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.scaling_groups import MAX_INSTANCES_A_CALL
+from bacalhau_spot.core.error_catalog.internal import GROUP_GONE
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.create_result import CreateResult, PoolFailure, RegionResult
 from bacalhau_spot.core.lifecycle.superseded import is_begun, replaced_ids
@@ -133,7 +134,7 @@ class _RegionPart:
         group = await scaling_group(self.calls, self.spec.naming, self.region)
         if group is None or group.deleting:
             raise CloudError(
-                "ValidationError",
+                GROUP_GONE,
                 f"Auto Scaling group {template_name(self.spec.naming)} does not exist any more",
                 operation="DescribeAutoScalingGroups",
                 region=self.region,
