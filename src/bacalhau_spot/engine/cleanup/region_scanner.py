@@ -118,8 +118,14 @@ class RegionScanner:
         parents: frozenset[str],
     ) -> RegionScan:
         """The other kinds, and the instances that launchers list without the tag."""
-        kinds = self._kinds_to_list(candidates, instances)
-        resources = [*groups, *await self._list(kinds, failures, ids=_ids_by_kind(candidates))]
+        ids = _ids_by_kind(candidates)
+        kinds = frozenset(ids) - {ResourceKind.INSTANCE, ResourceKind.SCALING_GROUP}
+        resources = [*groups, *await self._list(kinds, failures, ids=ids)]
+        # The index lists launchers for hours after their end: they alone are no sign of a cluster.
+        exists = self._is_doubtful or not all(row.is_gone for row in (*resources, *instances))
+        if exists and self._may_omit(candidates, instances):
+            others = _CREATED_BY_US & frozenset(kinds_of(self._region)) - kinds - {ResourceKind.INSTANCE}
+            resources += await self._list(others, failures, ids=ids)
         resources += await self._unindexed_buckets((*resources, *instances), failures)
         named = _children(resources) | parents
         if named - parents - {instance.id for instance in instances}:
@@ -185,17 +191,11 @@ class RegionScanner:
         """Whether this region may have resources that no list and no index shows yet: those of a create a moment ago."""
         return self._region in self._request.with_children and not self._request.exclusive
 
-    def _kinds_to_list(
-        self, candidates: Iterable[TaggedId], instances: Sequence[Resource]
-    ) -> frozenset[ResourceKind]:
-        """The kinds in the index; all kinds of a cluster if the index may omit some of them."""
-        kinds = frozenset(_ids_by_kind(candidates)) - {ResourceKind.INSTANCE, ResourceKind.SCALING_GROUP}
+    def _may_omit(self, candidates: Iterable[TaggedId], instances: Sequence[Resource]) -> bool:
+        """Whether EC2's index may omit kinds of a cluster that exists: without the lock, or if it omits an instance."""
         living = {instance.id for instance in instances if not instance.is_gone}
         in_index = {tag.id for tag in candidates if tag.kind == ResourceKind.INSTANCE}
-        complete = self._request.exclusive and living <= in_index
-        if not complete and (living or kinds & _CREATED_BY_US or self._is_doubtful):
-            kinds |= _CREATED_BY_US & frozenset(kinds_of(self._region)) - {ResourceKind.INSTANCE}
-        return kinds
+        return not (self._request.exclusive and living <= in_index)
 
     async def _index(
         self, failures: _ScanFailures, *, children: frozenset[str]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.cleanup.deletion_order import RUNNING
 from bacalhau_spot.core.kinds import GLOBAL
 from bacalhau_spot.core.lifecycle.operator_lock import LOCK_ROLE
 from bacalhau_spot.core.model import ROLE_KEY
@@ -76,6 +77,8 @@ async def rescan_after_delay(
     async def scan(region: str) -> RegionScan:
         scanner = RegionScanner(calls, request, region)
         before = first.by_region.get(region)
-        return await (scanner.scan_again() if before is not None and before.complete else scanner.scan())
+        if before is None or not before.complete:
+            return await scanner.scan()
+        return await scanner.scan_again(ended=[key for key in before.indexed if key[0] in RUNNING])
 
     return replace(await _scan(calls, request, scan, regions=regions), settled_s=first.settled_s)
