@@ -39,8 +39,8 @@ lock: # pins and hashes for all dependencies; see CONTRIBUTING.md
 docs: # regenerate what is generated; CI checks that there is no difference
 	uv run python docs/generate.py
 
-bench:
-	uv run python benchmarks/create.py
+bench: # every figure beside its limit, in one run
+	uv run python benchmarks/report.py
 
 bench-startup: # the CPU of --help, of a refusal and the like, as ratios to an empty Python
 	uv run python benchmarks/startup.py

@@ -17,7 +17,8 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+
+from figures import Row, is_exceeded, table
 
 from aws_spot_sandbox.regions import OPT_IN
 from aws_spot_sandbox.server import Sandbox
@@ -43,15 +44,6 @@ json.dump([status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024], sys
 """
 _RUNS = 7
 _LATENCY_S = 0.08
-
-
-class Row(NamedTuple):
-    """A figure. `limit` None: it has none."""
-
-    name: str
-    value: float
-    unit: str
-    limit: float | None
 
 
 @dataclass(frozen=True)
@@ -148,15 +140,9 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=_RUNS)
     parser.add_argument("--latency", type=float, default=_LATENCY_S, help="seconds a call")
     options = parser.parse_args()
-    exceeded = False
-    lines = ["| what | figure | limit |", "|---|---|---|"]
-    for row in rows(runs=options.runs, latency_s=options.latency):
-        over = row.limit is not None and row.value > row.limit
-        exceeded |= over
-        limit = f"{row.limit:g} {row.unit}" if row.limit is not None else ""
-        lines.append(f"| {row.name} | {row.value:.3g} {row.unit}{' (exceeded)' if over else ''} | {limit} |")
-    sys.stdout.write("\n".join([*lines, ""]))
-    return 1 if exceeded else 0
+    found = rows(runs=options.runs, latency_s=options.latency)
+    sys.stdout.write(table(found))
+    return 1 if is_exceeded(found) else 0
 
 
 if __name__ == "__main__":

@@ -51,9 +51,9 @@ class Bound:
 # The chains: identity, regions, lists, types, prices; template, VPC, gateway, attachment, route, version, fleet, look.
 # destroy: identity, regions, lock, index, kinds, one deletion and one look for each rank of the order, the final scan.
 BOUNDS = (
-    Bound(("create", "--yes"), chain=13, times=1.5, calls=17, empty=1),
+    Bound(("create",), chain=13, times=1.5, empty=1),
     Bound(("list",), chain=3, times=None, empty=1),
-    Bound(("destroy", "--yes"), chain=17, times=None, pause_s=3.0, calls=30, empty=3),
+    Bound(("destroy",), chain=17, times=None, pause_s=3.0, calls=30, empty=3),
     Bound(("nuke", "--force"), chain=4, times=None, pause_s=0.0, empty=3),
 )
 
@@ -82,7 +82,7 @@ def _life(sandbox: Sandbox, latency_s: float) -> dict[str, tuple[Run, Counter[st
             before_s = AGE_S if bound.command[0] == "create" else 0.0
             sandbox.world.now = lambda before_s=before_s: time.time() - before_s  # type: ignore[misc]
             first = len(sandbox.world.calls)
-            done = run(*bound.command, folder=folder, sandbox=sandbox)
+            done = run(bound.command[0], folder, sandbox, *bound.command[1:])
             calls = Counter(region for region, _, _ in sandbox.world.calls[first:])
             taken[bound.command[0]] = done, calls
     return taken

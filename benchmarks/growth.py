@@ -17,12 +17,18 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from figures import Row
 
 from aws_spot_sandbox.regions import ENABLED_BY_DEFAULT, OPT_IN
 from aws_spot_sandbox.server import Sandbox
 from aws_spot_sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Settings, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 CONFIG = """\
 nodes: {nodes}
@@ -37,20 +43,12 @@ ASKED_FIRST = frozenset({"create", "destroy"})
 # Pairs of nodes and regions.
 SHORT = ((10, 5), (100, 5), (300, 5), (34, 1), (34, 10), (34, 17))
 LONG = ((10, 20), (100, 20), (500, 20), (1000, 20), (2000, 20), (60, 1), (60, 10), (60, 20), (60, 30))
+# 30 nodes in each of 30 regions, with AWS's token buckets.
+THROTTLED = ((900, 30),)
 MEMORY_LIMIT_MB = 300.0
 AGE_S = 3600.0
 LOOK_S = 0.02  # between two readings of the memory
-THROTTLED = frozenset({"RequestLimitExceeded", "Throttling"})
-
-
-@dataclass(frozen=True)
-class Row:
-    """One figure. `limit`: None if there is none."""
-
-    name: str
-    value: float
-    unit: str
-    limit: float | None = None
+THROTTLING_CODES = frozenset({"RequestLimitExceeded", "Throttling"})
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ def peak_memory_kb(pid: int) -> int:
     return next((int(words[1]) for words in lines if words[:1] == ["VmHWM:"]), 0)
 
 
-def run(command: str, folder: Path, sandbox: Sandbox) -> Run:
+def run(command: str, folder: Path, sandbox: Sandbox, *options: str) -> Run:
     """Raises RuntimeError if the command fails. `status` without an orchestrator may exit with 1."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
         "AWS_ENDPOINT_URL": sandbox.url,
@@ -87,7 +85,7 @@ def run(command: str, folder: Path, sandbox: Sandbox) -> Run:
     }
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
     line = [sys.executable, "-m", "bacalhau_spot", command, "-o", "json"]
-    line += ["--yes"] if command in ASKED_FIRST else []
+    line += [*options, *(["--yes"] if command in ASKED_FIRST else [])]
     first, sandbox_s, began = len(sandbox.world.calls), time.process_time(), time.monotonic()
     with (folder / "out").open("w") as out:
         process = subprocess.Popen(line, cwd=folder, env=environ, stdout=out, stderr=subprocess.DEVNULL)  # noqa: S603 - ourselves
@@ -109,7 +107,7 @@ def run(command: str, folder: Path, sandbox: Sandbox) -> Run:
         sandbox_s=time.process_time() - sandbox_s,
         peak_mb=peak_kb / 1024,
         calls=outcomes.total(),
-        throttled=sum(outcomes[code] for code in THROTTLED),
+        throttled=sum(outcomes[code] for code in THROTTLING_CODES),
     )
 
 
@@ -161,6 +159,22 @@ def rows_of(nodes: int, regions: int, runs: dict[str, Run]) -> list[Row]:
     ]
 
 
+def rows(sizes: Iterable[tuple[int, int]], *, throttle: bool = False) -> list[Row]:
+    """Of clusters of these numbers of nodes and regions, without latency."""
+    sandbox = Sandbox(World())
+    sandbox.start()
+    try:
+        return [
+            row
+            for nodes, regions in sizes
+            for row in rows_of(
+                nodes, regions, life(nodes, regions, latency_s=0.0, throttle=throttle, sandbox=sandbox)
+            )
+        ]
+    finally:
+        sandbox.stop()
+
+
 def bars(points: list[tuple[str, float]], *, width: int = 40) -> list[str]:
     """A horizontal bar for each value, relative to the largest."""
     largest = max((value for _, value in points), default=0.0) or 1.0
@@ -202,13 +216,13 @@ def main() -> None:
             nodes, regions, latency_s=chosen.latency, throttle=chosen.throttle, sandbox=sandbox
         )
     sandbox.stop()
-    rows = [row for (nodes, regions), runs in measured.items() for row in rows_of(nodes, regions, runs)]
+    found = [row for (nodes, regions), runs in measured.items() for row in rows_of(nodes, regions, runs)]
     if chosen.json:
-        print(json.dumps([asdict(row) for row in rows], indent=1))  # noqa: T201 - its purpose
+        print(json.dumps([row._asdict() for row in found], indent=1))  # noqa: T201 - its purpose
         return
     plot(measured)
-    for row in rows:
-        if row.limit is not None and row.value > row.limit:
+    for row in found:
+        if row.is_exceeded and row.limit is not None:
             print(f"above the limit: {row.name}: {row.value:g} {row.unit}, {row.limit:g} allowed")  # noqa: T201 - likewise
 
 

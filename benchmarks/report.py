@@ -27,7 +27,7 @@ def main() -> int:
         "The way to AWS": aws_client.rows,
         "Calls and time": commands.rows,
         "Growth": lambda: growth.rows(growth.LONG if options.long else growth.SHORT),
-        "AWS's token buckets": lambda: growth.rows(growth.THROTTLED_SIZES, throttle=True),
+        "AWS's token buckets": lambda: growth.rows(growth.THROTTLED, throttle=True),
     }
     exceeded = False
     for title, measure in sections.items():

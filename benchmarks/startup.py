@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+
+from figures import Row, is_exceeded, table
 
 HERE = Path(__file__).resolve().parent
 IMPORTS = HERE / "startup-imports.txt"
@@ -28,15 +29,6 @@ LINES = {
 _RUNS = 15
 _SHOWN = 15
 _IMPORT = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \|\s+(\S+)")
-
-
-class Row(NamedTuple):
-    """A figure. `limit` None: it has none."""
-
-    name: str
-    value: float
-    unit: str
-    limit: float | None
 
 
 def rows(*, runs: int = _RUNS) -> list[Row]:
@@ -114,16 +106,9 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=_RUNS)
     runs = parser.parse_args().runs
     IMPORTS.write_text(imports())
-    exceeded = False
-    lines = ["| what | figure | limit |", "|---|---|---|"]
-    for row in rows(runs=runs):
-        over = row.limit is not None and row.value > row.limit
-        exceeded |= over
-        limit = f"{row.limit:g} {row.unit}" if row.limit is not None else ""
-        mark = " (exceeded)" if over else ""
-        lines.append(f"| {row.name} | {row.value:.3g} {row.unit}{mark} | {limit} |")
-    sys.stdout.write("\n".join([*lines, "", f"imports: {IMPORTS}", ""]))
-    return 1 if exceeded else 0
+    found = rows(runs=runs)
+    sys.stdout.write(f"{table(found)}\nimports: {IMPORTS}\n")
+    return 1 if is_exceeded(found) else 0
 
 
 if __name__ == "__main__":
