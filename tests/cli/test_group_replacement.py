@@ -237,6 +237,26 @@ def test_reconcile_completes_a_killed_replacement(three: CliRunner, sandbox: Any
     assert (desired(sandbox), ids(three)) == (3, (before - {name}) | {new})
 
 
+def test_a_group_that_somebody_deletes_meanwhile(three: CliRunner, sandbox: Any) -> None:
+    made, before = Session.call, ids(three)
+    groups = sandbox.client("autoscaling", "us-east-1")
+
+    async def deleting(self: Session, service: str, region: str | None, operation: str, **kwargs: Any) -> Any:
+        names = [
+            found["AutoScalingGroupName"]
+            for found in groups.describe_auto_scaling_groups()["AutoScalingGroups"]
+        ]
+        if operation == "create_tags" and names:
+            groups.delete_auto_scaling_group(AutoScalingGroupName=names[0], ForceDelete=True)
+            later(sandbox, 60)
+        return await made(self, service, region, operation, **kwargs)
+
+    with patch.object(Session, "call", deleting):
+        result = three("replace", min(before), "--yes")
+    assert result.code == 1
+    assert "was deleted meanwhile" in result.stderr and "bacalhau-spot create" in result.stderr
+
+
 @pytest.mark.parametrize("heal", [HEAL, ""], ids=["groups", "plain"])
 def test_drifted_nodes_that_left_first_are_replaced_by_the_same_command(
     three: CliRunner, sandbox: Any, heal: str

@@ -7,6 +7,7 @@ file, the command line. Rich's own styling stays.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -72,6 +73,7 @@ class Hostile:
             runtime = Runtime(
                 environ={**self.program.environ, "TERM": "xterm"}, cwd=self.program.folder, home=self.program.folder,
                 stdin=StringIO(), stdout=stdout, stderr=stderr, clock=self.program.clock,
+                look_line_after_s=math.inf,
             )  # fmt: skip
             run(list(argv), runtime=runtime)
             for text in (stdout.getvalue(), stderr.getvalue()):

@@ -103,6 +103,16 @@ def test_a_machine_that_fails_is_told_and_terminated(sandbox: Any, user: CliRunn
     assert machines(sandbox) == [] and images(sandbox, "us-west-1") == []
 
 
+def test_an_image_that_aws_does_not_complete(sandbox: Any, user: CliRunner) -> None:
+    """It is told after an hour, and the machine is not kept for it."""
+    sandbox.settings.image_s = 10_000.0
+    result = user("image", "bake", "--yes")
+    assert result.code == ExitCode.FAILED
+    assert "AWS did not complete an image in us-west-1" in result.stderr
+    assert machines(sandbox) == []
+    assert "pending" in user("image", "list").stdout
+
+
 def test_a_region_without_capacity(sandbox: Any, user: CliRunner) -> None:
     sandbox.settings.capacity = {"us-west-1": 0}
     result = bake(user)

@@ -96,7 +96,8 @@ def test_machine_and_user_never_work_against_each_other(
     shown = user("create", "--dry-run").stdout
     assert "gets this configuration (nodes: 1, here 3)" in " ".join(shown.split())
     sandbox.settings.policies = policy(user, "create")
-    assert user("create", "--yes", "--wait", "none").code == 0
+    # With --wait none, the lock would stay until AWS lists the nodes.
+    assert user("create", "--yes", "--wait", "running").code == 0
     assert refusals(sandbox) == []
     service.due_at = sandbox.clock.now()  # with the configuration that it read before
     (stale,) = machine.advance(1, step_s=1)

@@ -48,7 +48,7 @@ ROWS = {
     ),
     GROUP_GONE: ErrorInfo(
         "group-gone",
-        Category.CONFIG,
+        Category.BUSY,
         Recovery.STOP_REGION,
         "the cluster's Auto Scaling group in {region} was deleted meanwhile",
         "run `bacalhau-spot create`, which creates the group again, and then the same command",

@@ -43,8 +43,11 @@ class DeletionScheduler:
         self._listed_at_s |= dict.fromkeys(kinds, at_s)
 
     def mark_changed(self, kinds: Collection[ResourceKind]) -> None:
-        """AWS was asked to delete resources of these kinds: they, and the instances of launchers, are listed again."""
-        changed = {*kinds, *(RUNNING if not RUNNING.isdisjoint(kinds) else ())}
+        """AWS was asked to delete resources of these kinds: they, and the instances of launchers, are listed again.
+
+        So are addresses: AWS ends their association with an instance that terminates.
+        """
+        changed = {*kinds, *((*RUNNING, ResourceKind.ADDRESS) if not RUNNING.isdisjoint(kinds) else ())}
         for kind in changed:
             self._listed_at_s.pop(kind, None)
 
