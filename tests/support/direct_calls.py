@@ -97,9 +97,12 @@ def _ec2_call(sandbox: Any, client: BaseClient, model: OperationModel, parameter
     """The call in EC2's protocol, without signature and headers: the same bytes are checked, answered and parsed."""
     context = {"client_region": client.meta.region_name, "client_config": client.meta.config}
     parameters = client._emit_api_params(api_params=parameters, operation_model=model, context=context)
+    # The client may be one of all regions: its handler names that of the call while botocore finds the endpoint.
+    client._resolve_endpoint_ruleset(model, parameters, context)
+    region = context.get("signing", {}).get("region", context["client_region"])
     form = client._serializer.serialize_to_request(parameters, model)["body"]
     pairs = dict(parse_qsl(urlencode(form), keep_blank_values=True))
-    call = Call("ec2", client.meta.region_name, pairs.pop("Action"), pairs, access_key_id=ACCESS_KEY_ID)
+    call = Call("ec2", region, pairs.pop("Action"), pairs, access_key_id=ACCESS_KEY_ID)
     try:
         reply = sandbox.server._aws(call)
     except AwsError as refusal:
