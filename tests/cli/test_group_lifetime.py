@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from bacalhau_spot.cloud.session import Session
 from bacalhau_spot.core.scaling_group.groups import EXPIRY_ACTION
 from bacalhau_spot.core.tags import EXPIRES_KEY
 from bacalhau_spot.errors import ExitCode
 from support.cli_runner import CliResult, CliRunner
+from support.killed_process import Killed
 from support.schemas import contract
 
 HOUR_S = 3600
@@ -306,3 +309,21 @@ def test_a_cluster_without_a_lifetime_may_follow_one_with_it(user: CliRunner, sa
         len([row for row in instances(sandbox) if row["LaunchTime"] > now(sandbox) - timedelta(hours=1.5)])
         == 2
     )
+
+
+def test_extend_after_a_command_that_was_killed(program: CliRunner, sandbox: Any) -> None:
+    """Its lock is a launch template, which the first scan lists and the takeover deletes."""
+    program.configure(nodes=1, regions="[us-east-1]", more="self_heal: true\nttl: 2h\n")
+    assert program("create", "--yes", "--wait", "running").code == 0
+    sandbox.clock.advance(60)
+    made = Session.call
+
+    async def dying(self: Session, service: str, region: str | None, operation: str, **kwargs: Any) -> Any:
+        if not operation.startswith(("describe_", "get_", "list_", "create_launch_template")):
+            raise Killed
+        return await made(self, service, region, operation, **kwargs)
+
+    with patch.object(Session, "call", dying), pytest.raises(Killed):
+        program("extend", "5h")
+    result = program("extend", "4h", "--yes")
+    assert result.code == 0, result.stdout + result.stderr

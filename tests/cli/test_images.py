@@ -226,6 +226,38 @@ def test_the_list_and_the_deletion(sandbox: Any, user: CliRunner) -> None:
     contract("image list", user("image", "list", "-o", "json").data)
 
 
+@pytest.mark.parametrize("how", ["killed", "refused"])
+def test_snapshots_of_an_interrupted_deletion_are_found_again(
+    sandbox: Any, user: CliRunner, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """AWS charges for them, and no image names them any more."""
+    bake(user)
+    if how == "killed":
+        with monkeypatch.context() as patch:
+            killing(patch, 2)
+            with pytest.raises(Killed):
+                user("image", "delete", "--all", "--yes")
+    else:
+        sandbox.settings.faults = [{"match": "DeleteSnapshot", "code": "OperationNotPermitted", "count": 1}]
+        assert user("image", "delete", "--all", "--yes").code != 0
+    assert sum(snapshots(sandbox, region) for region in REGIONS) > sum(
+        len(images(sandbox, region)) for region in REGIONS
+    )
+    listed = user("image", "list")
+    assert "of deleted images: 1 snapshot" in listed.stdout
+    contract("image list", user("image", "list", "-o", "json").data)
+    result = user("image", "delete", "--all", "--yes", "-o", "json")
+    contract("image delete", result.data)
+    assert (result.code, len(result.data["orphans"])) == (0, 1)
+    assert [len(images(sandbox, region)) + snapshots(sandbox, region) for region in REGIONS] == [0, 0]
+
+
+def test_a_wrong_base_is_told_before_anything_is_created(sandbox: Any, user: CliRunner) -> None:
+    result = user("image", "bake", "--yes", "--base", "ami-00000000000000000")
+    assert result.code != 0 and "`--base` takes" in result.stderr
+    assert "no instances" in user("list").stdout and "VPC" not in user("list").stdout
+
+
 def test_a_machine_of_a_killed_run_is_no_node(sandbox: Any, user: CliRunner) -> None:
     """`create` launches every node beside it, `list` names it, and `destroy` deletes it."""
     bake(user)

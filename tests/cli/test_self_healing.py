@@ -322,3 +322,24 @@ def test_aws_moves_no_working_node_to_another_zone(sandbox: Any, program: CliRun
     )
     sandbox.clock.advance(3600)
     assert len(nodes(program)) == 3 and nodes(program) != before
+
+
+def test_lists_that_lag_do_not_stop_a_new_group(program: CliRunner, sandbox: Any) -> None:
+    """Auto Scaling may not know a new group for some seconds."""
+    sandbox.settings.read_lag_s = 4.0
+    program.configure(nodes=1, regions="[us-east-1]", more="self_heal: true\n")
+    result = program("create", "--yes", "--wait", "running")
+    assert result.code == 0, result.stderr
+    sandbox.clock.advance(10)
+    groups = sandbox.client("autoscaling", "us-east-1").describe_auto_scaling_groups()["AutoScalingGroups"]
+    assert [group["DesiredCapacity"] for group in groups] == [1]
+
+
+def test_a_group_that_aws_refuses_is_a_failure(program: CliRunner, sandbox: Any) -> None:
+    """Also where every node runs: nothing would replace them."""
+    program.configure(nodes=1, regions="[us-east-1]")
+    assert program("create", "--yes", "--wait", "running").code == 0
+    program.configure(nodes=1, regions="[us-east-1]", more="self_heal: true\n")
+    sandbox.settings.faults = [{"match": "CreateAutoScalingGroup", "code": "LimitExceeded", "message": "x"}]
+    result = program("create", "--yes", "-o", "json")
+    assert result.code == 1 and result.envelope["errors"]

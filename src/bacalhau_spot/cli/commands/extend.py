@@ -80,6 +80,10 @@ def extend(
                 context, runner, naming=naming, identity=living.identity, command="extend", creates=False
             ) as lock:
                 lock.take()
+                if not lock.is_exclusive:
+                    # The lock of a dead command is a launch template that the first scan may have listed.
+                    living = runner.run_readonly(engine.find_cluster(runner.calls, naming, healed=healed))
+                    planned = move_expiry(living.instances, at, now=runtime.clock.now(), groups=living.groups)
                 change = runner.run_with_progress(
                     engine.change_expiry(runner.calls, naming, living, planned), screen=NullProgress
                 )

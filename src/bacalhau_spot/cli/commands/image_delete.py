@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +19,7 @@ from bacalhau_spot.engine.images.image_deletion import delete_images
 from bacalhau_spot.engine.placement.image_list import list_images
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import json_output, views
-from bacalhau_spot.ui.formatting import plural
+from bacalhau_spot.ui.formatting import comma_list, plural
 from bacalhau_spot.ui.prompts import Impact
 
 if TYPE_CHECKING:
@@ -65,13 +65,15 @@ def image_delete(
         found = runner.run_readonly(list_images(runner.calls, spec.naming, only=region or ()))
         _check_known(ids, found)
         now = runtime.clock.now()
-        deletion = ImageDeletion(choice.among(found.images, now), failed_regions=found.failed_regions)
+        deletion = ImageDeletion(
+            choice.among(found.images, now), orphans=found.orphans, failed_regions=found.failed_regions
+        )
         shown = views.image_deletion_view(deletion, now=now)
-        if deletion.chosen and not dry_run:
+        if not deletion.empty and not dry_run:
             context.print_status(shown)
-            question = (
-                f"Delete {plural(len(deletion.chosen), 'image')} in account {found.identity.account_id}?"
-            )
+            counts = ((len(deletion.chosen), "image"), (len(deletion.orphans), "snapshot"))
+            what = comma_list([plural(count, noun) for count, noun in counts if count])
+            question = f"Delete {what} in account {found.identity.account_id}?"
             context.confirm(question, impact=Impact.DESTROYS, confirmed=yes)
             deletion = _carried_out(context, runner, found, deletion)
             shown = views.image_deletion_result_view(deletion)
@@ -105,7 +107,7 @@ def _choice(ids: Sequence[str], *, older_than: str | None, everything: bool) -> 
     """Raises UserError unless exactly one of the three is given."""
     if sum((bool(ids), older_than is not None, everything)) != 1:
         raise UserError(
-            "image delete needs the images to delete",
+            "image delete takes ids, --older-than or --all: one of the three",
             hint="`bacalhau-spot image delete ami-…`, `--older-than 30d` or `--all`; `bacalhau-spot image list` shows them",
             exit_code=ExitCode.USAGE,
         )
@@ -130,9 +132,8 @@ def _carried_out(
     context: CommandContext, runner: Runner, found: ImageList, deletion: ImageDeletion
 ) -> ImageDeletion:
     runner.listen(AuditLog(context, identity=found.identity).emit)
-    regions = sorted({image.region for image in deletion.chosen})
-    result = runner.run_with_progress(
-        delete_images(runner.calls, deletion.chosen),
-        screen=partial(context.screen, regions, title="deleting images"),
+    regions = {image.region for image in deletion.chosen} | {one.region for one in deletion.orphans}
+    return runner.run_with_progress(
+        delete_images(runner.calls, deletion),
+        screen=partial(context.screen, sorted(regions), title="deleting images"),
     )
-    return replace(result, failed_regions=found.failed_regions)

@@ -231,6 +231,7 @@ _READ = (
     *_rows("ec2", "DescribeVpcs", commands=(*_NETWORKED, "doctor", *_SCANS)),
     *_rows("ec2", "DescribeImages", commands=(*_LAUNCH, "doctor"), conditions=(Condition.IMAGE,)),
     *_rows("ec2", "DescribeImages", commands=(*_SCANS, *_IMAGE)),
+    *_rows("ec2", "DescribeSnapshots", commands=_IMAGE),
     *_rows("ec2", "DescribeVolumes DescribeAddresses", commands=(*_PRICED, *_SCANS)),
     *_rows(
         "ec2",

@@ -10,6 +10,7 @@ from bacalhau_spot.core.error_catalog.classifier import Category, classify, most
 from bacalhau_spot.core.launch.instance_phases import Phase, phase_of
 from bacalhau_spot.core.lifecycle.expiry import cluster_expiry
 from bacalhau_spot.core.placement.pool_distribution import PoolDistribution
+from bacalhau_spot.core.scaling_group.groups import GROUP_CHANGES
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ class CreateResult:
             if region.problem is not None
             and (
                 region.missing
+                or region.problem.operation in GROUP_CHANGES
                 or classify(region.problem.code).category in {Category.CREDENTIALS, Category.PERMISSION}
             )
         )
@@ -202,9 +204,13 @@ class CreateResult:
 
     @property
     def _has_failed_region(self) -> bool:
-        """A problem that other regions made up for is reported, but is not a failure."""
+        """A problem that other regions made up for is reported, but is not a failure; a group that is not as planned is one."""
         return any(
-            region.problem is not None and region.missing > (0 if self.waited else region.pending)
+            region.problem is not None
+            and (
+                region.missing > (0 if self.waited else region.pending)
+                or region.problem.operation in GROUP_CHANGES
+            )
             for region in self.regions
         )
 

@@ -36,6 +36,15 @@ _OPEN = frozenset(
     }
 )
 
+# The calls that make a group as planned.
+GROUP_CHANGES = frozenset(
+    {
+        *("AttachInstances", "CreateAutoScalingGroup", "CreateOrUpdateTags", "DeleteAutoScalingGroup"),
+        *("DetachInstances", "PutScheduledUpdateGroupAction", "ResumeProcesses", "SuspendProcesses"),
+        "UpdateAutoScalingGroup",
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class GroupMember:

@@ -32,6 +32,8 @@ _POLL_S: Final = 5.0
 # Installation takes minutes; a machine that is still on after this has failed without a word.
 _READY_S: Final = 1800.0
 _FAILED: Final = "failed"
+# AWS's codes for an image that a region does not have: …NotFound, …Malformed, …Unavailable.
+_NO_IMAGE: Final = "InvalidAMIID."
 _OVER: Final = frozenset({State.SHUTTING_DOWN, State.TERMINATED})
 # Of the machine's root volume, unless its image is larger. Nodes have at least 8 GiB, and must hold the image's.
 _VOLUME_GIB: Final = 8
@@ -54,12 +56,13 @@ class ImageBuilder:
         return self.machine
 
     async def _launch(self) -> str:
-        region, zones = self.plan.home, await self._zones()
+        # Before anything is created: the base may not exist.
+        region, base, zones = self.plan.home, await self._base_image(), await self._zones()
         network = await self._network(zones)
         zone = next((zone for zone in zones if zone in network.subnets), None)
         if zone is None:
             raise self._no_machine(f"no subnet of {network.vpc_id} has a way to the internet")
-        request = self._request(await self._base_image(), known(network.group_id), network.subnets[zone])
+        request = self._request(base, known(network.group_id), network.subnets[zone])
         try:
             asked = await self.calls.write(region, partial(self.calls.cloud.run_instance, region, request))
         except CloudError as error:
@@ -105,7 +108,12 @@ class ImageBuilder:
         return await self.calls.read(region, look)
 
     async def _base_image(self) -> Image:
-        images = await images_of(self.calls, self.spec, self.plan.home, self.base, [self.plan.arch])
+        try:
+            images = await images_of(self.calls, self.spec, self.plan.home, self.base, [self.plan.arch])
+        except CloudError as error:
+            if not error.code.startswith(_NO_IMAGE):
+                raise
+            images = ()
         found = next((image for image in images if image.arch == self.plan.arch and image.root_device), None)
         if found is None:
             raise UserError(

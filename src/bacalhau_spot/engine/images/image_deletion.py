@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.images.image_deletion import ImageDeletion
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.model import Resource
@@ -14,45 +14,56 @@ from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.engine.aws_calls.caller import Cancelled, api_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bacalhau_spot.core.images.account_image import AccountImage
+    from bacalhau_spot.core.images.image_deletion import ImageDeletion
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 
-async def delete_images(calls: AwsCalls, images: Sequence[AccountImage]) -> ImageDeletion:
-    """One after the other: an image first, because AWS refuses to delete its snapshots before. Never raises for a refusal."""
+async def delete_images(calls: AwsCalls, deletion: ImageDeletion) -> ImageDeletion:
+    """One after the other: an image first, because AWS refuses to delete its snapshots before. Never raises for a refusal.
+
+    Snapshots whose image is gone, after an interrupted deletion, are found again by their tag.
+    """
     deleted: list[str] = []
     failures: list[ApiFailure] = []
-    for image in images:
-        snapshots = image.snapshot_ids
+    work = [(one.id, partial(_delete_orphan, calls, one)) for one in deletion.orphans]
+    work += [(image.id, partial(_delete_image, calls, image)) for image in deletion.chosen]
+    for resource_id, delete in work:
         try:
-            refused = [
-                *await _delete(calls, image, ResourceKind.IMAGE, [image.id]),
-                *(await _delete(calls, image, ResourceKind.SNAPSHOT, snapshots) if snapshots else ()),
-            ]
+            refused = await delete()
         except Cancelled:
-            return ImageDeletion(tuple(images), tuple(deleted), tuple(failures), interrupted=True)
+            return replace(deletion, deleted=tuple(deleted), failures=tuple(failures), interrupted=True)
         except CloudError as error:
             refused = [api_failure(error)]
         failures += refused
         if not refused:
-            deleted.append(image.id)
-    return ImageDeletion(tuple(images), tuple(deleted), tuple(failures))
+            deleted.append(resource_id)
+    return replace(deletion, deleted=tuple(deleted), failures=tuple(failures))
+
+
+async def _delete_orphan(calls: AwsCalls, snapshot: Resource) -> list[ApiFailure]:
+    return await _delete(calls, snapshot.region, ResourceKind.SNAPSHOT, [snapshot.id], snapshot.tags)
+
+
+async def _delete_image(calls: AwsCalls, image: AccountImage) -> list[ApiFailure]:
+    refused = await _delete(calls, image.region, ResourceKind.IMAGE, [image.id], image.tags)
+    if refused or not image.snapshot_ids:
+        return refused
+    return await _delete(calls, image.region, ResourceKind.SNAPSHOT, image.snapshot_ids, image.tags)
 
 
 async def _delete(
-    calls: AwsCalls, image: AccountImage, kind: ResourceKind, ids: Sequence[str]
+    calls: AwsCalls, region: str, kind: ResourceKind, ids: Sequence[str], tags: Mapping[str, str]
 ) -> list[ApiFailure]:
-    resources = [Resource(kind=kind, id=one, region=image.region, tags=image.tags) for one in ids]
-    reply = await calls.write(
-        image.region, partial(calls.cloud.delete, image.region, kind, resources), non_idempotent=False
-    )
+    resources = [Resource(kind=kind, id=one, region=region, tags=tags) for one in ids]
+    reply = await calls.write(region, partial(calls.cloud.delete, region, kind, resources))
     refused = {failure.id: failure for failure in reply.failed}
     for one in ids:
         if one not in refused:
-            calls.emit(events.Deleting(region=image.region, kind=kind, id=one, request_ids=reply.request_ids))
+            calls.emit(events.Deleting(region=region, kind=kind, id=one, request_ids=reply.request_ids))
     return [
-        ApiFailure(code=failure.code, message=failure.message, operation="", region=image.region)
+        ApiFailure(code=failure.code, message=failure.message, operation="", region=region)
         for failure in refused.values()
     ]

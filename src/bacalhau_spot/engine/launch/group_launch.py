@@ -25,6 +25,7 @@ from bacalhau_spot.core.lifecycle.expiry import expiry_time
 from bacalhau_spot.core.scaling_group.groups import LAUNCH, REBALANCE_ZONES, ScalingGroup, group_of
 from bacalhau_spot.core.tags import expiry_tags, node_tags, tags_for, template_name
 from bacalhau_spot.engine.aws_calls.caller import Cancelled
+from bacalhau_spot.engine.aws_calls.consistency import LAG_S
 from bacalhau_spot.engine.launch.fleet import launched_of
 from bacalhau_spot.engine.launch.region_launch import prepare_region, template_content, template_version
 from bacalhau_spot.engine.lifecycle.expiry_tags import write_expiry
@@ -34,7 +35,7 @@ from bacalhau_spot.engine.scaling_group.groups import activities_of, listed_grou
 from bacalhau_spot.engine.scaling_group.membership import INVALID, attach
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from bacalhau_spot.cloud.port import LaunchedInstance
     from bacalhau_spot.core.model import ClusterSpec, Instance
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 _POLL_S = 2.0
 _EXISTS = "AlreadyExists"
+# The text of a ValidationError for a group that Auto Scaling does not know.
+_UNKNOWN = "name not found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +124,9 @@ async def _set(
 ) -> None:
     """The group's end, its processes, its members, and last its number."""
     region, name = group.region, group.name
+    await _set_processes(calls, group)
     if target.expiry:
         await write_group_expiry(calls, spec.naming, group, target.expiry)
-    await _set_processes(calls, group)
     outside = await _attach(calls, spec, region_launch, group, target)
     number = max(0, target.total - outside)
     at = expiry_time(target.expiry)
@@ -197,7 +200,8 @@ async def _create(
 async def _set_processes(calls: AwsCalls, group: ScalingGroup) -> None:
     """No rebalancing of zones: it terminates working nodes only to have equal numbers in each zone."""
     if REBALANCE_ZONES not in group.suspended:
-        await calls.write(
+        await _write_when_known(
+            calls,
             group.region,
             partial(calls.cloud.suspend_scaling, group.region, group.name, process=REBALANCE_ZONES),
         )
@@ -205,6 +209,21 @@ async def _set_processes(calls: AwsCalls, group: ScalingGroup) -> None:
         await calls.write(
             group.region, partial(calls.cloud.resume_scaling, group.region, group.name, process=LAUNCH)
         )
+
+
+async def _write_when_known(calls: AwsCalls, region: str, call: Callable[[], Awaitable[None]]) -> None:
+    """The first call about a group, which Auto Scaling may not know for some seconds. Raises CloudError, Cancelled."""
+    until_s = calls.clock.monotonic_s() + LAG_S
+    while True:
+        try:
+            await calls.write(region, call)
+        except CloudError as error:
+            is_unknown = error.code == INVALID and _UNKNOWN in error.message
+            if not is_unknown or calls.clock.monotonic_s() >= until_s:
+                raise
+            await calls.pause(_POLL_S)
+        else:
+            return
 
 
 async def _attach(

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.images.account_image import newest_image
+from bacalhau_spot.core.images.account_image import PENDING, newest_image
+from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.model import Image
-from bacalhau_spot.core.tags import images_naming
+from bacalhau_spot.core.tags import cluster_scope, images_naming
 from bacalhau_spot.engine.aws_calls.discovery import (
     check_permitted,
     in_all_regions,
@@ -20,28 +21,46 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bacalhau_spot.core.images.account_image import AccountImage
-    from bacalhau_spot.core.model import Arch, Identity, Naming
+    from bacalhau_spot.core.model import Arch, Identity, Naming, Resource
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 
 @dataclass(frozen=True, slots=True)
 class ImageList:
-    """`failed_regions`: regions that could not be scanned."""
+    """`orphans`: snapshots of deleted images. `failed_regions`: regions that could not be scanned."""
 
     identity: Identity
     images: tuple[AccountImage, ...]
+    orphans: tuple[Resource, ...] = ()
     failed_regions: tuple[ApiFailure, ...] = ()
 
 
 async def list_images(calls: AwsCalls, naming: Naming, *, only: Sequence[str]) -> ImageList:
-    """One call per region of `only`, or of all. Raises CloudError if no region permits it, UserError for one not enabled."""
+    """Two calls per region of `only`, or of all. Raises CloudError if no region permits it, UserError for one not enabled."""
     account = await load_account(calls)
     regions = requested_regions(account.regions, only)
-    answers, failed = await in_all_regions(regions, partial(images_in, calls, naming))
+    answers, failed = await in_all_regions(regions, partial(_images_and_orphans, calls, naming))
     check_permitted(answers, failed)
-    images = tuple(image for found in answers.values() for image in found)
-    return ImageList(account.identity, images, failed)
+    return ImageList(
+        account.identity,
+        images=tuple(image for images, _ in answers.values() for image in images),
+        orphans=tuple(snapshot for _, orphans in answers.values() for snapshot in orphans),
+        failed_regions=failed,
+    )
+
+
+async def _images_and_orphans(
+    calls: AwsCalls, naming: Naming, region: str
+) -> tuple[tuple[AccountImage, ...], tuple[Resource, ...]]:
+    """A snapshot costs money after its image is gone. While an image is being made, AWS may not name its snapshot yet."""
+    scope = cluster_scope(images_naming(naming))
+    snapshots = await calls.read(region, partial(calls.cloud.find, region, ResourceKind.SNAPSHOT, scope))
+    images = await images_in(calls, naming, region)
+    used = {snapshot_id for image in images for snapshot_id in image.snapshot_ids}
+    if any(image.state == PENDING for image in images):
+        return images, ()
+    return images, tuple(snapshot for snapshot in snapshots if snapshot.id not in used)
 
 
 async def images_in(calls: AwsCalls, naming: Naming, region: str) -> tuple[AccountImage, ...]:

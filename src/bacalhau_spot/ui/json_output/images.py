@@ -45,6 +45,8 @@ class ImagesOutput(TypedDict):
     """The images in all regions."""
 
     images: list[AccountImageOutput]
+    orphans: list[str]
+    """ids of snapshots of deleted images"""
     failed_regions: list[ProblemOutput]
     """regions that could not be scanned"""
 
@@ -89,8 +91,10 @@ class ImageDeletionOutput(TypedDict):
 
     images: list[AccountImageOutput]
     """the images to delete"""
+    orphans: list[str]
+    """ids of snapshots of images that are gone already, also to delete"""
     deleted: list[str]
-    """ids of those that are gone with their snapshots; empty with `--dry-run`"""
+    """ids of the images that are gone with their snapshots, and of those snapshots; empty with `--dry-run`"""
     carried_out: bool
     """false with `--dry-run`"""
     failed: list[ProblemOutput]
@@ -102,6 +106,7 @@ class ImageDeletionOutput(TypedDict):
 def images_data(found: ImageList) -> ImagesOutput:
     return {
         "images": [_image(image) for image in found.images],
+        "orphans": [one.id for one in found.orphans],
         "failed_regions": [problem_data(failure) for failure in found.failed_regions],
     }
 
@@ -135,6 +140,7 @@ def _bake(plan: BakePlan, result: BakeResult) -> BakePlanOutput:
 def image_deletion_data(deletion: ImageDeletion, *, carried_out: bool) -> ImageDeletionOutput:
     return {
         "images": [_image(image) for image in deletion.chosen],
+        "orphans": [one.id for one in deletion.orphans],
         "deleted": list(deletion.deleted),
         "carried_out": carried_out,
         "failed": [problem_data(failure) for failure in deletion.failures],

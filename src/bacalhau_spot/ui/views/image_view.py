@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.images.account_image import AccountImage
     from bacalhau_spot.core.images.bake_plan import BakePlan, BakeResult
     from bacalhau_spot.core.images.image_deletion import ImageDeletion
-    from bacalhau_spot.core.model import Identity
+    from bacalhau_spot.core.model import Identity, Resource
     from bacalhau_spot.engine.placement.image_list import ImageList
 
 _HEADS = ("region", "image", "Bacalhau", "architecture", "state", "age", "size")
@@ -38,8 +38,11 @@ def images_view(found: ImageList, *, version: str, now: datetime) -> Group:
         ]
     else:
         parts.append(Paragraph("no image of `image bake` in the regions that were scanned"))
+    parts += _orphan_lines(found.orphans)
     parts += [*_warnings(found.images, version=version, now=now), *failed_regions_text(found.failed_regions)]
     commands = [] if any(image.version == version for image in found.images) else ["bacalhau-spot image bake"]
+    if found.orphans:
+        commands = ["bacalhau-spot image delete --older-than 3650d", *commands]
     return Group(*parts, *next_commands(commands))
 
 
@@ -157,20 +160,43 @@ def _result_lines(result: BakeResult) -> list[Paragraph]:
 
 def image_deletion_view(deletion: ImageDeletion, *, now: datetime) -> Group:
     """The images to delete."""
-    if not deletion.chosen:
+    if deletion.empty:
         return Group(Paragraph("no image to delete"), *failed_regions_text(deletion.failed_regions))
-    return Group(
-        Paragraph(f"to delete, with their snapshots: {plural(len(deletion.chosen), 'image')}", style="bold"),
-        _table(deletion.chosen, now=now),
-        *failed_regions_text(deletion.failed_regions),
-    )
+    parts: list[RenderableType] = []
+    if deletion.chosen:
+        title = f"to delete, with their snapshots: {plural(len(deletion.chosen), 'image')}"
+        parts += [Paragraph(title, style="bold"), _table(deletion.chosen, now=now)]
+    parts += _orphan_lines(deletion.orphans)
+    return Group(*parts, *failed_regions_text(deletion.failed_regions))
+
+
+def _orphan_lines(orphans: Sequence[Resource]) -> list[Paragraph]:
+    """Snapshots that remain from an interrupted deletion."""
+    if not orphans:
+        return []
+    title = f"of deleted images: {plural(len(orphans), 'snapshot')}, which AWS charges for"
+    return [
+        Paragraph(title, style="yellow"),
+        *(Paragraph(f"  {one.region}: {one.id}") for one in orphans),
+    ]
+
+
+def _deleted_count(deletion: ImageDeletion) -> str:
+    """`1 of 2 images`, with `and 1 of 1 snapshot` for those without an image."""
+    gone = set(deletion.deleted)
+    images = sum(image.id in gone for image in deletion.chosen)
+    snapshots = sum(one.id in gone for one in deletion.orphans)
+    parts = [f"{images} of {plural(len(deletion.chosen), 'image')}"] if deletion.chosen else []
+    if deletion.orphans:
+        parts.append(f"{snapshots} of {plural(len(deletion.orphans), 'snapshot')}")
+    return " and ".join(parts)
 
 
 def image_deletion_result_view(deletion: ImageDeletion) -> Group:
     """The number of deleted images, and AWS's refusals."""
     lines: list[RenderableType] = [
         Paragraph(
-            f"{len(deletion.deleted)} of {plural(len(deletion.chosen), 'image')} deleted, with their snapshots",
+            f"{_deleted_count(deletion)} deleted, with their snapshots",
             style="bold",
         )
     ]
