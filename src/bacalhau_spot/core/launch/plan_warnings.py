@@ -191,5 +191,5 @@ def _encrypted_images(markets: Mapping[str, Market]) -> tuple[str, ...]:
         "it, or AWS terminates the nodes at once (`bacalhau-spot explain permissions`)"
         for market in markets.values()
         for image in market.images.values()
-        if image.encrypted
+        if image.unknown_key
     )
