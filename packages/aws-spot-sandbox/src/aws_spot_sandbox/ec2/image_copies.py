@@ -115,7 +115,9 @@ def _copied_snapshot(region: Region, source: images.Image, original: Any, args: 
     """
     encrypted = source.encrypted or bool(args.get("Encrypted"))
     if args.get("KmsKeyId") and not args.get("Encrypted"):
-        raise AwsError("InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted")
+        raise AwsError(
+            "InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted"
+        )
     volume = region.backend.create_volume(
         size=source.volume_gib,
         zone_name=region.zones()[0],
