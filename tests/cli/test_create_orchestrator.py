@@ -102,3 +102,11 @@ def test_ctrl_c_says_what_exists_and_the_next_create_continues(sandbox: Any, pro
     program.clock = SandboxClock(sandbox)
     assert program("create", "--yes").code == 0
     assert len(orchestrators(sandbox)) == 1 and buckets(sandbox) == [BUCKET]
+
+
+def test_create_after_destroy_tells_of_no_lost_jobs(cluster: CliRunner) -> None:
+    """AWS still lists the terminated machine."""
+    assert cluster("destroy", "--yes").code == 0
+    again = cluster("create", "--dry-run")
+    shown = lines(again) + again.stderr
+    assert (again.code, "orchestrator: " in shown, "all jobs are lost" in shown) == (0, True, False), shown

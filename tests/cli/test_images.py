@@ -69,6 +69,19 @@ def test_nodes_from_an_image_in_every_region(sandbox: Any, user: CliRunner) -> N
     assert [node["lifecycle"] for node in listed["instances"]] == ["spot", "spot"]
 
 
+def test_images_have_the_key_of_aws_and_need_no_grant(sandbox: Any, user: CliRunner) -> None:
+    """Also the copies, in an account whose default key the spot role cannot use: nodes start, and nothing warns of a key."""
+    sandbox.settings.default_key_without_spot = True
+    assert bake(user).code == 0
+    created = user("create", "--yes", "--wait", "running", "-o", "json")
+    assert (created.code, created.data["receipt"]["running"]) == (0, 2), created.stdout
+    assert "is encrypted" not in created.stdout + created.stderr
+    for region in REGIONS:
+        (image,) = images(sandbox, region)
+        (mapping,) = image["BlockDeviceMappings"]
+        assert mapping["Ebs"]["Encrypted"]
+
+
 def test_a_second_bake_makes_nothing_and_a_fresh_one_does(sandbox: Any, user: CliRunner) -> None:
     bake(user)
     again = user("image", "bake", "-o", "json")

@@ -76,6 +76,24 @@ def test_an_interrupted_node_is_replaced_and_nobody_types_anything(
     assert "reconcile: every 60 s, with bacalhau-spot==1.0.0" in console
 
 
+def test_a_dry_run_tells_of_another_configuration(user: CliRunner) -> None:
+    """As the pass without --dry-run does; with the configuration of the machine it shows its plan."""
+    created(user, 1)
+    configure(user, 3)
+    planned = user("reconcile", "--dry-run")
+    assert (planned.code, "would launch" in planned.stdout) == (1, False), planned.stdout
+    assert (
+        "keeps the cluster with another configuration" in planned.stdout
+        and "nodes: 1, here 3" in planned.stdout
+    )
+    data = user("reconcile", "--dry-run", "-o", "json").data
+    assert (data["hindrance"], data["reason"], data["dry_run"]) == (
+        "other-configuration",
+        "nodes: 1, here 3",
+        True,
+    )
+
+
 def test_machine_and_user_never_work_against_each_other(
     user: CliRunner, sandbox: Any, machine: MachinePasses
 ) -> None:

@@ -169,3 +169,13 @@ def test_a_sentence_about_the_program_keeps_its_name() -> None:
     for name in COMMANDS:
         text = shown.with_invocation_flags(f"`bacalhau-spot {name}`")
         assert text.startswith(f"`uv run -s deploy_spot.py {name}")
+
+
+def test_a_command_that_names_its_cluster_gets_no_second_one() -> None:
+    shown = console.stream_console(StringIO(), environ={}, flags=("--sandbox", "--cluster other"))
+    assert (
+        shown.with_invocation_flags("`bacalhau-spot list`")
+        == "`bacalhau-spot list --sandbox --cluster other`"
+    )
+    named = "`bacalhau-spot destroy --cluster first`"
+    assert shown.with_invocation_flags(named) == "`bacalhau-spot destroy --sandbox --cluster first`"

@@ -57,6 +57,8 @@ BAD = [
     "image: ubuntu",
     "username: root",
     "self_heal: 7",
+    "self_heal: maybe",
+    "instance: {public_ip: 1}",
     "self_heal: true\nmax_share_per_pool: 25%",
     "ttl: 4 hours",
     "ttl: 90",

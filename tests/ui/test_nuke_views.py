@@ -117,6 +117,14 @@ VIEWS: dict[str, RenderableType] = {
     "found, nothing in the scanned regions": views.nuke_preview_view(
         preview(failed_regions=(ApiFailure("UnauthorizedOperation", "no", "DescribeTags", "sa-east-1"),))
     ),
+    "found, all of it retained": views.nuke_preview_view(
+        preview(
+            excluded=(
+                (resource(ResourceKind.INSTANCE, 1, minutes=7), "it is younger than --min-age"),
+                (VPC, "it, or what needs it, is younger than --min-age"),
+            )
+        )
+    ),
     "found, without a spot price": views.nuke_preview_view(
         preview(to_delete=(resource(ResourceKind.INSTANCE, 1),))
     ),

@@ -15,6 +15,7 @@ from syrupy.assertion import SnapshotAssertion
 from bacalhau_spot.core.cleanup.deletion_result import DeletionOutcome, DeletionResult, DeletionStatus
 from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents, OrchestratorLoss, ResultsBucket
 from bacalhau_spot.core.launch.create_result import CreateResult, Listing, PoolFailure, RegionResult
+from bacalhau_spot.core.launch.group_plan import GroupPlan, GroupStep
 from bacalhau_spot.core.launch.plan import Plan, RegionPlan
 from bacalhau_spot.core.lifecycle.drain_result import DrainedNode, DrainEnd, DrainResult
 from bacalhau_spot.core.model import (
@@ -169,6 +170,17 @@ VIEWS: dict[str, RenderableType] = {
             (region_plan("us-east-1", present=4, launch=0),),
             surplus=(instance(1, "us-east-1"),),
             remove=(instance(1, "us-east-1"),),
+        )
+    ),
+    "plan, groups": views.plan_view(
+        Plan(
+            "c",
+            (region_plan("us-east-1", present=1, launch=0),),
+            groups=(
+                GroupPlan("eu-west-1", (GroupStep.RESIZE,), desired=1),
+                GroupPlan("us-east-1", (GroupStep.DETACH, GroupStep.DELETE), detach=("i-1",)),
+                GroupPlan("us-west-2", (GroupStep.DETACH, GroupStep.DELETE), detach=("i-2", "i-3")),
+            ),
         )
     ),
     "plan, too many in two regions": views.plan_view(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from bacalhau_spot.cloud.compute import AWS_KEY
 from bacalhau_spot.cloud.ec2_params import tag_filter, tag_list, tags_of
 from bacalhau_spot.core.images.account_image import AccountImage
 from bacalhau_spot.core.model import Arch
@@ -58,6 +59,9 @@ class AwsImages:
             SourceImageId=image_id,
             Name=name,
             ClientToken=client_token,
+            # CopyImage: otherwise the account's default key, which the spot role may have no grant for.
+            Encrypted=True,
+            KmsKeyId=AWS_KEY,
             TagSpecifications=_specifications(tags),
         )
         return str(reply["ImageId"])
@@ -83,7 +87,6 @@ def _image(row: dict[str, Any], region: str) -> AccountImage:
         created_at=datetime.fromisoformat(row["CreationDate"]),
         root_device=str(row.get("RootDeviceName") or ""),
         size_gib=int(root.get("VolumeSize", 0)),
-        encrypted=bool(root.get("Encrypted", False)),
         snapshot_ids=tuple(disk["SnapshotId"] for disk in disks.values() if disk.get("SnapshotId")),
         tags=tags_of(row),
     )

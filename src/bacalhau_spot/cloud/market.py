@@ -129,7 +129,7 @@ def _image(row: dict[str, Any]) -> Image:
         arch=Arch(row["Architecture"]),
         root_device="" if row.get("RootDeviceType") == "instance-store" else device,
         volume_gib=sizes.get(device, 0),
-        encrypted=any(
+        unknown_key=any(
             mapping.get("DeviceName") == device and mapping.get("Ebs", {}).get("Encrypted", False)
             for mapping in row.get("BlockDeviceMappings", ())
         ),

@@ -39,7 +39,7 @@ def _cell(text: str) -> str:
 def _takes(node: Schema) -> str:
     if "enum" in node:
         return ", ".join(f"`{round_trip.inline(word)}`" for word in node["enum"])
-    if "oneOf" in node:
+    if "oneOf" in node or "anyOf" in node:
         return "several forms"
     kinds = node.get("type", "")
     kind = kinds[0] if isinstance(kinds, list) else kinds
@@ -50,4 +50,10 @@ def _takes(node: Schema) -> str:
     return _KINDS.get(str(kind), "")
 
 
-_KINDS: Final = {"object": "section", "string": "text", "number": "number", "integer": "whole number"}
+_KINDS: Final = {
+    "object": "section",
+    "string": "text",
+    "number": "number",
+    "integer": "whole number",
+    "boolean": "`true` or `false`",
+}

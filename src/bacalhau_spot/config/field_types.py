@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # The error types that these kinds raise; wording.py turns them into lines.
 MUST: Final = "must"  # "found …; must be <allowed>"
 SAY: Final = "say"  # the sentence as it stands
+TRUE_OR_FALSE: Final = "true or false"
 
 DEFAULT_PORT: Final = 4222
 # NATS takes a line of 4 KiB at the beginning of a connection, and SSM's Parameter Store a value of 4 KiB.
@@ -533,7 +534,7 @@ LocalPath = Annotated[
     WithJsonSchema({"type": "string", "minLength": 1}),
 ]
 
-YesNo = Annotated[bool, Field(strict=True), must("true or false")]
+YesNo = Annotated[bool, Field(strict=True), must(TRUE_OR_FALSE)]
 AnyText = Annotated[str, Field(strict=True), must("text")]
 FileContent = Annotated[str, Field(strict=True), must("text", secret=True)]
 NameText = Annotated[str, Field(strict=True, min_length=1), must("text, not empty")]

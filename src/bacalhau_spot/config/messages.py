@@ -64,7 +64,7 @@ def _quoting(value: object, allowed: str) -> str:
     wants_number = allowed.startswith(("a whole number", "a price"))
     if wants_number and isinstance(value, str) and value.strip().replace(".", "", 1).isdigit():
         return ", without quotes"
-    takes_numbers = wants_number or "a number (exactly)" in allowed
+    takes_numbers = wants_number or allowed == field_types.TRUE_OR_FALSE or "a number (exactly)" in allowed
     if not takes_numbers and isinstance(value, bool | int | float) and "quotes" not in allowed:
         return " (text: put it in quotes)"
     return ""

@@ -356,7 +356,7 @@ class InstanceSection(_Section):
     root_volume_gib: field_types.VolumeGib = Field(
         default=_INSTANCE.root_volume_gib, description="Size of the encrypted root volume, in GiB."
     )
-    public_ip: bool = Field(
+    public_ip: field_types.YesNo = Field(
         default=_INSTANCE.public_ip,
         description="Whether nodes have a public address. `false`: in private subnets of your own VPC (`vpc_id`), with a "
         "default route to a NAT or transit gateway; `ssh` then works only from inside that network.",
@@ -478,7 +478,7 @@ class Config(_Section):
         description="Maximum share of the cluster's nodes in one capacity pool (an instance type in a zone), which AWS often "
         'interrupts as a whole: 0.25 or "25%". Without it: AWS decides.',
     )
-    self_heal: bool | None = Field(
+    self_heal: field_types.YesNo | None = Field(
         default=None,
         description="Makes each region an Auto Scaling group, with which AWS replaces interrupted and unhealthy nodes.",
     )

@@ -404,15 +404,15 @@ class TypeInfo:
 class Image:
     """A machine image in one region. `root_device`: the device name of its root volume.
 
-    Empty: no EBS root volume. `volume_gib`: the size of the root snapshot; 0: not requested. `encrypted`: the snapshot
-    is encrypted, with a key that AWS does not return.
+    Empty: no EBS root volume. `volume_gib`: the size of the root snapshot; 0: not requested. `unknown_key`: the
+    snapshot is encrypted with a key that AWS does not return.
     """
 
     id: str
     arch: Arch
     root_device: str
     volume_gib: int = 0
-    encrypted: bool = False
+    unknown_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)

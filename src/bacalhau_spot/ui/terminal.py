@@ -72,6 +72,8 @@ _NOT_ABOUT_ANOTHER: Final = frozenset(
     }
 )
 _ANOTHER: Final = "--cluster"
+# After a command that names its cluster itself.
+_NAMES_CLUSTER: Final = re.compile(rf" {_ANOTHER}\b")
 # About the configuration's file alone.
 _ABOUT_THE_FILE: Final = frozenset({"configure", "config show", "config upgrade"})
 _FILE: Final = ("--config", "-c")
@@ -104,7 +106,7 @@ class Terminal(Console):
             flags = self.flags if verb in _ABOUT_THE_CLUSTER | _ABOUT_THE_FILE else ()
             if verb in _ABOUT_THE_FILE:
                 flags = tuple(flag for flag in flags if flag.startswith(_FILE))
-            if verb in _NOT_ABOUT_ANOTHER:
+            if verb in _NOT_ABOUT_ANOTHER or _NAMES_CLUSTER.match(text, match.end()):
                 flags = tuple(flag for flag in flags if not flag.startswith(_ANOTHER))
             return " ".join((self.program, verb, *flags))
 

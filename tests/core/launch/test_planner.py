@@ -13,6 +13,7 @@ from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.facts import LaunchFacts
 from bacalhau_spot.core.launch.network_egress import NetworkCheck, NetworkProblem
 from bacalhau_spot.core.launch.plan import Plan
+from bacalhau_spot.core.launch.plan_warnings import plan_warnings
 from bacalhau_spot.core.launch.refusals import Refusal, refusal
 from bacalhau_spot.core.model import (
     CALLER,
@@ -30,7 +31,11 @@ from bacalhau_spot.core.model import (
     State,
     TaggedId,
 )
-from bacalhau_spot.core.orchestrator.managed_state import SharedOrchestratorState
+from bacalhau_spot.core.orchestrator.managed_state import (
+    ElasticAddress,
+    OrchestratorState,
+    SharedOrchestratorState,
+)
 from bacalhau_spot.core.pricing.cost import Rates
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.errors import ExitCode
@@ -195,3 +200,15 @@ def test_nodes_of_an_earlier_shared_orchestrator_are_named(minutes: int, warned:
     assert isinstance(planned, Plan)
     text = "1 running node was launched before the present orchestrator of cluster hub was created"
     assert any(text in warning for warning in planned.warnings) is warned
+
+
+def test_a_destroyed_orchestrator_has_lost_no_volume() -> None:
+    """AWS lists its terminated instance for an hour."""
+    destroyed = OrchestratorState("us-east-1", ended=("i-9",))
+    lost = replace(destroyed, address=ElasticAddress("eipalloc-1", "192.0.2.1"))
+
+    def warned(state: OrchestratorState, *nodes: Instance) -> bool:
+        facts = replace(FACTS, orchestrator=state, inventory=replace(SCANNED, instances=nodes))
+        return any("all jobs are lost" in text for text in plan_warnings(facts))
+
+    assert [warned(destroyed), warned(lost), warned(destroyed, node(1, "us-east-1"))] == [False, True, True]

@@ -271,8 +271,9 @@ class _Reconciler:
         reader = StatusReader(context, cluster=None, regions=())
         try:
             found = self._look(reader, runner, spec)
-            done = _Done(found, PassActions(missing=found.plan.missing))
-            if not self._dry_run:
+            if self._dry_run:
+                done = _Done(found, self._unchanged(runner, spec, found))
+            else:
                 done = self._change(context, runner, reader, spec, found)
         except (UserError, CloudError):
             send_notices(context, reader.take_notices())
@@ -305,6 +306,12 @@ class _Reconciler:
         idle = check_idle(self.context, runner, spec, status)
         plan = reconcile_plan(status, spec, closed=closed, idle_from=idle.since)
         return _Found(status, plan, tuple(filter(None, [idle.trouble])))
+
+    def _unchanged(self, runner: Runner, spec: ClusterSpec, found: _Found) -> PassActions:
+        """Of a dry run. It reads the configuration of the orchestrator's machine in the same cases as a pass that changes."""
+        ends = found.plan.ended is not None and self._local_api is None
+        hindered = None if found.plan.empty or ends else _other_configuration(runner, spec, found)
+        return hindered or PassActions(missing=found.plan.missing)
 
     def _change(
         self, context: CommandContext, runner: Runner, reader: StatusReader, spec: ClusterSpec, found: _Found
@@ -339,14 +346,9 @@ class _Reconciler:
         self, runner: Runner, reader: StatusReader, spec: ClusterSpec, found: _Found, change: _Change
     ) -> _Done:
         """The changes, while this pass holds the lock: other commands may have changed the cluster until a moment ago."""
-        others = runner.run_readonly(published_differences(runner.calls, spec, found.status))
-        if others:
-            actions = PassActions(
-                missing=found.plan.missing,
-                hindrance=Hindrance.OTHER_CONFIGURATION,
-                reason=", ".join(others),
-            )
-            return _Done(found, actions)
+        hindered = _other_configuration(runner, spec, found)
+        if hindered is not None:
+            return _Done(found, hindered)
         if found.plan.removes:
             found = self._look(reader, runner, spec)
         if found.plan.ended is not None and self._local_api is not None:
@@ -415,6 +417,16 @@ class _Reconciler:
             root_volume_gib=spec.instance.root_volume_gib,
             public_ip=spec.instance.public_ip,
         )
+
+
+def _other_configuration(runner: Runner, spec: ClusterSpec, found: _Found) -> PassActions | None:
+    """The hindrance, if the orchestrator's machine keeps the cluster with another configuration. Raises CloudError, UserError."""
+    others = runner.run_readonly(published_differences(runner.calls, spec, found.status))
+    if not others:
+        return None
+    return PassActions(
+        missing=found.plan.missing, hindrance=Hindrance.OTHER_CONFIGURATION, reason=", ".join(others)
+    )
 
 
 class _Repetition:

@@ -34,7 +34,6 @@ class AccountImage:
     created_at: datetime
     root_device: str
     size_gib: int
-    encrypted: bool = False
     snapshot_ids: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
 

@@ -104,11 +104,18 @@ def _of_earlier_orchestrator(facts: LaunchFacts) -> Iterator[str]:
 
 
 def _of_lost_volume(facts: LaunchFacts) -> Iterator[str]:
-    """The volume is created before the instance, so an instance or a node had one."""
+    """The volume is created before the instance, so an instance or a node had one. AWS lists the instance of a destroyed
+    orchestrator for an hour; its address and credentials are gone.
+    """
     state = facts.orchestrator
     if not isinstance(state, OrchestratorState) or state.volume is not None:
         return
-    if state.instance or state.ended or any(instance.alive for instance in facts.instances):
+    destroyed = state.address is None and state.credentials is None
+    if (
+        state.instance
+        or (state.ended and not destroyed)
+        or any(instance.alive for instance in facts.instances)
+    ):
         yield (
             f"the orchestrator's data volume in {state.region} does not exist: all jobs are lost, and `bacalhau-spot create` "
             "makes an empty one. To keep the jobs, restore the volume from a snapshot before (docs/orchestrator.md)"
@@ -191,5 +198,5 @@ def _encrypted_images(markets: Mapping[str, Market]) -> tuple[str, ...]:
         "it, or AWS terminates the nodes at once (`bacalhau-spot explain permissions`)"
         for market in markets.values()
         for image in market.images.values()
-        if image.encrypted
+        if image.unknown_key
     )

@@ -75,7 +75,10 @@ async def images_in(calls: AwsCalls, naming: Naming, region: str) -> tuple[Accou
 async def baked_images(
     calls: AwsCalls, naming: Naming, region: str, *, version: str, archs: Sequence[Arch]
 ) -> tuple[Image, ...]:
-    """The newest usable image of each architecture; none for one without an image. Raises CloudError."""
+    """The newest usable image of each architecture; none for one without an image. Raises CloudError.
+
+    `image bake` encrypts them with AWS's own key.
+    """
     found = await images_in(calls, naming, region)
     newest = (newest_image(found, version=version, arch=arch) for arch in archs)
     return tuple(
@@ -84,7 +87,6 @@ async def baked_images(
             arch=image.arch,
             root_device=image.root_device,
             volume_gib=image.size_gib,
-            encrypted=image.encrypted,
         )
         for image in newest
         if image is not None

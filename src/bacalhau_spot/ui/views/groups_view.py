@@ -27,9 +27,10 @@ def group_steps(plan: Plan) -> list[Paragraph]:
     healing = [group for group in plan.groups if group.heals]
     if changes and healing:
         most = sum(group.most for group in healing)
+        kept = sum(group.desired for group in healing)
         lines.append(
             Paragraph(
-                f"AWS keeps {plural(sum(group.desired for group in healing), 'node')}, and replaces them without asking; "
+                f"AWS keeps {plural(kept, 'node')}, and replaces {'it' if kept == 1 else 'them'} without asking; "
                 f"while it does, up to {plural(most, 'instance')} run"
             )
         )
@@ -37,12 +38,13 @@ def group_steps(plan: Plan) -> list[Paragraph]:
 
 
 def _steps(group: GroupPlan) -> list[str]:
+    keep = "it keeps" if len(group.detach) == 1 else "they keep"
     words = {
         GroupStep.CREATE: f"create an Auto Scaling group of {plural(group.desired, 'node')}",
         GroupStep.ATTACH: f"attach {plural(len(group.attach), 'running node')}",
         GroupStep.UPDATE: "launch new nodes with the present configuration",
-        GroupStep.RESIZE: f"keep {plural(group.desired, 'node')}",
-        GroupStep.DETACH: f"detach {plural(len(group.detach), 'node')}, which keep running",
+        GroupStep.RESIZE: f"resize the Auto Scaling group to {plural(group.desired, 'node')}",
+        GroupStep.DETACH: f"detach {plural(len(group.detach), 'node')} ({keep} running)",
         GroupStep.DELETE: "delete the Auto Scaling group",
     }
     return [words[step] for step in group.steps]

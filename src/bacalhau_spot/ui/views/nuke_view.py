@@ -65,6 +65,8 @@ def nuke_preview_view(preview: NukePreview, *, delete_results: str = "") -> Grou
 
 
 def _nothing(preview: NukePreview) -> str:
+    if preview.excluded or preview.unsupported:
+        return "nothing to delete"
     if preview.failed_regions:
         return "no managed resources were found in the regions that could be scanned"
     return f"no managed resources were found: nothing carries {preview.scope.key} with this value or the configured CreatedBy tag"

@@ -217,9 +217,11 @@ def _budget(plan: Plan) -> list[RenderableType]:
     budget = plan.budget
     if budget is None or not budget.satisfied or budget.total_usd is None:
         return []
-    existing = f", {usd(budget.existing_usd)}, of which already running" if budget.existing_usd else ""
+    existing = f"; its existing part costs {usd(budget.existing_usd)}" if budget.existing_usd else ""
     return [
-        Paragraph(f"budget: at most {usd(budget.total_usd)} of {usd(budget.usd_per_hour)} an hour{existing}")
+        Paragraph(
+            f"budget: the cluster costs at most {usd(budget.total_usd)} of {usd(budget.usd_per_hour)} an hour{existing}"
+        )
     ]
 
 

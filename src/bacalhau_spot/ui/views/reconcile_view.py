@@ -65,7 +65,8 @@ def _counts(result: PassResult) -> str:
 
 def _done(result: PassResult) -> Iterator[str]:
     if result.dry_run:
-        yield from _planned(result)
+        # The hindrance of a dry run concerns the whole pass.
+        yield from _planned(result) if result.actions.hindrance is None else ()
         return
     actions = result.actions
     moved = f", {actions.moved} of them in other regions" if actions.moved else ""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_spot_sandbox.ec2 import images, launch_parameters
 from aws_spot_sandbox.ec2.machine import RUNNING, STOPPED
+from aws_spot_sandbox.ec2.storage import default_key
 from aws_spot_sandbox.http_types import AwsError
 from aws_spot_sandbox.state import ACCOUNT_ID
 
@@ -62,7 +63,7 @@ def copy_image(region: Region, args: Args) -> Answer:
         raise AwsError("ResourceLimitExceeded", f"You have exceeded the limit of {MAX_COPIES} image copies.")
     home = region.find_region(str(args["SourceRegion"]))
     original = home.backend.snapshots.get(source.snapshot_id)
-    snapshot = _copied_snapshot(region, source, original)
+    snapshot = _copied_snapshot(region, source, original, args)
     answer = _registered(region, replace(source, copy_of=source.id), snapshot, name, tags, args)
     if args.get("ClientToken"):
         region.copies[str(args["ClientToken"])] = (repr(args), answer["ImageId"])
@@ -107,16 +108,27 @@ def _checked(region: Region, args: Args) -> tuple[str, Mapping[str, Mapping[str,
     return name, tags
 
 
-def _copied_snapshot(region: Region, source: images.Image, original: Any) -> Any:
-    """Moto makes a snapshot of a volume of the same region only."""
+def _copied_snapshot(region: Region, source: images.Image, original: Any, args: Args) -> Any:
+    """Moto makes a snapshot of a volume of the same region only.
+
+    CopyImage: a copy of an encrypted snapshot is encrypted, with the account's default key unless the call names another.
+    """
+    encrypted = source.encrypted or bool(args.get("Encrypted"))
+    if args.get("KmsKeyId") and not args.get("Encrypted"):
+        raise AwsError(
+            "InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted"
+        )
     volume = region.backend.create_volume(
-        size=source.volume_gib, zone_name=region.zones()[0], encrypted=source.encrypted
+        size=source.volume_gib,
+        zone_name=region.zones()[0],
+        encrypted=encrypted,
+        kms_key_id=(args.get("KmsKeyId") or default_key(region, {})["KmsKeyId"]) if encrypted else None,
     )
     snapshot = region.backend.create_snapshot(
         volume.id, f"Copied for DestinationAmi from SourceAmi {source.id}", owner_id=ACCOUNT_ID
     )
     if original is not None:
-        snapshot.encrypted = original.encrypted
+        snapshot.encrypted = encrypted or original.encrypted
     del region.backend.volumes[volume.id]
     return snapshot
 
