@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.scaling_group.groups import GroupState
 
 
+def _has_to_be_mended(problem: ApiFailure) -> bool:
+    """Whether it remains a problem where no node is missing: a group that is not as planned, or a refused caller."""
+    denied = {Category.CREDENTIALS, Category.PERMISSION}
+    return problem.operation in GROUP_CHANGES or classify(problem.code).category in denied
+
+
 @dataclass(frozen=True, slots=True)
 class PoolFailure:
     """A pool that AWS could not use."""
@@ -172,12 +178,7 @@ class CreateResult:
         failures = tuple(
             region.problem
             for region in self.regions
-            if region.problem is not None
-            and (
-                region.missing
-                or region.problem.operation in GROUP_CHANGES
-                or classify(region.problem.code).category in {Category.CREDENTIALS, Category.PERMISSION}
-            )
+            if region.problem is not None and (region.missing or _has_to_be_mended(region.problem))
         )
         failures += self.drain.failures if self.drain else ()
         return (
