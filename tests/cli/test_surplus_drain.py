@@ -72,6 +72,10 @@ def test_surplus_nodes_drain_within_the_grace(program: CliRunner, sandbox: Any) 
     user.configure(nodes=2, regions=TWO)
     shown = user("create", "--allow-removal", "--grace", "90s", "--dry-run")
     assert "running jobs may end within 90 s" in shown.stdout
+    price = re.search(r"spot prices of the nodes to terminate: \$([0-9.]+) an hour", shown.stdout)
+    leaving = user("create", "--allow-removal", "--dry-run", "-o", "json").data["plan"]["remove"]
+    now, later = re.findall(r"\$([0-9.]+) an hour", user("remove", *leaving, "--dry-run").stdout)
+    assert price and float(price[1]) == pytest.approx(float(now) - float(later), abs=0.0002), shown.stdout
     assert "--grace 90s" in shown.stdout, "the command that carries it out has the option, too"
     assert ids(user) == before
     begin = sandbox.clock.now()

@@ -170,6 +170,7 @@ VIEWS: dict[str, RenderableType] = {
             (region_plan("us-east-1", present=4, launch=0),),
             surplus=(instance(1, "us-east-1"),),
             remove=(instance(1, "us-east-1"),),
+            removed_usd=Decimal("0.0145"),
         )
     ),
     "plan, groups": views.plan_view(

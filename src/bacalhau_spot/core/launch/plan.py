@@ -66,7 +66,8 @@ class RegionPlan:
 class Plan:
     """The changes of a `create`. `remove` is empty unless removal is allowed; `surplus` has the surplus nodes in both cases.
 
-    `grace_s`: the time for the jobs of removed nodes. `old_first`: why they leave before the launches; empty if they do not.
+    `removed_usd`: the spot prices of the removed nodes an hour; None: unknown. `grace_s`: the time for their jobs.
+    `old_first`: why they leave before the launches; empty if they do not.
     """
 
     cluster: str
@@ -89,6 +90,7 @@ class Plan:
     replaced: int = 0  # of the present nodes, those that a group is about to launch
     being_replaced: tuple[str, ...] = ()  # ids of surplus nodes with which `replace` has begun
     groups: tuple[GroupPlan, ...] = ()  # of every region with an Auto Scaling group, before or after the plan
+    removed_usd: Decimal | None = None
     grace_s: int = GRACE_S
     old_first: str = ""
 

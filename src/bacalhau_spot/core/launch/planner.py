@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.launch.group_plan import MAX_TYPES, group_plans
@@ -22,7 +23,6 @@ from bacalhau_spot.core.pricing.orchestrator_cost import orchestrator_cost
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from decimal import Decimal
 
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.node_spec import DriftedNode
@@ -78,6 +78,7 @@ def plan(facts: LaunchFacts, *, allow_removal: bool = False, grace_s: int = GRAC
         exposure=_exposure(facts, planned),
         archives=spec.bacalhau.sha256 if markets else (),
         budget=budget,
+        removed_usd=_spot_prices(facts, planned.remove),
         old_first=leave_first(budget, planned, leaving_usd=_cost_of(facts, planned.remove)),
     )
 
@@ -165,6 +166,13 @@ def _existing_cost(facts: LaunchFacts, planned: Plan, *, apart: Collection[str])
             if instance.alive and instance.id not in removed and instance.region not in apart
         ],
     )
+
+
+def _spot_prices(facts: LaunchFacts, nodes: Sequence[Instance]) -> Decimal | None:
+    """An hour; None if one is unknown."""
+    prices = [facts.pool_prices.get((node.region, node.type, node.zone)) for node in nodes]
+    known = [price for price in prices if price is not None]
+    return sum(known, start=Decimal(0)) if len(known) == len(prices) else None
 
 
 def _cost_of(facts: LaunchFacts, nodes: Sequence[Instance]) -> Decimal | None:

@@ -348,8 +348,12 @@ def _surplus(plan: Plan, changing: str) -> list[Paragraph]:
 
 
 def _departure(plan: Plan) -> list[Paragraph]:
-    """The time for jobs, the order, and the nodes that cannot drain."""
-    parts = [Paragraph(f"running jobs may end within {plan.grace_s} s; then they restart on other nodes")]
+    """The price, the time for jobs, the order, and the nodes that cannot drain."""
+    usd_removed = _UNKNOWN_PRICE if plan.removed_usd is None else f"{usd(plan.removed_usd)} an hour"
+    parts = [
+        Paragraph(f"spot prices of the nodes to terminate: {usd_removed}"),
+        Paragraph(f"running jobs may end within {plan.grace_s} s; then they restart on other nodes"),
+    ]
     if plan.launch:
         later = f"the nodes to terminate leave first: {plan.old_first}"
         parts.append(Paragraph(later if plan.old_first else "the new nodes join first"))
