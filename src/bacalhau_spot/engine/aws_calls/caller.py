@@ -89,6 +89,7 @@ class AwsCalls:
         self.stop = CancelSignal()
         self.open_reads = OpenReads()
         self.before_call: Callable[[], Awaitable[None]] | None = None  # renews a lock that this run holds
+        self.before_change: Callable[[], None] | None = None  # at every attempt to change something
         self._api_s = api_s
         self._jitter = jitter
         self._run_id = run_id
@@ -139,11 +140,17 @@ class AwsCalls:
         """
         if self.stop.is_set and not after_stop:
             raise Cancelled
+
+        async def change() -> T:
+            if self.before_change is not None:
+                self.before_change()
+            return await call()
+
         await self._await_token(region, self._writes, _WRITES)
         try:
             return await self._attempt(
                 region,
-                call,
+                change,
                 non_idempotent=non_idempotent,
                 retry_dependencies=retry_dependencies,
                 brake=not after_stop,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
@@ -44,6 +45,8 @@ async def delete_resources(
     options: DeletionOptions | None = None,
 ) -> DeletionResult:
     """Delete the resources of `scan` and those that appear meanwhile. AWS's refusals are in the result, not raised."""
+    # Where nothing may have been created a moment before the scan, the scan is complete, as with the lock.
+    request = replace(request, exclusive=request.exclusive or scan.is_settled)
     teardown = _Teardown(calls, request, scan, options=options or DeletionOptions())
     await teardown.run(deadline_s=calls.clock.monotonic_s() + timeout_s)
     return teardown.result(cluster)
