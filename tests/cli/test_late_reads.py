@@ -128,3 +128,17 @@ def test_a_create_in_order_leaves_no_mark(sandbox: Any, program: CliRunner) -> N
     program.configure(nodes=2, regions=REGIONS)
     assert program("create", "--yes").code == 0
     assert not list(program.folder.rglob("changes/*"))
+
+
+@pytest.mark.parametrize("argv", [("nuke", "--force"), ("destroy", "--yes", "--cluster", "other")])
+def test_the_wait_is_shown_on_a_terminal(sandbox: Any, program: CliRunner, argv: tuple[str, ...]) -> None:
+    """One line in place of silence, with the seconds that are left; it goes away."""
+    program.configure(nodes=2, regions=REGIONS, more=OTHER)
+    sandbox.settings.read_lag_s = 10.0
+    with killed_at(1):
+        program("create", "--yes")
+    program.configure(nodes=2, regions=REGIONS)
+    program.look_line_after_s = 0.0
+    result = program(*argv, answers="")
+    assert "waiting 12 s for AWS's lists to settle" in result.stderr
+    assert "lists to settle\x1b[0m\r\x1b[K" in result.stderr, "it is removed"

@@ -175,6 +175,13 @@ class AwsCalls:
         if self.stop.is_set:
             raise Cancelled
 
+    async def settle(self, until_s: float) -> None:
+        """Pause until this time (monotonic), so that AWS's lists show everything. Raises Cancelled on a stop."""
+        left_s = until_s - self.clock.monotonic_s()
+        if left_s > 0:
+            with self.open_reads.settling(until_s):
+                await self.pause(left_s)
+
     async def _attempt(
         self,
         region: str,

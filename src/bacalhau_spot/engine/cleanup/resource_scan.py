@@ -88,7 +88,7 @@ async def rescan_after_delay(
     calls: AwsCalls, request: ScanRequest, first: ScanResult, *, regions: Sequence[str]
 ) -> ScanResult:
     """A second scan after an empty one, for resources created moments before. Raises CloudError as `scan_regions`; Cancelled."""
-    await calls.pause(max(0.0, first.settled_s - calls.clock.monotonic_s()))
+    await calls.settle(first.settled_s)
 
     async def scan(region: str) -> RegionScan:
         scanner = RegionScanner(calls, request, region)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -109,8 +110,16 @@ class _Teardown:
         lag_s = self._scan.settled_s - self._calls.clock.monotonic_s()
         if lag_s <= 0:
             return []
+        for region in filter(self._is_busy, self._regions):
+            self._calls.emit(
+                events.Waiting(
+                    region=region.name,
+                    message=f"waiting {math.ceil(lag_s)} s for AWS's lists to settle",
+                    remaining=0,
+                )
+            )
         with contextlib.suppress(Cancelled):  # the caller checks for a stop, too
-            await self._calls.pause(lag_s)
+            await self._calls.settle(self._scan.settled_s)
         return await self._changed()
 
     async def _changed(self) -> list[RegionTeardown]:
