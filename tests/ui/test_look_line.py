@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 
 from bacalhau_spot.engine.aws_calls.open_reads import OpenReads
-from bacalhau_spot.ui.progress.look_line import LookLine, look_text
+from bacalhau_spot.ui.progress.look_line import LookLine, look_text, settling_text
 from support.clock import FakeClock
 from support.engine_clock import EngineClock
 from support.screen import shown_at_last
@@ -51,6 +51,38 @@ class Screen:
 def test_the_words(asked: tuple[str, ...], waiting: tuple[str, ...], other: str, text: str) -> None:
     """How many of the regions have answered, and the names of the last ones."""
     assert look_text(asked, waiting, other=other) == text
+
+
+@pytest.mark.parametrize(("left_s", "text"), [(8.2, "waiting 9 s"), (0.0, "waiting 1 s")])
+def test_a_pause_is_shown_with_the_time_that_is_left(left_s: float, text: str) -> None:
+    assert settling_text(left_s) == f"{text} for AWS's lists to settle"
+
+
+def test_the_count_never_falls_within_a_round() -> None:
+    """A region that has answered is asked for more; when all have answered, another round begins."""
+    reads = OpenReads()
+    seen: list[str] = []
+    reads.changed = lambda: seen.append(
+        look_text(reads.asked, reads.waiting, answered=reads.answered, again=reads.again)
+    )
+    with reads.reading("eu-west-1"):
+        with reads.reading("us-east-1"):
+            pass
+        with reads.reading("us-east-1"):
+            pass
+    with reads.reading("us-east-1"), reads.reading("eu-west-1"):
+        pass
+    assert seen[1:] == [
+        "looking into 2 regions: 0 answered",
+        "looking into 2 regions: 1 answered, waiting for eu-west-1",
+        "looking into 2 regions: 1 answered, waiting for eu-west-1, us-east-1",
+        "looking into 2 regions: 1 answered, waiting for eu-west-1",
+        "2 regions answered",
+        "looking again into us-east-1",
+        "looking again into 2 regions: 0 answered",
+        "looking again into 2 regions: 1 answered, waiting for us-east-1",
+        "2 regions answered",
+    ]
 
 
 def test_a_short_look_shows_nothing() -> None:

@@ -55,6 +55,8 @@ class Session:
         self._may_share: bool | None = None  # unknown until the first call
         self._denials = Denials()
         self._identified = False  # STS has accepted these credentials
+        # By region, from the last list of its VPCs: an existing VPC never becomes the default one.
+        self.default_vpcs: dict[str, asyncio.Future[frozenset[str]]] = {}
 
     async def call(self, service: str, region: str | None, operation: str, **kwargs: Any) -> dict[str, Any]:
         """One API call. `region` None: the default region. Raises CloudError."""

@@ -86,3 +86,21 @@ def test_after_the_lifetime_nodes_first_end_themselves() -> None:
     assert expiry_reason(SPEC, cluster_expiry([node]), now=NOW + TOLERANCE) is None
     reason = expiry_reason(SPEC, cluster_expiry([node]), now=NOW + TOLERANCE + timedelta(seconds=1))
     assert reason is not None and (reason.kind, reason.since) == (ExpiryKind.LIFETIME, NOW)
+
+
+def test_a_wrong_end_on_some_nodes_does_not_end_the_others() -> None:
+    """Without a `ttl`, somebody gave the nodes of one region an end in the past: the nodes end, the cluster does not."""
+    past, later = "2026-01-01T00:00:00Z", "2030-01-01T00:00:00Z"
+    forged = replace(_node(100), tags={**_node(100).tags, EXPIRES_KEY: past})
+    without = replace(
+        _node(100),
+        id="i-other",
+        tags={key: tag for key, tag in _node(100).tags.items() if key != EXPIRES_KEY},
+    )
+    no_ttl, ttl = replace(SPEC, ttl_s=None, idle_ttl_s=None), replace(SPEC, ttl_s=3600, idle_ttl_s=None)
+    assert expiry_reason(no_ttl, cluster_expiry([forged, without]), now=NOW) is None
+    longer = replace(without, tags={**without.tags, EXPIRES_KEY: later})
+    assert expiry_reason(ttl, cluster_expiry([forged, longer]), now=NOW) is None, "the latest end counts"
+    for spec, nodes in ((ttl, [forged, without]), (no_ttl, [forged])):
+        reason = expiry_reason(spec, cluster_expiry(nodes), now=NOW)
+        assert reason is not None and reason.kind is ExpiryKind.LIFETIME

@@ -1,4 +1,8 @@
-"""AWS's regions in a new account: the enabled ones, and those that require an opt-in."""
+"""AWS's regions in a new account: the enabled ones, and those that require an opt-in.
+
+Together the 34 regions of the partition `aws` that botocore's endpoints.json has for EC2; a test compares them. Its
+partitions.json names two more, me-west-1 and sa-west-1, which are announced and have no endpoint yet.
+"""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from cyclopts import Parameter
 
 from bacalhau_spot.cli.runtime import other_clusters
 from bacalhau_spot.cli.runtime.cleanup_command import CleanupCommand, CleanupPreview, CleanupScope
-from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.result import Result
@@ -48,6 +47,7 @@ from bacalhau_spot.ui.formatting import plural
 from bacalhau_spot.ui.prompts import Impact
 
 if TYPE_CHECKING:
+    from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
     from bacalhau_spot.cli.runtime.runner import Runner
     from bacalhau_spot.core.cleanup.deletion_result import DeletionResult
     from bacalhau_spot.core.inventory import AccountContext
@@ -104,7 +104,8 @@ def destroy(
         delete_results=delete_results,
         timeout_s=timeout or spec.timeouts.terminate_s + BESIDE_INSTANCES_S,
     )
-    request = destroy_request(spec, naming, named=cluster is not None)
+    named = naming != context.naming()
+    request = destroy_request(spec, naming, named=named)
     with context.runner(spec) as runner:
         # A managed orchestrator is deleted with its cluster, and its list of nodes with it.
         managed = spec.orchestrator.mode is OrchestratorMode.MANAGED
@@ -117,7 +118,7 @@ def destroy(
             orchestrator=orchestrator,
             options=options,
             home=configured_home(spec),
-            named=cluster is not None,
+            named=named,
         )
         return command.run(dry_run=dry_run)
 
@@ -161,7 +162,7 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
     ) -> None:
         """`home`: the region in which a managed orchestrator's bucket may be that the tag index does not list yet.
 
-        `named`: a cluster that may differ from the configuration's.
+        `named`: another cluster than the configuration's.
         """
         super().__init__(context, runner, naming=naming)
         self._cluster = naming.tag_value
@@ -268,20 +269,17 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
         else:
             self._context.confirm(question, impact=Impact.DESTROYS, confirmed=self._options.agreed)
 
-    def _lock(self, scope: CleanupScope) -> ClusterLock:
-        return ClusterLock(
-            self._context,
-            self._runner,
-            naming=self._naming,
-            identity=scope.account.identity,
-            command=self.name,
-            creates=False,
-        )
+    def _take(self, lock: ClusterLock) -> None:
+        lock.take()
 
     @property
-    def _locks_first(self) -> bool:
-        """Without a question. A cluster that is named may have its lock in the region of another configuration."""
-        return self._options.agreed and not self._named
+    def _is_confirmed(self) -> bool:
+        return self._options.agreed
+
+    @property
+    def _locks_all(self) -> bool:
+        """A cluster that is named may have its lock in the region of another configuration."""
+        return not self._named
 
     async def _delete(
         self, scope: CleanupScope, scan: ScanResult, preview: DestroyPreview
@@ -315,12 +313,12 @@ def _is_running_node(resource: Resource) -> bool:
 
 
 def destroy_request(spec: ClusterSpec, naming: Naming, *, named: bool) -> ScanRequest:
-    """`named`: a cluster that may differ from the configuration's. All services that it may use are then required."""
+    """`named`: another cluster than the configuration's, which may use any service, and be in any region."""
     needed = {"ec2", "ssm", "iam"} if named or uses_ssm_token(spec) else {"ec2"}
     if named or spec.orchestrator.mode is OrchestratorMode.MANAGED:
         needed |= {"ssm", "iam", "s3"}
     return ScanRequest(
         cluster_scope(naming),
-        with_children=frozenset(region.name for region in spec.regions),
+        with_children=frozenset() if named else frozenset(region.name for region in spec.regions),
         required=frozenset(needed),
     )

@@ -66,7 +66,10 @@ def extend(
     naming = context.naming(cluster)
     with context.runner(spec) as runner:
         healed = healed_regions(spec) if cluster is None else ()
-        living = runner.run_readonly(engine.find_cluster(runner.calls, naming, healed=healed))
+        configured = [region.name for region in spec.regions] if cluster is None else None
+        living = runner.run_readonly(
+            engine.find_cluster(runner.calls, naming, configured=configured, healed=healed)
+        )
         planned = move_expiry(living.instances, at, now=runtime.clock.now(), groups=living.groups)
         if not planned.living and not planned.retag and not _launches(living):
             raise _nothing(living, cluster=naming.tag_value)
@@ -82,7 +85,9 @@ def extend(
                 lock.take()
                 if not lock.is_exclusive:
                     # The lock of a dead command is a launch template that the first scan may have listed.
-                    living = runner.run_readonly(engine.find_cluster(runner.calls, naming, healed=healed))
+                    living = runner.run_readonly(
+                        engine.find_cluster(runner.calls, naming, configured=configured, healed=healed)
+                    )
                     planned = move_expiry(living.instances, at, now=runtime.clock.now(), groups=living.groups)
                 change = runner.run_with_progress(
                     engine.change_expiry(runner.calls, naming, living, planned), screen=NullProgress

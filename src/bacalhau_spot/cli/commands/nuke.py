@@ -46,6 +46,7 @@ from bacalhau_spot.ui.formatting import plural
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
     from bacalhau_spot.cli.runtime.runner import Runner
     from bacalhau_spot.core.cleanup.deletion_result import DeletionResult
     from bacalhau_spot.core.inventory import AccountContext
@@ -297,6 +298,19 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
             word=details.identity.account_id,
             confirmed=self._force,
         )
+
+    def _take(self, lock: ClusterLock) -> None:
+        """If it is free, the configured cluster is not being changed. Otherwise `nuke` goes on without it."""
+        lock.take_if_free()
+
+    @property
+    def _is_confirmed(self) -> bool:
+        return self._force
+
+    @property
+    def _locks_all(self) -> bool:
+        """Each cluster has a lock of its own."""
+        return False
 
     async def _delete(
         self, scope: CleanupScope, scan: ScanResult, preview: NukeCommandPreview

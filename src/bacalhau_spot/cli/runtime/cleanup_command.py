@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
+from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.state.audit_log.writer import AuditLog
+from bacalhau_spot.cli.state.recent_changes import changed_recently
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.aws_calls.consistency import LAG_S
 from bacalhau_spot.engine.cleanup.resource_scan import rescan_after_delay, scan_regions
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
     from bacalhau_spot.cli.runtime.context import CommandContext
     from bacalhau_spot.cli.runtime.runner import Runner
     from bacalhau_spot.core.cleanup.deletion_result import DeletionResult
@@ -69,14 +70,14 @@ class CleanupCommand(ABC, Generic[PreviewT]):
         self._naming = naming
 
     def run(self, *, dry_run: bool) -> Result:
-        """The lock comes before the scan where nobody is asked: nothing can then be created behind the scan's back."""
+        """The lock comes before the scan, and stays during the question: nothing is created behind the scan's back."""
         scope = self._scope(self._runner.run_readonly(discovery.load_account(self._calls)))
         with ExitStack() as stack:
             lock: ClusterLock | None = None
-            if self._locks_first and not dry_run:
-                lock, scope = self._locked(scope, stack)
-                exclusive = lock is not None and lock.is_exclusive
-                scope = replace(scope, request=replace(scope.request, exclusive=exclusive))
+            if self._may_go_on and not dry_run:
+                lock = stack.enter_context(self._lock(scope))
+                self._take(lock)
+            scope = self._known(scope, lock, dry_run=dry_run)
             scan = self._scan(scope)
             preview = self._preview(scope, scan)
             if dry_run:
@@ -84,18 +85,39 @@ class CleanupCommand(ABC, Generic[PreviewT]):
             if not preview.empty:
                 self._context.print_status(preview.view)
                 self._confirm(preview)
-                if lock is None:
-                    lock, scope = self._locked(scope, stack)
+                if lock is not None and lock.id is not None and not lock.is_valid:
+                    lock, scope, scan = self._locked_again(scope, scan, lock, stack)
             return self._deleted(scope, scan, preview, lock=lock)
 
-    def _locked(self, scope: CleanupScope, stack: ExitStack) -> tuple[ClusterLock | None, CleanupScope]:
-        """The lock, which `stack` releases, and the scope without it."""
-        lock = self._lock(scope)
-        if lock is None:
-            return None, scope
-        stack.enter_context(lock).take()
-        held = frozenset(filter(None, (lock.id,)))
-        return lock, replace(scope, request=replace(scope.request, held=held))
+    @property
+    def _may_go_on(self) -> bool:
+        """Whether the deletion is confirmed, or somebody can be asked."""
+        return self._is_confirmed or self._context.asks
+
+    def _known(self, scope: CleanupScope, lock: ClusterLock | None, *, dry_run: bool) -> CleanupScope:
+        """With the signs of creations a moment ago, and without the lock itself. A dry run takes no lock."""
+        was_free = lock is not None and lock.is_exclusive
+        now = self._context.runtime.clock.now()
+        request = replace(
+            scope.request,
+            held=frozenset(filter(None, (lock.id if lock else None,))),
+            exclusive=was_free and self._locks_all,
+            lock_free=was_free or dry_run,
+            changed_here=changed_recently(self._context.cache_dir, now=now),
+        )
+        return replace(scope, request=request)
+
+    def _locked_again(
+        self, scope: CleanupScope, scan: ScanResult, expired: ClusterLock, stack: ExitStack
+    ) -> tuple[ClusterLock, CleanupScope, ScanResult]:
+        """After an answer that took longer than the lock lasts: other commands may have changed the cluster since."""
+        with expired:
+            pass
+        lock = stack.enter_context(self._lock(scope))
+        self._take(lock)
+        scope = self._known(scope, lock, dry_run=False)
+        scope = replace(scope, request=replace(scope.request, exclusive=False))
+        return lock, scope, replace(scan, settled_s=self._calls.clock.monotonic_s() + LAG_S)
 
     def _deleted(
         self, scope: CleanupScope, scan: ScanResult, preview: PreviewT, *, lock: ClusterLock | None = None
@@ -133,15 +155,30 @@ class CleanupCommand(ABC, Generic[PreviewT]):
     ) -> Coroutine[object, object, tuple[DeletionResult, PruneResult | None]]:
         """The deletion's result, and that of the orchestrator's cleanup, if there was one."""
 
-    def _lock(self, scope: CleanupScope) -> ClusterLock | None:
-        """The lock to hold during the deletion; None for a command that concerns more than one cluster."""
-        del scope
-        return None
+    def _lock(self, scope: CleanupScope) -> ClusterLock:
+        """The lock of the configured cluster, or of the named one in the configured region."""
+        return ClusterLock(
+            self._context,
+            self._runner,
+            naming=self._naming,
+            identity=scope.account.identity,
+            command=self.name,
+            creates=False,
+        )
+
+    @abstractmethod
+    def _take(self, lock: ClusterLock) -> None:
+        """Before the scan."""
 
     @property
-    def _locks_first(self) -> bool:
-        """Whether the lock is taken before the scan."""
-        return False
+    @abstractmethod
+    def _is_confirmed(self) -> bool:
+        """By an option: nobody is asked."""
+
+    @property
+    @abstractmethod
+    def _locks_all(self) -> bool:
+        """Whether every command that creates something in the scope holds the same lock."""
 
     @property
     @abstractmethod
@@ -169,9 +206,9 @@ class CleanupCommand(ABC, Generic[PreviewT]):
         return False
 
     def _scan(self, scope: CleanupScope) -> ScanResult:
-        """An empty result is confirmed by a second scan."""
+        """An empty result is confirmed by a second scan, if something may have been created a moment before the first."""
         scan = self._runner.run_readonly(scan_regions(self._calls, scope.request, regions=scope.regions))
-        if not scan.empty or self._accepts_empty_scan:
+        if not scan.empty or scan.is_settled or self._accepts_empty_scan:
             return scan
         self._context.print_status(views.rescan_notice_view(LAG_S))
         return self._runner.run_readonly(

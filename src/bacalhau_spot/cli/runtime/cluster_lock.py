@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Self
 
 from bacalhau_spot.cli.runtime.runner import NullProgress
+from bacalhau_spot.cli.state.recent_changes import ChangeMark
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.lifecycle.operator_lock import LockHolder
@@ -42,7 +43,11 @@ class ClusterLock:
         """`creates`: the command may create resources, which AWS's lists omit at first."""
         self._context = context
         self._runner = runner
-        self._creates = creates
+        self._mark = (
+            ChangeMark(context.cache_dir, run=context.runtime.run_id, clock=context.runtime.clock)
+            if creates
+            else None
+        )
         self._in_order = False
         self.warnings: tuple[str, ...] = ()
         runtime = context.runtime
@@ -66,9 +71,12 @@ class ClusterLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        in_order = self._mark is None or (self._in_order and error is None)
+        self._runner.calls.before_change = None
+        if self._mark is not None and (in_order or not self._lock.lag_left_s):
+            self._mark.clear()
         if self._lock.id is None:
             return
-        in_order = not self._creates or (self._in_order and error is None)
         try:
             self._runner.run_readonly(self._lock.release(in_order=in_order))
         except CloudError as refusal:
@@ -86,6 +94,11 @@ class ClusterLock:
         return self._lock.is_first_try
 
     @property
+    def is_valid(self) -> bool:
+        """Whether this command still holds it, after a pause in which it was not renewed."""
+        return self._lock.is_valid
+
+    @property
     def id(self) -> str | None:
         """The id of the launch template, while this command holds the lock."""
         return self._lock.id
@@ -97,6 +110,8 @@ class ClusterLock:
         """
         if self._lock.id is not None or self.warnings:
             return False
+        if self._mark is not None:
+            self._runner.calls.before_change = self._mark.write
         waited = False
 
         def tell(holder: LockHolder) -> None:
@@ -122,6 +137,18 @@ class ClusterLock:
         if other is not None:
             raise lock_view.still_held(other, now=self._context.runtime.clock.now())
         return waited
+
+    def take_if_free(self) -> None:
+        """Without a wait: a command for which the lock is only a proof goes on without it. Raises KeyboardInterrupt."""
+        try:
+            self._runner.run_with_progress(self._lock.take_if_free(), screen=NullProgress)
+        except Cancelled as error:
+            raise KeyboardInterrupt from error
+        except CloudError as error:
+            if classify(error.code).category is Category.CREDENTIALS:
+                raise
+        if self._runner.calls.stop.is_set:
+            raise KeyboardInterrupt
 
     def changing(self) -> str:
         """A sentence about the command that is changing the cluster at present; empty without one, or without AWS's answer."""

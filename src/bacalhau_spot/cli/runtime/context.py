@@ -64,6 +64,11 @@ class CommandContext:
     def for_people(self) -> bool:
         return self.common.output not in {"json", "yaml", "ndjson"}
 
+    @property
+    def asks(self) -> bool:
+        """Whether somebody is there to be asked."""
+        return self.runtime.interactive and self.for_people
+
     def print_status(self, shown: RenderableType) -> None:
         if self.for_people:
             wide = self.common.output == terminal.WIDE
@@ -71,9 +76,7 @@ class CommandContext:
 
     def confirm(self, question: str, *, impact: prompts.Impact, confirmed: bool) -> None:
         """Raises UserError (exit code 3) unless the user agrees."""
-        decision = prompts.confirmation_decision(
-            tty=self.runtime.interactive and self.for_people, yes=confirmed
-        )
+        decision = prompts.confirmation_decision(tty=self.asks, yes=confirmed)
         prompts.require_confirmation(
             decision, impact=impact, question=question, console=self.err, stdin=self.runtime.stdin
         )
@@ -88,9 +91,7 @@ class CommandContext:
         name: str = "",
     ) -> None:
         """As `confirm`, for irreversible changes: the user types `word`, the `name` of the thing to be deleted."""
-        decision = prompts.confirmation_decision(
-            tty=self.runtime.interactive and self.for_people, yes=confirmed
-        )
+        decision = prompts.confirmation_decision(tty=self.asks, yes=confirmed)
         prompts.require_typed_confirmation(
             decision,
             impact=danger,

@@ -16,7 +16,7 @@ from bacalhau_spot.cli.runtime.reporting import consoles
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 from bacalhau_spot.errors import ExitCode
-from bacalhau_spot.ui.progress.look_line import look_text
+from bacalhau_spot.ui.progress.look_line import look_text, settling_text
 from bacalhau_spot.ui.views.blocks import Paragraph
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Runner:
         def draw() -> None:
             nonlocal due
             due = None
-            line.show(look_text(reads.asked, reads.waiting, other=other))
+            line.show(self._line_text(other=other))
 
         def draw_soon() -> None:  # once for all the calls that begin or end together
             nonlocal due
@@ -151,6 +151,12 @@ class Runner:
             ticking.cancel()
             reads.changed = None
             line.close()
+
+    def _line_text(self, *, other: str) -> str:
+        reads = self.calls.open_reads
+        if reads.settles_at_s is not None and not reads.waiting:
+            return settling_text(reads.settles_at_s - self._runtime.clock.monotonic_s())
+        return look_text(reads.asked, reads.waiting, answered=reads.answered, again=reads.again, other=other)
 
     def hide_looks(self) -> None:
         """Show no line from now on: another display has the terminal."""

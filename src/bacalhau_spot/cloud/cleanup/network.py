@@ -6,6 +6,7 @@ separately. Resources that came with the account (the default VPC, its subnets a
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -52,20 +53,51 @@ _GATEWAYS = Ec2Listing(
 )
 
 
+_VPCS = Ec2Listing(
+    ResourceKind.VPC,
+    "describe_vpcs",
+    "Vpcs",
+    "VpcId",
+    more=lambda row: {"retained": _OF_THE_ACCOUNT if row.get("IsDefault") else ""},
+)
+
+
 async def find_gateways(request: FindRequest) -> list[Resource]:
     resources = await _GATEWAYS(request)
     if not any(resource.attached_to for resource in resources):
         return resources
-    rows = await request.session.pages(
-        "ec2", request.region, "describe_vpcs", "Vpcs", Filters=[{"Name": "is-default", "Values": ["true"]}]
-    )
-    default = {row["VpcId"] for row in rows if row.get("IsDefault")}
+    default = await _default_vpcs(request)
     return [
         replace(resource, retained=_OF_THE_ACCOUNT)
         if default.intersection(resource.attached_to)
         else resource
         for resource in resources
     ]
+
+
+async def find_vpcs(request: FindRequest) -> list[Resource]:
+    """From the list of all VPCs, which a region has few of: it has the default one for the gateways, too."""
+    loop = asyncio.get_running_loop()
+    default: asyncio.Future[frozenset[str]] = loop.create_future()
+    request.session.default_vpcs[request.region] = default
+    try:
+        rows = await request.session.pages("ec2", request.region, "describe_vpcs", "Vpcs")
+    except BaseException:
+        default.cancel()  # whoever waits for it asks AWS
+        raise
+    default.set_result(frozenset(row["VpcId"] for row in rows if row.get("IsDefault")))
+    return _VPCS.resources(rows, request)
+
+
+async def _default_vpcs(request: FindRequest) -> frozenset[str]:
+    """The ids of the region's default VPC, from a list of its VPCs that is under way or was made."""
+    known = request.session.default_vpcs.get(request.region)
+    if known is not None:
+        await asyncio.wait([known])
+        if not known.cancelled():
+            return known.result()
+    await find_vpcs(request)
+    return request.session.default_vpcs[request.region].result()
 
 
 def _tables(row: Row) -> dict[str, Any]:
@@ -288,14 +320,5 @@ HANDLERS: dict[ResourceKind, Handler] = {
         ),
         Ec2Delete("delete_flow_logs", "FlowLogIds", many=True, unsuccessful="Unsuccessful"),
     ),
-    ResourceKind.VPC: ec2(
-        Ec2Listing(
-            ResourceKind.VPC,
-            "describe_vpcs",
-            "Vpcs",
-            "VpcId",
-            more=lambda row: {"retained": _OF_THE_ACCOUNT if row.get("IsDefault") else ""},
-        ),
-        Ec2Delete("delete_vpc", "VpcId"),
-    ),
+    ResourceKind.VPC: ec2(find_vpcs, Ec2Delete("delete_vpc", "VpcId")),
 }

@@ -33,8 +33,7 @@ class KindSpec:
     `deleted_with_parent`: it normally dies with its owner. `batch`: how many ids one delete call takes. `created_by_us`:
     `create` makes such.
     `service`: the AWS service that has it. `is_global`: it belongs to the account, not to a region. `deletion_timeout_s`:
-    how long AWS
-    may take to remove one, once it has begun.
+    how long AWS may take to remove one, once it has begun. `at_once`: AWS's answer to the deletion means that it is gone.
     """
 
     kind: ResourceKind
@@ -45,6 +44,7 @@ class KindSpec:
     service: str = "ec2"
     is_global: bool = False
     deletion_timeout_s: float = 300.0
+    at_once: bool = False
 
 
 # Longer than AWS's own waiters wait (ten minutes); metal instances and interfaces of Lambda take the longest.
@@ -105,7 +105,7 @@ KIND_SPECS: tuple[KindSpec, ...] = (
         after=_after(ResourceKind.INSTANCE, ResourceKind.NAT_GATEWAY, ResourceKind.INTERFACE),
         created_by_us=True,
     ),
-    KindSpec(ResourceKind.TEMPLATE, after=_LAUNCHERS, created_by_us=True),
+    KindSpec(ResourceKind.TEMPLATE, after=_LAUNCHERS, created_by_us=True, at_once=True),
     KindSpec(ResourceKind.PLACEMENT_GROUP, after=_after(ResourceKind.INSTANCE, ResourceKind.TEMPLATE)),
     KindSpec(ResourceKind.RESERVATION, after=_after(ResourceKind.INSTANCE)),
     KindSpec(ResourceKind.KEY_PAIR),
@@ -114,10 +114,15 @@ KIND_SPECS: tuple[KindSpec, ...] = (
     # The network
     KindSpec(ResourceKind.FLOW_LOG, batch=25),
     KindSpec(ResourceKind.PEERING),
-    KindSpec(ResourceKind.GATEWAY, after=_IN_THE_VPC | _after(ResourceKind.ADDRESS), created_by_us=True),
+    KindSpec(
+        ResourceKind.GATEWAY,
+        after=_IN_THE_VPC | _after(ResourceKind.ADDRESS),
+        created_by_us=True,
+        at_once=True,
+    ),
     KindSpec(ResourceKind.EGRESS_GATEWAY, after=_IN_THE_VPC),
-    KindSpec(ResourceKind.GROUP, after=_IN_THE_VPC, created_by_us=True),
-    KindSpec(ResourceKind.SUBNET, after=_IN_THE_VPC, created_by_us=True),
+    KindSpec(ResourceKind.GROUP, after=_IN_THE_VPC, created_by_us=True, at_once=True),
+    KindSpec(ResourceKind.SUBNET, after=_IN_THE_VPC, created_by_us=True, at_once=True),
     KindSpec(ResourceKind.ROUTE_TABLE, after=_after(ResourceKind.SUBNET, ResourceKind.ENDPOINT)),
     KindSpec(ResourceKind.ACL, after=_after(ResourceKind.SUBNET)),
     KindSpec(
@@ -134,6 +139,7 @@ KIND_SPECS: tuple[KindSpec, ...] = (
             *(ResourceKind.PEERING, ResourceKind.FLOW_LOG),
         ),
         created_by_us=True,
+        at_once=True,
     ),
     KindSpec(ResourceKind.DHCP_OPTIONS, after=_after(ResourceKind.VPC)),
     # Services other than EC2

@@ -107,7 +107,7 @@ _IMAGE = ("image",)
 # Commands that launch an instance into the cluster's network, and complete it.
 _NETWORKED = (*_LAUNCH, *_IMAGE)
 # Commands that hold the lock of the cluster.
-LOCKING = (*_LAUNCH, "remove", "extend", "destroy", *_IMAGE)
+LOCKING = (*_LAUNCH, "remove", "extend", *_TEARDOWN, *_IMAGE)
 # Commands that change Auto Scaling groups, and those that look at them.
 _GROUP_WRITERS = _LAUNCH
 _GROUP_READERS = (*_GROUP_WRITERS, "list", "status", "extend", "doctor")

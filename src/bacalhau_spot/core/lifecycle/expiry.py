@@ -378,14 +378,21 @@ def expiry_reason(
 ) -> ExpiryReason | None:
     """Why the cluster is to be ended now; None if it lives on. `idle_from`: core.lifecycle.idle; None: busy, or unknown.
 
-    After the lifetime the nodes have TOLERANCE to end themselves.
+    After the lifetime the nodes have TOLERANCE to end themselves. Without `ttl` in the configuration, tags alone give a
+    cluster its end: then a node without such a tag keeps the cluster, because the tags of the others may be wrong.
     """
     at = expiry.at
-    if at is not None and at + TOLERANCE < now:
+    is_certain = spec.ttl_s is not None or not any(map(_has_no_end, expiry.differing))
+    if at is not None and at + TOLERANCE < now and is_certain:
         return ExpiryReason(ExpiryKind.LIFETIME, at)
     if spec.idle_ttl_s is None or idle_from is None or now - idle_from < timedelta(seconds=spec.idle_ttl_s):
         return None
     return ExpiryReason(ExpiryKind.IDLE, idle_from)
+
+
+def _has_no_end(node: Instance) -> bool:
+    """Whether no tag gives it an end. Of a group's node, the group has it."""
+    return not _tag(node) and not node.is_orchestrator and not group_of(node)
 
 
 def is_overdue(instance: Instance, *, now: datetime) -> bool:

@@ -89,6 +89,7 @@ class AwsCalls:
         self.stop = CancelSignal()
         self.open_reads = OpenReads()
         self.before_call: Callable[[], Awaitable[None]] | None = None  # renews a lock that this run holds
+        self.before_change: Callable[[], None] | None = None  # at every attempt to change something
         self._api_s = api_s
         self._jitter = jitter
         self._run_id = run_id
@@ -139,11 +140,17 @@ class AwsCalls:
         """
         if self.stop.is_set and not after_stop:
             raise Cancelled
+
+        async def change() -> T:
+            if self.before_change is not None:
+                self.before_change()
+            return await call()
+
         await self._await_token(region, self._writes, _WRITES)
         try:
             return await self._attempt(
                 region,
-                call,
+                change,
                 non_idempotent=non_idempotent,
                 retry_dependencies=retry_dependencies,
                 brake=not after_stop,
@@ -167,6 +174,13 @@ class AwsCalls:
             stopping.cancel()
         if self.stop.is_set:
             raise Cancelled
+
+    async def settle(self, until_s: float) -> None:
+        """Pause until this time (monotonic), so that AWS's lists show everything. Raises Cancelled on a stop."""
+        left_s = until_s - self.clock.monotonic_s()
+        if left_s > 0:
+            with self.open_reads.settling(until_s):
+                await self.pause(left_s)
 
     async def _attempt(
         self,

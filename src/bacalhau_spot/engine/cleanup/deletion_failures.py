@@ -78,6 +78,12 @@ class DeletionFailures:
         """AWS has now accepted the deletion."""
         self.problems.pop(local_key(resource), None)
 
+    def forget_busy(self) -> None:
+        """Refusals because of dependencies, after which the same is tried again."""
+        for key in self.busy:
+            if key not in self.stuck:
+                self.problems.pop(key)
+
     @property
     def reasons(self) -> dict[str, str]:
         """Why stuck resources remain, by id."""

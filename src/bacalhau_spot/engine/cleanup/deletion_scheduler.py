@@ -34,13 +34,26 @@ class DeletionScheduler:
         self._failures = failures
         self._listed_at_s: dict[ResourceKind, float] = {}  # kinds that have not been changed since
         self._retried: set[LocalKey] = set()
+        self._presumed: frozenset[LocalKey] = frozenset()
+
+    def presume_gone(self, keys: Iterable[LocalKey]) -> None:
+        """These no longer prevent the deletion of others, although no list without them proves it yet."""
+        self._presumed |= frozenset(keys)
+
+    def presume_nothing(self) -> bool:
+        """Whether anything had been presumed to be gone."""
+        had_any = any(key in self._presumed for key in self._inventory.remaining)
+        self._presumed = frozenset()
+        return had_any
 
     @property
     def next_kinds(self) -> frozenset[ResourceKind]:
         return unblocked_kinds(self._movable())
 
     def mark_listed(self, kinds: Iterable[ResourceKind], *, at_s: float) -> None:
-        self._listed_at_s |= dict.fromkeys(kinds, at_s)
+        listed = dict.fromkeys(kinds, at_s)
+        self._listed_at_s |= listed
+        self._presumed = frozenset(key for key in self._presumed if key[0] not in listed)
 
     def mark_changed(self, kinds: Collection[ResourceKind]) -> None:
         """AWS was asked to delete resources of these kinds: they, and the instances of launchers, are listed again.
@@ -52,7 +65,13 @@ class DeletionScheduler:
             self._listed_at_s.pop(kind, None)
 
     def kinds_to_list(self, *, now_s: float) -> frozenset[ResourceKind]:
-        """Of the kinds that can be deleted next, those without a recent list; with launchers, also their instances."""
+        """Of the kinds that can be deleted next, those without a recent list; with launchers, also their instances.
+
+        If everything that remains is presumed to be gone, all of its kinds.
+        """
+        movable = self._movable()
+        if movable and all(local_key(resource) in self._presumed for resource in movable):
+            return frozenset(ResourceKind(resource.kind) for resource in movable)
         kinds = self.next_kinds - (self._listed(now_s=now_s) - self._changing())
         if RUNNING.isdisjoint(kinds):
             return kinds
@@ -116,11 +135,14 @@ class DeletionScheduler:
         )
 
     def _movable(self) -> list[Resource]:
-        return [
-            resource
-            for resource in self._inventory.remaining.values()
-            if local_key(resource) not in self._failures.stuck
-        ]
+        """Those that are not given up; without those presumed to be gone, unless there are no others."""
+        movable = {
+            key: resource
+            for key, resource in self._inventory.remaining.items()
+            if key not in self._failures.stuck
+        }
+        existing = [resource for key, resource in movable.items() if key not in self._presumed]
+        return existing or list(movable.values())
 
     def _waiting(self) -> list[LocalKey]:
         kinds = self.next_kinds

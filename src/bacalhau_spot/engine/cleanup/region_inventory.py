@@ -120,6 +120,11 @@ class RegionInventory:
         """It was found by our tag, or a managed launcher lists it."""
         return resource_id in self.children or any(seen_id == resource_id for _, seen_id in self.seen)
 
+    def is_gone(self, instance_id: str) -> bool:
+        """Whether AWS has listed this instance, and lists it no more."""
+        key = (ResourceKind.INSTANCE.value, instance_id)
+        return key in self.seen and key not in self.remaining
+
     def any_deleting(self, *, now_s: float) -> bool:
         """A remaining resource is being deleted, within the timeout of its kind."""
         return any(

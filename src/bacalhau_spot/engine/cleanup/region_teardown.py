@@ -205,6 +205,8 @@ class RegionTeardown:
 
         After a refusal everything is scanned: a dependent resource may be so new that it is not listed yet.
         """
+        if self._scheduler.any_passing_failure and self._scheduler.presume_nothing():
+            self._failures.forget_busy()
         if self._scheduler.any_passing_failure and self._now_s - self.scanned_at_s >= self._rescan_every_s:
             await self._rescan_after_refusal()
             return
@@ -262,8 +264,25 @@ class RegionTeardown:
         ]
         self._scheduler.mark_changed({ResourceKind(resource.kind) for resource in ready})
         accepted = await self._deleter.delete(ready)
+        self._scheduler.presume_gone(
+            key
+            for key, resource in self.inventory.remaining.items()
+            if self._is_presumably_gone(key, resource)
+        )
         await self._deleter.revoke_group_rules(self.inventory)
         return accepted
+
+    def _is_presumably_gone(self, key: LocalKey, resource: Resource) -> bool:
+        """AWS has accepted its deletion, which takes no time, or it ended with the instances that used it.
+
+        The list of everything at the end shows whether it is gone; so does a refusal to delete a resource that it uses.
+        """
+        if key not in self.inventory.indexed:
+            return False
+        spec = SPEC_BY_KIND[ResourceKind(resource.kind)]
+        if spec.deleted_with_parent:
+            return bool(resource.used_by) and all(map(self.inventory.is_gone, resource.used_by))
+        return spec.at_once and self.report.is_accepted(key)
 
     async def _may_delete(self, resource: Resource) -> bool:
         """No launcher would replace it, no node or other resource uses it, and its protection is off."""

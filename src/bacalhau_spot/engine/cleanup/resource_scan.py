@@ -52,27 +52,43 @@ async def _scan(
     answered = {region: scan for region, scan in scans.items() if region != GLOBAL}
     check_permitted(answered, [failure for failure in failed if failure.region != GLOBAL])
     result = ScanResult(by_region=scans, failed_regions=failed, at_s=at_s)
-    is_settled = request.exclusive and _is_settled(result.resources, request, now=calls.clock.now())
+    is_settled = _is_settled(result.resources, request, now=calls.clock.now())
     return replace(result, settled_s=at_s if is_settled else at_s + LAG_S)
 
 
 def _is_settled(resources: Sequence[Resource], request: ScanRequest, *, now: datetime) -> bool:
-    """Whether the last creation was long ago, by a command with the same lock: the lists then omit nothing.
+    """Whether nothing indicates a creation so recent that the lists may omit it.
 
-    Another configuration, with other regions, may have another lock.
+    With the lock, nobody else creates: every command of the cluster holds it while it creates, and leaves it behind if it
+    was killed, or failed before AWS listed everything. Another configuration, with other regions, may have another lock:
+    the resources then show it. Without the lock of each cluster in scope, the age of the resources decides.
     """
-    dates = [resource.created_at for resource in resources if resource.created_at is not None]
+    if request.changed_here or any(resource.tags.get(ROLE_KEY) == LOCK_ROLE for resource in resources):
+        return False
     regions = {resource.region for resource in resources} - {GLOBAL}
-    is_ours = not request.with_children or regions <= request.with_children
-    other_lock = any(resource.tags.get(ROLE_KEY) == LOCK_ROLE for resource in resources)
-    return bool(dates) and max(dates) < now - YOUNG and is_ours and not other_lock
+    if request.exclusive:
+        return not request.with_children or regions <= request.with_children
+    if not request.lock_free:
+        return False
+    return not resources or (request.scope.one_cluster and _all_old(resources, now=now))
+
+
+def _all_old(resources: Sequence[Resource], *, now: datetime) -> bool:
+    """Whether the last creation was long ago, in every region with resources: one without a date may be new."""
+    youngest: dict[str, datetime] = {}
+    for resource in resources:
+        if resource.created_at is not None:
+            before = youngest.get(resource.region, resource.created_at)
+            youngest[resource.region] = max(before, resource.created_at)
+    regions = {resource.region for resource in resources} - {GLOBAL}
+    return regions <= set(youngest) and all(date < now - YOUNG for date in youngest.values())
 
 
 async def rescan_after_delay(
     calls: AwsCalls, request: ScanRequest, first: ScanResult, *, regions: Sequence[str]
 ) -> ScanResult:
     """A second scan after an empty one, for resources created moments before. Raises CloudError as `scan_regions`; Cancelled."""
-    await calls.pause(max(0.0, first.settled_s - calls.clock.monotonic_s()))
+    await calls.settle(first.settled_s)
 
     async def scan(region: str) -> RegionScan:
         scanner = RegionScanner(calls, request, region)

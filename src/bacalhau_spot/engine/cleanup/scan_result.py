@@ -29,7 +29,9 @@ class ScanRequest:
     `account_id`: for the names of buckets with job results, which are derived for the same reason.
     `held`: ids to leave out: that of the lock, which the command releases itself.
     `exclusive`: no other command has created anything that the lists may omit: this one had the lock before the scan, and
-    the last one released it in order.
+    the last one released it in order. `lock_free`: nobody had the lock of the configured cluster, which need not be the
+    only one in scope. `changed_here`: a command of this machine was killed or failed a moment ago, and may have created
+    something.
     """
 
     scope: Scope
@@ -40,6 +42,8 @@ class ScanRequest:
     account_id: str = ""
     held: frozenset[str] = frozenset()
     exclusive: bool = False
+    lock_free: bool = False
+    changed_here: bool = False
 
     def __post_init__(self) -> None:
         """A deletion follows the scan. Raises ValueError for a scope with resources of other programs."""
@@ -82,6 +86,11 @@ class ScanResult:
     failed_regions: tuple[ApiFailure, ...] = ()
     at_s: float = 0.0
     settled_s: float = 0.0  # from this time, resources created before the first scan are listed
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing indicates that something was created a moment before the scan."""
+        return self.settled_s <= self.at_s
 
     @property
     def empty(self) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
@@ -44,6 +46,8 @@ async def delete_resources(
     options: DeletionOptions | None = None,
 ) -> DeletionResult:
     """Delete the resources of `scan` and those that appear meanwhile. AWS's refusals are in the result, not raised."""
+    # Where nothing may have been created a moment before the scan, the scan is complete, as with the lock.
+    request = replace(request, exclusive=request.exclusive or scan.is_settled)
     teardown = _Teardown(calls, request, scan, options=options or DeletionOptions())
     await teardown.run(deadline_s=calls.clock.monotonic_s() + timeout_s)
     return teardown.result(cluster)
@@ -106,8 +110,16 @@ class _Teardown:
         lag_s = self._scan.settled_s - self._calls.clock.monotonic_s()
         if lag_s <= 0:
             return []
+        for region in filter(self._is_busy, self._regions):
+            self._calls.emit(
+                events.Waiting(
+                    region=region.name,
+                    message=f"waiting {math.ceil(lag_s)} s for AWS's lists to settle",
+                    remaining=0,
+                )
+            )
         with contextlib.suppress(Cancelled):  # the caller checks for a stop, too
-            await self._calls.pause(lag_s)
+            await self._calls.settle(self._scan.settled_s)
         return await self._changed()
 
     async def _changed(self) -> list[RegionTeardown]:

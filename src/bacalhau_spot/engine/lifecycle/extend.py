@@ -46,10 +46,21 @@ class LivingCluster:
         return (*self.inventory.failed_regions, *self.unlisted)
 
 
-async def find_cluster(calls: AwsCalls, naming: Naming, *, healed: Collection[str] = ()) -> LivingCluster:
-    """Read-only. `healed`: the regions that the configuration gives a group. Raises CloudError."""
+async def find_cluster(
+    calls: AwsCalls,
+    naming: Naming,
+    *,
+    configured: Collection[str] | None = None,
+    healed: Collection[str] = (),
+) -> LivingCluster:
+    """Read-only. `configured`: the regions that may have templates or groups without an instance; None: any.
+
+    `healed`: those that the configuration gives a group. Raises CloudError.
+    """
     account = await load_account(calls)
-    inventory = await cluster_inventory(calls, naming, regions=enabled_names(account.regions))
+    inventory = await cluster_inventory(
+        calls, naming, regions=enabled_names(account.regions), configured=configured
+    )
     regions = regions_of_groups(inventory.instances, naming) | (set(healed) & set(inventory.tagged))
     states, unlisted = await group_states(calls, naming, regions=regions)
     groups = tuple(state.group for state in states)

@@ -88,6 +88,13 @@ class OperatorLock:
             await self._calls.pause(LOOK_PAUSE_S)
         return None
 
+    async def take_if_free(self) -> bool:
+        """Whether this command has taken it now: it does not wait, and takes over no other command's lock.
+
+        Raises CloudError, Cancelled.
+        """
+        return await self._create() is None
+
     async def other(self) -> LockHolder | None:
         """The command that holds the lock at present; None if none does. Read-only. Raises CloudError, Cancelled."""
         region, name = self._place.region, self._place.name
@@ -100,6 +107,18 @@ class OperatorLock:
         """Whether no other command had the lock, dead or alive, when this one took it."""
         return self.id is not None and self._tries == 1
 
+    @property
+    def is_valid(self) -> bool:
+        """Whether this command still holds it: no other one may take it over before it expires."""
+        return self.id is not None and self._calls.clock.now() < self._renewed_at + LEASE
+
+    @property
+    def lag_left_s(self) -> float:
+        """For how long AWS's lists may omit a change of this command; 0 without a change."""
+        if self._calls.changes == self._changes_before:
+            return 0.0
+        return max(0.0, self._calls.changed_at_s + LAG_S - self._calls.clock.monotonic_s())
+
     async def release(self, *, in_order: bool = True) -> None:
         """Delete the lock. Raises CloudError if AWS refuses; it then expires.
 
@@ -110,8 +129,8 @@ class OperatorLock:
             return
         lock_id, self.id = self.id, None
         self._calls.before_call = None
-        lag_left_s = 0.0 if in_order else self._lag_left_s()
-        if lag_left_s <= 0:
+        lag_left_s = 0.0 if in_order else self.lag_left_s
+        if not lag_left_s:
             await self._delete(lock_id)
             return
         until = self._calls.clock.now() + timedelta(seconds=lag_left_s)
@@ -120,11 +139,6 @@ class OperatorLock:
         await self._calls.write(
             region, partial(self._calls.cloud.tag, region, [lock_id], tags=tags), after_stop=True
         )
-
-    def _lag_left_s(self) -> float:
-        if self._calls.changes == self._changes_before:
-            return 0.0
-        return self._calls.changed_at_s + LAG_S - self._calls.clock.monotonic_s()
 
     async def _create(self) -> CloudError | None:
         """EC2's refusal of a name that is taken; None if it has accepted it."""
@@ -139,7 +153,7 @@ class OperatorLock:
                     self._calls.cloud.create_template,
                     region,
                     name=name,
-                    client_token=self._calls.run_token(region, name, str(self._tries)),
+                    client_token=self._calls.run_token(region, name, str(self._tries), now.isoformat()),
                     tags=lock_tags(self._place.naming, holder),
                 ),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
@@ -28,24 +29,39 @@ class Stopwatch(Protocol):
     def monotonic_s(self) -> float: ...
 
 
-def look_text(asked: Sequence[str], waiting: Collection[str], *, other: str = "") -> str:
+def look_text(
+    asked: Sequence[str],
+    waiting: Collection[str],
+    *,
+    answered: int | None = None,
+    again: bool = False,
+    other: str = "",
+) -> str:
     """`looking into 17 regions: 11 answered`; empty if there is nothing to tell.
 
-    `asked`: the regions of this look. `waiting`: those without an answer; the empty name is a call to no region.
-    `other`: a further source, such as `the orchestrator`, which answers after AWS.
+    `asked`: the regions of this round. `waiting`: those with a call without an answer; the empty name is a call to no region.
+    `answered`: the number of those that have answered, some of which may have been asked for more; None: the others.
+    `again`: an earlier round has asked the same regions. `other`: a further source, such as `the orchestrator`, which
+    answers after AWS.
     """
     missing = sorted(filter(None, waiting))
+    look = "looking again into" if again else "looking into"
     if missing and len(asked) == 1:
-        return f"looking into {asked[0]}"
+        return f"{look} {asked[0]}"
     if missing:
-        answered = len(asked) - len(missing)
-        names = f", waiting for {', '.join(missing)}" if answered and len(missing) <= _NAMED else ""
-        return f"looking into {plural(len(asked), 'region')}: {answered} answered{names}"
+        count = len(asked) - len(missing) if answered is None else answered
+        names = f", waiting for {', '.join(missing)}" if count and len(missing) <= _NAMED else ""
+        return f"{look} {plural(len(asked), 'region')}: {count} answered{names}"
     if waiting:
         return "asking AWS"
     if other:
         return f"asking {other}"
     return f"{plural(len(asked), 'region')} answered" if asked else ""
+
+
+def settling_text(left_s: float) -> str:
+    """Of a pause in which no call is open."""
+    return f"waiting {max(1, math.ceil(left_s))} s for AWS's lists to settle"
 
 
 class LookLine:

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from botocore.session import get_session
+
+from aws_spot_sandbox.regions import ENABLED_BY_DEFAULT, OPT_IN
 
 
 def names(answer: Any) -> list[str]:
@@ -131,3 +134,8 @@ def test_a_type_is_offered_only_where_a_subnet_can_be(sandbox: Any) -> None:
         ec2 = sandbox.client("ec2", region)
         zones = {zone["ZoneName"] for zone in ec2.describe_availability_zones()["AvailabilityZones"]}
         assert {zone for zone, _ in offerings(ec2, LocationType="availability-zone")} <= zones
+
+
+def test_the_regions_are_those_of_botocore() -> None:
+    """Its endpoints.json lists the regions of the partition `aws` in which EC2 has an endpoint."""
+    assert sorted((*ENABLED_BY_DEFAULT, *OPT_IN)) == sorted(get_session().get_available_regions("ec2"))
