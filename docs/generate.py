@@ -1,4 +1,4 @@
-"""Writes the generated files: the command reference, the tables in the documentation, the JSON Schemas, pinned versions.
+"""Writes the generated files: the command reference, tables in the documentation, JSON Schemas, pinned versions, programs.
 
 `uv run python docs/generate.py` writes; with `--check` it exits with 1 when a file would change.
 """
@@ -39,6 +39,7 @@ from bacalhau_spot.core.health.orchestrator_status import ORCHESTRATOR_RULES, Or
 from bacalhau_spot.core.iam.permissions import PERMISSIONS, Permission
 from bacalhau_spot.core.launch.instance_phases import TRANSITIONS
 from bacalhau_spot.errors import ExitCode
+from bacalhau_spot.instance import template
 from bacalhau_spot.ui.formatting import capitalized
 
 if TYPE_CHECKING:
@@ -226,6 +227,7 @@ def pages() -> dict[Path, str]:
     reference = app.generate_docs(heading_level=1, recursive=True, include_hidden=False)
     result = {ROOT / "docs" / "commands.md": reference.rstrip() + "\n"}
     result[ROOT / help_pages.FILE] = help_pages.text()
+    result[ROOT / "src/bacalhau_spot/instance" / template.MINIFIED] = template.minified_programs()
     result |= {ROOT / SCHEMAS / name: text for name, text in output_models.texts().items()}
     for file, sections in SECTIONS.items():
         path = ROOT / file

@@ -13,7 +13,7 @@ from botocore import xform_name
 from aws_spot_sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from bacalhau_spot.cloud import cleanup
 from bacalhau_spot.cloud.aws import Aws
-from bacalhau_spot.cloud.cleanup import HANDLERS
+from bacalhau_spot.cloud.cleanup.handlers import HANDLERS
 from bacalhau_spot.cloud.connection import AwsConnection
 from bacalhau_spot.core.cleanup.deletion_order import SPEC_BY_KIND
 from bacalhau_spot.core.error_catalog.classifier import Category, classify

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from bacalhau_spot.cli.commands.configure import write_first
 from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.fact_sources import fact_sources
-from bacalhau_spot.cli.runtime.node_changes import DEFAULT_GRACE, Grace, grace_seconds
+from bacalhau_spot.cli.runtime.grace import DEFAULT_GRACE, Grace, grace_seconds
 from bacalhau_spot.cli.runtime.notices import create_failures, observation_notices, send_notices, with_notices
 from bacalhau_spot.cli.runtime.parsers import amount, lifetime
 from bacalhau_spot.cli.runtime.reporting import unexpected
@@ -103,6 +102,8 @@ def create(  # noqa: PLR0913 -- one parameter for each option
     """
     context = CommandContext("create", common, runtime)
     if context.first_time and runtime.interactive and not yes and context.for_people:
+        from bacalhau_spot.cli.commands.configure import write_first  # noqa: PLC0415 - asks once in a lifetime
+
         write_first(context)
     removal = Removal(allowed=allow_removal, grace_s=grace_seconds(grace))
     options = _options(

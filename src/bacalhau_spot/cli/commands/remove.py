@@ -9,7 +9,8 @@ from cyclopts import Parameter
 from bacalhau_spot.cli.runtime import node_changes
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
-from bacalhau_spot.cli.runtime.node_changes import DEFAULT_GRACE, DryRun, Grace
+from bacalhau_spot.cli.runtime.grace import DEFAULT_GRACE, Grace, grace_seconds
+from bacalhau_spot.cli.runtime.node_changes import DryRun
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
 from bacalhau_spot.engine.node_changes.node_change_runner import NodeChangeRunner
@@ -46,7 +47,7 @@ def remove(
         Show the nodes and stop.
     """
     context = CommandContext("remove", common, runtime)
-    grace_s = node_changes.grace_seconds(grace)
+    grace_s = grace_seconds(grace)
     node_changes.check_words(words, command="remove")
     spec = context.spec()
     if spec.orchestrator.reconcile is not None:

@@ -10,7 +10,8 @@ from cyclopts import Parameter
 from bacalhau_spot.cli.runtime import node_changes
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
-from bacalhau_spot.cli.runtime.node_changes import DEFAULT_GRACE, DryRun, Grace
+from bacalhau_spot.cli.runtime.grace import DEFAULT_GRACE, Grace, grace_seconds
+from bacalhau_spot.cli.runtime.node_changes import DryRun
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
 from bacalhau_spot.core.launch.group_plan import GroupStep, replacing
@@ -96,7 +97,7 @@ def replace(  # noqa: PLR0913 -- one parameter for each option
         Show the plan and stop.
     """
     context = CommandContext("replace", common, runtime)
-    grace_s = node_changes.grace_seconds(grace)
+    grace_s = grace_seconds(grace)
     if sum((bool(words), drifted, region is not None)) != 1:
         raise UserError(
             "replace needs nodes, --drifted or --region, and one of these only",

@@ -14,7 +14,8 @@ from bacalhau_spot import config as configuration
 from bacalhau_spot.cli.runtime import node_changes
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
-from bacalhau_spot.cli.runtime.node_changes import DEFAULT_GRACE, DryRun, Grace
+from bacalhau_spot.cli.runtime.grace import DEFAULT_GRACE, Grace, grace_seconds
+from bacalhau_spot.cli.runtime.node_changes import DryRun
 from bacalhau_spot.cli.runtime.parsers import whole_number
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.runner import NullProgress
@@ -76,7 +77,7 @@ def scale(
         Show the plan and stop.
     """
     context = CommandContext("scale", common, runtime)
-    grace_s = node_changes.grace_seconds(grace)
+    grace_s = grace_seconds(grace)
     spec = context.spec()
     _check(spec, nodes, region=region)
     _check_kept(context, spec, write=write)

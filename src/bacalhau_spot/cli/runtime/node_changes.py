@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
@@ -16,14 +15,12 @@ from bacalhau_spot.cli.runtime.command_line import shared_options
 from bacalhau_spot.cli.runtime.fact_sources import fact_sources
 from bacalhau_spot.cli.runtime.node_prompt import resolve_nodes
 from bacalhau_spot.cli.runtime.notices import send_notices
-from bacalhau_spot.cli.runtime.parsers import duration
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.state.audit_log.writer import AuditLog
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.group_plan import GroupStep
 from bacalhau_spot.core.launch.refusals import Refusal
-from bacalhau_spot.core.lifecycle.drain_result import GRACE_S
 from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.core.node_changes.change_result import replacement_notices
 from bacalhau_spot.core.node_changes.node_change import NodeChange, present_nodes
@@ -52,19 +49,9 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.pricing.list_prices import Prices
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
-Grace = Annotated[str, Parameter(name="--grace")]
 DryRun = Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")]
-DEFAULT_GRACE = f"{GRACE_S // 60}m"
 _DRY_RUN = frozenset({"--dry-run", "-n"})
-_LONGEST_GRACE = timedelta(days=1)
 _TEST_S = 300  # with the download of the image on a new node
-
-
-def grace_seconds(text: str) -> int:
-    """The seconds of `--grace`. Raises UserError."""
-    if text.strip() == "0":
-        return 0
-    return int(duration(text, flag="--grace", longest=_LONGEST_GRACE).total_seconds())
 
 
 @dataclass(frozen=True)

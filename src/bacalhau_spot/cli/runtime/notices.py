@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, cast
 from bacalhau_spot.cli.runtime.reporting import unexpected
 from bacalhau_spot.cli.state.audit_log import known_usages
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.history.timeline import replacements
 from bacalhau_spot.core.notices import create_failed, delivery_warning, interruptions, replacements_joined
 from bacalhau_spot.errors import UserError
 
@@ -66,6 +65,8 @@ def observation_notices(
     """Interruptions, and replacements that have joined. `records`: of the whole cluster."""
     found: dict[str, Replacement] = {}
     if new.joined:
+        from bacalhau_spot.core.history.timeline import replacements  # noqa: PLC0415 - seldom used, by every command
+
         also = known_usages.replaced_by_passes(context, identity, cluster=cluster)
         found = replacements(records, also=also)
     return (*interruptions(cluster, new.interrupted), *replacements_joined(cluster, found, new.joined))

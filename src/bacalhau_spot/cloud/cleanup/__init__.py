@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.cleanup import existence, fleets, iam, network, services, storage, tag_index
-from bacalhau_spot.cloud.cleanup import security_group_rules as groups_
-from bacalhau_spot.cloud.cleanup.dependencies import find_dependencies
-from bacalhau_spot.cloud.cleanup.handler import DENIED, FindRequest, Handler, is_gone_error, plain_error
+from bacalhau_spot.cloud.cleanup import tag_index
+from bacalhau_spot.cloud.cleanup.handler import DENIED, FindRequest, is_gone_error, plain_error
 from bacalhau_spot.cloud.ec2_params import tag_list
 from bacalhau_spot.cloud.port import CloudError, Deletion
 from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
@@ -16,19 +14,19 @@ from bacalhau_spot.core.model import TaggingApiIndex
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from bacalhau_spot.cloud.cleanup.handler import Handler
     from bacalhau_spot.cloud.session import Session
     from bacalhau_spot.core.cleanup.deletion_result import Dependency
     from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents
     from bacalhau_spot.core.model import Resource, TaggedId
     from bacalhau_spot.core.tags import Scope
 
-HANDLERS: dict[ResourceKind, Handler] = {
-    **fleets.HANDLERS,
-    **storage.HANDLERS,
-    **network.HANDLERS,
-    **services.HANDLERS,
-    **iam.HANDLERS,
-}
+
+def _handler(kind: ResourceKind) -> Handler:
+    # Most commands delete nothing: they do not wait for the import of all handlers.
+    from bacalhau_spot.cloud.cleanup.handlers import HANDLERS  # noqa: PLC0415
+
+    return HANDLERS[kind]
 
 
 class AwsCleanup:
@@ -47,11 +45,11 @@ class AwsCleanup:
     async def find(
         self, region: str, kind: ResourceKind, scope: Scope, *, ids: Sequence[str] = ()
     ) -> tuple[Resource, ...]:
-        return tuple(await HANDLERS[kind].find(FindRequest(self._session, region, scope, tuple(ids))))
+        return tuple(await _handler(kind).find(FindRequest(self._session, region, scope, tuple(ids))))
 
     async def delete(self, region: str, kind: ResourceKind, resources: Sequence[Resource]) -> Deletion:
         try:
-            return await HANDLERS[kind].delete(self._session, region, resources)
+            return await _handler(kind).delete(self._session, region, resources)
         except CloudError as error:
             # In a batch, one deleted resource fails all others: the caller retries them individually.
             if not is_gone_error(error) or len(resources) > 1:
@@ -59,18 +57,22 @@ class AwsCleanup:
             return Deletion((error.request_id,) if error.request_id else ())
 
     async def bucket_contents(self, region: str, name: str) -> BucketContents:
+        from bacalhau_spot.cloud.cleanup import services  # noqa: PLC0415 - as for the handlers
+
         return await services.bucket_contents(self._session, region, name)
 
     async def empty_bucket(self, region: str, name: str) -> None:
+        from bacalhau_spot.cloud.cleanup import services  # noqa: PLC0415 - as for the handlers
+
         await services.delete_versions(self._session, region, name)
 
     async def unprotect(self, region: str, resource: Resource) -> None:
-        lift = HANDLERS[ResourceKind(resource.kind)].unprotect
+        lift = _handler(ResourceKind(resource.kind)).unprotect
         if lift is not None:
             await lift(self._session, region, resource)
 
     async def dry_run_delete(self, region: str, resource: Resource) -> CloudError | None:
-        probe = HANDLERS[ResourceKind(resource.kind)].dry_run
+        probe = _handler(ResourceKind(resource.kind)).dry_run
         if probe is None:
             return None
         try:
@@ -84,14 +86,20 @@ class AwsCleanup:
     async def revoke_mutual_rules(
         self, region: str, *, groups: Collection[str], vpcs: Collection[str]
     ) -> Deletion:
-        return await groups_.revoke_mutual_rules(self._session, region, groups=groups, vpcs=vpcs)
+        from bacalhau_spot.cloud.cleanup import security_group_rules  # noqa: PLC0415 - as for the handlers
+
+        return await security_group_rules.revoke_mutual_rules(self._session, region, groups=groups, vpcs=vpcs)
 
     async def dependencies(
         self, region: str, resource: Resource
     ) -> tuple[tuple[Dependency, ...], tuple[CloudError, ...]]:
+        from bacalhau_spot.cloud.cleanup.dependencies import find_dependencies  # noqa: PLC0415 - as for the handlers
+
         return await find_dependencies(self._session, region, resource)
 
     async def exists(self, region: str, resource_id: str) -> bool:
+        from bacalhau_spot.cloud.cleanup import existence  # noqa: PLC0415 - as for the handlers
+
         return await existence.exists(self._session, region, resource_id)
 
     async def adopt(self, region: str, resource_id: str, *, tags: Mapping[str, str]) -> None:

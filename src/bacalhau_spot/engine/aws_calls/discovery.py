@@ -46,9 +46,31 @@ async def get_identity(calls: AwsCalls) -> Identity:
 
 
 async def load_account(calls: AwsCalls) -> AccountContext:
-    """Check the credentials before anything else, then list the account's regions. Raises CloudError."""
-    identity = await get_identity(calls)
-    return AccountContext(identity=identity, regions=await calls.read("", calls.cloud.regions))
+    """Check the credentials before anything else, and list the account's regions meanwhile. Raises CloudError.
+
+    STS names the fault of credentials best: its error comes first. EC2's refusal before STS has accepted them is not the
+    last word: EC2 is asked again.
+    """
+    asking = asyncio.ensure_future(_regions(calls))
+    try:
+        identity = await get_identity(calls)
+    except BaseException:
+        asking.cancel()
+        raise
+    found = await asking
+    if isinstance(found, CloudError):
+        if classify(found.code).category is not Category.CREDENTIALS:
+            raise found
+        found = await calls.read("", calls.cloud.regions)
+    return AccountContext(identity=identity, regions=found)
+
+
+async def _regions(calls: AwsCalls) -> tuple[Region, ...] | CloudError:
+    """The account's regions, or AWS's refusal."""
+    try:
+        return await calls.read("", calls.cloud.regions)
+    except CloudError as error:
+        return error
 
 
 def enabled_names(regions: Sequence[Region]) -> tuple[str, ...]:

@@ -27,12 +27,11 @@ from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.engine.aws_calls.caller import Cancelled, api_failure
 from bacalhau_spot.engine.aws_calls.consistency import FLEET_TAG
 from bacalhau_spot.engine.launch.fleet import launched_of
-from bacalhau_spot.engine.launch.group_launch import GroupTarget, give_up, launch_in_group
 from bacalhau_spot.engine.launch.node_secrets import NodeSecrets, node_secrets
 from bacalhau_spot.engine.launch.region_launch import RegionLaunch, launch_region
 from bacalhau_spot.engine.launch.wait_running import close_requests, wait_until_running
 from bacalhau_spot.engine.lifecycle.expiry_tags import holders_of_expiry, write_expiry, write_in_region
-from bacalhau_spot.engine.network.network_egress import check_networks
+from bacalhau_spot.engine.network.network_egress import checked_networks, network_facts
 from bacalhau_spot.engine.placement.market import markets
 from bacalhau_spot.engine.scaling_group.dissolve import dissolve
 from bacalhau_spot.errors import UserError
@@ -281,6 +280,8 @@ async def _launch(work: _Work, site: RegionLaunch, *, count: int) -> None:
     if not work.spec.self_heal:
         await launch_region(work.calls, work.spec, site, count=count, cidrs=cidrs, secrets=work.secrets)
         return
+    from bacalhau_spot.engine.launch.group_launch import GroupTarget, launch_in_group  # noqa: PLC0415 - self_heal alone
+
     plans = {group.region: group for group in work.plan.groups}
     target = GroupTarget(
         plans.get(site.region, GroupPlan(site.region)),
@@ -418,6 +419,8 @@ def _has_time(work: _Work) -> bool:
 
 async def _give_up(work: _Work, short: dict[str, int]) -> dict[str, int]:
     """The nodes that the groups of these regions no longer ask for: the groups together never ask for more than the plan."""
+    from bacalhau_spot.engine.launch.group_launch import give_up  # noqa: PLC0415 - self_heal alone
+
     freed: dict[str, int] = {}
 
     async def part(region: str) -> None:
@@ -439,11 +442,12 @@ async def _launchable(work: _Work, regions: Sequence[str]) -> list[str]:
 
 async def _gather_region(work: _Work, region: str) -> None:
     """Add the facts of one more region, unless they prevent a launch."""
-    gathered = await markets(work.calls, work.spec, regions=[region])
-    if unsuitable_markets(work.spec, gathered.values()) is not None:
-        return
-    networks = await check_networks(work.calls, work.spec, gathered)
-    if networks[region].problem is None:
+    gathered, found = await asyncio.gather(
+        markets(work.calls, work.spec, regions=[region]),
+        network_facts(work.calls, work.spec, regions=[region]),
+    )
+    networks = checked_networks(work.spec, found, gathered)
+    if unsuitable_markets(work.spec, gathered.values()) is None and networks[region].problem is None:
         work.markets.update(gathered)
         work.networks.update(networks)
 

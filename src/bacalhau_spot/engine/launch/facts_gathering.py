@@ -1,7 +1,7 @@
 """The facts of a launch, gathered once, before anything is changed. `core/launch/planner.py` decides by them.
 
 Each stage makes its calls to AWS in parallel and builds on the stages before it. The reasons to refuse are checked
-after each stage, so that an impossible launch is refused with as few calls as possible.
+after each stage. The last stage asks for everything else at once: what one call answers does not decide about another.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.history.interruptions import interrupted_pools
@@ -25,11 +25,8 @@ from bacalhau_spot.engine.aws_calls.cache import NullCache
 from bacalhau_spot.engine.aws_calls.caller import most_severe_error
 from bacalhau_spot.engine.aws_calls.discovery import cluster_inventory, load_account
 from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource, with_sums
-from bacalhau_spot.engine.network.network_egress import check_networks
-from bacalhau_spot.engine.orchestrator.managed_facts import managed_state, shared_state
-from bacalhau_spot.engine.orchestrator.resolve import with_orchestrator
-from bacalhau_spot.engine.placement.market import markets
-from bacalhau_spot.engine.placement.region_selection import choose_regions, with_regions
+from bacalhau_spot.engine.network.network_egress import checked_networks, network_facts
+from bacalhau_spot.engine.placement.market import markets_of, wanted_types
 from bacalhau_spot.engine.pricing.prices import prices_now, rates
 from bacalhau_spot.engine.scaling_group.groups import group_regions, refused_groups, scaling_groups
 from bacalhau_spot.errors import UserError
@@ -38,13 +35,19 @@ from bacalhau_spot.instance.user_data import render
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
-    from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec, Identity
+    from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec, Identity, Market
     from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan
+    from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState
     from bacalhau_spot.core.orchestrator.nats_check import NatsCheck
+    from bacalhau_spot.core.pricing.cost import Rates
     from bacalhau_spot.core.pricing.list_prices import Prices
     from bacalhau_spot.core.pricing.usage_history import LoggedInstance
+    from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.engine.aws_calls.cache import Cache
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+    from bacalhau_spot.engine.network.network_egress import NetworkFacts
+
+T = TypeVar("T")
 
 
 async def _no_address() -> str | None:
@@ -78,7 +81,7 @@ async def gather_facts(calls: AwsCalls, spec: ClusterSpec, sources: FactSources)
     account = await load_account(calls)
     launched_in = () if spec.auto_regions is None else sources.launched_in(account.identity)
     facts = LaunchFacts(spec=spec, account=account, launched_in=launched_in, now=calls.clock.now())
-    for stage in (_inventory, _regions, _shared, _groups, _markets, _networks, _managed, _prices):
+    for stage in (_inventory, _regions, _shared, _groups, _launch):
         if refusal(facts) is not None:
             break
         facts = await stage(calls, facts, sources)
@@ -137,27 +140,19 @@ async def _shared(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> 
     """Another cluster's orchestrator, tested with its own address and token."""
     if facts.spec.orchestrator.mode is not OrchestratorMode.SHARED:
         return facts
+    from bacalhau_spot.engine.orchestrator.managed_facts import shared_state  # noqa: PLC0415 - for this mode alone
+
     spec, shared = await shared_state(calls, facts.spec)
     checks = await sources.nats_checks(spec.bacalhau)
     return replace(facts, spec=spec, orchestrator=shared, nats_checks=checks)
-
-
-async def _managed(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
-    """The managed orchestrator. Nodes join it under its present address, which `create` may still change."""
-    del sources
-    state = await managed_state(calls, facts)
-    if state is None:
-        return facts
-    spec = facts.spec
-    if state.credentials is not None:
-        spec = with_orchestrator(spec, state.credentials)
-    return replace(facts, spec=spec, orchestrator=state)
 
 
 async def _regions(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
     """Chooses the regions for `auto`."""
     if facts.spec.auto_regions is None or facts.inventory is None:
         return facts
+    from bacalhau_spot.engine.placement.region_selection import choose_regions, with_regions  # noqa: PLC0415 - `auto` alone
+
     tagged = facts.inventory.tagged
     decisions, notes = await choose_regions(
         calls,
@@ -168,15 +163,6 @@ async def _regions(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) ->
         cache=sources.cache,
     )
     return replace(facts, spec=with_regions(facts.spec, decisions), decisions=decisions, notes=notes)
-
-
-async def _markets(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
-    """Pools, prices and images of the regions with nodes to launch."""
-    del sources
-    _check_user_data(facts.spec, (region.name for region in facts.spec.regions))
-    regions = {*facts.demand.launch, *_new_groups(facts)}
-    chosen = [region.name for region in facts.spec.regions if region.name in regions]
-    return replace(facts, markets=await markets(calls, facts.spec, regions=chosen))
 
 
 async def _groups(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
@@ -199,33 +185,141 @@ def _new_groups(facts: LaunchFacts) -> set[str]:
     return {name for name in wanted if name not in groups or is_outdated(facts.spec, groups[name])}
 
 
-async def _networks(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
-    del sources
-    return replace(facts, networks=await check_networks(calls, facts.spec, facts.markets or {}))
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """What AWS returned, or raised: a refusal by an earlier one comes before an error of a later one."""
+
+    markets: dict[str, Market] | BaseException
+    networks: dict[str, NetworkFacts] | BaseException
+    orchestrator: OrchestratorState | BaseException | None
+    rates: _Rates | BaseException
 
 
-async def _prices(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
+@dataclass(frozen=True, slots=True)
+class _Rates:
+    """List prices. `regions`, `types`: those that AWS was asked for."""
+
+    regions: frozenset[str]
+    types: frozenset[str]
+    found: Rates
+    failures: tuple[ApiFailure, ...]
+
+
+async def _launch(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
+    """Pools, prices, images and networks of the regions with nodes to launch, and the managed orchestrator."""
+    _check_user_data(facts.spec, [region.name for region in facts.spec.regions][:1])  # the others are as long
+    answers = await _ask(calls, facts, _launching(facts))
+    for add in (_add_markets, _add_networks, _add_orchestrator):
+        facts = add(facts, answers)
+        if refusal(facts) is not None:
+            return facts
+    return await _with_prices(calls, facts, sources, known=_returned(answers.rates))
+
+
+def _launching(facts: LaunchFacts) -> list[str]:
+    """The regions with nodes to launch, and those whose group is created or changed."""
+    regions = {*facts.demand.launch, *_new_groups(facts)}
+    return [region.name for region in facts.spec.regions if region.name in regions]
+
+
+async def _ask(calls: AwsCalls, facts: LaunchFacts, regions: Sequence[str]) -> _Answers:
+    """Raises CloudError only for types that meet the requirements; nothing else waits for anything."""
+    wanted = await wanted_types(calls, facts.spec, regions=regions)
+    types = {name for names in wanted.values() for name in names}
+    return _Answers(
+        *await asyncio.gather(
+            markets_of(calls, facts.spec, wanted),
+            network_facts(calls, facts.spec, regions=regions),
+            _managed_state(calls, facts),
+            _rates(calls, *_with_home(facts, regions, types)),
+            return_exceptions=True,
+        )
+    )
+
+
+def _with_home(
+    facts: LaunchFacts, regions: Collection[str], types: Collection[str]
+) -> tuple[set[str], set[str]]:
+    """With the region and type of a managed orchestrator, if anything is to be launched."""
+    spec = facts.spec
+    if not regions or spec.orchestrator.mode is not OrchestratorMode.MANAGED:
+        return set(regions), set(types)
+    from bacalhau_spot.engine.orchestrator.managed_facts import managed_home  # noqa: PLC0415 - for this mode alone
+
+    home = managed_home(facts)
+    return {*regions, *filter(None, [home])}, {*types, spec.orchestrator.instance_type}
+
+
+async def _managed_state(calls: AwsCalls, facts: LaunchFacts) -> OrchestratorState | None:
+    if facts.spec.orchestrator.mode is not OrchestratorMode.MANAGED:
+        return None
+    from bacalhau_spot.engine.orchestrator.managed_facts import managed_state  # noqa: PLC0415 - for this mode alone
+
+    return await managed_state(calls, facts)
+
+
+async def _rates(calls: AwsCalls, regions: Collection[str], types: Collection[str]) -> _Rates:
+    found, failures = await rates(calls, regions=sorted(regions), types=sorted(types))
+    return _Rates(frozenset(regions), frozenset(types), found, failures)
+
+
+def _returned(answer: T | BaseException) -> T:
+    """Raises what the call raised."""
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
+
+
+def _add_markets(facts: LaunchFacts, answers: _Answers) -> LaunchFacts:
+    return replace(facts, markets=_returned(answers.markets))
+
+
+def _add_networks(facts: LaunchFacts, answers: _Answers) -> LaunchFacts:
+    networks = checked_networks(facts.spec, _returned(answers.networks), facts.markets or {})
+    return replace(facts, networks=networks)
+
+
+def _add_orchestrator(facts: LaunchFacts, answers: _Answers) -> LaunchFacts:
+    """The managed orchestrator. Nodes join it under its present address, which `create` may still change."""
+    state = _returned(answers.orchestrator)
+    if state is None:
+        return facts
+    from bacalhau_spot.engine.orchestrator.resolve import with_orchestrator  # noqa: PLC0415 - for this mode alone
+
+    spec = facts.spec
+    if state.credentials is not None:
+        spec = with_orchestrator(spec, state.credentials)
+    return replace(facts, spec=spec, orchestrator=state)
+
+
+async def _with_prices(
+    calls: AwsCalls, facts: LaunchFacts, sources: FactSources, *, known: _Rates
+) -> LaunchFacts:
     """List prices, the orchestrator's included, archive sums, and with a budget or surplus nodes the prices of existing nodes."""
     launching = facts.markets or {}
-    offers = [offer for market in launching.values() for offer in market.offers]
-    bacalhau = await with_sums(
-        facts.spec.bacalhau, {offer.arch for offer in offers}, source=sources.archive, memory=sources.cache
-    )
+    archs = {offer.arch for market in launching.values() for offer in market.offers}
+    bacalhau = await with_sums(facts.spec.bacalhau, archs, source=sources.archive, memory=sources.cache)
     spec = replace(facts.spec, bacalhau=bacalhau)
     _check_user_data(spec, launching)  # the sums make the user data longer
-    home = _priced_orchestrator(facts)
-    types = {offer.pool.type for offer in offers} | {planned.instance_type for planned in home}
-    priced = set(launching) | {planned.region for planned in home}
-    lists, failures = await rates(calls, regions=sorted(priced), types=sorted(types))
-    has_budget = spec.budget_usd_per_hour is not None and bool(priced)
-    known = await _existing_prices(calls, facts) if has_budget else await _surplus_prices(calls, facts)
+    regions, types = _priced(facts)
+    if not (regions <= known.regions and types <= known.types):
+        known = await _rates(calls, regions, types)
+    has_budget = spec.budget_usd_per_hour is not None and bool(regions)
+    nodes = await _existing_prices(calls, facts) if has_budget else await _surplus_prices(calls, facts)
     return replace(
         facts,
         spec=spec,
-        rates=lists,
-        rates_failure=next(iter(failures), None),
-        pool_prices=known,
+        rates=known.found,
+        rates_failure=next(iter(known.failures), None),
+        pool_prices=nodes,
     )
+
+
+def _priced(facts: LaunchFacts) -> tuple[set[str], set[str]]:
+    """The regions and types whose list prices the plan needs."""
+    markets, home = facts.markets or {}, _priced_orchestrator(facts)
+    types = {offer.pool.type for market in markets.values() for offer in market.offers}
+    return {*markets, *(one.region for one in home)}, types | {one.instance_type for one in home}
 
 
 def _priced_orchestrator(facts: LaunchFacts) -> tuple[OrchestratorPlan, ...]:

@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.doctor.account_checks import VPC_QUOTA
 from bacalhau_spot.core.error_catalog.classifier import classify
 from bacalhau_spot.engine.placement.placement_scores import headrooms
 
@@ -69,6 +68,8 @@ async def _spot_quotas(calls: AwsCalls, region: str, types: Collection[str]) -> 
 
 
 async def _vpc_quota(calls: AwsCalls, naming: Naming, region: str) -> Sequence[QuotaUsage]:
+    from bacalhau_spot.core.doctor.account_checks import VPC_QUOTA  # noqa: PLC0415 - a launch that succeeds needs no checks
+
     limit = await calls.read(region, partial(calls.cloud.quota, region, service="vpc", code=VPC_QUOTA))
     count, _ = await calls.read(
         region, partial(calls.cloud.vpcs, region, key=naming.tag_key, value=naming.tag_value)

@@ -32,6 +32,7 @@ from bacalhau_spot.core.tags import (
     tags_for,
     template_name,
 )
+from bacalhau_spot.engine.aws_calls.caller import gather_all
 from bacalhau_spot.engine.aws_calls.consistency import LAG_S
 from bacalhau_spot.engine.launch.fleet import FleetLaunch, launched_of, request_fleet
 from bacalhau_spot.engine.lifecycle.expiry_tags import recorded_expiry
@@ -114,11 +115,13 @@ async def launch_region(
     May be called again for the same `region_launch`: created resources are reused.
     """
     if not region_launch.versions:
+        make_versions = partial(_make_versions, calls, spec, region_launch)
         template_id = await prepare_region(
-            calls, spec, region_launch, count=count, cidrs=cidrs, secrets=secrets
+            calls, spec, region_launch, count=count, cidrs=cidrs, secrets=secrets, with_group=make_versions
         )
         count = max(0, count - sum(len(result.launched) for result in region_launch.results))
-        region_launch.versions = await _versions(calls, spec, region_launch, template_id)
+        if not region_launch.versions:
+            await make_versions(template_id)
     if region_launch.max_per_pool is None:
         await _launch_fleets(calls, spec, region_launch, count=count)
     else:
@@ -133,20 +136,51 @@ async def prepare_region(
     count: int,
     cidrs: Sequence[str],
     secrets: NodeSecrets | None = None,
+    with_group: Callable[[str], Awaitable[None]] | None = None,
 ) -> str:
     """Create the missing template, profile and network; the template's id. Raises CloudError, Cancelled, UserError.
 
-    Instances that another create launches meanwhile are among the results: it waits for `count` of them.
+    Instances that another create launches meanwhile are among the results: it waits for `count` of them. `with_group` gets the
+    template's id when the profile and the security group exist, while the rest of the network is created.
     """
     if region_launch.template_id is None:
         # The template comes first: its name is unique in the region, so one of two concurrent creates is refused before
         # it has created a network or launched anything.
         template_id = await _template(calls, spec, region_launch, count=count)
-        region_launch.profile, region_launch.network = await asyncio.gather(
-            _profile(region_launch, secrets), _network(calls, spec, region_launch, cidrs=cidrs)
-        )
+        group: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        async def profile() -> None:
+            region_launch.profile = await _profile(region_launch, secrets)
+            if with_group is not None and await group:
+                await with_group(template_id)
+
+        await gather_all(_whole_network(calls, spec, region_launch, cidrs=cidrs, group=group), profile())
         region_launch.template_id = template_id
     return region_launch.template_id
+
+
+async def _whole_network(
+    calls: AwsCalls,
+    spec: ClusterSpec,
+    region_launch: RegionLaunch,
+    *,
+    cidrs: Sequence[str],
+    group: asyncio.Future[bool],
+) -> None:
+    """The region's network. `group`: whether its security group exists, as soon as this is certain."""
+
+    def group_known(group_id: str) -> None:
+        region_launch.network = replace(region_launch.network, group_id=group_id)
+        if not group.done():
+            group.set_result(True)
+
+    try:
+        region_launch.network = await _network(
+            calls, spec, region_launch, cidrs=cidrs, group_known=group_known
+        )
+    finally:
+        if not group.done():
+            group.set_result(False)
 
 
 async def _launch_fleets(
@@ -378,7 +412,12 @@ async def _count_others(
 
 
 async def _network(
-    calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, *, cidrs: Sequence[str]
+    calls: AwsCalls,
+    spec: ClusterSpec,
+    region_launch: RegionLaunch,
+    *,
+    cidrs: Sequence[str],
+    group_known: Callable[[str], None],
 ) -> Network:
     key, value = spec.naming.tag_key, spec.naming.tag_value
     zones = region_launch.market.zones
@@ -398,7 +437,12 @@ async def _network(
             region_launch.region, lambda: calls.cloud.network(region_launch.region, key=key, value=value)
         )
     builder = NetworkBuilder(
-        calls, region_launch.region, spec.naming, cidrs=cidrs, own=region_launch.vpc_id is None
+        calls,
+        region_launch.region,
+        spec.naming,
+        cidrs=cidrs,
+        own=region_launch.vpc_id is None,
+        group_known=group_known,
     )
     network = await builder.complete(start, zones=zones)
     closed = tuple(
@@ -409,9 +453,9 @@ async def _network(
     return network
 
 
-async def _versions(
+async def _make_versions(
     calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, template_id: str
-) -> dict[bool, int]:
+) -> None:
     """One for burstable types and one for the others: AWS accepts CPU credits only for T instances."""
     versions = {}
     for for_burstable in sorted({burstable(offer.pool.type) for offer in region_launch.market.offers}):
@@ -419,7 +463,7 @@ async def _versions(
         versions[for_burstable] = await template_version(
             calls, region_launch.region, template_id, content=content
         )
-    return versions
+    region_launch.versions = versions
 
 
 async def template_version(

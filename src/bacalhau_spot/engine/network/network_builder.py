@@ -53,14 +53,19 @@ class NetworkBuilder:
         cidrs: Sequence[str],
         own: bool,
         group: bool = True,
+        group_known: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`own`: the VPC is the cluster's, otherwise the user's. `group`: with the nodes' security group."""
+        """`own`: the VPC is the cluster's, otherwise the user's. `group`: with the nodes' security group.
+
+        `group_known` gets the group's id as soon as there is one, which may be more than once.
+        """
         self._calls = calls
         self._region = region
         self._naming = naming
         self._cidrs = cidrs
         self._own = own
         self._has_group = group
+        self._group_known = group_known
         self.network = Network()
         self.closed_zones: dict[str, CloudError] = {}
 
@@ -85,7 +90,7 @@ class NetworkBuilder:
 
     async def _complete(self, zones: Sequence[str]) -> None:
         if self._own:
-            await self._vpc()
+            await gather_all(self._vpc(), self._gateway())
             group = (self._group(),) if self._has_group else ()
             await gather_all(self._internet_access(), *group, *(self._subnet(zone) for zone in zones))
         else:
@@ -120,7 +125,7 @@ class NetworkBuilder:
 
     async def _internet_access(self) -> None:
         """The main route table applies to every subnet, so one route is enough, and no association is needed."""
-        await gather_all(self._gateway(), self._route_table())
+        await gather_all(self._attachment(), self._route_table())
         if not self.network.has_default_route:
             await self._write(
                 partial(
@@ -133,12 +138,15 @@ class NetworkBuilder:
             self.network = replace(self.network, has_default_route=True)
 
     async def _gateway(self) -> None:
+        """It needs no VPC before its attachment."""
         if self.network.gateway_id is None:
             gateway_id = await self._create(
                 ResourceKind.GATEWAY,
                 partial(self._calls.cloud.create_gateway, self._region, tags=self._tags("gateway")),
             )
             self.network = replace(self.network, gateway_id=gateway_id)
+
+    async def _attachment(self) -> None:
         if not self.network.gateway_attached:
             await self._write(
                 partial(
@@ -194,6 +202,7 @@ class NetworkBuilder:
                 ),
             )
             self.network = replace(self.network, group_id=group_id)
+        self._group_known(known(self.network.group_id))
         closed = [cidr for cidr in self._cidrs if cidr not in self.network.open_cidrs]
         if closed:
             await self._write(

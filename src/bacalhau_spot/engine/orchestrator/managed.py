@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Final
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState
 from bacalhau_spot.engine.aws_calls.caller import Cancelled
-from bacalhau_spot.engine.orchestrator.managed_builder import OrchestratorBuilder
-from bacalhau_spot.engine.orchestrator.readiness import wait_until_ready
 from bacalhau_spot.engine.orchestrator.resolve import with_orchestrator
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
@@ -50,6 +48,10 @@ async def ensure_orchestrator(
     """
     if plan.orchestrator is None or not isinstance(facts.orchestrator, OrchestratorState):
         return ReadyOrchestrator(facts.spec)
+    # A cluster without one does not wait for these imports.
+    from bacalhau_spot.engine.orchestrator.managed_builder import OrchestratorBuilder  # noqa: PLC0415
+    from bacalhau_spot.engine.orchestrator.readiness import wait_until_ready  # noqa: PLC0415
+
     builder = OrchestratorBuilder(calls, facts, facts.orchestrator)
     if not plan.orchestrator.empty:
         await builder.complete()

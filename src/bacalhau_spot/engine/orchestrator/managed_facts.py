@@ -28,7 +28,7 @@ from bacalhau_spot.core.placement.quotas import (
 )
 from bacalhau_spot.core.tags import has_tag, orchestrator_parameter
 from bacalhau_spot.engine.iam.ownership import untagged_resource
-from bacalhau_spot.engine.network.network_egress import check_network
+from bacalhau_spot.engine.network.network_egress import judge, read_network
 from bacalhau_spot.engine.orchestrator.reconcile_configuration import published_configuration, readable_tags
 from bacalhau_spot.engine.orchestrator.resolve import (
     find_orchestrator,
@@ -61,16 +61,21 @@ _FIRST_BOOT: Final = timedelta(minutes=3)
 
 async def managed_state(calls: AwsCalls, facts: LaunchFacts) -> OrchestratorState | None:
     """The state in the home region; None if the orchestrator is not managed, or no region is known. Raises CloudError."""
-    spec, inventory = facts.spec, facts.inventory
-    if spec.orchestrator.mode is not OrchestratorMode.MANAGED or inventory is None:
-        return None
-    region = home_region(inventory.orchestrators, inventory.tagged, planned=spec.planned_home)
-    if region is None:
+    region, inventory = managed_home(facts), facts.inventory
+    if region is None or inventory is None:
         return None
     if region not in facts.account.enabled_regions:
         return OrchestratorState(region)
     instances = [found for found in inventory.orchestrators if found.region == region]
-    return await state_in(calls, spec, region=region, instances=instances)
+    return await state_in(calls, facts.spec, region=region, instances=instances)
+
+
+def managed_home(facts: LaunchFacts) -> str | None:
+    """The region of a managed orchestrator; None if it is not managed, or no region is known."""
+    spec, inventory = facts.spec, facts.inventory
+    if spec.orchestrator.mode is not OrchestratorMode.MANAGED or inventory is None:
+        return None
+    return home_region(inventory.orchestrators, inventory.tagged, planned=spec.planned_home)
 
 
 async def state_in(
@@ -166,15 +171,16 @@ def _by_use(user: str | None, instance: Instance | None, resource_id: str) -> tu
 
 async def _site(calls: AwsCalls, spec: ClusterSpec, *, region: str) -> HomeSite:
     type_name = spec.orchestrator.instance_type
-    pools, infos, address_quota = await asyncio.gather(
+    vpc_id = spec.vpc_of(region)
+    pools, infos, address_quota, facts = await asyncio.gather(
         calls.read(region, partial(calls.cloud.pools, region, [type_name])),
         calls.read(region, partial(calls.cloud.types, region, [type_name])),
         _quota(calls, region, ELASTIC_ADDRESSES),
+        read_network(calls, region, vpc_id),
     )
     zones = tuple(sorted({zone for _, zone in pools}))
     used, limit = await _on_demand(calls, region, infos)
-    vpc_id = spec.vpc_of(region)
-    network = await check_network(calls, region, vpc_id=vpc_id, public_ip=True, zones=zones)
+    network = judge(region, facts, public_ip=True, zones=zones)
     return HomeSite(
         zones=zones,
         vpc_id=vpc_id,

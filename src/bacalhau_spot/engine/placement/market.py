@@ -15,6 +15,7 @@ from bacalhau_spot.engine.placement.image_list import baked_images
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from decimal import Decimal
 
     from bacalhau_spot.core.model import ClusterSpec, Offer, Requirements, TypeInfo
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
@@ -41,23 +42,35 @@ class Types:
 
 
 async def markets(calls: AwsCalls, spec: ClusterSpec, *, regions: Sequence[str]) -> dict[str, Market]:
-    """The market of each region. At most five calls per region, and one for all types together."""
+    """The market of each region: two calls per region, and one for all types together, all at the same time."""
+    return await markets_of(calls, spec, await wanted_types(calls, spec, regions=regions))
+
+
+async def wanted_types(
+    calls: AwsCalls, spec: ClusterSpec, *, regions: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """The acceptable types of each region. With `requirements` AWS names them; otherwise this makes no call."""
     named = {region.name: region for region in spec.regions}
-    specs = [named.get(name, RegionSpec(name)) for name in regions]
-    types = await gather_all(*(acceptable_types(calls, spec, region, region.name) for region in specs))
-    wanted = dict(zip(regions, types, strict=True))
-    infos = await _type_infos(calls, wanted)
-    found = await gather_all(
-        *(
-            _market(calls, spec, region, wanted[region.name], _some(infos, wanted[region.name]))
-            for region in specs
-        )
+    types = await gather_all(*(acceptable_types(calls, spec, named.get(name), name) for name in regions))
+    return dict(zip(regions, types, strict=True))
+
+
+async def markets_of(
+    calls: AwsCalls, spec: ClusterSpec, wanted: Mapping[str, Sequence[str]]
+) -> dict[str, Market]:
+    """The market of each region for its types."""
+    named = {region.name: region for region in spec.regions}
+    images = {name: (named[name].image if name in named else None) or spec.image for name in wanted}
+    first, goods = await asyncio.gather(
+        _first_infos(calls, wanted),
+        gather_all(*(_goods(calls, spec, name, images[name], types) for name, types in wanted.items())),
     )
-    return {market.region: market for market in found}
-
-
-def _some(infos: Mapping[str, TypeInfo], names: Sequence[str]) -> dict[str, TypeInfo]:
-    return {name: infos[name] for name in names if name in infos}
+    found = dict(zip(wanted, goods, strict=True))
+    infos = first | await _more_infos(calls, found, known=first)
+    return {
+        name: _market(name, images[name], one, {info: infos[info] for info in wanted[name] if info in infos})
+        for name, one in found.items()
+    }
 
 
 async def acceptable_types(
@@ -82,41 +95,74 @@ async def matching_types(calls: AwsCalls, requirements: Requirements, region: st
     return Types(cheapest[:MAX_TYPES], names)
 
 
-async def _type_infos(calls: AwsCalls, wanted: Mapping[str, Sequence[str]]) -> dict[str, TypeInfo]:
-    """A type is the same in every region: each is described once, in the first region that offers it."""
-    infos: dict[str, TypeInfo] = {}
-    for region, names in wanted.items():
-        missing = sorted(set(names) - set(infos))
-        if missing:
-            type_infos = await calls.read(region, partial(calls.cloud.types, region, missing))
-            infos.update({info.name: info for info in type_infos})
-    return infos
+async def _first_infos(calls: AwsCalls, wanted: Mapping[str, Sequence[str]]) -> dict[str, TypeInfo]:
+    """All types, as the first region describes them: a type is the same in every region. Without those it does not offer."""
+    names = sorted({name for types in wanted.values() for name in types})
+    return await _described(calls, next(iter(wanted)), names) if names else {}
 
 
-async def _market(
-    calls: AwsCalls,
-    spec: ClusterSpec,
-    region: RegionSpec,
-    types: Sequence[str],
-    infos: Mapping[str, TypeInfo],
-) -> Market:
-    name, image = region.name, region.image or spec.image
-    archs = sorted({arch for info in infos.values() for arch in info.archs})
-    pools, prices, images = await asyncio.gather(
-        calls.read(name, lambda: calls.cloud.pools(name, types)),
-        calls.read(name, lambda: calls.cloud.spot_prices(name, types)),
-        images_of(calls, spec, name, image, archs or [Arch.X86_64]),
+async def _more_infos(
+    calls: AwsCalls, goods: Mapping[str, _Goods], *, known: Mapping[str, TypeInfo]
+) -> dict[str, TypeInfo]:
+    """The other types that a region sells, each as the first of these regions describes it."""
+    missing: dict[str, str] = {}
+    for region, one in goods.items():
+        for name, _ in one.pools:
+            if name not in known:
+                missing.setdefault(name, region)
+    names: dict[str, list[str]] = {}
+    for name, region in sorted(missing.items()):
+        names.setdefault(region, []).append(name)
+    parts = await gather_all(*(_described(calls, region, part) for region, part in names.items()))
+    return {name: info for part in parts for name, info in part.items()}
+
+
+async def _described(calls: AwsCalls, region: str, names: Sequence[str]) -> dict[str, TypeInfo]:
+    infos = await calls.read(region, partial(calls.cloud.types, region, names))
+    return {info.name: info for info in infos}
+
+
+@dataclass(frozen=True, slots=True)
+class _Goods:
+    """What a region sells. `images`: of all architectures."""
+
+    pools: Sequence[tuple[str, str]]
+    prices: Mapping[tuple[str, str], Decimal]
+    images: Sequence[Image]
+
+
+async def _goods(calls: AwsCalls, spec: ClusterSpec, name: str, image: str, types: Sequence[str]) -> _Goods:
+    (pools, prices), images = await asyncio.gather(
+        _pools(calls, name, types), images_of(calls, spec, name, image, sorted(Arch))
     )
+    return _Goods(pools, prices, images)
+
+
+async def _pools(
+    calls: AwsCalls, name: str, types: Sequence[str]
+) -> tuple[Sequence[tuple[str, str]], dict[tuple[str, str], Decimal]]:
+    """The pools that AWS sells as spot are those with a price. A region without any price is asked what it offers."""
+    prices = await calls.read(name, lambda: calls.cloud.spot_prices(name, types))
+    return list(prices) or await calls.read(name, lambda: calls.cloud.pools(name, types)), prices
+
+
+def _market(name: str, image: str, goods: _Goods, infos: Mapping[str, TypeInfo]) -> Market:
     not_spot = {info.name for info in infos.values() if not info.spot}
-    sold = [(type_name, zone) for type_name, zone in pools if type_name not in not_spot]
-    offers = offers_from(sold, {type_name: info.archs for type_name, info in infos.items()}, prices)
-    return Market(name, offers, _images_for(image, images, offers))
+    sold = [(type_name, zone) for type_name, zone in goods.pools if type_name not in not_spot]
+    offers = offers_from(sold, {type_name: info.archs for type_name, info in infos.items()}, goods.prices)
+    return Market(name, offers, _images_for(image, goods.images, offers, infos))
 
 
-def _images_for(image: str, images: Sequence[Image], offers: Sequence[Offer]) -> dict[Arch, Image]:
-    """By architecture. For `auto`, only the images in use; for a configured image, all, so that a mismatch is reported."""
+def _images_for(
+    image: str, images: Sequence[Image], offers: Sequence[Offer], infos: Mapping[str, TypeInfo]
+) -> dict[Arch, Image]:
+    """By architecture. For `auto`, only the images in use, and for `baked`, those for the types; for a configured image, all,
+    so that a mismatch is reported.
+    """
     used = {offer.arch for offer in offers}
-    return {found.arch: found for found in images if image != AUTO or found.arch in used}
+    fitting = {arch for info in infos.values() for arch in info.archs} or {Arch.X86_64}
+    wanted = used if image == AUTO else fitting if image == BAKED else set(Arch)
+    return {found.arch: found for found in images if found.arch in wanted}
 
 
 async def images_of(
