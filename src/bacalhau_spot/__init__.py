@@ -16,11 +16,11 @@ if TYPE_CHECKING:
         IncompleteError,
     )
     from bacalhau_spot.api.models import (
+        CleanupReport,
         ClusterHealth,
         ClusterNode,
         ClusterPlan,
         CostRange,
-        DeletionReport,
         FailedCall,
         LaunchReceipt,
         NodeHealth,
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 __all__ = [
     "AccessError",
     "ApiError",
+    "CleanupReport",
     "ClusterHealth",
     "ClusterNode",
     "ClusterPlan",
     "ConfigurationError",
     "ConfirmationError",
     "CostRange",
-    "DeletionReport",
     "FailedCall",
     "IncompleteError",
     "LaunchReceipt",
@@ -77,7 +77,7 @@ _of_the_api = import_when_used(
             "ClusterNode",
             "ClusterPlan",
             "CostRange",
-            "DeletionReport",
+            "CleanupReport",
             "FailedCall",
             "LaunchReceipt",
             "NodeHealth",
@@ -90,6 +90,7 @@ _of_the_api = import_when_used(
     },
 )
 
+if not TYPE_CHECKING:  # type checkers then find misspelt names
 
-def __getattr__(name: str) -> Any:
-    return import_module(f"{__name__}.sync") if name == "sync" else _of_the_api(name)
+    def __getattr__(name: str) -> Any:
+        return import_module(f"{__name__}.sync") if name == "sync" else _of_the_api(name)

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bacalhau_spot.api.models import (
+        CleanupReport,
         ClusterHealth,
         ClusterPlan,
-        DeletionReport,
         LaunchReceipt,
         ProgressEvent,
     )
-    from bacalhau_spot.api.requests import Request
+    from bacalhau_spot.api.requests import CommandRequest
 
     OnEvent = Callable[[ProgressEvent], object]
 
@@ -117,7 +117,7 @@ def destroy(  # noqa: PLR0913 -- one parameter for each option
     delete_results: bool = False,
     timeout_s: int | None = None,
     on_event: OnEvent | None = None,
-) -> DeletionReport:
+) -> CleanupReport:
     """Delete all resources of the cluster in every region, and verify the deletion. The call is the confirmation.
 
     `dry_run`: only list them. Raises ApiError; an IncompleteError has the report with the remaining resources.
@@ -142,7 +142,7 @@ def nuke_resources(  # noqa: PLR0913 -- one parameter for each option
     delete_results: bool = False,
     timeout_s: int | None = None,
     on_event: OnEvent | None = None,
-) -> DeletionReport:
+) -> CleanupReport:
     """Delete all resources that carry the cluster tag, in these regions or in every region, and verify the deletion.
 
     Without `force`: raises ConfirmationError with the list, and deletes nothing. `dry_run`: returns the list.
@@ -159,6 +159,6 @@ def nuke_resources(  # noqa: PLR0913 -- one parameter for each option
     return report
 
 
-def _finished(request: Request[T], on_event: OnEvent | None = None) -> T:
+def _finished(request: CommandRequest[T], on_event: OnEvent | None = None) -> T:
     events: queue.SimpleQueue[ProgressEvent | None] = queue.SimpleQueue()
     return requests.command_thread(request, events.put).wait_blocking(events, on_event)

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bacalhau_spot.api.models import (
+        CleanupReport,
         ClusterHealth,
         ClusterPlan,
-        DeletionReport,
         LaunchReceipt,
         ProgressEvent,
     )
-    from bacalhau_spot.api.requests import Request
+    from bacalhau_spot.api.requests import CommandRequest
 
     OnEvent = Callable[[ProgressEvent], object]
 
@@ -113,7 +113,7 @@ async def destroy(  # noqa: PLR0913 -- one parameter for each option
     delete_results: bool = False,
     timeout_s: int | None = None,
     on_event: OnEvent | None = None,
-) -> DeletionReport:
+) -> CleanupReport:
     """Delete all resources of the cluster in every region, and verify the deletion. The call is the confirmation.
 
     `dry_run`: only list them. Raises ApiError; an IncompleteError has the report with the remaining resources.
@@ -138,7 +138,7 @@ async def nuke_resources(  # noqa: PLR0913 -- one parameter for each option
     delete_results: bool = False,
     timeout_s: int | None = None,
     on_event: OnEvent | None = None,
-) -> DeletionReport:
+) -> CleanupReport:
     """Delete all resources that carry the cluster tag, in these regions or in every region, and verify the deletion.
 
     Without `force`: raises ConfirmationError with the list, and deletes nothing. `dry_run`: returns the list.
@@ -155,7 +155,7 @@ async def nuke_resources(  # noqa: PLR0913 -- one parameter for each option
     return report
 
 
-async def _finished(request: Request[T], on_event: OnEvent | None = None) -> T:
+async def _finished(request: CommandRequest[T], on_event: OnEvent | None = None) -> T:
     loop = asyncio.get_running_loop()
 
     def tell(event: ProgressEvent) -> None:

@@ -46,12 +46,14 @@ class CommandThread(Generic[T]):
         self._thread.start()
         end = asyncio.wrap_future(self._future)
         try:
-            return await asyncio.shield(end)
+            await asyncio.wait([end])
         except asyncio.CancelledError as cancelled:
             self._cancellation.request()
             await asyncio.wait([end])
+            self._thread.join()
             cancelled.add_note(_end_text(self._future))
             raise
+        return self._result()
 
     def wait_blocking(self, events: queue.SimpleQueue[ProgressEvent | None], on_event: OnEvent | None) -> T:
         """The same without a coroutine; `on_event` is called in this thread. Raises KeyboardInterrupt after Ctrl-C."""
@@ -65,8 +67,13 @@ class CommandThread(Generic[T]):
             self._cancellation.request()
             while events.get() is not None:
                 pass
+            self._thread.join()
             error.add_note(_end_text(self._future))
             raise
+        return self._result()
+
+    def _result(self) -> T:
+        self._thread.join()  # it has nothing left to do
         return self._future.result()
 
 

@@ -9,7 +9,7 @@ from bacalhau_spot.errors import ExitCode, UserError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bacalhau_spot.api.models import ClusterHealth, DeletionReport, LaunchReceipt
+    from bacalhau_spot.api.models import CleanupReport, ClusterHealth, LaunchReceipt
 
 
 class ApiError(UserError):
@@ -29,7 +29,7 @@ class ApiError(UserError):
         details: tuple[str, ...] = (),
         exit_code: ExitCode = ExitCode.FAILED,
         code: str | None = None,
-        result: LaunchReceipt | DeletionReport | ClusterHealth | None = None,
+        result: LaunchReceipt | CleanupReport | ClusterHealth | None = None,
     ) -> None:
         super().__init__(what, why=why, hint=hint, docs=docs, details=details, exit_code=exit_code)
         self.code = code
@@ -46,7 +46,7 @@ class ApiError(UserError):
 
 
 class ConfigurationError(ApiError):
-    """An argument or the configuration is invalid. Nothing was changed."""
+    """An argument or the configuration is invalid, or its limits do not allow the plan. Nothing was changed."""
 
 
 class ConfirmationError(ApiError):
@@ -60,7 +60,8 @@ class AccessError(ApiError):
 class IncompleteError(ApiError):
     """A part of the work is left: nodes that were not launched, resources that remain, regions that could not be scanned.
 
-    Also a request that was refused before anything was changed, such as one over the budget: `result` is then None.
+    Also a request that ended before anything was changed, because another command is changing the cluster, or AWS does not
+    answer: `result` is then None.
     """
 
 
@@ -71,7 +72,7 @@ _CLASSES: Mapping[ExitCode, type[ApiError]] = {
 }
 
 
-def unconfirmed(report: DeletionReport) -> ConfirmationError:
+def unconfirmed(report: CleanupReport) -> ConfirmationError:
     """Of `nuke_resources` without `force`."""
     return ConfirmationError(
         f"nothing was deleted: {len(report.to_delete)} resources were found, and `force` is not set",
@@ -85,7 +86,7 @@ def error_from_output(
     error: Mapping[str, Any],
     *,
     exit_code: ExitCode,
-    result: LaunchReceipt | DeletionReport | ClusterHealth | None = None,
+    result: LaunchReceipt | CleanupReport | ClusterHealth | None = None,
 ) -> ApiError:
     """The exception for an error of the command's output."""
     return _CLASSES.get(exit_code, IncompleteError)(

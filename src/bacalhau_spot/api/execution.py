@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from bacalhau_spot.api import parsing
 from bacalhau_spot.api.errors import error_from_output
+from bacalhau_spot.api.models import CleanupReport, LaunchReceipt
 from bacalhau_spot.cli.runtime import reporting
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.invocation import Invocation
@@ -18,11 +19,12 @@ from bacalhau_spot.cli.runtime.shared_options import CommonOptions
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.orchestrator.port import OrchestratorError
+from bacalhau_spot.ui.formatting import plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bacalhau_spot.api.requests import Access, Request, Tell
+    from bacalhau_spot.api.requests import Access, CommandRequest, Tell
     from bacalhau_spot.cli.runtime.cancellation import Cancellation
     from bacalhau_spot.cli.runtime.result import Result
     from bacalhau_spot.ui.filtered import FilteredStream
@@ -33,7 +35,7 @@ _LOGGER = logging.getLogger("bacalhau_spot")
 _LOGGER.addHandler(logging.NullHandler())  # otherwise Python prints warnings on stderr
 
 
-def execute(request: Request[T], tell: Tell, *, run_id: str, cancellation: Cancellation) -> T:
+def execute(request: CommandRequest[T], tell: Tell, *, run_id: str, cancellation: Cancellation) -> T:
     """Raises ApiError. Other exceptions are internal errors, and stay what they are."""
     talk = io.StringIO()
     common = _options(request.access)
@@ -50,7 +52,8 @@ def execute(request: Request[T], tell: Tell, *, run_id: str, cancellation: Cance
     except (UserError, CloudError, OrchestratorError) as error:
         known = error if isinstance(error, UserError) else reporting.unexpected(error, runtime)
         envelope = _redacted(reporting.error_envelope(known, runtime), runtime)
-        raise error_from_output(envelope["errors"][0], exit_code=known.exit_code) from error
+        # Not `from error`: a traceback would show AWS's message with the secrets that it may quote.
+        raise error_from_output(envelope["errors"][0], exit_code=known.exit_code) from None
     finally:
         for line in filter(None, map(str.strip, talk.getvalue().splitlines())):
             _LOGGER.warning("%s", line)
@@ -66,25 +69,31 @@ def _options(access: Access) -> CommonOptions:
     )
 
 
-def _read(request: Request[T], result: Result, envelope: Mapping[str, Any]) -> T:
+def _read(request: CommandRequest[T], result: Result, envelope: Mapping[str, Any]) -> T:
     value = request.read(envelope)
     if result.exit_code in request.returned:
         return value
     errors = envelope["errors"]
-    error = errors[0] if errors else _without_words(request.name)
+    error = errors[0] if errors else _explained(value)
     raise error_from_output(error, exit_code=result.exit_code, result=cast("Any", value))
 
 
-def _without_words(command: str) -> dict[str, Any]:
-    """Of a result that explains itself, such as one with missing nodes or remaining resources."""
-    return {
-        "what": f"{command} is not complete: see the result",
-        "why": "",
-        "hint": "run it again: it goes on where it ended",
-        "docs": "",
-        "details": (),
-        "code": None,
-    }
+def _explained(value: object) -> dict[str, Any]:
+    """The error of a result whose view explains it on a terminal."""
+    what, code, details = "the command is not complete", None, []
+    if isinstance(value, LaunchReceipt):
+        what = f"{value.missing} of {plural(value.wanted, 'node')} are missing"
+        short = [region for region in value.data.get("regions", ()) if region["failed"]]
+        details = [
+            f"{region['region']}: {region['failed']} missing, {region['code'] or 'no reason from AWS'}"
+            for region in short
+        ]
+        code = next((region["code"] for region in short), None)
+    if isinstance(value, CleanupReport):
+        what = f"{plural(len(value.remaining), 'resource')} remain"
+        details = [f"{item.region}: {item.kind} {item.id}" for item in value.remaining]
+    hint = "run it again: it continues where it ended; `result` of this error has the details"
+    return {"what": what, "why": "", "hint": hint, "docs": "", "details": details, "code": code}
 
 
 def _redacted(envelope: Mapping[str, Any], runtime: Runtime) -> dict[str, Any]:

@@ -189,7 +189,7 @@ class TaggedResource:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeletionReport:
+class CleanupReport:
     """The result of `destroy` and `nuke_resources`.
 
     `to_delete`: with `dry_run`, the resources that would be deleted; otherwise empty. `deleted`: AWS no longer lists them.

@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.api.models import (
+    CleanupReport,
     ClusterHealth,
     ClusterNode,
     ClusterPlan,
     CostRange,
-    DeletionReport,
     FailedCall,
     LaunchReceipt,
     NodeHealth,
@@ -113,11 +113,11 @@ def health_from_output(envelope: Mapping[str, Any]) -> ClusterHealth:
     )
 
 
-def report_from_output(envelope: Mapping[str, Any]) -> DeletionReport:
+def report_from_output(envelope: Mapping[str, Any]) -> CleanupReport:
     """Of the output of `destroy` and `nuke`, with or without `--dry-run`."""
     data = envelope["data"]
     outcomes = data.get("outcomes", ())
-    return DeletionReport(
+    return CleanupReport(
         dry_run="to_delete" in data,
         to_delete=_resources(data.get("to_delete", ())),
         deleted=_resources(outcome for outcome in outcomes if outcome["status"] in _DELETED),

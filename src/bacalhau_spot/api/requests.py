@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bacalhau_spot.api.models import (
+        CleanupReport,
         ClusterHealth,
         ClusterPlan,
-        DeletionReport,
         LaunchReceipt,
         ProgressEvent,
     )
@@ -50,7 +50,7 @@ class Access:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request(Generic[T]):
+class CommandRequest(Generic[T]):
     """`load`: imports the command's function. `read`: its result from the output. `returned`: exit codes of results."""
 
     name: str
@@ -61,7 +61,7 @@ class Request(Generic[T]):
     returned: frozenset[ExitCode] = frozenset({ExitCode.DONE})
 
 
-def command_thread(request: Request[T], tell: Tell) -> CommandThread[T]:
+def command_thread(request: CommandRequest[T], tell: Tell) -> CommandThread[T]:
     """The thread for a request, not yet started. `tell` is called in it, with each event."""
     cancellation = Cancellation()
     run_id = uuid.uuid4().hex
@@ -92,9 +92,9 @@ def launch_options(
     }
 
 
-def plan_request(access: Access, options: dict[str, Any]) -> Request[ClusterPlan]:
+def plan_request(access: Access, options: dict[str, Any]) -> CommandRequest[ClusterPlan]:
     """Of `create --dry-run`."""
-    return Request(
+    return CommandRequest(
         name="create",
         access=access,
         load=_load_create,
@@ -105,11 +105,11 @@ def plan_request(access: Access, options: dict[str, Any]) -> Request[ClusterPlan
 
 def create_request(
     access: Access, options: dict[str, Any], *, wait: str | None, grace: timedelta
-) -> Request[LaunchReceipt]:
+) -> CommandRequest[LaunchReceipt]:
     """Of `create --yes`."""
     seconds = int(grace.total_seconds())
     given = {"yes": True, "wait": wait, "grace": f"{seconds}s" if seconds else "0"}
-    return Request(
+    return CommandRequest(
         name="create",
         access=access,
         load=_load_create,
@@ -118,9 +118,9 @@ def create_request(
     )
 
 
-def status_request(access: Access, regions: Sequence[str]) -> Request[ClusterHealth]:
+def status_request(access: Access, regions: Sequence[str]) -> CommandRequest[ClusterHealth]:
     """Of `status`."""
-    return Request(
+    return CommandRequest(
         name="status",
         access=access,
         load=_load_status,
@@ -130,9 +130,9 @@ def status_request(access: Access, regions: Sequence[str]) -> Request[ClusterHea
     )
 
 
-def deletion_request(access: Access, options: dict[str, Any]) -> Request[DeletionReport]:
+def deletion_request(access: Access, options: dict[str, Any]) -> CommandRequest[CleanupReport]:
     """Of `destroy --yes`."""
-    return Request(
+    return CommandRequest(
         name="destroy",
         access=access,
         load=_load_destroy,
@@ -143,9 +143,9 @@ def deletion_request(access: Access, options: dict[str, Any]) -> Request[Deletio
 
 def nuke_request(
     access: Access, options: dict[str, Any], *, regions: Sequence[str] | None, dry_run: bool
-) -> Request[DeletionReport]:
+) -> CommandRequest[CleanupReport]:
     """Of `nuke --force`."""
-    return Request(
+    return CommandRequest(
         name="nuke",
         access=access,
         load=_load_nuke,
