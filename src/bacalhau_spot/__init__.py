@@ -59,7 +59,10 @@ __all__ = [
     "sync",
 ]
 
-__version__ = "0.1.0"
+try:  # a file that the build writes: a search for the package's metadata would cost every command 20 ms
+    from bacalhau_spot._version import __version__
+except ModuleNotFoundError:  # a folder that was never built
+    __version__ = "0.0"
 
 _of_the_api = import_when_used(
     __name__,
