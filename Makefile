@@ -22,10 +22,10 @@ group-storms: # the same over self-healing clusters
 replace-nodes: # `replace --drifted` over twenty nodes of the program that BACALHAU_BIN names, while jobs run
 	REPLACE_NODES=$${REPLACE_NODES:-20} uv run pytest -n 0 -s tests/cli/test_real_replace.py
 
-versions: # the quick tests on the other Pythons that this machine has
+versions: # the quick tests and those of the Python API, on the other Pythons that this machine has
 	for version in 3.12 3.13 3.14; do \
 		uv python find --no-python-downloads $$version >/dev/null 2>&1 || { echo "no Python $$version here"; continue; }; \
-		uv run -q --isolated --no-python-downloads --python $$version pytest tests/core tests/config tests/ui || exit 1; \
+		uv run -q --isolated --no-python-downloads --python $$version pytest tests/core tests/config tests/ui tests/api || exit 1; \
 	done
 
 lint:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]  # its stubs are a package of their own
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((*ROOT.glob("examples/workflows/*.yml"), *ROOT.glob(".github/workflows/*.yml")))
-CONFIG = "nodes: 2\nregions: [us-east-1]\norchestrator: none\n"
+CONFIG = "nodes: 1\nregions: [us-east-1]\norchestrator: none\n"
 
 
 def document(path: Path) -> dict[str, Any]:
@@ -147,12 +147,15 @@ def _evaluated(text: str, inputs: dict[str, str]) -> str:
     return re.sub(r"\$\{\{ inputs\.([\w-]+) \}\}", lambda match: inputs[match[1]], text)
 
 
-@pytest.fixture
-def runner(tmp_path: Path) -> Iterator[Runner]:
-    runner = Runner(tmp_path)
-    (tmp_path / "config.yaml").write_text(CONFIG)
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    """With a sandbox of its own; each test leaves it empty."""
+    runner = Runner(tmp_path_factory.mktemp("runner"))
+    (runner.folder / "config.yaml").write_text(CONFIG)
     program = runner.environ["RUNNER_TEMP"] + "/bacalhau-spot/bin/bacalhau-spot"
-    runner.shell(f"{program} sandbox start && {program} sandbox set boot_s=0.2 pending_s=0 terminate_s=0", {})
+    quick = "boot_s=0.2 pending_s=0 terminate_s=0"
+    started = runner.shell(f"{program} sandbox start && {program} sandbox set {quick}", {})
+    assert started.returncode == 0, started.stderr
     yield runner
     runner.shell(f"{program} sandbox stop", {})
 
@@ -169,15 +172,17 @@ def in_sandbox(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(("script", "good"), [("true", True), ("exit 7", False)])
 def test_the_example_job_in_the_sandbox(runner: Runner, script: str, good: bool) -> None:
     """Create, run, destroy; and destroy after a job that failed."""
+    runner.log.clear()
     assert runner.job(in_sandbox(JOB["steps"]), Run_the_job=script) is good
     assert runner.log == [("create", 0), ("destroy", 0)]
-    assert runner.result("create")["data"]["receipt"]["running"] == 2
+    assert runner.result("create")["data"]["receipt"]["running"] == 1
     assert runner.result("destroy")["data"]["remaining"] == []
     assert "exit-code=0" in (runner.folder / "output").read_text()
     assert "bacalhau-spot/bin" in (runner.folder / "path").read_text()
 
 
 def test_a_refused_create_fails_the_job_and_destroy_still_runs(runner: Runner) -> None:
+    runner.log.clear()
     steps = in_sandbox(JOB["steps"])
     for step in steps:
         if step.get("with", {}).get("command") == "create":
