@@ -1,5 +1,5 @@
 # The handful of things one does here. `make check` is what .ci/run runs.
-.PHONY: check test quick long storms group-storms replace-nodes versions lint lock docs bench bench-startup growth
+.PHONY: check test quick long storms group-storms replace-nodes versions lint lock relock lock-files sbom image dist docs bench bench-startup growth
 
 check:
 	.ci/run
@@ -22,19 +22,37 @@ group-storms: # the same over self-healing clusters
 replace-nodes: # `replace --drifted` over twenty nodes of the program that BACALHAU_BIN names, while jobs run
 	REPLACE_NODES=$${REPLACE_NODES:-20} uv run pytest -n 0 -s tests/cli/test_real_replace.py
 
-versions: # the quick tests on the other Pythons that this machine has
+versions: # the quick tests and those of the Python API, on the other Pythons that this machine has
 	for version in 3.12 3.13 3.14; do \
 		uv python find --no-python-downloads $$version >/dev/null 2>&1 || { echo "no Python $$version here"; continue; }; \
-		uv run -q --isolated --no-python-downloads --python $$version pytest tests/core tests/config tests/ui || exit 1; \
+		uv run -q --isolated --no-python-downloads --python $$version pytest tests/core tests/config tests/ui tests/api || exit 1; \
 	done
 
 lint:
 	uv run ruff check . && uv run ruff format --check . && uv run mypy && uv run lint-imports && uv run pytest -n 0 tests/test_prose.py
 
-lock: # pins and hashes for all dependencies; see CONTRIBUTING.md
+lock: # the newest versions and hashes of all dependencies; see CONTRIBUTING.md
 	uv lock --upgrade
+	$(MAKE) lock-files
+
+relock: # for a dependency that was added or removed: all others keep their versions
+	uv lock
+	$(MAKE) lock-files
+
+lock-files: # from uv.lock, which is not committed
 	uv export -q --frozen --no-emit-workspace --format requirements.txt -o requirements.lock
-	uv run python docs/generate.py --constraints
+	uv export -q --frozen --no-emit-workspace --no-dev --all-extras --format requirements.txt -o requirements-run.lock
+	uv export -q --frozen --no-emit-workspace --only-group build --format requirements.txt -o requirements-build.lock
+	uv run --frozen python docs/generate.py --constraints
+
+sbom: # the components of the program as CycloneDX, in dist/
+	.ci/sbom dist/bacalhau-spot.cdx.json
+
+image: # the container image; BASE is the image that it starts from
+	.ci/image $${IMAGE:-bacalhau-spot}
+
+dist: # wheels and sdists, checked
+	.ci/distributions dist
 
 docs: # regenerate what is generated; CI checks that there is no difference
 	uv run python docs/generate.py

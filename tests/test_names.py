@@ -13,6 +13,10 @@ SOURCE = Path(bacalhau_spot.__file__).parent
 # Names that are defined more than once, and why.
 EXCEPTIONS = {
     "main": "the entry point of the program, of `python -m …config`, and of each program that runs on a node",
+    **dict.fromkeys(
+        ("plan", "create", "status", "destroy", "nuke_resources"),
+        "of the command or the engine, and its asynchronous and blocking form in the Python API",
+    ),
     "Notice": "of a cluster's event to its user, and EC2's interruption notice in a program that runs on a node",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Self
 
+from bacalhau_spot.cli.runtime.cancellation import runs_in_thread
 from bacalhau_spot.cli.runtime.runner import NullProgress
 from bacalhau_spot.cli.state.recent_changes import ChangeMark
 from bacalhau_spot.cloud.port import CloudError
@@ -78,7 +79,7 @@ class ClusterLock:
         if self._lock.id is None:
             return
         try:
-            self._runner.run_readonly(self._lock.release(in_order=in_order))
+            self._runner.run_last(self._lock.release(in_order=in_order))
         except CloudError as refusal:
             self._context.print_status(
                 Paragraph(lock_view.not_released(error_label(refusal.code)), prefix="warning: ")
@@ -159,10 +160,12 @@ class ClusterLock:
         return "" if other is None else lock_view.changing_text(other, now=self._context.runtime.clock.now())
 
     def _has_ended(self, holder: LockHolder) -> bool:
-        """A process of this machine that does not run any more; this one cannot wait for itself."""
+        """A process of this machine that does not run any more, or a command of this process that has ended."""
         if holder.host != self._context.runtime.host:
             return False
-        return holder.pid == os.getpid() or not _runs(holder.pid)
+        if holder.pid == os.getpid():
+            return not runs_in_thread(holder.run)
+        return not _runs(holder.pid)
 
 
 def _runs(pid: int) -> bool:

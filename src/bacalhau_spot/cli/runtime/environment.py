@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import sys
@@ -20,6 +21,8 @@ from bacalhau_spot.ui.progress.look_line import AFTER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from bacalhau_spot.cli.runtime.cancellation import Cancellation
 
 
 def _jitter() -> float:
@@ -45,6 +48,9 @@ class Runtime:
     program: str = "bacalhau-spot"  # the command that the user types
     look_line_after_s: float = AFTER_S  # how long a look takes before its line appears
     host: str = field(default_factory=lambda: os.uname().nodename)
+    cancellation: Cancellation | None = (
+        None  # of a command in another program, which has no Ctrl-C of its own
+    )
     secrets: set[str] = field(default_factory=set)  # secrets that this run has read and must not show
     # Searched once: every text of the output is redacted.
     environment_secrets: tuple[str, ...] = field(init=False)
@@ -65,6 +71,20 @@ class Runtime:
             stdout=sys.stdout,
             stderr=sys.stderr,
             program=_program(sys.argv[0]),
+        )
+
+    @classmethod
+    def embedded(cls, *, stdout: TextIO, stderr: TextIO, run_id: str, cancellation: Cancellation) -> Runtime:
+        """Of a command in another program: nobody answers its questions, and nothing is printed."""
+        return cls(
+            environ=os.environ,
+            cwd=_cwd(),
+            home=_home(),
+            stdin=io.StringIO(),
+            stdout=stdout,
+            stderr=stderr,
+            run_id=run_id,
+            cancellation=cancellation,
         )
 
     @property

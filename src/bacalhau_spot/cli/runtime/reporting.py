@@ -79,6 +79,12 @@ def _print_for_people(result: Result, runtime: Runtime, *, stdout: TextIO) -> No
 
 
 def _print_for_programs(result: Result, runtime: Runtime, *, stdout: TextIO) -> None:
+    form = runtime.invocation.common.output
+    json_output.write_envelope(stdout, result_envelope(result, runtime), form=form)
+
+
+def result_envelope(result: Result, runtime: Runtime) -> json_output.Data:
+    """The document of `-o json`, before secrets are taken out of it."""
     envelope = json_output.envelope(
         command=result.command,
         data=result.data,
@@ -87,8 +93,7 @@ def _print_for_programs(result: Result, runtime: Runtime, *, stdout: TextIO) -> 
         warnings=result.warnings,
         endpoint=requested_endpoint(runtime.invocation),
     )
-    form = runtime.invocation.common.output
-    json_output.write_envelope(stdout, _as_typed_here(envelope, runtime), form=form)
+    return _as_typed_here(envelope, runtime)
 
 
 def print_error(error: UserError, runtime: Runtime) -> int:
@@ -98,15 +103,20 @@ def print_error(error: UserError, runtime: Runtime) -> int:
         _, talk = consoles(runtime)
         talk.print(views.error_view(error), crop=False)
     else:
-        envelope = json_output.envelope(
-            command=runtime.invocation.command,
-            data=None,
-            exit_code=error.exit_code,
-            errors=(error,),
-            endpoint=requested_endpoint(runtime.invocation),
-        )
-        json_output.write_envelope(runtime.stdout, _as_typed_here(envelope, runtime), form=output)
+        json_output.write_envelope(runtime.stdout, error_envelope(error, runtime), form=output)
     return int(error.exit_code)
+
+
+def error_envelope(error: UserError, runtime: Runtime) -> json_output.Data:
+    """The document of `-o json` for a command without a result, before secrets are taken out of it."""
+    envelope = json_output.envelope(
+        command=runtime.invocation.command,
+        data=None,
+        exit_code=error.exit_code,
+        errors=(error,),
+        endpoint=requested_endpoint(runtime.invocation),
+    )
+    return _as_typed_here(envelope, runtime)
 
 
 def _as_typed_here(envelope: json_output.Data, runtime: Runtime) -> json_output.Data:

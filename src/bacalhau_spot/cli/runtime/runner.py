@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from types import TracebackType
 
+    from bacalhau_spot.cli.runtime.cancellation import Cancellation
     from bacalhau_spot.cli.runtime.environment import Runtime
     from bacalhau_spot.cloud.connection import AwsConnection
     from bacalhau_spot.core.launch.events import Event
@@ -86,6 +87,7 @@ class Runner:
         self._runner = asyncio.Runner()
         self._screen: Screen = NullProgress()
         self._line = line
+        self._cancellation = runtime.cancellation
         self.calls = AwsCalls(
             self._cloud,
             clock=runtime.clock,
@@ -119,7 +121,25 @@ class Runner:
         """
         # asyncio handles Ctrl-C: the task is cancelled, then KeyboardInterrupt is raised here.
         line = self._line
-        return self._runner.run(part if line is None else self._run_with_line(part, line, other=other))
+        shown = part if line is None else self._run_with_line(part, line, other=other)
+        if self._cancellation is None:
+            return self._runner.run(shown)
+        try:
+            return self._runner.run(self._run_cancellable(shown, self._cancellation))
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
+
+    def run_last(self, part: Coroutine[object, object, T]) -> T:
+        """Run the end of a command, such as the release of a lock: only Ctrl-C ends it, not the request of another thread."""
+        return self._runner.run(part)
+
+    @staticmethod
+    async def _run_cancellable(part: Coroutine[object, object, T], cancellation: Cancellation) -> T:
+        task = asyncio.current_task()
+        if task is None:
+            raise AssertionError("a coroutine runs in a task")
+        with cancellation.handled_by(task.cancel):
+            return await part
 
     async def _run_with_line(self, part: Coroutine[object, object, T], line: LookLine, *, other: str) -> T:
         reads = self.calls.open_reads
@@ -178,6 +198,8 @@ class Runner:
                 with contextlib.suppress(ValueError, RuntimeError):
                     loop.add_signal_handler(number, self._interrupted)
                     stack.callback(loop.remove_signal_handler, number)
+            if self._cancellation is not None:
+                stack.enter_context(self._cancellation.handled_by(self._stop))
             # From here on no signal can interrupt between taking and restoring the terminal.
             self._screen = screen()
             ticking = asyncio.ensure_future(self._tick())
@@ -198,6 +220,10 @@ class Runner:
             )
             self._runtime.stderr.flush()
             os._exit(ExitCode.INTERRUPTED)
+        self._stop()
+
+    def _stop(self) -> None:
+        """Running calls finish, and no new one begins."""
         self.calls.stop.set(by_user=True)
         self._emit(events.Cancelling())
 

@@ -1,0 +1,195 @@
+"""The requests of the Python API: the same for its asynchronous and its blocking form.
+
+A command is imported in its thread: with AWS's library that takes a second, during which an event loop would stand still.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from bacalhau_spot.api import parsing
+from bacalhau_spot.api.command_thread import CommandThread
+from bacalhau_spot.cli.runtime.cancellation import Cancellation, thread_name
+from bacalhau_spot.core.lifecycle.durations import duration_text
+from bacalhau_spot.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import timedelta
+    from decimal import Decimal
+    from pathlib import Path
+
+    from bacalhau_spot.api.models import (
+        CleanupReport,
+        ClusterHealth,
+        ClusterPlan,
+        LaunchReceipt,
+        ProgressEvent,
+    )
+    from bacalhau_spot.cli.runtime.result import Result
+
+    Tell = Callable[[ProgressEvent], object]
+    Command = Callable[..., Result]
+
+T = TypeVar("T")
+
+# What `status` finds wrong is its result.
+_OBSERVED = frozenset({ExitCode.DONE, ExitCode.FAILED, ExitCode.INCOMPLETE})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """The configuration file, the AWS profile, or the sandbox; `cluster`: another one than the configuration's."""
+
+    config: str | Path | None
+    profile: str | None
+    sandbox: bool
+    cluster: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandRequest(Generic[T]):
+    """`load`: imports the command's function. `read`: its result from the output. `returned`: exit codes of results."""
+
+    name: str
+    access: Access
+    load: Callable[[], Command]
+    read: Callable[[Mapping[str, Any]], T]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    returned: frozenset[ExitCode] = frozenset({ExitCode.DONE})
+
+
+def command_thread(request: CommandRequest[T], tell: Tell) -> CommandThread[T]:
+    """The thread for a request, not yet started. `tell` is called in it, with each event."""
+    cancellation = Cancellation()
+    run_id = uuid.uuid4().hex
+
+    def work() -> T:
+        from bacalhau_spot.api.execution import execute  # noqa: PLC0415 - see above
+
+        return execute(request, tell, run_id=run_id, cancellation=cancellation)
+
+    return CommandThread(work, name=thread_name(run_id), cancellation=cancellation)
+
+
+def launch_options(
+    *,
+    max_price_usd_per_hour: Decimal | None,
+    budget_usd_per_hour: Decimal | None,
+    ttl: timedelta | None,
+    without_orchestrator: bool,
+    allow_removal: bool,
+) -> dict[str, Any]:
+    """The options of `create`, as they are typed."""
+    return {
+        "max_price": None if max_price_usd_per_hour is None else str(max_price_usd_per_hour),
+        "budget": None if budget_usd_per_hour is None else str(budget_usd_per_hour),
+        "ttl": None if ttl is None else duration_text(int(ttl.total_seconds())),
+        "without_orchestrator": without_orchestrator,
+        "allow_removal": allow_removal,
+    }
+
+
+def plan_request(access: Access, options: dict[str, Any]) -> CommandRequest[ClusterPlan]:
+    """Of `create --dry-run`."""
+    return CommandRequest(
+        name="create",
+        access=access,
+        load=_load_create,
+        options={**options, "dry_run": True},
+        read=parsing.plan_from_output,
+    )
+
+
+def create_request(
+    access: Access, options: dict[str, Any], *, wait: str | None, grace: timedelta
+) -> CommandRequest[LaunchReceipt]:
+    """Of `create --yes`."""
+    seconds = int(grace.total_seconds())
+    given = {"yes": True, "wait": wait, "grace": f"{seconds}s" if seconds else "0"}
+    return CommandRequest(
+        name="create",
+        access=access,
+        load=_load_create,
+        options={**options, **given},
+        read=parsing.receipt_from_output,
+    )
+
+
+def status_request(access: Access, regions: Sequence[str]) -> CommandRequest[ClusterHealth]:
+    """Of `status`."""
+    return CommandRequest(
+        name="status",
+        access=access,
+        load=_load_status,
+        options={"region": list(regions), "cluster": access.cluster},
+        read=parsing.health_from_output,
+        returned=_OBSERVED,
+    )
+
+
+def deletion_request(access: Access, options: dict[str, Any]) -> CommandRequest[CleanupReport]:
+    """Of `destroy --yes`."""
+    return CommandRequest(
+        name="destroy",
+        access=access,
+        load=_load_destroy,
+        options={**options, "yes": True, "cluster": access.cluster},
+        read=parsing.report_from_output,
+    )
+
+
+def nuke_request(
+    access: Access, options: dict[str, Any], *, regions: Sequence[str] | None, dry_run: bool
+) -> CommandRequest[CleanupReport]:
+    """Of `nuke --force`."""
+    return CommandRequest(
+        name="nuke",
+        access=access,
+        load=_load_nuke,
+        options={
+            **options,
+            "dry_run": dry_run,
+            "regions": None if regions is None else ",".join(regions),
+        },
+        read=parsing.report_from_output,
+    )
+
+
+def deletion_options(
+    *, disable_protection: bool, delete_results: bool, timeout_s: int | None
+) -> dict[str, Any]:
+    """The options of `destroy` and `nuke`."""
+    given = {} if timeout_s is None else {"timeout": timeout_s}
+    return {"disable_protection": disable_protection, "delete_results": delete_results, **given}
+
+
+def _load_create() -> Command:
+    from bacalhau_spot.cli.commands.create import create  # noqa: PLC0415 - in the thread of the command
+
+    return create
+
+
+def _load_status() -> Command:
+    from bacalhau_spot.cli.commands.status import status  # noqa: PLC0415 - as above
+
+    return status
+
+
+def _load_destroy() -> Command:
+    from bacalhau_spot.cli.commands.destroy import destroy  # noqa: PLC0415 - as above
+
+    return destroy
+
+
+def _load_nuke() -> Command:
+    from bacalhau_spot.cli.commands.nuke import NukeOptions, nuke  # noqa: PLC0415 - as above
+
+    def nuke_with(*, dry_run: bool, common: Any, runtime: Any, **options: Any) -> Result:
+        return nuke(
+            force=True, dry_run=dry_run, choice=NukeOptions(**options), common=common, runtime=runtime
+        )
+
+    return nuke_with

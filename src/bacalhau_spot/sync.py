@@ -1,0 +1,164 @@
+"""The blocking form of the Python API: the functions of `bacalhau_spot` for programs without an event loop.
+
+`on_event` is called in the thread of the caller.
+"""
+
+from __future__ import annotations
+
+import queue
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from bacalhau_spot.api import requests
+from bacalhau_spot.api.asynchronous import DEFAULT_GRACE
+from bacalhau_spot.api.errors import unconfirmed
+from bacalhau_spot.api.requests import Access
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import timedelta
+    from decimal import Decimal
+    from pathlib import Path
+
+    from bacalhau_spot.api.models import (
+        CleanupReport,
+        ClusterHealth,
+        ClusterPlan,
+        LaunchReceipt,
+        ProgressEvent,
+    )
+    from bacalhau_spot.api.requests import CommandRequest
+
+    OnEvent = Callable[[ProgressEvent], object]
+
+T = TypeVar("T")
+
+__all__ = ["create", "destroy", "nuke_resources", "plan", "status"]
+
+
+def plan(
+    config: str | Path | None = None,
+    *,
+    profile: str | None = None,
+    sandbox: bool = False,
+    allow_removal: bool = False,
+    max_price_usd_per_hour: Decimal | None = None,
+    budget_usd_per_hour: Decimal | None = None,
+    ttl: timedelta | None = None,
+    without_orchestrator: bool = False,
+) -> ClusterPlan:
+    """Compare the configuration with AWS, and return the changes that `create` would make, with their price.
+
+    Changes nothing. Raises ApiError, also for a plan that `create` would refuse.
+    """
+    options = requests.launch_options(
+        max_price_usd_per_hour=max_price_usd_per_hour,
+        budget_usd_per_hour=budget_usd_per_hour,
+        ttl=ttl,
+        without_orchestrator=without_orchestrator,
+        allow_removal=allow_removal,
+    )
+    access = Access(config=config, profile=profile, sandbox=sandbox)
+    return _finished(requests.plan_request(access, options))
+
+
+def create(  # noqa: PLR0913 -- one parameter for each option
+    config: str | Path | None = None,
+    *,
+    profile: str | None = None,
+    sandbox: bool = False,
+    allow_removal: bool = False,
+    grace: timedelta = DEFAULT_GRACE,
+    max_price_usd_per_hour: Decimal | None = None,
+    budget_usd_per_hour: Decimal | None = None,
+    ttl: timedelta | None = None,
+    without_orchestrator: bool = False,
+    wait: Literal["joined", "running", "none"] | None = None,
+    on_event: OnEvent | None = None,
+) -> LaunchReceipt:
+    """Launch the nodes that the configuration asks for and that do not exist yet. The call is the confirmation.
+
+    Running it again adds only the missing nodes. Raises ApiError; an IncompleteError has the receipt of a part of the nodes.
+    """
+    options = requests.launch_options(
+        max_price_usd_per_hour=max_price_usd_per_hour,
+        budget_usd_per_hour=budget_usd_per_hour,
+        ttl=ttl,
+        without_orchestrator=without_orchestrator,
+        allow_removal=allow_removal,
+    )
+    access = Access(config=config, profile=profile, sandbox=sandbox)
+    return _finished(requests.create_request(access, options, wait=wait, grace=grace), on_event)
+
+
+def status(
+    config: str | Path | None = None,
+    *,
+    profile: str | None = None,
+    sandbox: bool = False,
+    cluster: str | None = None,
+    regions: Sequence[str] = (),
+) -> ClusterHealth:
+    """Return the cluster's health from EC2, the orchestrator and the nodes. Changes nothing.
+
+    An unhealthy or incomplete result is not an error. `cluster`: another one, by its tag value. `regions`: only these.
+    """
+    access = Access(config=config, profile=profile, sandbox=sandbox, cluster=cluster)
+    return _finished(requests.status_request(access, regions))
+
+
+def destroy(  # noqa: PLR0913 -- one parameter for each option
+    config: str | Path | None = None,
+    *,
+    profile: str | None = None,
+    sandbox: bool = False,
+    cluster: str | None = None,
+    dry_run: bool = False,
+    disable_protection: bool = False,
+    delete_results: bool = False,
+    timeout_s: int | None = None,
+    on_event: OnEvent | None = None,
+) -> CleanupReport:
+    """Delete all resources of the cluster in every region, and verify the deletion. The call is the confirmation.
+
+    `dry_run`: only list them. Raises ApiError; an IncompleteError has the report with the remaining resources.
+    """
+    options = requests.deletion_options(
+        disable_protection=disable_protection, delete_results=delete_results, timeout_s=timeout_s
+    )
+    access = Access(config=config, profile=profile, sandbox=sandbox, cluster=cluster)
+    request = requests.deletion_request(access, {**options, "dry_run": dry_run})
+    return _finished(request, on_event)
+
+
+def nuke_resources(  # noqa: PLR0913 -- one parameter for each option
+    regions: Sequence[str] | None = None,
+    force: bool = False,  # noqa: FBT001 FBT002 - the signature that users of the first tool know
+    *,
+    config: str | Path | None = None,
+    profile: str | None = None,
+    sandbox: bool = False,
+    dry_run: bool = False,
+    disable_protection: bool = False,
+    delete_results: bool = False,
+    timeout_s: int | None = None,
+    on_event: OnEvent | None = None,
+) -> CleanupReport:
+    """Delete all resources that carry the cluster tag, in these regions or in every region, and verify the deletion.
+
+    Without `force`: raises ConfirmationError with the list, and deletes nothing. `dry_run`: returns the list.
+    """
+    options = requests.deletion_options(
+        disable_protection=disable_protection, delete_results=delete_results, timeout_s=timeout_s
+    )
+    access = Access(config=config, profile=profile, sandbox=sandbox)
+    only_list = dry_run or not force
+    request = requests.nuke_request(access, options, regions=regions, dry_run=only_list)
+    report = _finished(request, on_event)
+    if report.to_delete and not dry_run:
+        raise unconfirmed(report)
+    return report
+
+
+def _finished(request: CommandRequest[T], on_event: OnEvent | None = None) -> T:
+    events: queue.SimpleQueue[ProgressEvent | None] = queue.SimpleQueue()
+    return requests.command_thread(request, events.put).wait_blocking(events, on_event)
