@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.ui.json_output.prices import prices_data
     from bacalhau_spot.ui.json_output.prune import prune_data, prune_result_data
     from bacalhau_spot.ui.json_output.reconcile import reconcile_data
+    from bacalhau_spot.ui.json_output.report import report_data
     from bacalhau_spot.ui.json_output.sandbox import (
         sandbox_interrupt_data,
         sandbox_rebalance_data,
@@ -103,6 +104,7 @@ __all__ = [
     "prune_data",
     "prune_result_data",
     "reconcile_data",
+    "report_data",
     "resources_data",
     "sandbox_interrupt_data",
     "sandbox_rebalance_data",
@@ -156,6 +158,7 @@ __getattr__ = import_when_used(
         ".prices": ("prices_data",),
         ".prune": ("prune_data", "prune_result_data"),
         ".reconcile": ("reconcile_data",),
+        ".report": ("report_data",),
         ".sandbox": (
             "sandbox_interrupt_data",
             "sandbox_rebalance_data",

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     )
     from bacalhau_spot.ui.views.quotas_view import quota_lines
     from bacalhau_spot.ui.views.reconcile_view import pass_view
+    from bacalhau_spot.ui.views.report_view import page_written_view, report_view
     from bacalhau_spot.ui.views.smoke_test_view import smoke_test_view, smoke_test_warnings
     from bacalhau_spot.ui.views.ssh_view import (
         connecting_view,
@@ -116,6 +117,7 @@ __all__ = [
     "other_cluster_warnings",
     "other_label_warnings",
     "over_budget",
+    "page_written_view",
     "pages_view",
     "pass_view",
     "plan_view",
@@ -125,6 +127,7 @@ __all__ = [
     "quota_lines",
     "raw",
     "replacement_over_budget",
+    "report_view",
     "rescan_notice_view",
     "sentence_text",
     "smoke_test_view",
@@ -174,6 +177,7 @@ __getattr__ = import_when_used(
         ".prune_view": ("not_removed_text", "prune_preview_view", "prune_result_view", "with_prune_result"),
         ".quotas_view": ("quota_lines",),
         ".reconcile_view": ("pass_view",),
+        ".report_view": ("page_written_view", "report_view"),
         ".smoke_test_view": ("smoke_test_view", "smoke_test_warnings"),
         ".ssh_view": (
             "connecting_view",
