@@ -91,7 +91,7 @@ COMMANDS: dict[str, tuple[Any, ...]] = {
     "prices": (prices.PricesOutput,),
     "history": (history.HistoryOutput,),
     "report": (report.ReportOutput,),
-    "offers": (offers.OffersOutput,),
+    "offers": (offers.OffersOutput, offers.BacktestOutput),
     "image bake": (images.BakeOutput,),
     "image list": (images.ImagesOutput,),
     "image delete": (images.ImageDeletionOutput,),

@@ -18,6 +18,7 @@ from bacalhau_spot.ui.views.blocks import (
 
 if TYPE_CHECKING:
     from bacalhau_spot.ui.error_messages import error_from_failures, interrupted_orchestrator, with_created
+    from bacalhau_spot.ui.views.backtest_view import backtest_view
     from bacalhau_spot.ui.views.clusters_view import clusters_view
     from bacalhau_spot.ui.views.configure_view import configured
     from bacalhau_spot.ui.views.cost_view import cost_view
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "StatusView",
+    "backtest_view",
     "bake_plan_view",
     "bake_result_view",
     "changed_groups",
@@ -143,6 +145,7 @@ __getattr__ = import_when_used(
     __name__,
     {
         "..error_messages": ("error_from_failures", "interrupted_orchestrator", "with_created"),
+        ".backtest_view": ("backtest_view",),
         ".clusters_view": ("clusters_view",),
         ".configure_view": ("configured",),
         ".cost_view": ("cost_view",),
