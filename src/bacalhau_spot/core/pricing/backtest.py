@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import reduce
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -36,9 +37,10 @@ class BacktestCost:
     """Of all nodes together, in USD; `average`, `lowest` and `highest`: of one instance, in USD per hour.
 
     `average`: typical, weighted by time. `on_demand` None: unknown. `above`: the time in which every pool was above the
-    maximum price. `changes`: the price changes that AWS returned.
+    maximum price; of a sum, the longest of its parts.
     """
 
+    nodes: int
     low: Decimal
     typical: Decimal
     high: Decimal
@@ -48,7 +50,6 @@ class BacktestCost:
     on_demand: Decimal | None
     known: timedelta
     above: timedelta = timedelta(0)
-    changes: int = 0
 
     @property
     def saving(self) -> Decimal | None:
@@ -89,6 +90,7 @@ def backtest_cost(
     running = (sums.known - sums.above) // _MICROSECOND
     cheapest = _cheapest_on_demand(points, on_demand)
     return BacktestCost(
+        nodes=nodes,
         low=sums.low * nodes / hour,
         typical=sums.typical * nodes / hour,
         high=sums.high * nodes / hour,
@@ -98,7 +100,6 @@ def backtest_cost(
         on_demand=None if cheapest is None else cheapest * running * nodes / hour,
         known=sums.known,
         above=sums.above,
-        changes=len(points),
     )
 
 
@@ -152,29 +153,24 @@ def _moments(
 def backtest_total(rows: Sequence[BacktestRow]) -> BacktestCost | None:
     """The sum of rows with a cost; None if a row has none."""
     costs = [row.cost for row in rows if row.cost is not None]
-    if not costs or len(costs) < len(rows):
-        return None
-    nodes = sum(row.nodes for row in rows)
-    weighted = [cost.average * row.nodes for cost, row in zip(costs, rows, strict=True)]
+    return reduce(_plus, costs) if costs and len(costs) == len(rows) else None
+
+
+def _plus(left: BacktestCost, right: BacktestCost) -> BacktestCost:
+    known = left.on_demand is not None and right.on_demand is not None
+    nodes = left.nodes + right.nodes
     return BacktestCost(
-        low=_sum(cost.low for cost in costs) or _ZERO,
-        typical=_sum(cost.typical for cost in costs) or _ZERO,
-        high=_sum(cost.high for cost in costs) or _ZERO,
-        average=(_sum(weighted) or _ZERO) / max(1, nodes),
-        lowest=min(cost.lowest for cost in costs),
-        highest=max(cost.highest for cost in costs),
-        on_demand=_sum(cost.on_demand for cost in costs),
-        known=min(cost.known for cost in costs),
-        above=max(cost.above for cost in costs),
-        changes=sum(cost.changes for cost in costs),
+        nodes=nodes,
+        low=left.low + right.low,
+        typical=left.typical + right.typical,
+        high=left.high + right.high,
+        average=(left.average * left.nodes + right.average * right.nodes) / nodes,
+        lowest=min(left.lowest, right.lowest),
+        highest=max(left.highest, right.highest),
+        on_demand=(left.on_demand or _ZERO) + (right.on_demand or _ZERO) if known else None,
+        known=min(left.known, right.known),
+        above=max(left.above, right.above),
     )
-
-
-def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
-    """None while one is unknown."""
-    every = list(amounts)
-    known = [usd for usd in every if usd is not None]
-    return sum(known, _ZERO) if len(known) == len(every) else None
 
 
 @dataclass(frozen=True, slots=True)
