@@ -50,6 +50,7 @@ from bacalhau_spot.ui.json_output import (
     prices,
     prune,
     reconcile,
+    report,
     sandbox,
     smoke_test,
     ssh,
@@ -59,7 +60,7 @@ from bacalhau_spot.ui.json_output.envelope import EnvelopeOutput
 from bacalhau_spot.ui.json_output.values import Time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 Schema = dict[str, Any]
 
@@ -89,7 +90,8 @@ COMMANDS: dict[str, tuple[Any, ...]] = {
     "cost": (cost.CostOutput,),
     "prices": (prices.PricesOutput,),
     "history": (history.HistoryOutput,),
-    "offers": (offers.OffersOutput,),
+    "report": (report.ReportOutput,),
+    "offers": (offers.OffersOutput, offers.BacktestOutput),
     "image bake": (images.BakeOutput,),
     "image list": (images.ImagesOutput,),
     "image delete": (images.ImageDeletionOutput,),
@@ -135,6 +137,7 @@ GROUPS = (
     ("`cost`", ("cost",)),
     ("`prices`", ("prices",)),
     ("`history`", ("history",)),
+    ("`report`", ("report",)),
     ("`offers`", ("offers",)),
     ("`doctor` and `iam-policy`", ("doctor", "iam-policy")),
     ("`notify-test`", ("notify-test",)),
@@ -191,6 +194,12 @@ def _command_of(file: str) -> str:
         if file in {_file(kind) for kind in kinds if is_typeddict(kind)}
     ]
     return users[0] if len(users) == 1 and file != OUTPUT else ""
+
+
+def _is_root(model: Any) -> bool:
+    """Whether it is the whole data of the command to which its file belongs."""
+    command = _command_of(_file(model))
+    return bool(command) and COMMANDS[command] == (model,)
 
 
 def _condition(command: str, kinds: tuple[Any, ...]) -> Schema:
@@ -259,6 +268,8 @@ def type_schema(kind: Any, *, file: str) -> Schema:
     """Of a type in a model, for the schema in `file`."""
     origin, arguments = get_origin(kind), get_args(kind)
     if is_typeddict(kind):
+        if _is_root(kind) and _file(kind) != file:
+            return {"$ref": _file(kind)}
         return {"$ref": f"{_file(kind) if _file(kind) != file else ''}{_DEFINITIONS}{_definition(kind)}"}
     if inspect.isclass(kind) and issubclass(kind, Enum):
         return _choice([member.value for member in kind])
@@ -303,16 +314,18 @@ def _union(forms: list[Schema]) -> Schema:
     return form
 
 
-def _reachable(kinds: Iterable[Any], seen: set[Any] | None = None) -> Iterator[Any]:
-    """The models in `kinds`, in the order of their first use."""
+def _reachable(
+    kinds: Iterable[Any], seen: set[Any] | None = None, *, without: Collection[Any] = ()
+) -> Iterator[Any]:
+    """The models in `kinds`, in the order of their first use, but none of `without` and of those in them."""
     seen = set() if seen is None else seen
     for kind in kinds:
         if not is_typeddict(kind):
-            yield from _reachable(get_args(kind), seen)
-        elif kind not in seen:
+            yield from _reachable(get_args(kind), seen, without=without)
+        elif kind not in seen and kind not in without:
             seen.add(kind)
             yield kind
-            yield from _reachable(_keys(kind).values(), seen)
+            yield from _reachable(_keys(kind).values(), seen, without=without)
 
 
 def _file(model: Any) -> str:
@@ -367,7 +380,7 @@ def reference() -> str:
     """A heading for each group of commands with its own models, and at the end the shared ones."""
     users: dict[Any, set[str]] = {}
     for heading, commands in GROUPS:
-        for model in _reachable(kind for command in commands for kind in COMMANDS[command]):
+        for model in _models(commands):
             users.setdefault(model, set()).add(heading)
     lines: list[str] = []
     for heading, commands in GROUPS:
@@ -376,7 +389,7 @@ def reference() -> str:
         for root in roots:
             names = [f"`{command}`" for command in commands if root in COMMANDS[command]]
             lines += _root(root, ", ".join(names))
-        for model in _reachable(roots):
+        for model in _models(commands):
             if users[model] == {heading} and model not in roots:
                 lines += _section(model)
     lines += ["## Shared objects", ""]
@@ -384,6 +397,13 @@ def reference() -> str:
     for model in (*envelope_models, *(model for model, places in users.items() if len(places) > 1)):
         lines += _section(model)
     return "\n".join(lines).rstrip()
+
+
+def _models(commands: Sequence[str]) -> list[Any]:
+    """In the data of these commands. The data of another command within it has a place of its own."""
+    roots = [kind for command in commands for kind in COMMANDS[command]]
+    others = [kind for kinds in COMMANDS.values() for kind in kinds if is_typeddict(kind) and _is_root(kind)]
+    return [*_reachable(roots, without=[kind for kind in others if kind not in roots])]
 
 
 def _root(kind: Any, commands: str) -> list[str]:
@@ -414,6 +434,9 @@ def _table(model: Any) -> list[str]:
 
 def _form_text(form: Schema) -> str:
     """A schema in words."""
+    if "$ref" in form and "#" not in form["$ref"]:
+        command = _command_of(form["$ref"])
+        return f"the data of [`{command}`](#{command})"
     if "$ref" in form:
         name = _heading(form["$ref"].rpartition("/")[2])
         return f"[{name}](#{name.replace(' ', '-')})"

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "extend": ("extend",),
     "cost --since": ("cost", "--since"),
     "history --since": ("history", "--since"),
+    "report --since": ("report", "--since"),
     "prices --since": ("prices", "--since"),
 }
 SECONDS: dict[str, tuple[str, ...]] = {

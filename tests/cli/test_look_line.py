@@ -24,6 +24,7 @@ LOOKS = [
     "clusters",
     "cost",
     "history",
+    "report",
     "offers",
     "prices",
     "doctor",

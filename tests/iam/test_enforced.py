@@ -85,6 +85,7 @@ def test_the_policy_suffices(sandbox: Any, user: CliRunner) -> None:
         ["cost"],
         ["prices"],
         ["history"],
+        ["report"],
         ["clusters"],
         ["nuke", "--force", "--disable-protection", "--regions", f"us-west-2,{REGION}"],
         ["create", "--yes", "--wait", "running"],

@@ -99,6 +99,10 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.commands.history:history",
         "Show the launches, joins, interruptions and replacements of the cluster's nodes, the newest last.",
     ),
+    "report": (
+        "bacalhau_spot.cli.commands.report:report",
+        "Write a page about the cluster: regions, nodes and costs over time, interruptions, pools, drift.",
+    ),
     "offers": (
         "bacalhau_spot.cli.commands.offers:offers",
         "Compare spot prices and availability across regions, and write a choice into the configuration.",

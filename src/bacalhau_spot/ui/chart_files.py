@@ -1,6 +1,6 @@
 """Charts as files: PNG, SVG and HTML.
 
-altair draws them. It is an extra and takes most of a second to import, so it is imported only when a file is requested.
+altair draws them.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import chart_library
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,24 +37,9 @@ def check_format(path: Path) -> None:
 
 def draw(chart: PriceChart, path: Path) -> None:
     """Writes the chart. Raises UserError when the library is missing or the file cannot be written."""
-    try:
-        import altair  # noqa: ICN001, PLC0415 - an extra
-        import vl_convert  # noqa: F401, PLC0415 - what altair writes pictures with
-    except ImportError:
-        raise UserError(
-            "image files need the extra `plot`, which is not installed",
-            hint="install it with `uv tool install '.[plot]'` in this program's folder, or run "
-            "`uv run --with altair --with vl-convert-python -s deploy_spot.py prices`; `prices` draws it in the "
-            "terminal without `--plot`",
-            exit_code=ExitCode.USAGE,
-        ) from None
-    except RuntimeError as error:  # altair looks for its cache in the home directory while it is imported
-        raise UserError(
-            "image files need a home directory",
-            why=str(error),
-            hint="`export HOME=DIRECTORY` names one",
-            exit_code=ExitCode.USAGE,
-        ) from error
+    altair = chart_library.load_charts(
+        "an image file", instead="`prices` draws the chart in the terminal without `--plot`"
+    )
     made = _chart(altair, chart)
     form = path.suffix.lower().removeprefix(".")
     try:

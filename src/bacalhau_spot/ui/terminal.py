@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderableType, RenderResult
 
 CSV = "csv"  # the form of output for spreadsheets
+HTML = "html"  # and for browsers
 # A pipe has no width: no line is folded and no column is dropped. No output is as wide as this.
 WIDE: Final = "wide"  # the form of output that has none in a window either
 NO_WIDTH: Final = 10_000_000
@@ -37,6 +38,7 @@ _ABOUT_THE_CLUSTER: Final = frozenset(
         "offers",
         "prices",
         "history",
+        "report",
         "clusters",
         "reconcile",
         "extend",

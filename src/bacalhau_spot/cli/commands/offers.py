@@ -86,6 +86,7 @@ def offers(
     filters: Filters = NO_FILTERS,
     table: TableOptions = DEFAULT_TABLE,
     writing: WriteOptions = NO_WRITE,
+    backtest: str | None = None,
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
@@ -101,10 +102,25 @@ def offers(
         Only these regions, e.g. us-east-1,eu-west-1.
     nodes
         Number of nodes for one region (default: a region's share in the configuration).
+    backtest
+        Compute, by AWS's price history of the last 30d, 12h …, the cost of the configuration and of the cheapest other
+        regions (`--top`, default 5); at most 90d.
     """
     context = CommandContext("offers", common, runtime)
     spec = context.spec(lenient=True)
     query = _wanted(spec, filters, nodes=nodes)
+    if backtest is not None:
+        from bacalhau_spot.cli.runtime.offers_backtest import run_backtest  # noqa: PLC0415 - not for other offers
+
+        return run_backtest(
+            context,
+            spec,
+            query,
+            span=backtest,
+            regions=_names(region),
+            top=table.top,
+            writing=writing.write,
+        )
     with context.runner(spec) as runner:
         found = runner.run_readonly(_gather(context, runner.calls, query, regions=_names(region)))
         written = None

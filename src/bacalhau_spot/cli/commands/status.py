@@ -18,6 +18,7 @@ from bacalhau_spot.cli.runtime.notices import observation_notices, send_notices,
 from bacalhau_spot.cli.runtime.reporting import consoles
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import INTERVAL, NO_OPTIONS, Cluster, CommonOptions
+from bacalhau_spot.cli.runtime.watch_keys import WatchKeys, watch_keys
 from bacalhau_spot.cli.state.audit_log import known_usages
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.health.cluster_status import ClusterSnapshot, ClusterStatus
@@ -65,7 +66,8 @@ def status(
     Parameters
     ----------
     watch
-        Repeat until Ctrl-C. The exit code is that of the latest check.
+        Repeat until Ctrl-C or the key q. The exit code is that of the latest check. On a terminal, keys select a node and
+        open its console, ssh or its replacement; `?` shows them.
     interval
         Seconds between two checks.
     region
@@ -223,10 +225,11 @@ def _watch(context: CommandContext, reader: StatusReader, *, interval_s: float) 
     watcher: status_watch.StatusWatcher | None = None
     warnings: dict[str, None] = {}
     try:
-        with sigterm_as_interrupt(), context.runner() as runner:
+        with sigterm_as_interrupt(), context.runner() as runner, contextlib.ExitStack() as stack:
             found = reader.now(runner)
             runner.hide_looks()  # the watcher shows the time of the last check
             watcher = _watcher(context, interval_s=interval_s)
+            keys = stack.enter_context(watch_keys(context, watcher))
             watcher.show(found)
             while True:
                 late, stopped = send_or_stop(context, reader.take_notices())
@@ -235,7 +238,8 @@ def _watch(context: CommandContext, reader: StatusReader, *, interval_s: float) 
                     _print_warnings(context, late)
                 if stopped:
                     break
-                runner.run_readonly(context.runtime.clock.sleep(interval_s))
+                if _pause(context, runner, keys, interval_s=interval_s):
+                    break
                 try:
                     found = reader.now(runner)
                     watcher.show(found)
@@ -250,6 +254,14 @@ def _watch(context: CommandContext, reader: StatusReader, *, interval_s: float) 
     if isinstance(watcher, status_watch.LiveWatcher):
         return _result(context, found, warnings=tuple(warnings))
     return Result("status", exit_code=found.exit_code, already_printed=True)
+
+
+def _pause(context: CommandContext, runner: Runner, keys: WatchKeys | None, *, interval_s: float) -> bool:
+    """Until the next check; whether the user quits with a key."""
+    if keys is not None:
+        return keys.wait(runner, context.runtime.clock, interval_s)
+    runner.run_readonly(context.runtime.clock.sleep(interval_s))
+    return False
 
 
 def _print_warnings(context: CommandContext, warnings: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Commands that call AWS, and therefore take noticeable time.
 _SLOW = (
     *("create", "list", "status", "ssh", "console", "destroy", "nuke", "prune"),
-    *("cost", "prices", "offers", "doctor"),
+    *("cost", "prices", "offers", "doctor", "report"),
 )
 
 

@@ -26,7 +26,7 @@ from bacalhau_spot.ui import prompts, terminal, views
 from bacalhau_spot.ui.progress.look_line import LookLine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from rich.console import RenderableType
@@ -56,6 +56,7 @@ class CommandContext:
         self._variables_told = False
         self._access: AwsConnection | None = None
         self._line = self._look_line()
+        self.call_listener: Callable[[str], None] | None = None  # of every AWS call; set before the first
         self.local_api: str | None = None  # the managed orchestrator's API, on its own machine
 
         # Output
@@ -288,7 +289,7 @@ class CommandContext:
             self._access = replace(
                 self._access,
                 models_folder=self.runtime.state_dir / "cache" / "aws-models",
-                on_call=self._trace if self.common.debug else None,
+                on_call=self._on_call if self.common.debug or self.call_listener else None,
             )
         return self._access
 
@@ -425,6 +426,12 @@ class CommandContext:
         """The nodes' orchestrator addresses. None in the sandbox if its nodes join its own orchestrator."""
         own = not self.spec(lenient=True).orchestrator.in_account
         return None if self.common.sandbox and own else bacalhau.orchestrators
+
+    def _on_call(self, line: str) -> None:
+        if self.common.debug:
+            self._trace(line)
+        if self.call_listener is not None:
+            self.call_listener(line)
 
     def _trace(self, line: str) -> None:
         """With --debug: prints every AWS call on stderr, with any output format."""

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime.environment import Runtime
     from bacalhau_spot.cli.runtime.result import Result
 
-# CSV output is for people too: they read the messages on stderr themselves.
-_FOR_PEOPLE = ("table", terminal.WIDE, terminal.CSV)
+# CSV and HTML output are for people too: they read the messages on stderr themselves.
+_FOR_PEOPLE = ("table", terminal.WIDE, terminal.CSV, terminal.HTML)
 
 
 def consoles(runtime: Runtime) -> tuple[terminal.Terminal, terminal.Terminal]:
@@ -68,6 +68,8 @@ def _print_for_people(result: Result, runtime: Runtime, *, stdout: TextIO) -> No
         from bacalhau_spot.ui import csv_output  # noqa: PLC0415 - three commands have it
 
         stdout.write(csv_output.csv_text(result.rows))
+    elif output == terminal.HTML and result.page:
+        stdout.write(result.page)
     elif result.view is not None:
         out.print(
             terminal.UnwrappedOutput(result.view) if output == terminal.WIDE else result.view, crop=False

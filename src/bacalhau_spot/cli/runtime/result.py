@@ -30,3 +30,4 @@ class Result:
     stderr_warnings: tuple[str, ...] = ()  # those that the view does not show, for people
     unredacted: bool = False  # printed unchanged, with secrets: the user's file, a documentation page, or the variables of `env`
     rows: CsvTable | None = None  # the same for spreadsheets, if the command offers it
+    page: str | None = None  # the same for browsers, if the command offers it and it goes to stdout

@@ -11,6 +11,8 @@ from cyclopts.validators import Number
 
 Output = Literal["table", "wide", "json", "yaml", "ndjson"]
 Rows = Literal["table", "wide", "json", "yaml", "ndjson", "csv"]
+Page = Literal["table", "wide", "json", "yaml", "ndjson", "html"]
+AnyOutput = Literal["table", "wide", "json", "yaml", "ndjson", "csv", "html"]
 
 
 @Parameter(name="*")
@@ -48,8 +50,21 @@ class TabularOptions(CommonOptions):
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class SharedOptions(TabularOptions):
+class PageOptions(CommonOptions):
+    """Options of a command whose result is a page, for browsers too."""
+
+    output: Annotated[Page, Parameter(name=["--output", "-o", "--format"], allow_repeating=True)] = "table"  # type: ignore[assignment]  # wider
+    """Output format on stdout; `html`: a page for a browser."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class SharedOptions(CommonOptions):
     """All options that are valid before or after any command, with every output format of any command."""
+
+    output: Annotated[AnyOutput, Parameter(name=["--output", "-o", "--format"], allow_repeating=True)] = (
+        "table"  # type: ignore[assignment]  # wider
+    )
 
     page: Annotated[
         bool, Parameter(name=["--help", "-h", "--version"], negative="", allow_repeating=True)
@@ -59,6 +74,7 @@ class SharedOptions(TabularOptions):
 # The value if none of these options is given.
 NO_OPTIONS = CommonOptions()
 NO_TABULAR_OPTIONS = TabularOptions()
+NO_PAGE_OPTIONS = PageOptions()
 
 AT_LEAST_ONE = Parameter(validator=Number(gte=1))
 NOT_NEGATIVE = Parameter(validator=Number(gte=0))

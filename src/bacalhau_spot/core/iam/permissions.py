@@ -110,10 +110,10 @@ _NETWORKED = (*_LAUNCH, *_IMAGE)
 LOCKING = (*_LAUNCH, "remove", "extend", *_TEARDOWN, *_IMAGE)
 # Commands that change Auto Scaling groups, and those that look at them.
 _GROUP_WRITERS = _LAUNCH
-_GROUP_READERS = (*_GROUP_WRITERS, "list", "status", "extend", "doctor")
+_GROUP_READERS = (*_GROUP_WRITERS, "list", "status", "report", "extend", "doctor")
 _INVENTORY = ("create", "list", "extend", "scale", "replace", *_SCANS)
 _MARKET = (*_LAUNCH, "offers", "doctor")
-_PRICED = ("cost", "prices")
+_PRICED = ("cost", "prices", "report")
 _EVERY = (
     *_INVENTORY,
     *_PRICED,
@@ -130,7 +130,7 @@ _EVERY = (
 # Commands for the orchestrator's API alone: without a managed one they call nothing on AWS.
 _CLIENT = ("env", "smoke-test")
 # Commands that read the credentials of a managed orchestrator, for its API or for the nodes.
-_CREDENTIALS = (*_LAUNCH, "remove", "status", "history", "prune", "doctor", *_CLIENT)
+_CREDENTIALS = (*_LAUNCH, "remove", "status", "history", "report", "prune", "doctor", *_CLIENT)
 _NETWORK = (Condition.OWN_VPC,)
 _EXISTING = (Condition.EXISTING_VPC,)
 _HEALING = (Condition.SELF_HEAL,)
@@ -194,10 +194,17 @@ _READ = (
     ),
     *_rows("ec2", "GetSpotPlacementScores", commands=("offers",)),
     *_rows("servicequotas", "GetServiceQuota", commands=(*_LAUNCH, "offers", "doctor")),
-    *_rows("pricing", "GetProducts", commands=(*_NETWORKED, "cost", "offers", "doctor", "nuke", "clusters")),
-    *_rows("ec2", "DescribeInstanceStatus", commands=("status",)),
     *_rows(
-        "ec2", "GetConsoleOutput", commands=("status", "console", *_IMAGE), scopes=(ResourceScope.TAGGED,)
+        "pricing",
+        "GetProducts",
+        commands=(*_NETWORKED, "cost", "report", "offers", "doctor", "nuke", "clusters"),
+    ),
+    *_rows("ec2", "DescribeInstanceStatus", commands=("status", "report")),
+    *_rows(
+        "ec2",
+        "GetConsoleOutput",
+        commands=("status", "report", "console", *_IMAGE),
+        scopes=(ResourceScope.TAGGED,),
     ),
     # The first boot of a managed orchestrator, and `reconcile` on its machine
     *_rows(

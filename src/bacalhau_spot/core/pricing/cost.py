@@ -15,6 +15,7 @@ Decimal throughout, without rounding. Times are aware; a window is half open.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -92,17 +93,18 @@ class PriceSteps:
     def __init__(self, points: Mapping[str, Iterable[PricePoint]]) -> None:
         self._steps: dict[tuple[str, str, str], list[PricePoint]] = {}
         for region, changes in points.items():
-            for point in sorted(changes, key=lambda change: change.since):
+            for point in sorted(changes, key=_start):
                 self._steps.setdefault((region, point.zone, point.type), []).append(point)
 
     def price_at(self, usage: Usage, moment: datetime) -> Decimal | None:
         """The price at that time; None before the first known change."""
-        price = None
-        for point in self._steps.get((usage.region, usage.zone, usage.type), ()):
-            if point.since > moment:
-                break
-            price = point.usd_per_hour
-        return price
+        steps = self._steps.get((usage.region, usage.zone, usage.type), [])
+        following = bisect_right(steps, moment, key=_start)
+        return steps[following - 1].usd_per_hour if following else None
+
+
+def _start(step: PricePoint) -> datetime:
+    return step.since
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +202,12 @@ def _instance_cost(usage: Usage, steps: PriceSteps, rates: Rates, window: Window
 
 
 def _billed_hours(usage: Usage, window: Window) -> Iterator[tuple[datetime, datetime]]:
-    """The instance-hours, the last one as long as it was; one even of a life without length."""
-    start, last = usage.started_at, usage.end(window.now)
+    """The instance-hours in the window, the last one as long as it was; one even of a life without length."""
+    last = min(usage.end(window.now), window.now)
+    before = max(timedelta(0), (window.since or usage.started_at) - usage.started_at)
+    start = usage.started_at + before // _HOUR * _HOUR
     while True:
-        yield start, min(start + _HOUR, last)
+        yield start, min(start + _HOUR, usage.end(window.now))
         start += _HOUR
         if start >= last:
             return

@@ -16,11 +16,11 @@ from bacalhau_spot.engine.aws_calls.discovery import check_permitted, in_all_reg
 from bacalhau_spot.engine.pricing.prices import HISTORY_DAYS, price_history, rates
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
-    from bacalhau_spot.core.model import Naming
-    from bacalhau_spot.core.pricing.cost import Usage
+    from bacalhau_spot.core.model import Naming, PricePoint
+    from bacalhau_spot.core.pricing.cost import Rates, Usage
     from bacalhau_spot.core.pricing.usage_history import LoggedInstance, UsageHistory
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
@@ -83,8 +83,18 @@ def merged_inventory(regions: Collection[AwsInventory]) -> AwsInventory:
     )
 
 
-async def cost_report(calls: AwsCalls, usage: ClusterUsage) -> CostReport:
-    """Price the usage. Prices that AWS refuses to return are listed in the report. Raises nothing."""
+@dataclass(frozen=True, slots=True)
+class UsagePrices:
+    """The prices during the usage, by region. `unpriced`: failed requests for spot prices, `unlisted` for list prices."""
+
+    points: Mapping[str, tuple[PricePoint, ...]]
+    rates: Rates
+    unpriced: tuple[ApiFailure, ...] = ()
+    unlisted: tuple[ApiFailure, ...] = ()
+
+
+async def usage_prices(calls: AwsCalls, usage: ClusterUsage) -> UsagePrices:
+    """One call per region with spot instances and two for all. AWS's refusals are in the result. Raises nothing."""
     window, priced = usage.window, [life for life in usage.market_data if life.type]
     (points, silent), (lists, refused) = await asyncio.gather(
         price_history(calls, spot_pools(priced), since=first_starts(priced, window), now=window.now),
@@ -94,16 +104,26 @@ async def cost_report(calls: AwsCalls, usage: ClusterUsage) -> CostReport:
             types=sorted({life.type for life in priced}),
         ),
     )
-    steps = PriceSteps(points)
+    return UsagePrices(points, lists, silent, refused)
+
+
+async def cost_report(calls: AwsCalls, usage: ClusterUsage) -> CostReport:
+    """Price the usage. Prices that AWS refuses to return are listed in the report. Raises nothing."""
+    return priced_report(usage, await usage_prices(calls, usage))
+
+
+def priced_report(usage: ClusterUsage, prices: UsagePrices) -> CostReport:
+    """The usage at these prices."""
+    window, steps = usage.window, PriceSteps(prices.points)
     return CostReport(
         cluster=usage.cluster,
         window=window,
-        charges=tuple(charge(life, steps, lists, window) for life in usage.market_data),
+        charges=tuple(charge(life, steps, prices.rates, window) for life in usage.market_data),
         usages=usage.history,
         regions_scanned=usage.regions_scanned,
         failed_regions=usage.failed_regions,
-        unpriced=silent,
-        unlisted_prices=refused,
+        unpriced=prices.unpriced,
+        unlisted_prices=prices.unlisted,
         log_entries=usage.log_entries,
     )
 

@@ -45,10 +45,11 @@ if TYPE_CHECKING:
     from bacalhau_spot.ui.json_output.images import bake_data, image_deletion_data, images_data
     from bacalhau_spot.ui.json_output.node_change import node_change_data
     from bacalhau_spot.ui.json_output.notices import notice_data, notify_test_data
-    from bacalhau_spot.ui.json_output.offers import offers_data
+    from bacalhau_spot.ui.json_output.offers import backtest_data, offers_data
     from bacalhau_spot.ui.json_output.prices import prices_data
     from bacalhau_spot.ui.json_output.prune import prune_data, prune_result_data
     from bacalhau_spot.ui.json_output.reconcile import reconcile_data
+    from bacalhau_spot.ui.json_output.report import report_data
     from bacalhau_spot.ui.json_output.sandbox import (
         sandbox_interrupt_data,
         sandbox_rebalance_data,
@@ -66,6 +67,7 @@ __all__ = [
     "Data",
     "Ndjson",
     "archives_data",
+    "backtest_data",
     "bake_data",
     "clusters_data",
     "config_show_data",
@@ -103,6 +105,7 @@ __all__ = [
     "prune_data",
     "prune_result_data",
     "reconcile_data",
+    "report_data",
     "resources_data",
     "sandbox_interrupt_data",
     "sandbox_rebalance_data",
@@ -152,10 +155,11 @@ __getattr__ = import_when_used(
         ".images": ("bake_data", "image_deletion_data", "images_data"),
         ".node_change": ("node_change_data",),
         ".notices": ("notice_data", "notify_test_data"),
-        ".offers": ("offers_data",),
+        ".offers": ("backtest_data", "offers_data"),
         ".prices": ("prices_data",),
         ".prune": ("prune_data", "prune_result_data"),
         ".reconcile": ("reconcile_data",),
+        ".report": ("report_data",),
         ".sandbox": (
             "sandbox_interrupt_data",
             "sandbox_rebalance_data",

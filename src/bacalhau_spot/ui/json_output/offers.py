@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
 from bacalhau_spot.core.model import Arch
@@ -13,13 +14,20 @@ from bacalhau_spot.ui.json_output.values import (
     PriceRangeOutput,
     ProblemOutput,
     SignedAmount,
+    Time,
     exact,
     fraction,
+    hours,
     problem_data,
+    time_text,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bacalhau_spot.core.placement.offers import OfferMetrics, Offers, PoolOffer, RegionOffer
+    from bacalhau_spot.core.pricing.backtest import Backtest, BacktestCost, BacktestRow
+    from bacalhau_spot.core.problem import ApiFailure
 
 SuitabilityName = Literal["fit", "low-score", "no-room", "no-price"]
 _SUITABILITY_NAMES: dict[Suitability, SuitabilityName] = {
@@ -102,6 +110,100 @@ class OffersOutput(TypedDict):
     """failed queries; their values are null"""
     written: WrittenOfferOutput | None
     """null without `--write`"""
+
+
+class BacktestCostOutput(TypedDict):
+    """US dollars; the first four per hour, of one instance."""
+
+    average_usd_per_hour: Amount
+    """of a typical node, weighted by time: the mean of each zone's cheapest pool"""
+    lowest_usd_per_hour: Amount
+    highest_usd_per_hour: Amount
+    usd: Amount
+    """of all nodes for the period, at typical prices"""
+    usd_range: PriceRangeOutput
+    """all nodes in the cheapest pool at each moment, or in the most expensive one"""
+    on_demand_usd: Amount | None
+    """of the cheapest of the types; null if unknown"""
+    saving: SignedAmount | None
+    hours_known: Amount
+    """those with a price from AWS"""
+    hours_above_limit: Amount
+    """every pool cost more than `max_price_usd_per_hour`: no node runs, and it costs nothing"""
+
+
+class BacktestRowOutput(TypedDict):
+    region: str
+    types: list[str]
+    nodes: Count
+    cost: BacktestCostOutput | None
+    """null: AWS returned no price"""
+
+
+class BacktestOutput(TypedDict):
+    """With `--backtest`. Price history is not availability history."""
+
+    since: Time
+    until: Time
+    nodes: Count
+    limit_usd_per_hour: Amount | None
+    """`max_price_usd_per_hour`"""
+    configured: list[BacktestRowOutput]
+    total: BacktestCostOutput | None
+    """of the configured regions; null if one has no price"""
+    fixed_usd: Amount
+    """volumes and public addresses of the configured nodes"""
+    alternatives: list[BacktestRowOutput]
+    """all nodes in one other region, the cheapest first"""
+    types: list[BacktestRowOutput]
+    """each of these regions with one type alone"""
+    regions_not_read: Count
+    """regions with offers that are more expensive today"""
+    price_calls: Count
+    """calls of DescribeSpotPriceHistory"""
+    failures: list[ProblemOutput]
+
+
+def backtest_data(found: Backtest, *, calls: int, failures: Sequence[ApiFailure] = ()) -> BacktestOutput:
+    return {
+        "since": time_text(found.period.since),
+        "until": time_text(found.period.until),
+        "nodes": found.nodes,
+        "limit_usd_per_hour": exact(found.period.limit),
+        "configured": [_backtest_row(row) for row in found.configured],
+        "total": _backtest_cost(found.total),
+        "fixed_usd": exact(found.fixed_usd),
+        "alternatives": [_backtest_row(row) for row in found.alternatives],
+        "types": [_backtest_row(row) for row in found.types],
+        "regions_not_read": found.others,
+        "price_calls": calls,
+        "failures": [problem_data(failure) for failure in failures],
+    }
+
+
+def _backtest_row(row: BacktestRow) -> BacktestRowOutput:
+    return {
+        "region": row.region,
+        "types": list(row.types),
+        "nodes": row.nodes,
+        "cost": _backtest_cost(row.cost),
+    }
+
+
+def _backtest_cost(cost: BacktestCost | None) -> BacktestCostOutput | None:
+    if cost is None:
+        return None
+    return {
+        "average_usd_per_hour": exact(cost.average),
+        "lowest_usd_per_hour": exact(cost.lowest),
+        "highest_usd_per_hour": exact(cost.highest),
+        "usd": exact(cost.typical),
+        "usd_range": {"low": exact(cost.low), "high": exact(cost.high)},
+        "on_demand_usd": exact(cost.on_demand),
+        "saving": fraction(cost.saving),
+        "hours_known": hours(Decimal(int(cost.known.total_seconds()))),
+        "hours_above_limit": hours(Decimal(int(cost.above.total_seconds()))),
+    }
 
 
 def offers_data(offers: Offers, *, written: WrittenOfferOutput | None = None) -> OffersOutput:

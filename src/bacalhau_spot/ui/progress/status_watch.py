@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
 
 from bacalhau_spot.ui import json_output
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.health.cluster_status import ClusterStatus
 
+KEYS_HELP = "arrows or j k: select a node; c: its console; s: ssh; r: replace it; q: quit; ?: hide"
+_SELECTED = Style(reverse=True)
 # The heading, and the line on which the cursor waits.
 _BESIDE = 2
 
@@ -40,6 +43,26 @@ class StatusFrame:
         self._wide = wide
         self.status: ClusterStatus | None = None
         self.trouble = ""
+        self.keys = False  # whether they are read
+        self.help = False
+        self.hint = ""
+        self.selected: str | None = None  # the id of an instance
+
+    @property
+    def selectable(self) -> list[str]:
+        """The ids of the instances, in the order of the table."""
+        nodes = self.status.visible.nodes if self.status is not None else ()
+        return [node.id for node in nodes if node.observation.instance is not None]
+
+    def move_selection(self, step: int) -> None:
+        """To the next or previous node; the first step selects the first, or the last. Ends stay where they are."""
+        ids = self.selectable
+        if not ids:
+            self.selected = None
+        elif self.selected not in ids:
+            self.selected = ids[0 if step > 0 else -1]
+        else:
+            self.selected = ids[min(max(0, ids.index(self.selected) + step), len(ids) - 1)]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         room = max(1, console.height - _BESIDE)
@@ -47,6 +70,7 @@ class StatusFrame:
         if len(lines) > room:
             more = Text(f"… {len(lines) - room + 1} more lines; enlarge the window to see them", style="dim")
             lines = [*lines[: room - 1], *console.render_lines(more, options, pad=False)[:1]]
+        lines = [self._marked(line) for line in lines]
         heading = console.render_lines(self._heading(options.max_width), options, pad=False)[:1]
         for line in [*heading, *lines, *([[]] * (room - len(lines)))]:
             yield from line
@@ -62,11 +86,28 @@ class StatusFrame:
         # A line that the terminal folds would push the frame off the screen.
         return [Segment.adjust_line_length(line, options.max_width, pad=False) for line in lines]
 
+    def _marked(self, line: list[Segment]) -> list[Segment]:
+        """The line of the selected node in reverse."""
+        if self.selected is None or self.selected not in "".join(segment.text for segment in line):
+            return line
+        return list(Segment.apply_style(line, post_style=_SELECTED))
+
+    def _every(self) -> str:
+        if not self.keys:
+            return f"every {self._interval_s:g} s; Ctrl-C ends"
+        if self.help:
+            return KEYS_HELP
+        if self.hint:
+            return self.hint
+        if self.selected is not None:
+            return f"{self.selected}: c console, s ssh, r replace, q quit, ? keys"
+        return f"every {self._interval_s:g} s; q ends, ? shows the keys"
+
     def _heading(self, width: int) -> Text:
         if self.status is None:
             text = "looking"
         else:
-            every = f"every {self._interval_s:g} s; Ctrl-C ends"
+            every = self._every()
             text = f"{self.status.snapshot.taken_at:%H:%M:%S} UTC · {self.trouble or every}"
         line = Text(text, style="yellow" if self.trouble else "dim", no_wrap=True)
         line.truncate(width, overflow="ellipsis")
@@ -94,7 +135,38 @@ class LiveWatcher:
 
     def show(self, status: ClusterStatus) -> None:
         self._frame.status, self._frame.trouble = status, ""
+        if self._frame.selected not in self._frame.selectable:
+            self._frame.selected = None
         self._live.refresh()
+
+    @property
+    def selected(self) -> str | None:
+        """The id of the selected node."""
+        return self._frame.selected
+
+    def show_keys(self) -> None:
+        """Keys are read from now on."""
+        self._frame.keys = True
+
+    def move_selection(self, step: int) -> None:
+        self._frame.hint, self._frame.help = "", False
+        self._frame.move_selection(step)
+        self._live.refresh()
+
+    def toggle_help(self) -> None:
+        self._frame.help = not self._frame.help
+        self._live.refresh()
+
+    def ask_for_selection(self) -> None:
+        self._frame.hint = "select a node first: arrow keys, or j and k"
+        self._live.refresh()
+
+    def pause(self) -> None:
+        """Give the terminal to another program."""
+        self._live.stop()
+
+    def resume(self) -> None:
+        self._live.start(refresh=True)
 
     def fail(self, why: str) -> None:
         self._frame.trouble = f"the last check failed: {why}"

@@ -18,6 +18,7 @@ from bacalhau_spot.ui.views.blocks import (
 
 if TYPE_CHECKING:
     from bacalhau_spot.ui.error_messages import error_from_failures, interrupted_orchestrator, with_created
+    from bacalhau_spot.ui.views.backtest_view import backtest_view
     from bacalhau_spot.ui.views.clusters_view import clusters_view
     from bacalhau_spot.ui.views.configure_view import configured
     from bacalhau_spot.ui.views.cost_view import cost_view
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     )
     from bacalhau_spot.ui.views.quotas_view import quota_lines
     from bacalhau_spot.ui.views.reconcile_view import pass_view
+    from bacalhau_spot.ui.views.report_view import page_written_view, report_view
     from bacalhau_spot.ui.views.smoke_test_view import smoke_test_view, smoke_test_warnings
     from bacalhau_spot.ui.views.ssh_view import (
         connecting_view,
@@ -74,6 +76,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "StatusView",
+    "backtest_view",
     "bake_plan_view",
     "bake_result_view",
     "changed_groups",
@@ -116,6 +119,7 @@ __all__ = [
     "other_cluster_warnings",
     "other_label_warnings",
     "over_budget",
+    "page_written_view",
     "pages_view",
     "pass_view",
     "plan_view",
@@ -125,6 +129,7 @@ __all__ = [
     "quota_lines",
     "raw",
     "replacement_over_budget",
+    "report_view",
     "rescan_notice_view",
     "sentence_text",
     "smoke_test_view",
@@ -140,6 +145,7 @@ __getattr__ = import_when_used(
     __name__,
     {
         "..error_messages": ("error_from_failures", "interrupted_orchestrator", "with_created"),
+        ".backtest_view": ("backtest_view",),
         ".clusters_view": ("clusters_view",),
         ".configure_view": ("configured",),
         ".cost_view": ("cost_view",),
@@ -174,6 +180,7 @@ __getattr__ = import_when_used(
         ".prune_view": ("not_removed_text", "prune_preview_view", "prune_result_view", "with_prune_result"),
         ".quotas_view": ("quota_lines",),
         ".reconcile_view": ("pass_view",),
+        ".report_view": ("page_written_view", "report_view"),
         ".smoke_test_view": ("smoke_test_view", "smoke_test_warnings"),
         ".ssh_view": (
             "connecting_view",

@@ -150,3 +150,29 @@ def test_an_account_whose_prices_stand_under_the_vpc_description(sandbox: Any) -
     assert history(sandbox, ProductDescriptions=LINUX, **query) == []
     rows = history(sandbox, ProductDescriptions=[*LINUX, vpc], **query)
     assert {row["ProductDescription"] for row in rows} == {vpc}
+
+
+def test_pages_of_ninety_days_are_the_whole_history(sandbox: Any) -> None:
+    """At most 1,000 rows a page whatever is asked for; the pages together are the history of each pool, without a gap."""
+    query: dict[str, Any] = {"InstanceTypes": ["t3.medium", "m5.large"], "ProductDescriptions": LINUX}
+    client = sandbox.client(region="us-east-1")
+    pages = list(client.get_paginator("describe_spot_price_history").paginate(**query))
+    sizes = [len(page["SpotPriceHistory"]) for page in pages]
+    assert len(sizes) > 2
+    assert set(sizes[:-1]) == {1000}
+    rows = [row for page in pages for row in page["SpotPriceHistory"]]
+    pools: dict[Any, list[datetime]] = {}
+    for row in rows:
+        pools.setdefault((row["AvailabilityZone"], row["InstanceType"]), []).append(row["Timestamp"])
+    for times in pools.values():
+        assert times == sorted(times, reverse=True)
+        assert times[-1] <= now(sandbox) - timedelta(days=90) < times[-2]
+
+
+def test_pages_have_bounds(sandbox: Any) -> None:
+    """A larger or smaller page than AWS permits is refused, as is a token of another answer."""
+    client = sandbox.client(region="us-east-1")
+    with refused("InvalidParameterValue"):
+        client.describe_spot_price_history(MaxResults=5000)
+    with refused("InvalidNextToken"):
+        client.describe_spot_price_history(NextToken="another")

@@ -1,0 +1,1 @@
+"""The report about a cluster: its state, its nodes and costs over time, its capacity pools."""

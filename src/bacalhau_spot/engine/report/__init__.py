@@ -1,0 +1,1 @@
+"""Gathers the data of the report about a cluster."""

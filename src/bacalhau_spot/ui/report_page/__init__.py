@@ -1,0 +1,1 @@
+"""The page of `report`: its tables, its charts, and the template."""
