@@ -1,5 +1,5 @@
 # The handful of things one does here. `make check` is what .ci/run runs.
-.PHONY: check test quick long storms group-storms replace-nodes versions lint lock docs bench bench-startup growth
+.PHONY: check test quick long storms group-storms replace-nodes versions lint lock docs pictures site bench bench-startup growth
 
 check:
 	.ci/run
@@ -38,6 +38,13 @@ lock: # pins and hashes for all dependencies; see CONTRIBUTING.md
 
 docs: # regenerate what is generated; CI checks that there is no difference
 	uv run python docs/generate.py
+
+pictures: # the program's screens in docs/pictures, taken in a sandbox
+	uv run python docs/pictures.py
+
+site: # the documentation as pages to read and search offline: build/site/index.html
+	uv run sphinx-build --fail-on-warning --keep-going -q -b html -c docs/site . build/site
+	uv run python docs/site/check.py build/site
 
 bench: # every figure beside its limit, in one run
 	uv run python benchmarks/report.py
