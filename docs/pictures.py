@@ -37,7 +37,6 @@ PICTURES = {
     "plan": "create --dry-run --sandbox",
     "create": "create --sandbox --yes",
     "status": "status --sandbox",
-    "smoke-test": "smoke-test --sandbox",
     "offers": "offers --sandbox --by region",
     "cost": "cost --sandbox",
     "destroy": "destroy --sandbox --yes",
@@ -47,21 +46,18 @@ _FAST = ("boot_s=1", "pending_s=0.2", "terminate_s=0.2", "latency_s=0", "checks_
 _INSTANCE = re.compile(r"i-[0-9a-f]{17}")
 _CHARACTER = 12.2, 24.4  # width and height of a character in rich's SVG
 _MARGIN, _TITLE = 16, 40
-_LIGHT = TerminalTheme(
-    (255, 255, 255),
-    (36, 41, 47),
-    [(36, 41, 47), (207, 34, 46), (17, 99, 41), (125, 78, 0), (9, 105, 218), (130, 80, 223), (27, 124, 131), (110, 119, 129)],
-    [(87, 96, 106), (164, 14, 38), (26, 127, 55), (99, 60, 1), (33, 139, 255), (164, 117, 249), (49, 146, 170), (140, 149, 159)],
-)  # fmt: skip
-_DARK = TerminalTheme(
-    (13, 17, 23),
-    (230, 237, 243),
-    [(72, 79, 88), (255, 123, 114), (63, 185, 80), (210, 153, 34), (88, 166, 255), (188, 140, 255), (57, 197, 207), (177, 186, 196)],
-    [(110, 118, 129), (255, 161, 152), (86, 211, 100), (227, 179, 65), (121, 192, 255), (210, 168, 255), (86, 212, 221), (240, 246, 252)],
-)  # fmt: skip
+# Background, text, and ANSI's eight colours twice: normal and bright.
+_LIGHT = (
+    "ffffff 24292f 24292f cf222e 116329 7d4e00 0969da 8250df 1b7c83 6e7781 "
+    "57606a a40e26 1a7f37 633c01 218bff a475f9 3192aa 8c959f"
+)
+_DARK = (
+    "0d1117 e6edf3 484f58 ff7b72 3fb950 d29922 58a6ff bc8cff 39c5cf b1bac4 "
+    "6e7681 ffa198 56d364 e3b341 79c0ff d2a8ff 56d4dd f0f6fc"
+)
 # pyte's names of ANSI's colours, in ANSI's order.
 _COLOURS = ("black", "red", "green", "brown", "blue", "magenta", "cyan", "white")
-_PARTS = "\0".join(("{styles}", "{backgrounds}", "{matrix}", "{lines}"))
+_PARTS = "{styles}\0{backgrounds}\0{matrix}\0{lines}"
 _SVG = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="{title}">
 <title>{title}</title>
@@ -85,6 +81,11 @@ _SVG = """\
 """
 
 
+def theme(colours: str) -> TerminalTheme:
+    background, text, *others = (tuple(bytes.fromhex(colour)) for colour in colours.split())
+    return TerminalTheme(background, text, others[:8], others[8:])
+
+
 class Cell(NamedTuple):
     """A character on the screen, and its style."""
 
@@ -99,7 +100,7 @@ def screen_of(argv: Iterable[str], *, environ: Mapping[str, str], folder: Path) 
     """All lines that a command leaves on a terminal. Raises RuntimeError if it fails."""
     terminal, child = pty.openpty()
     fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", HEIGHT, WIDTH, 0, 0))
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-m", "bacalhau_spot", *argv],
         stdin=child,
         stdout=child,
@@ -155,8 +156,8 @@ def picture(lines: Iterable[Line], *, title: str) -> str:
     console = Console(record=True, width=WIDTH, file=Path(os.devnull).open("w"), highlight=False)  # noqa: SIM115
     console.print(text)
     light, dark = (
-        console.export_svg(theme=theme, code_format=_PARTS, unique_id="t", clear=False).split("\0")
-        for theme in (_LIGHT, _DARK)
+        console.export_svg(theme=theme(colours), code_format=_PARTS, unique_id="t", clear=False).split("\0")
+        for colours in (_LIGHT, _DARK)
     )
     if light[1] != dark[1] or light[2] != dark[2]:
         raise ValueError(f"{title}: two styles have the same colours in one of the schemes, or a background")
@@ -170,8 +171,8 @@ def picture(lines: Iterable[Line], *, title: str) -> str:
         margin=_MARGIN,
         title_height=_TITLE,
         title=escape(title),
-        light=_LIGHT.background_color.hex,
-        dark=_DARK.background_color.hex,
+        light=f"#{_LIGHT[:6]}",
+        dark=f"#{_DARK[:6]}",
         light_styles=light[0],
         dark_styles=dark[0],
         matrix=clips.sub("", light[2]).replace("\n\n", "\n"),
