@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from bacalhau_spot.ui.pages import Entry, entries
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 sys.path.insert(0, str(DOCS / "site"))
@@ -28,7 +30,7 @@ _WORDS_OF_A_TEXT = 4
 
 
 def listed(page: Path) -> Counter[str]:
-    return Counter(entry.page for entry in navigation.entries(page.read_text(encoding="utf-8")))
+    return Counter(entry.page for entry in entries(page.read_text(encoding="utf-8")))
 
 
 def test_every_page_is_in_the_navigation_once() -> None:
@@ -50,11 +52,7 @@ def test_every_decision_is_listed() -> None:
 
 def test_a_group_is_a_heading_and_its_list() -> None:
     text = "# T\n\n- [Before](a.md)\n\n## One\n\nText with [a link](x.md).\n\n- [Two](b/c.md): words.\n1. [Three](d.md)\n"
-    assert list(navigation.entries(text)) == [
-        ("", "Before", "a"),
-        ("One", "Two", "b/c"),
-        ("One", "Three", "d"),
-    ]
+    assert entries(text) == (Entry("", "Before", "a"), Entry("One", "Two", "b/c"), Entry("One", "Three", "d"))
     assert navigation.tables_of_contents(text).split("\n\n```")[1:] == [
         "{toctree}\n:hidden:\n:caption: One\n\nTwo <b/c>\nThree <d>\n```"
     ]

@@ -5,35 +5,14 @@ docs/decisions/README.md lists the decisions in the same way.
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.ui.pages import Entry, entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sphinx.application import Sphinx
 
 LISTS = ("docs/index", "docs/decisions/README")
-_HEADING = re.compile(r"^## (.+)$")
-_ITEM = re.compile(r"^(?:-|\d+\.) \[([^\]]+)\]\(([\w./-]+)\.md\)")
-
-
-class Entry(NamedTuple):
-    """A page of the navigation: its group, its title, and its path from the list's folder without `.md`."""
-
-    group: str
-    title: str
-    page: str
-
-
-def entries(text: str) -> Iterator[Entry]:
-    group = ""
-    for line in text.splitlines():
-        heading, item = _HEADING.match(line), _ITEM.match(line)
-        if heading is not None:
-            group = heading[1]
-        elif item is not None:
-            yield Entry(group, item[1], item[2])
 
 
 def tables_of_contents(text: str) -> str:

@@ -33,7 +33,7 @@ def explain(
     del common, runtime
     pages = packaged_pages()
     if topic is None:
-        titles = {name: documentation.title(text) for name, text in pages.items()}
+        titles = documentation.titles(pages)
         return Result(
             "explain",
             view=views.pages_view(titles),
@@ -56,8 +56,16 @@ def explain(
 
 
 def packaged_pages() -> dict[str, str]:
-    """The pages by name, from the package; in a source checkout, which has no packaged copy, from its `docs`."""
+    """The pages by name, from the package; in a source checkout, which has no packaged copy, from its `docs`.
+
+    A folder's README has the folder's name.
+    """
     folder = Path(str(resources.files("bacalhau_spot"))) / "docs"
     if not folder.is_dir():
         folder = Path(__file__).resolve().parents[4] / "docs"
-    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.md"))}
+    return {
+        path.relative_to(folder).with_suffix("").as_posix().removesuffix("/README"): path.read_text(
+            encoding="utf-8"
+        )
+        for path in sorted(folder.rglob("*.md"))
+    }
