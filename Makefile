@@ -1,6 +1,8 @@
 # The handful of things one does here. `make check` is what .ci/run runs.
 .PHONY: check test quick long storms group-storms replace-nodes versions lint lock docs pictures site bench bench-startup growth
 
+PROSE = src docs examples *.md benchmarks/*.md packages/*/*.md
+
 check:
 	.ci/run
 
@@ -29,7 +31,7 @@ versions: # the quick tests on the other Pythons that this machine has
 	done
 
 lint:
-	uv run ruff check . && uv run ruff format --check . && uv run mypy && uv run lint-imports && uv run pytest -n 0 tests/test_prose.py
+	uv run ruff check . && uv run ruff format --check . && uv run mypy && uv run lint-imports && uv run codespell $(PROSE) && uv run pytest -n 0 tests/test_prose.py
 
 lock: # pins and hashes for all dependencies; see CONTRIBUTING.md
 	uv lock --upgrade
