@@ -67,6 +67,7 @@ def test_every_error_is_explained() -> None:
         ("tutorial", "(picture: "),
         ("troubleshooting", "# Troubleshooting"),
         ("decisions", "# Decision records"),
+        ("examples/batch.yaml", "QueueTimeout"),
         ("docs/decisions/0001-no-state-file.md", "# 1. "),
         ("docs/status.md", "# "),
         ("clock", "### clock"),
@@ -112,8 +113,8 @@ def test_every_link_between_pages_leads_to_one_that_can_be_printed(program: CliR
     assert set(listed) == {name for name in pages if "/" not in name} - {"index"}
     for name, text in pages.items():
         folder = PurePosixPath("decisions" if name.startswith("decisions") else "")
-        for link in re.findall(r"\]\(([\w./-]+\.md(?:#[\w-]+)?)\)", text):
-            target = posixpath.normpath(folder / link)
+        for link in re.findall(r"\]\(([\w./-]+\.(?:md|yaml)(?:#[\w-]+)?)\)", text):
+            target = posixpath.normpath(folder / link).replace("../examples/", "examples/")
             if not target.startswith("../"):
                 assert find_section(topic_of(target), pages), (name, link)
 
