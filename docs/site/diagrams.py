@@ -22,7 +22,10 @@ _FIGURE = """\
 
 def figure(text: str) -> str:
     """The HTML of a diagram in Mermaid's language."""
-    return _FIGURE.format(picture=mmdr.render(text).svg(), text=html.escape(text))
+    picture = (
+        mmdr.render(text).svg().replace('style="max-width:', 'style="width:', 1)
+    )  # in its own size, and scrolled
+    return _FIGURE.format(picture=picture, text=html.escape(text))
 
 
 def _draw(app: Sphinx, document: nodes.document) -> None:

@@ -148,4 +148,4 @@ def test_a_section_ends_where_the_next_begins() -> None:
 
 def test_nothing_names_an_address_of_ours_before_a_release_does() -> None:
     """One place: project.py."""
-    assert (project.REPOSITORY_URL, project.PACKAGE) == ("", "")
+    assert (project.REPOSITORY_URL, project.SITE_URL, project.PACKAGE) == ("", "", "")
