@@ -1,5 +1,7 @@
 # The handful of things one does here. `make check` is what .ci/run runs.
-.PHONY: check test quick long storms group-storms replace-nodes versions lint lock relock lock-files sbom image dist docs bench bench-startup growth
+.PHONY: check test quick long storms group-storms replace-nodes versions lint lock relock lock-files sbom image dist docs pictures site bench bench-startup growth
+
+PROSE = src docs examples *.md benchmarks/*.md packages/*/*.md
 
 check:
 	.ci/run
@@ -29,7 +31,7 @@ versions: # the quick tests and those of the Python API, on the other Pythons th
 	done
 
 lint:
-	uv run ruff check . && uv run ruff format --check . && uv run mypy && uv run lint-imports && uv run pytest -n 0 tests/test_prose.py
+	uv run ruff check . && uv run ruff format --check . && uv run mypy && uv run lint-imports && uv run codespell $(PROSE) && uv run pytest -n 0 tests/test_prose.py
 
 lock: # the newest versions and hashes of all dependencies; see CONTRIBUTING.md
 	uv lock --upgrade
@@ -56,6 +58,13 @@ dist: # wheels and sdists, checked
 
 docs: # regenerate what is generated; CI checks that there is no difference
 	uv run python docs/generate.py
+
+pictures: # the program's screens in docs/pictures, taken in a sandbox
+	uv run python docs/pictures.py
+
+site: # the documentation as pages to read and search offline: build/site/index.html
+	uv run sphinx-build --fail-on-warning --keep-going -q -b html -c docs/site . build/site
+	uv run python docs/site/check.py build/site
 
 bench: # every figure beside its limit, in one run
 	uv run python benchmarks/report.py

@@ -191,20 +191,24 @@ def _verdict_table(rules: Iterable[DiagnosisRule | OrchestratorRule], names: dic
 
 
 def constraints() -> str:
-    """The versions of requirements.lock, in the form of pyproject.toml."""
+    """The versions of requirements.lock, in the form of pyproject.toml; of two of one package, each with its Python."""
     pins = re.findall(
-        r"^([A-Za-z0-9_.-]+==[^ \\\n;]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE
+        r"^(([A-Za-z0-9_.-]+)==[^ \\\n;]+)( ; [^\\\n]+)?",
+        (ROOT / "requirements.lock").read_text(),
+        re.MULTILINE,
     )
-    return "\n".join(["constraint-dependencies = [", *(f'  "{pin}",' for pin in sorted(set(pins))), "]"])
+    names = [name for _, name, _ in pins]
+    lines = {pin + (marker.rstrip() if names.count(name) > 1 else "") for pin, name, marker in pins}
+    return "\n".join(["constraint-dependencies = [", *(f'  "{line}",' for line in sorted(lines)), "]"])
 
 
 SECTIONS = {
-    "README.md": {"exit codes": exit_codes},
     "docs/architecture.md": {"lifecycle": lifecycle},
     "docs/cleanup.md": {"kinds": kinds, "graph": graph},
     "docs/errors.md": {"errors": errors},
     "docs/output.md": {
         "envelope": output_models.envelope_reference,
+        "exit codes": exit_codes,
         "data": output_models.reference,
         "events": output_models.event_reference,
     },

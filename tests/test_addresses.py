@@ -33,7 +33,10 @@ NOT_ABROAD = {
     r"https?://…?\}?": "a scheme alone",
 }
 # XML's names look like addresses and are none.
-NAMES = {r"https?://([\w-]+\.)?amazonaws\.com/doc/.*": "the names of AWS's XML"}
+NAMES = {
+    r"https?://([\w-]+\.)?amazonaws\.com/doc/.*": "the names of AWS's XML",
+    r"http://www\.w3\.org/2000/svg": "the name of SVG",
+}
 
 
 def tracked() -> list[Path]:

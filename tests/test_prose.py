@@ -48,7 +48,7 @@ WORDS = {
 EXCEPTIONS: dict[tuple[str, str], str] = {}
 # docs/commands.md is generated from the source as a whole, and is checked there.
 PAGES = sorted(
-    {*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("packages/*/*.md")}
+    {*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("packages/*/*.md")}
     - {ROOT / "docs" / "commands.md"}
 )
 # Output, commands and generated tables: an empty text takes their place.

@@ -10,6 +10,8 @@ from typing import Final
 
 # The repository's address, without a slash at its end.
 REPOSITORY_URL: Final[str] = ""
+# The address of the documentation site, with a slash at its end.
+SITE_URL: Final[str] = ""
 # The name under which a package index has it.
 PACKAGE: Final[str] = ""
 

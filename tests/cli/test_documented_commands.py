@@ -1,4 +1,4 @@
-"""Every command line of the README and of docs/first-job.md, in one shell and in its order, in a sandbox.
+"""Every command line of the README, the tutorials and docs/first-job.md, page by page and in their order, in a sandbox.
 
 The client is Bacalhau's where BACALHAU_BIN names it, otherwise a stand-in. Where containers can run, too, the sandbox runs
 Bacalhau's orchestrator and nodes. tests/cli/test_real_jobs.py runs the lines about jobs with an orchestrator of the user's own.
@@ -14,6 +14,7 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import nullcontext
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -25,10 +26,13 @@ from support.real_bacalhau import PROGRAM
 ROOT = Path(__file__).resolve().parents[2]
 _LINE = re.compile(r"^    (\S.*)$", re.MULTILINE)
 _CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-# Lines that need more than a sandbox: a node's SSH server, and these tests themselves.
-_ELSEWHERE = ("uv run -s deploy_spot.py ssh", "pip install -q uv && uv run pytest")
-_ENDINGS = re.compile(r"(destroy|nuke|sandbox stop)\b")
-_PROGRAM = re.compile(r"(?:pip install -q uv && )?(?:uv run -s deploy_spot\.py|bacalhau-spot) ")
+# The pages that begin with nothing and end with it, and the page that starts in the middle of another one.
+_WHOLE = ("docs/tutorial.md", "docs/tutorial-aws.md", "README.md")
+_INSERTED = {"docs/tutorial-aws.md": "docs/first-job.md"}
+# Lines that the same page has before, with the answer to a question that another page explains.
+_DELETES = re.compile(r"bacalhau-spot (?:cost|destroy|nuke|sandbox stop)\b")
+# `status` after the interruption: its exit code is the verdict.
+_INCOMPLETE = ('bacalhau-spot sandbox interrupt "$node" --notice-s 0', "bacalhau-spot status --sandbox")
 # The prompts' answers, and the options that select the sandbox.
 _SPOT = """\
 #!/bin/bash
@@ -54,7 +58,7 @@ _UV = """\
 #!/bin/bash
 case "$*" in
   "run -s deploy_spot.py "*) shift 3; exec {spot} "$@" ;;
-  "tool install .[sandbox]") ln -s {spot} {programs}/bacalhau-spot ;;
+  "tool install .[sandbox]") ln -sf {spot} {programs}/bacalhau-spot ;;
   *) echo "uv $*: not in these pages" >&2; exit 2 ;;
 esac
 """
@@ -76,14 +80,21 @@ def command_lines(page: str) -> list[str]:
     return [line.partition(" # ")[0].strip() for line in _LINE.findall(text)]
 
 
-def once(lines: list[str]) -> Iterator[str]:
-    """Without the lines with commands of bacalhau-spot that stand in the pages a second time."""
-    seen: set[str] = set()
-    for line in lines:
-        command = re.sub(r" --(?:sandbox|yes|delete-results)\b", "", _PROGRAM.sub("", line))
-        if not _PROGRAM.search(line) or command not in seen:
-            yield line
-        seen.add(command)
+def script_of(page: str) -> str:
+    """The page's lines for bash. A page that another one leads to stands before the lines that delete."""
+    lines = command_lines(page)
+    if inserted := _INSERTED.get(page):
+        end = next(place for place, line in enumerate(lines) if _DELETES.match(line))
+        lines[end:end] = command_lines(inserted)
+    interruptions = [place for place, pair in enumerate(pairwise(lines), start=1) if pair == _INCOMPLETE]
+    for place in interruptions:
+        lines[place] += " || [ $? = 1 ]"
+    # The README's lists of commands: what launches comes first, what deletes last.
+    return "\n".join(sorted(lines, key=_order) if page == "README.md" else lines)
+
+
+def _order(line: str) -> int:
+    return 2 if _DELETES.match(line) else 0 if line.startswith(("pip ", "uv ")) else 1
 
 
 def _write(path: Path, text: str) -> Path:
@@ -153,23 +164,30 @@ def run(home: Path, environ: dict[str, str], script: str) -> str:
     return result.stdout
 
 
-def test_the_pages_lead_from_nothing_to_a_result(tmp_path: Path, shell: dict[str, str], log: Path) -> None:
-    """One after the other, each in a folder of its own. The commands that delete come last."""
-    lines = [*command_lines("docs/first-job.md"), "mkdir readme", "cd readme", *command_lines("README.md")]
-    script = [line for line in once(lines) if not line.startswith(_ELSEWHERE)]
-    ends = [line for line in script if _ENDINGS.search(line)]
-    text = "\n".join([*(line for line in script if line not in ends), *ends])
+@pytest.mark.parametrize("page", _WHOLE)
+def test_a_page_leads_from_nothing_to_a_result_and_back(
+    tmp_path: Path, shell: dict[str, str], log: Path, page: str
+) -> None:
+    script = script_of(page)
     with served_image() if _REAL else nullcontext(_IMAGE) as image:  # no registry on the internet
         if _REAL:
-            text = re.sub(r"\bsmoke-test\b", f"smoke-test --image {image}", text)
-        shown = run(tmp_path, shell, text.replace(_IMAGE, image))
-    folder = tmp_path / "folder"
-    for place in (folder, folder / "readme"):
-        assert (place / "job-hello" / "outputs" / "answer.txt").read_text() == "42\n"
-    assert shown.splitlines().count("42") == 2
-    assert "the job ran on 3 of 3 joined nodes" in shown and "hello from" in shown
-    assert [line.split()[0] for line in log.read_text().splitlines()] == [
-        *("configure", "doctor", "create", "smoke-test", "env", "env"),
-        *("list", "status", "clusters", "env"),
-        *("destroy", "nuke", "sandbox"),
-    ]
+            script = re.sub(r"\bsmoke-test\b", f"smoke-test --image {image}", script)
+        shown = run(tmp_path, shell, script.replace(_IMAGE, image))
+    assert (tmp_path / "folder" / "job-hello" / "outputs" / "answer.txt").read_text() == "42\n"
+    assert "42" in shown.splitlines()
+    assert re.search(r"the job ran on (\d+) of \1 joined nodes", shown)
+    assert "verified: nothing with bacalhau-cluster=bacalhau-aws-spot is left" in shown
+    if page == "docs/tutorial.md":
+        assert "interrupted by AWS" in shown, "the verdict of the lost node"
+    called = [line.split()[0] for line in log.read_text().splitlines()]
+    assert called == COMMANDS[page].split()
+
+
+COMMANDS = {
+    "docs/tutorial.md": "--version create create status smoke-test env env list sandbox status create history"
+    " cost destroy sandbox",
+    "docs/tutorial-aws.md": "iam-policy iam-policy configure doctor create create status smoke-test"
+    " smoke-test env env cost destroy",
+    "README.md": "create create status list configure doctor create smoke-test env env"
+    " destroy nuke destroy sandbox",
+}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import posixpath
 import re
 from io import StringIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
@@ -63,6 +64,11 @@ def test_every_error_is_explained() -> None:
     ("topic", "words"),
     [
         ("status", "# "),
+        ("tutorial", "(picture: "),
+        ("troubleshooting", "# Troubleshooting"),
+        ("decisions", "# Decision records"),
+        ("examples/batch.yaml", "QueueTimeout"),
+        ("docs/decisions/0001-no-state-file.md", "# 1. "),
         ("docs/status.md", "# "),
         ("clock", "### clock"),
         ("ExpiredToken", "### expired-credentials"),
@@ -97,6 +103,22 @@ def test_the_pages_are_listed_and_a_mistyped_one_is_guessed(
     assert wrong.code == 2 and "did you mean status" in wrong.stderr
 
 
+def test_every_link_between_pages_leads_to_one_that_can_be_printed(program: CliRunner) -> None:
+    """The list has the order of docs/index.md; what another page links to is part of the package, too."""
+    pages = packaged_pages()
+    listed = [
+        line.split()[0] for line in program("explain").stdout.splitlines()[1:] if not line.startswith("next")
+    ]
+    assert listed[:2] == ["tutorial", "tutorial-aws"]
+    assert set(listed) == {name for name in pages if "/" not in name} - {"index"}
+    for name, text in pages.items():
+        folder = PurePosixPath("decisions" if name.startswith("decisions") else "")
+        for link in re.findall(r"\]\(([\w./-]+\.(?:md|yaml)(?:#[\w-]+)?)\)", text):
+            target = posixpath.normpath(folder / link).replace("../examples/", "examples/")
+            if not target.startswith("../"):
+                assert find_section(topic_of(target), pages), (name, link)
+
+
 def test_a_page_is_printed_as_it_is(tmp_path: Path) -> None:
     """What stands on it to be copied is no secret."""
     for form in ("table", "json"):
@@ -126,4 +148,4 @@ def test_a_section_ends_where_the_next_begins() -> None:
 
 def test_nothing_names_an_address_of_ours_before_a_release_does() -> None:
     """One place: project.py."""
-    assert (project.REPOSITORY_URL, project.PACKAGE) == ("", "")
+    assert (project.REPOSITORY_URL, project.SITE_URL, project.PACKAGE) == ("", "", "")

@@ -17,6 +17,10 @@ _HEADING: Final = re.compile(r"^(#+) (.*)$")
 # Errors that have a page's name.
 _PAGES: Final = frozenset({"configuration"})
 _FENCE: Final = "```"
+# The page that lists the others, by kind.
+CONTENTS: Final = "index"
+_ITEM: Final = re.compile(r"^(?:-|\d+\.) \[([^\]]+)\]\(([\w./-]+)\.md\)")
+_PICTURE: Final = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
 _CODES: Final = "- AWS's code: "
 
 
@@ -30,10 +34,32 @@ class Section:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A page in a list of pages: the heading above it, its title, and its path from the list's folder without `.md`."""
+
+    group: str
+    title: str
+    page: str
+
+
+def entries(text: str) -> tuple[Entry, ...]:
+    """The pages that the lists of a page name."""
+    made = []
+    group = ""
+    for line in text.splitlines():
+        heading, item = _HEADING.match(line), _ITEM.match(line)
+        if heading is not None and len(heading[1]) > 1:
+            group = heading[2].strip()
+        elif item is not None:
+            made.append(Entry(group, item[1], item[2]))
+    return tuple(made)
+
+
 def topic_of(docs: str) -> str:
     """`docs/errors.md#clock` is `clock`, `docs/ssh.md#keys` is `ssh#keys`, `docs/prune.md` is `prune`."""
     page, _, anchor = docs.removeprefix("docs/").partition("#")
-    name = page.removesuffix(".md")
+    name = page.removesuffix(".md").removesuffix("/README")
     if name == ERRORS and anchor and anchor not in _PAGES:
         return anchor
     return f"{name}#{anchor}" if anchor else name
@@ -42,6 +68,13 @@ def topic_of(docs: str) -> str:
 def title(text: str) -> str:
     """A page's first heading."""
     return next((section.title for section in sections(text)), "")
+
+
+def titles(pages: Mapping[str, str]) -> dict[str, str]:
+    """The title of each page by its name, in the order of the contents; pages in folders are on a page of their own."""
+    listed = (entry.page.removesuffix("/README") for entry in entries(pages.get(CONTENTS, "")))
+    names = dict.fromkeys((*listed, *(name for name in pages if "/" not in name)))
+    return {name: title(pages[name]) for name in names if name in pages and name != CONTENTS}
 
 
 def sections(text: str) -> tuple[Section, ...]:
@@ -56,13 +89,14 @@ def sections(text: str) -> tuple[Section, ...]:
     made = []
     for index, (start, level, name) in enumerate(headings):
         end = next((at for at, deep, _ in headings[index + 1 :] if deep <= level), len(lines))
-        body = [line for line in lines[start:end] if not _is_comment(line)]
-        made.append(Section(_anchor(name), name, level, "\n".join(body).rstrip()))
+        made.append(Section(_anchor(name), name, level, _for_a_terminal(lines[start:end])))
     return tuple(made)
 
 
-def _is_comment(line: str) -> bool:
-    return line.startswith("<!--")
+def _for_a_terminal(lines: Iterable[str]) -> str:
+    """Without comments, and with the texts of pictures in their places."""
+    shown = (_PICTURE.sub(r"(picture: \1)", line) for line in lines if not line.startswith("<!--"))
+    return "\n".join(shown).rstrip()
 
 
 def _anchor(name: str) -> str:
@@ -76,15 +110,11 @@ def find_section(topic: str, pages: Mapping[str, str]) -> str:
     """
     name, _, anchor = topic.partition("#")
     if name in pages:
-        return _section_of(pages[name], anchor) if anchor else _without_comments(pages[name])
+        return _section_of(pages[name], anchor) if anchor else _for_a_terminal(pages[name].splitlines())
     errors = sections(pages.get(ERRORS, ""))
     named = next((error.text for error in errors if error.anchor == topic), "")
     with_code = (error.text for error in errors if _has_code(error, topic))
     return named or "\n\n".join(with_code) or _by_code(topic, errors)
-
-
-def _without_comments(page: str) -> str:
-    return "\n".join(line for line in page.splitlines() if not _is_comment(line)).rstrip()
 
 
 def _section_of(page: str, anchor: str) -> str:

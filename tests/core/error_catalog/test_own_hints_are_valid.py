@@ -38,12 +38,16 @@ def texts() -> Iterator[str]:
 
 
 def of_the_docs() -> Iterator[str]:
-    """In backquotes, or on lines of their own; what stands behind `#`, `|` and `>` is the shell's."""
-    pages = (SOURCE.parent.parent / "README.md", *(SOURCE.parent.parent / "docs").glob("*.md"))
+    """In backquotes, in substitutions, or on lines of their own; what stands behind `#`, `|` and `>` is the shell's."""
+    pages = (SOURCE.parent.parent / "README.md", *(SOURCE.parent.parent / "docs").glob("**/*.md"))
     for page in pages:
-        text = page.read_text(encoding="utf-8")
-        for match in re.finditer(r"(?:`|\$ | {4,})(bacalhau-spot [a-z][^`\n]*)", text):
-            yield re.split(r" [#|>]|  ", match[1])[0].strip()
+        text = page.read_text(encoding="utf-8").replace("uv run -s deploy_spot.py ", "bacalhau-spot ")
+        for match in re.finditer(r"\$\((bacalhau-spot [^)|\n]*)", text):
+            yield match[1].strip()
+        for match in re.finditer(
+            r"(?:`|\$ | {4,}|&& )(bacalhau-spot [a-z][^`\n]*)", re.sub(r"\$\([^)\n]*\)", "X", text)
+        ):
+            yield re.split(r" [#|>]|  | &&", match[1])[0].strip()
 
 
 # What is filled in, where X is not a word like any other.
@@ -91,6 +95,8 @@ def test_they_are_found() -> None:
     assert "bacalhau-spot iam-policy" in COMMANDS
     assert "bacalhau-spot destroy --disable-protection" in COMMANDS
     assert "bacalhau-spot ssh i-0123 -- journalctl -u bacalhau -n 50" in COMMANDS
+    assert "bacalhau-spot env --sandbox --client-url" in COMMANDS
+    assert "bacalhau-spot create --sandbox --yes" in COMMANDS
     assert len(COMMANDS) > 40
     assert {command.split()[1] for command in COMMANDS} >= {*NEED_RIGHTS, *tree.GROUPS, "configure"}
 

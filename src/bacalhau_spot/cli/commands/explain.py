@@ -33,7 +33,7 @@ def explain(
     del common, runtime
     pages = packaged_pages()
     if topic is None:
-        titles = {name: documentation.title(text) for name, text in pages.items()}
+        titles = documentation.titles(pages)
         return Result(
             "explain",
             view=views.pages_view(titles),
@@ -56,8 +56,20 @@ def explain(
 
 
 def packaged_pages() -> dict[str, str]:
-    """The pages by name, from the package; in a source checkout, which has no packaged copy, from its `docs`."""
-    folder = Path(str(resources.files("bacalhau_spot"))) / "docs"
-    if not folder.is_dir():
-        folder = Path(__file__).resolve().parents[4] / "docs"
-    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.md"))}
+    """The pages by name, and the job files as `examples/NAME.yaml`. A folder's README has the folder's name.
+
+    From the package; a source checkout has no copy in it, but the originals.
+    """
+    docs = Path(str(resources.files("bacalhau_spot"))) / "docs"
+    examples = docs / "examples"
+    if not docs.is_dir():
+        checkout = Path(__file__).resolve().parents[4]
+        docs, examples = checkout / "docs", checkout / "examples"
+    pages = {_name(path, docs): path.read_text(encoding="utf-8") for path in sorted(docs.rglob("*.md"))}
+    return pages | {
+        f"examples/{path.name}": path.read_text(encoding="utf-8") for path in sorted(examples.glob("*.yaml"))
+    }
+
+
+def _name(page: Path, folder: Path) -> str:
+    return page.relative_to(folder).with_suffix("").as_posix().removesuffix("/README")
