@@ -1,11 +1,15 @@
-"""Times a machine from power-on to a joined node, relative to the setup of the older tools.
+"""Times a machine from power-on to a joined node: plain, baked, and with the setup of the older tools.
 
-    uv run python benchmarks/first_boot.py        # as root, a quarter of an hour; see docs/nodes.md for what it needs
+    BACALHAU_BIN=… uv run python benchmarks/first_boot.py [--way plain] [--runs 3]   # as root; docs/nodes.md: what it needs
 
-Both boot the same image in the same virtual machine and start the same stand-in for Bacalhau. This file contains the older
-setup as its steps: package lists and upgrade, prerequisites, Docker with its recommended packages and compose plugin, a
-service, a reboot. Two steps that cannot run here are omitted, in its favor: Docker from a third-party repository with its key,
-and the download of an image that contains Docker. A node has joined when the orchestrator has its connection.
+All boot the same image in the same virtual machine and start the same stand-in for Bacalhau. With BACALHAU_BIN, the archive that
+a node downloads is as large as Bacalhau's. `baked` boots the disk that the machine of `image bake` has left; it is made once, and
+kept in the image's folder. The console's phases separate the stages.
+
+This file contains the older setup as its steps: package lists and upgrade, prerequisites, Docker with its recommended packages
+and compose plugin, a service, a reboot. Two steps that cannot run here are omitted, in its favor: Docker from a third-party
+repository with its key, and the download of an image that contains Docker. A node has joined when the orchestrator has its
+connection.
 
     BACALHAU_BIN=… uv run python benchmarks/first_boot.py --way orchestrator
 
