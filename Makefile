@@ -1,5 +1,5 @@
 # The handful of things one does here. `make check` is what .ci/run runs.
-.PHONY: check test quick long storms group-storms replace-nodes versions lint lock relock lock-files sbom image dist docs pictures site bench bench-startup growth
+.PHONY: check test quick long storms group-storms replace-nodes versions lint lock relock lock-files sbom image dist docs pictures site bench bench-record bench-startup growth boot
 
 PROSE = src docs examples *.md benchmarks/*.md packages/*/*.md
 
@@ -69,8 +69,14 @@ site: # the documentation as pages to read and search offline: build/site/index.
 bench: # every figure beside its limit, in one run
 	uv run python benchmarks/report.py
 
+bench-record: # the same, and its table in benchmarks/README.md
+	uv run python benchmarks/report.py --record
+
 bench-startup: # the CPU of --help, of a refusal and the like, as ratios to an empty Python
 	uv run python benchmarks/startup.py
 
-growth: # calls, time and memory to 2,000 nodes and 30 regions
-	uv run python benchmarks/growth.py --long
+growth: # calls, CPU and memory to 2,000 nodes and 30 regions, with their picture
+	uv run python benchmarks/growth.py --long --plot benchmarks/growth.svg
+
+boot: # a machine from power-on to a joined node: plain, baked, and as older tools set it up; as root, with QEMU
+	uv run python benchmarks/first_boot.py

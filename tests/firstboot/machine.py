@@ -54,11 +54,12 @@ def boot(
     reboots: bool = False,
     volume: Path | None = None,
     forwarded: Mapping[str, int] | None = None,
+    keeps_disk: bool = False,
 ) -> Iterator[Machine]:
     """The guest's 169.254.169.254 is our loopback, with all its ports. What it writes to its disk is forgotten.
 
     `volume`: a second disk, an NVMe device as on Nitro, which keeps its content. `forwarded`: an address and port of our
-    loopback -> the guest's port.
+    loopback -> the guest's port. `keeps_disk`: the disk keeps its content, too.
     """
     smbios = f"type=1,manufacturer=Amazon EC2,product=t3.medium,serial={UUID},uuid={UUID}"
     network = (
@@ -73,7 +74,7 @@ def boot(
         # On a busy machine, interpreted time is too uneven for the kernel to check its timer.
         *("-kernel", str(image.kernel), "-initrd", str(image.initrd)),
         *("-append", "root=/dev/vda rw console=ttyS0 panic=-1 no_timer_check"),
-        *("-drive", f"file={image.disk},if=virtio,format=raw,snapshot=on"),
+        *("-drive", f"file={image.disk},if=virtio,format=raw,snapshot={'off' if keeps_disk else 'on'}"),
         *(disk if volume else []),
         *("-netdev", network, "-device", f"virtio-net-pci,netdev=n0,mac={MAC}"),
         *("-smbios", "type=0,vendor=Amazon EC2", "-smbios", smbios),
