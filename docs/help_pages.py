@@ -23,6 +23,7 @@ from rich.color import ColorSystem
 from rich.console import Console
 
 from bacalhau_spot.cli.app import COMMANDS, GROUPS, build_app
+from bacalhau_spot.cli.runtime.shared_options import FORMER_REGIONS
 
 if TYPE_CHECKING:
     from cyclopts.help import HelpPanel
@@ -40,6 +41,9 @@ _SYSTEMS = {
 _WIDE = 5000
 
 _CODE = "bold cyan on black"  # rich's `markdown.code`
+
+# Spellings that are accepted, and not to be learnt.
+_FORMER = (FORMER_REGIONS,)
 
 Piece = tuple[str, str]
 
@@ -103,6 +107,7 @@ def _console() -> Console:
 def _row(console: Console, panel: HelpPanel, entry: Any) -> dict[str, Any]:
     """A command or an option: its names, and its text with the choices and the default behind it."""
     name = (CommandNameRenderer if panel.format == "command" else NameRenderer)()(entry)
+    name = " ".join(word for word in str(name).split(" ") if word not in _FORMER)
     described = DescriptionRenderer()(entry)
     more, described.texts = described.texts, []
     return {

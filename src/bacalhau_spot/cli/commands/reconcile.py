@@ -68,10 +68,10 @@ _MOST_DOUBLINGS = 10
 
 def reconcile(
     *,
-    every: str | None = None,
-    passes: Annotated[int | None, AT_LEAST_ONE] = None,
+    every: Annotated[str | None, Parameter(metavar="DURATION")] = None,
+    passes: Annotated[int | None, AT_LEAST_ONE, Parameter(metavar="NUMBER")] = None,
     dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,
-    on_orchestrator: Annotated[str | None, Parameter(name="--on-orchestrator")] = None,
+    on_orchestrator: Annotated[str | None, Parameter(name="--on-orchestrator", metavar="FOLDER")] = None,
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:

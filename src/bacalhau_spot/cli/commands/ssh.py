@@ -43,8 +43,10 @@ def ssh(
     every: Annotated[bool, Parameter(name=["--all", "-a"], negative="")] = False,
     group: Annotated[bool, Parameter(name="--group", negative="")] = False,
     show: Annotated[bool, Parameter(name="--print", negative="")] = False,
-    timeout: Annotated[float, Parameter(name="--timeout", validator=Number(gt=0, lte=86400))] = 60.0,
-    at_once: Annotated[int, AT_LEAST_ONE, Parameter(name="--at-once")] = 16,
+    timeout: Annotated[
+        float, Parameter(name="--timeout", validator=Number(gt=0, lte=86400), metavar="SECONDS")
+    ] = 60.0,
+    at_once: Annotated[int, AT_LEAST_ONE, Parameter(name="--at-once", metavar="NODES")] = 16,
     cluster: Cluster = None,
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],

@@ -17,7 +17,7 @@ from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.notices import observation_notices, send_notices, send_or_stop
 from bacalhau_spot.cli.runtime.reporting import consoles
 from bacalhau_spot.cli.runtime.result import Result
-from bacalhau_spot.cli.runtime.shared_options import INTERVAL, NO_OPTIONS, Cluster, CommonOptions
+from bacalhau_spot.cli.runtime.shared_options import INTERVAL, NO_OPTIONS, Cluster, CommonOptions, Regions
 from bacalhau_spot.cli.state.audit_log import known_usages
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.health.cluster_status import ClusterSnapshot, ClusterStatus
@@ -53,7 +53,7 @@ def status(
     *,
     watch: Annotated[bool, Parameter(name=["--watch", "-w"], negative="")] = False,
     interval: Annotated[float, INTERVAL] = 5.0,
-    region: Annotated[list[str] | None, Parameter(name=["--region", "-r"], negative="")] = None,
+    region: Regions = (),
     cluster: Cluster = None,
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
@@ -69,7 +69,7 @@ def status(
     interval
         Seconds between two checks.
     region
-        Only this region; may be repeated.
+        Only these regions, such as us-east-1,eu-west-1.
     cluster
         Another cluster, by its tag value, instead of the configuration's.
     """
@@ -80,7 +80,7 @@ def status(
             hint="use -o ndjson: one envelope a line",
             exit_code=ExitCode.USAGE,
         )
-    reader = StatusReader(context, cluster=cluster, regions=tuple(dict.fromkeys(region or ())))
+    reader = StatusReader(context, cluster=cluster, regions=region)
     if watch:
         return _watch(context, reader, interval_s=interval)
     with context.runner() as runner:

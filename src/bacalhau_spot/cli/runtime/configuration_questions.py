@@ -151,7 +151,7 @@ class _Interview:
 
     def regions(self) -> None:
         answer = self._ask(
-            "Regions: names, or auto and the number of the cheapest",
+            "Regions: names, or auto and a number, such as auto 2 for the two cheapest",
             default=f"{_AUTO} {_REGION_COUNT}",
             parse=_regions,
             doubt=_unknown_region,

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.pricing.list_prices import Prices
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
-Grace = Annotated[str, Parameter(name="--grace")]
+Grace = Annotated[str, Parameter(name="--grace", metavar="DURATION")]
 DryRun = Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")]
 DEFAULT_GRACE = f"{GRACE_S // 60}m"
 _DRY_RUN = frozenset({"--dry-run", "-n"})
