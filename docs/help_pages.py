@@ -23,6 +23,7 @@ from rich.color import ColorSystem
 from rich.console import Console
 
 from bacalhau_spot.cli.app import COMMANDS, GROUPS, build_app
+from bacalhau_spot.cli.help_texts import DOCUMENTATION, EXAMPLES
 from bacalhau_spot.cli.runtime.shared_options import FORMER_REGIONS
 
 if TYPE_CHECKING:
@@ -95,7 +96,18 @@ def _page(chain: tuple[str, ...]) -> dict[str, Any]:
     app = build_app(chain, console=_console())
     app.help_formatter = recorder
     app.help_print(chain)
-    return {"usage": recorder.usage, "text": recorder.text, "panels": recorder.panels}
+    if not chain:  # `--help` and `--version` come after the groups of commands
+        first, *others = recorder.panels
+        recorder.panels = [*others, {**first, "title": "Options"}]
+    name = " ".join(chain)
+    about = DOCUMENTATION.get(name)
+    return {
+        "usage": recorder.usage,
+        "text": recorder.text,
+        "examples": EXAMPLES[name],
+        "documentation": f"More: `bacalhau-spot explain {about}`" if about else "",
+        "panels": recorder.panels,
+    }
 
 
 def _console() -> Console:

@@ -13,8 +13,10 @@ from bacalhau_spot.ui.filtered import filtered
 if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime.environment import Runtime
 
+# What the completion scripts of shells call.
+_COMPLETE = "__complete"
 # Without a word of these, a command line asks for no page.
-_PAGES = frozenset({"--help", "-h", "--version"})
+_PAGES = frozenset({"--help", "-h", "--version", "-V", "help", "version"})
 
 
 def main() -> NoReturn:
@@ -52,6 +54,10 @@ def _has_live_threads() -> bool:
 
 def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
     """Run one command line and return its exit code. `runtime` is the environment, replaced in tests."""
+    if argv[:1] == [_COMPLETE]:
+        return _complete(argv[1:], runtime)
+    if "--json" in argv:
+        argv = _with_long_options(argv)
     if _print_page(argv, runtime):
         return ExitCode.DONE
     # Imported here, so that the first line appears without a delay.
@@ -64,19 +70,27 @@ def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
 
     from bacalhau_spot.cli import app as tree  # noqa: PLC0415
     from bacalhau_spot.cli.runtime import reporting, usage_errors  # noqa: PLC0415
-    from bacalhau_spot.cli.runtime.command_line import command_first, read_invocation, validate_arguments  # noqa: PLC0415
+    from bacalhau_spot.cli.runtime.command_line import (  # noqa: PLC0415
+        command_first,
+        named_commands,
+        read_invocation,
+        validate_arguments,
+    )
     from bacalhau_spot.cli.runtime.environment import Runtime as World  # noqa: PLC0415
 
     invocation = read_invocation(argv)
     world = replace(runtime or World.real(), invocation=invocation)
     if runtime is None:  # output of libraries is filtered too
         sys.stdout, sys.stderr = world.stdout, world.stderr
-    app = tree.build_app(argv, console=reporting.help_console(world))
+    app = tree.build_app(argv)
     try:
         validate_arguments(argv)
         command, bound, extra = app.parse_args(command_first(argv), exit_on_error=False, print_error=False)
         if "runtime" not in extra:
-            command(*bound.args, **bound.kwargs)
+            wanted = (
+                ("--version",) if command.__name__ == "version_print" else (*named_commands(argv), "--help")
+            )
+            _print_page([*wanted, *(["--no-color"] if invocation.common.no_color else [])], world)
             return ExitCode.DONE
         world = replace(world, invocation=invocation.of_command(bound.arguments))
         result = command(*bound.args, **bound.kwargs, runtime=world)
@@ -104,3 +118,24 @@ def _print_page(argv: list[str], runtime: Runtime | None) -> bool:
     # Past the filter of escape sequences, which are the program's own.
     getattr(stdout, "styled", stdout).write(page)
     return True
+
+
+def _with_long_options(argv: list[str]) -> list[str]:
+    """`--json` as `--output=json`. The words behind `--` are another program's."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    return ["--output=json" if word == "--json" else word for word in argv[:end]] + argv[end:]
+
+
+def _complete(words: list[str], runtime: Runtime | None) -> int:
+    """Print the words that may follow on a command line."""
+    from bacalhau_spot.cli.runtime.completer import completion_lines  # noqa: PLC0415 - only shells need it
+
+    stdout, environ, cwd = sys.stdout, {**os.environ}, os.curdir
+    if runtime:
+        stdout, environ, cwd = (
+            runtime.stdout,
+            {**runtime.environ, "HOME": str(runtime.home)},
+            str(runtime.cwd),
+        )
+    stdout.write("".join(f"{line}\n" for line in completion_lines(words, environ=environ, cwd=cwd)))
+    return ExitCode.DONE

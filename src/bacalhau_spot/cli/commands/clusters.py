@@ -11,6 +11,7 @@ from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_TABULAR_OPTIONS, Regions, TabularOptions
 from bacalhau_spot.cli.state.audit_log import known_usages
+from bacalhau_spot.cli.state.known_nodes import remember_clusters
 from bacalhau_spot.core.clusters.cluster_summary import cluster_overview
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.clusters import account_clusters as engine
@@ -56,6 +57,7 @@ def clusters(
         launched_by=known_usages.launched_by(context, account.identity),
         now=runtime.clock.now(),
     )
+    remember_clusters(context, (cluster.name for cluster in overview.clusters))
     return _result(context, overview)
 
 

@@ -14,7 +14,13 @@ from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.offers_write import NO_WRITE, WriteOptions, write_choice
 from bacalhau_spot.cli.runtime.result import Result
-from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, NO_OPTIONS, CommonOptions, Regions, several
+from bacalhau_spot.cli.runtime.shared_options import (
+    AT_LEAST_ONE,
+    NO_TABULAR_OPTIONS,
+    Regions,
+    TabularOptions,
+    several,
+)
 from bacalhau_spot.cli.state.cache import FileCache
 from bacalhau_spot.cloud.advisor import interruption_rates
 from bacalhau_spot.core.model import Arch, Requirements
@@ -22,7 +28,7 @@ from bacalhau_spot.core.placement.offers import sort_pools, sort_regions
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.placement.offers import OffersQuery, all_offers
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.ui import json_output, views
+from bacalhau_spot.ui import csv_output, json_output, views
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -86,7 +92,7 @@ def offers(
     filters: Filters = NO_FILTERS,
     table: TableOptions = DEFAULT_TABLE,
     writing: WriteOptions = NO_WRITE,
-    common: CommonOptions = NO_OPTIONS,
+    common: TabularOptions = NO_TABULAR_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Compare spot prices and availability across regions, and write a choice into the configuration.
@@ -114,13 +120,15 @@ def offers(
                 context, runner, spec, found, writing=writing, count=count, types=filters != NO_FILTERS
             )
     arranged = _arranged(found, sort=table.sort)
+    cut = _cut(arranged, regions=table.top, pools=table.top)
     return Result(
         "offers",
         view=_view(arranged, table) if written is None else written.view,
         data=json_output.offers_data(
-            _cut(arranged, regions=table.top, pools=table.top),
+            cut,
             written=None if written is None else written.data,
         ),
+        rows=csv_output.offer_rows(cut, by_region=table.by == "region"),
         exit_code=found.exit_code,
         errors=context.errors_of(found.failed_regions, exit_code=found.exit_code),
         warnings=found.notes,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +14,15 @@ from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.notices import observation_notices, send_notices, send_or_stop
 from bacalhau_spot.cli.runtime.reporting import consoles
 from bacalhau_spot.cli.runtime.result import Result
-from bacalhau_spot.cli.runtime.shared_options import INTERVAL, NO_OPTIONS, Cluster, CommonOptions, Regions
+from bacalhau_spot.cli.runtime.shared_options import (
+    INTERVAL,
+    NO_TABULAR_OPTIONS,
+    Cluster,
+    Regions,
+    TabularOptions,
+)
+from bacalhau_spot.cli.runtime.termination import sigterm_as_interrupt
+from bacalhau_spot.cli.state import known_nodes
 from bacalhau_spot.cli.state.audit_log import known_usages
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.health.cluster_status import ClusterSnapshot, ClusterStatus
@@ -31,11 +36,11 @@ from bacalhau_spot.core.pricing.usage_history import AwsInventory, ended_usages
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.health import cluster_snapshot as looking
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.ui import json_output, views
+from bacalhau_spot.ui import csv_output, json_output, views
 from bacalhau_spot.ui.progress import status_watch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from bacalhau_spot.cli.runtime.runner import Runner
     from bacalhau_spot.core.history.node_records import NodeRecord
@@ -55,7 +60,7 @@ def status(
     interval: Annotated[float, INTERVAL] = 5.0,
     region: Regions = (),
     cluster: Cluster = None,
-    common: CommonOptions = NO_OPTIONS,
+    common: TabularOptions = NO_TABULAR_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Show the cluster's health from EC2, the orchestrator and the nodes, with a remedy for each problem.
@@ -78,6 +83,12 @@ def status(
         raise UserError(
             "--watch prints one result after the other, which is not a single JSON or YAML document",
             hint="use -o ndjson: one envelope a line",
+            exit_code=ExitCode.USAGE,
+        )
+    if watch and (common.output == "csv" or common.columns):
+        raise UserError(
+            "--watch prints one result after the other, which is not a single table",
+            hint="leave out --watch, or -o csv and --columns; -o ndjson prints one envelope a line",
             exit_code=ExitCode.USAGE,
         )
     reader = StatusReader(context, cluster=cluster, regions=region)
@@ -148,6 +159,7 @@ class StatusReader:
         self._answers = snapshot.api is ApiAvailability.AVAILABLE
         everywhere = self._records(snapshot, self._here.identity)
         records = tuple(record for record in everywhere if not self._only or record.region in self._only)
+        known_nodes.remember_nodes(self._call, self.naming.tag_value, snapshot.instances)
         # A failure to write the log does not prevent the check.
         new = known_usages.log_observations(
             self._call,
@@ -210,6 +222,7 @@ def _result(context: CommandContext, found: ClusterStatus, *, warnings: tuple[st
         "status",
         view=views.status_view(found, wide=context.common.output == "wide"),
         data=json_output.status_data(found),
+        rows=csv_output.status_rows(found),
         exit_code=found.exit_code,
         errors=context.errors_of(found.failures, exit_code=found.exit_code),
         warnings=warnings,
@@ -255,19 +268,6 @@ def _watch(context: CommandContext, reader: StatusReader, *, interval_s: float) 
 def _print_warnings(context: CommandContext, warnings: Sequence[str]) -> None:
     for warning in warnings:
         context.err.print(views.note("warning", warning), crop=False)
-
-
-@contextlib.contextmanager
-def sigterm_as_interrupt() -> Iterator[None]:
-    """Handle SIGTERM like Ctrl-C, so that the terminal is restored."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _watcher(context: CommandContext, *, interval_s: float) -> status_watch.StatusWatcher:

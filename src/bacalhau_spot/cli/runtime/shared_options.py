@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
 from bacalhau_spot.cli.runtime.parsers import listed_names
@@ -15,7 +15,11 @@ Output = Literal["table", "wide", "json", "yaml", "ndjson"]
 Rows = Literal["table", "wide", "json", "yaml", "ndjson", "csv"]
 
 
-@Parameter(name="*")
+# The last one on a help page.
+_EVERY = Group("Options of every command", sort_key=100)
+
+
+@Parameter(name="*", group=_EVERY)
 @dataclass(frozen=True)
 class CommonOptions:
     """Options of every command."""
@@ -34,7 +38,13 @@ class CommonOptions:
     output: Annotated[
         Output, Parameter(name=["--output", "-o", "--format"], metavar="FORMAT", allow_repeating=True)
     ] = "table"
-    """Output format on stdout."""
+    """Output format on stdout; `--json` is short for `-o json`."""
+
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", allow_repeating=True)] = False
+    """Only the result and errors: no progress, notes and warnings."""
+
+    no_input: Annotated[bool, Parameter(name="--no-input", negative="", allow_repeating=True)] = False
+    """Never ask: a question is an error that names the option which answers it."""
 
     debug: Annotated[bool, Parameter(name="--debug", negative="", allow_repeating=True)] = False
     """Show the traceback of an unexpected error, and every AWS call."""
@@ -43,7 +53,7 @@ class CommonOptions:
     """No colours; also $NO_COLOR."""
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=_EVERY)
 @dataclass(frozen=True)
 class TabularOptions(CommonOptions):
     """Options of a command whose result is a table, for spreadsheets too."""
@@ -51,7 +61,13 @@ class TabularOptions(CommonOptions):
     output: Annotated[
         Rows, Parameter(name=["--output", "-o", "--format"], metavar="FORMAT", allow_repeating=True)
     ] = "table"  # type: ignore[assignment]  # wider
-    """Output format on stdout; `csv`: one row for each item."""
+    """Output format on stdout; `csv`: one row for each item; `--json` is short for `-o json`."""
+
+    columns: Annotated[
+        tuple[str, ...],
+        Parameter(name="--columns", negative="", metavar="COLUMN,...", converter=listed_names),
+    ] = ()
+    """Only these columns, in this order, as a plain table or with `-o csv`; docs/command-line.md lists them."""
 
 
 @Parameter(name="*")
@@ -60,7 +76,7 @@ class SharedOptions(TabularOptions):
     """All options that are valid before or after any command, with every output format of any command."""
 
     page: Annotated[
-        bool, Parameter(name=["--help", "-h", "--version"], negative="", allow_repeating=True)
+        bool, Parameter(name=["--help", "-h", "--version", "-V"], negative="", allow_repeating=True)
     ] = False
 
 

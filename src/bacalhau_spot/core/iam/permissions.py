@@ -122,6 +122,7 @@ _EVERY = (
     "status",
     "offers",
     "ssh",
+    "logs",
     "console",
     "prune",
     "doctor",
@@ -197,7 +198,10 @@ _READ = (
     *_rows("pricing", "GetProducts", commands=(*_NETWORKED, "cost", "offers", "doctor", "nuke", "clusters")),
     *_rows("ec2", "DescribeInstanceStatus", commands=("status",)),
     *_rows(
-        "ec2", "GetConsoleOutput", commands=("status", "console", *_IMAGE), scopes=(ResourceScope.TAGGED,)
+        "ec2",
+        "GetConsoleOutput",
+        commands=("status", "logs", "console", *_IMAGE),
+        scopes=(ResourceScope.TAGGED,),
     ),
     # The first boot of a managed orchestrator, and `reconcile` on its machine
     *_rows(
