@@ -20,7 +20,8 @@ for word; do case $word in HostKeyAlias=*) node=${word#HostKeyAlias=};; esac; do
 if grep -qx "$node" "$SSH_LOST" 2>/dev/null; then echo "connect to host port 22: Connection refused" >&2; exit 255; fi
 echo "Welcome to Ubuntu"
 printf '{"__REALTIME_TIMESTAMP":"1764000002000000","MESSAGE":"late %s","_SYSTEMD_UNIT":"docker.service"}\\n' "$node"
-printf '{"__REALTIME_TIMESTAMP":"1764000001000000","MESSAGE":[101,97,114,108,121,27,91,109],"_SYSTEMD_UNIT":"bacalhau.service"}\\n'
+bytes='[101,97,114,108,121,27,91,109]'
+printf '{"__REALTIME_TIMESTAMP":"1764000001000000","MESSAGE":%s,"_SYSTEMD_UNIT":"bacalhau.service"}\\n' "$bytes"
 """
 
 

@@ -305,7 +305,9 @@ def _topics() -> list[str]:
     """The pages of the documentation."""
     for folder in _DOCS:
         if os.path.isdir(folder):  # noqa: PTH112
-            return sorted(name.removesuffix(".md") for name in os.listdir(folder) if name.endswith(".md"))
+            return sorted(
+                entry.name.removesuffix(".md") for entry in os.scandir(folder) if entry.name.endswith(".md")
+            )
     return []
 
 

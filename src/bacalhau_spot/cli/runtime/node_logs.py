@@ -91,10 +91,11 @@ class NodeLogs:
                 self.sources[result.instance.id] = JOURNAL
                 found += journal_lines(result.instance.id, result.stdout)
             else:
-                self._failed(result.instance, code=result.code, error=result.stderr)
+                self.use_console(result.instance, code=result.code, error=result.stderr)
         return found
 
-    def _failed(self, node: Instance, *, code: int | None, error: str) -> str:
+    def use_console(self, node: Instance, *, code: int | None, error: str) -> str:
+        """From now on; returns why ssh did not answer. `code` None: not in time."""
         last = error.strip().splitlines()[-1:]
         ended = "no answer in time" if code is None else f"exit code {code}"
         self.sources[node.id] = CONSOLE
@@ -104,9 +105,9 @@ class NodeLogs:
     async def _console(
         self, calls: AwsCalls, node: Instance, *, before: datetime | None = None
     ) -> tuple[LogLine, ...]:
-        return console_log(node.id, await self._console_text(calls, node), before=before)
+        return console_log(node.id, await self.console_text(calls, node), before=before)
 
-    async def _console_text(self, calls: AwsCalls, node: Instance) -> str:
+    async def console_text(self, calls: AwsCalls, node: Instance) -> str:
         self.sources[node.id] = CONSOLE
         return await calls.read(node.region, lambda: calls.cloud.console(node.region, node.id))
 
@@ -168,7 +169,7 @@ class _Follower:
                 environ=way.environ,
                 emit=lambda row: self._pending.extend(journal_lines(node.id, row)),
             )
-            problem = logs._failed(node, code=ending.code, error=ending.error)
+            problem = logs.use_console(node, code=ending.code, error=ending.error)
             self._note(
                 f"{node.id}: the connection to its journal ended ({problem}); its console output follows"
             )
@@ -177,7 +178,7 @@ class _Follower:
     async def _poll(self, node: Instance) -> None:
         text, at = "", None
         while True:
-            now = await self._logs._console_text(self._calls, node)
+            now = await self._logs.console_text(self._calls, node)
             lines = console_log(node.id, new_output(text, now), before=at)
             query = self._logs.query
             self._pending += lines if text else recent(lines, last=query.last, since=query.since)
