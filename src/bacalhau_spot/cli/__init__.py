@@ -54,11 +54,8 @@ def _has_live_threads() -> bool:
 
 def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
     """Run one command line and return its exit code. `runtime` is the environment, replaced in tests."""
-    if argv[:1] == [_COMPLETE]:
-        return _complete(argv[1:], runtime)
-    if "--json" in argv:
-        argv = _with_long_options(argv)
-    if _print_page(argv, runtime):
+    argv = _with_long_options(argv)
+    if _complete(argv, runtime) or _print_page(argv, runtime):
         return ExitCode.DONE
     # Imported here, so that the first line appears without a delay.
     from bacalhau_spot.cli.runtime.banner import print_banner  # noqa: PLC0415
@@ -72,7 +69,7 @@ def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
     from bacalhau_spot.cli.runtime import reporting, usage_errors  # noqa: PLC0415
     from bacalhau_spot.cli.runtime.command_line import (  # noqa: PLC0415
         command_first,
-        named_commands,
+        page_words,
         read_invocation,
         validate_arguments,
     )
@@ -87,10 +84,7 @@ def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
         validate_arguments(argv)
         command, bound, extra = app.parse_args(command_first(argv), exit_on_error=False, print_error=False)
         if "runtime" not in extra:
-            wanted = (
-                ("--version",) if command.__name__ == "version_print" else (*named_commands(argv), "--help")
-            )
-            _print_page([*wanted, *(["--no-color"] if invocation.common.no_color else [])], world)
+            _print_page(page_words(argv, invocation, version=command.__name__ == "version_print"), world)
             return ExitCode.DONE
         world = replace(world, invocation=invocation.of_command(bound.arguments))
         result = command(*bound.args, **bound.kwargs, runtime=world)
@@ -126,8 +120,10 @@ def _with_long_options(argv: list[str]) -> list[str]:
     return ["--output=json" if word == "--json" else word for word in argv[:end]] + argv[end:]
 
 
-def _complete(words: list[str], runtime: Runtime | None) -> int:
-    """Print the words that may follow on a command line."""
+def _complete(argv: list[str], runtime: Runtime | None) -> bool:
+    """Print the words that may follow on a command line, if a shell asks for them."""
+    if argv[:1] != [_COMPLETE]:
+        return False
     from bacalhau_spot.cli.runtime.completer import completion_lines  # noqa: PLC0415 - only shells need it
 
     stdout, environ, cwd = sys.stdout, {**os.environ}, os.curdir
@@ -137,5 +133,5 @@ def _complete(words: list[str], runtime: Runtime | None) -> int:
             {**runtime.environ, "HOME": str(runtime.home)},
             str(runtime.cwd),
         )
-    stdout.write("".join(f"{line}\n" for line in completion_lines(words, environ=environ, cwd=cwd)))
-    return ExitCode.DONE
+    stdout.write("".join(f"{line}\n" for line in completion_lines(argv[1:], environ=environ, cwd=cwd)))
+    return True

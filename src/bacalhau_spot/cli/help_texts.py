@@ -120,7 +120,7 @@ EXAMPLES: Final[dict[str, Examples]] = {
     "version": (("version -o json", "for a program"),),
     "config": (("config show --sources", "every value, and where it comes from"),),
     "config show": (("config show --sources", "every value, and where it comes from"),),
-    "config upgrade": (("config upgrade --write", "after a look at the output without --write"),),
+    "config upgrade": (("config upgrade --write", "after `config upgrade` alone has shown the result"),),
     "config schema": (("config schema > config.schema.json", "for an editor"),),
     "image": (("image bake", "an image in every configured region"),),
     "image bake": (("image bake --region us-east-1,eu-west-1", "an image in two regions"),),

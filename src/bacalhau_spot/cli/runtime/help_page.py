@@ -177,26 +177,39 @@ def _table(panel: Mapping[str, Any], *, width: int) -> Iterator[_Text]:
     """Each row's names alongside its text; in a narrow window, above it."""
     before = _MARKER if panel["required"] else 0
     room = width - _AROUND - before
-    most = -int(-width * _NAMES_SHARE // 1)
-    longest = max(len(word) for row in panel["rows"] for word in row["name"].split())
-    stacked = width < _TWO_COLUMNS or longest + _INDENT > most
-    most = room if stacked else most
-    names = [_names(row["name"], most) for row in panel["rows"]]
-    names_width = max(len(name) for lines in names for name in lines) + _GAP
-    for row, labels in zip(panel["rows"], names, strict=True):
+    laid_out = _stacked if width < _TWO_COLUMNS or _has_long_name(panel, width) else _alongside
+    for row, lines in zip(panel["rows"], laid_out(panel["rows"], room=room, width=width), strict=True):
         marks = [_Text("*" if row["required"] else "", "required_marker")]
-        lines = [_Text(line, "name") for line in labels]
-        if stacked:
-            texts = [_Text(" " * _INDENT) + text for text in _described(row, room - _INDENT)]
-            rows = zip_longest(marks, (*lines, *texts), fillvalue=_Text())
-        else:
-            texts = _described(row, room - names_width)
-            together = zip_longest(lines, texts, fillvalue=_Text())
-            rows = zip_longest(
-                marks, (label.filled(names_width) + text for label, text in together), fillvalue=_Text()
-            )
-        for mark, line in rows:
+        for mark, line in zip_longest(marks, lines, fillvalue=_Text()):
             yield mark.filled(before) + line
+
+
+def _most(width: int) -> int:
+    """The room for names alongside their texts."""
+    return -int(-width * _NAMES_SHARE // 1)
+
+
+def _has_long_name(panel: Mapping[str, Any], width: int) -> bool:
+    longest = max(len(word) for row in panel["rows"] for word in row["name"].split())
+    return longest + _INDENT > _most(width)
+
+
+def _stacked(rows: Sequence[Mapping[str, Any]], *, room: int, width: int) -> Iterator[list[_Text]]:
+    """Of each row its names, and the text below."""
+    del width
+    for row in rows:
+        texts = [_Text(" " * _INDENT) + text for text in _described(row, room - _INDENT)]
+        yield [*(_Text(line, "name") for line in _names(row["name"], room)), *texts]
+
+
+def _alongside(rows: Sequence[Mapping[str, Any]], *, room: int, width: int) -> Iterator[list[_Text]]:
+    """Of each row its names in a column, and the text in another."""
+    names = [_names(row["name"], _most(width)) for row in rows]
+    column = max(len(name) for lines in names for name in lines) + _GAP
+    for row, lines in zip(rows, names, strict=True):
+        labels = (_Text(line, "name") for line in lines)
+        together = zip_longest(labels, _described(row, room - column), fillvalue=_Text())
+        yield [label.filled(column) + text for label, text in together]
 
 
 def _described(row: Mapping[str, Any], width: int) -> list[_Text]:
