@@ -77,8 +77,7 @@ def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
 
     invocation = read_invocation(argv)
     world = replace(runtime or World.real(), invocation=invocation)
-    if runtime is None:  # output of libraries is filtered too
-        sys.stdout, sys.stderr = world.stdout, world.stderr
+    _filter_libraries(world, runtime)
     app = tree.build_app(argv)
     try:
         validate_arguments(argv)
@@ -112,6 +111,12 @@ def _print_page(argv: list[str], runtime: Runtime | None) -> bool:
     # Past the filter of escape sequences, which are the program's own.
     getattr(stdout, "styled", stdout).write(page)
     return True
+
+
+def _filter_libraries(world: Runtime, runtime: Runtime | None) -> None:
+    """In a real run, the output of libraries is filtered too."""
+    if runtime is None:
+        sys.stdout, sys.stderr = world.stdout, world.stderr
 
 
 def _with_long_options(argv: list[str]) -> list[str]:

@@ -48,21 +48,21 @@ def completion_lines(words: Sequence[str], *, environ: Mapping[str, str], cwd: s
     `bash`: the line up to the cursor, and the part of the last word that readline replaces. Others: the words of the line
     without the program, the last one up to the cursor.
     """
-    if len(words) < 2:  # noqa: PLR2004 - the shell, and a word
+    shell, *given = words or ("",)
+    if not given:
         return []
-    shell, cut = words[0], 0
-    given = list(words[1:])
     if shell == "bash":
-        typed = words[2] if len(words) > 2 else ""  # noqa: PLR2004 - the line, and its last part
-        given = _split(words[1])[1:] or [""]
-        cut = len(given[-1]) - len(typed) if given[-1].endswith(typed) else 0
-    line = _Line(given[:-1], given[-1], environ=environ, cwd=cwd)
-    found = {
-        value: text for value, text in line.candidates() if value.startswith(given[-1]) or value == FILES
-    }
-    if shell == "bash":
-        return [value if value == FILES else value[cut:] for value in found]
+        return _for_bash(given[0], "".join(given[1:2]), environ=environ, cwd=cwd)
+    found = _Line(given[:-1], given[-1], environ=environ, cwd=cwd).matching()
     return [f"{value}\t{text}" if text else value for value, text in found.items()]
+
+
+def _for_bash(text: str, typed: str, *, environ: Mapping[str, str], cwd: str) -> list[str]:
+    """`text`: the line; `typed`: the part of its last word that an answer replaces."""
+    given = _split(text)[1:] or [""]
+    cut = len(given[-1]) - len(typed) if given[-1].endswith(typed) else 0
+    found = _Line(given[:-1], given[-1], environ=environ, cwd=cwd).matching()
+    return [value if value == FILES else value[cut:] for value in found]
 
 
 def _split(line: str) -> list[str]:
@@ -106,18 +106,26 @@ class _Line:
         elif word == "--":
             self._ended = True
         elif word.startswith("-"):
-            name, sign, value = word.partition("=")
-            row = self._row(name)
-            first = row["name"].split()[0] if row else name
-            self._options[first] = value
-            if row and _metavar(row) and not sign:
-                self._expected = first
+            self._read_option(word)
         elif not self._arguments and f"{self._chain} {word}".strip() in self._pages:
             self._chain = f"{self._chain} {word}".strip()
         else:
             self._arguments.append(word)
 
-    def candidates(self) -> Iterable[Candidate]:
+    def _read_option(self, word: str) -> None:
+        name, sign, value = word.partition("=")
+        row = self._row(name)
+        first = row["name"].split()[0] if row else name
+        self._options[first] = value
+        if row and _metavar(row) and not sign:
+            self._expected = first
+
+    def matching(self) -> dict[str, str]:
+        """The candidates that begin as the current word does, with their descriptions."""
+        found = self._candidates()
+        return {value: text for value, text in found if value.startswith(self._current) or value == FILES}
+
+    def _candidates(self) -> Iterable[Candidate]:
         if self._ended:
             return [(FILES, "")]
         if self._expected:
@@ -169,9 +177,9 @@ class _Line:
         return [(f"{before}{comma}{word}", text) for word, text in found if word not in used]
 
     def _of_metavar(self, row: dict[str, Any], metavar: str, current: str) -> list[Candidate]:
-        choices = next((_CHOICES.match(text) for text, style in row["more"] if style == "choices"), None)
+        choices = _choices(row)
         if choices:
-            return [(word.strip(), "") for word in choices[1].split(",")]
+            return _plain(choices)
         if row["name"].split()[0] == "--cluster":
             return self._clusters()
         if row["name"].split()[0] == "--profile":
@@ -282,6 +290,11 @@ def _metavar(row: Mapping[str, Any]) -> str:
     """Empty for a flag."""
     last = str(row["name"].split()[-1])
     return "" if last.startswith("-") else last
+
+
+def _choices(row: Mapping[str, Any]) -> list[str]:
+    found = next((_CHOICES.match(text) for text, style in row["more"] if style == "choices"), None)
+    return [word.strip() for word in found[1].split(",")] if found else []
 
 
 def _summary(row: Mapping[str, Any]) -> str:
