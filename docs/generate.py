@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import botocore.exceptions
+import completion_values
 import help_pages
 import output_models
 from botocore.exceptions import BotoCoreError
@@ -41,6 +42,7 @@ from bacalhau_spot.core.launch.instance_phases import TRANSITIONS
 from bacalhau_spot.errors import ExitCode
 from bacalhau_spot.instance import template
 from bacalhau_spot.ui.formatting import capitalized
+from bacalhau_spot.ui.table_columns import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -171,6 +173,12 @@ def permissions() -> str:
     return "\n".join(["| action | allowed on | for | only with |", "|---|---|---|---|", *rows])
 
 
+def columns() -> str:
+    """The columns of each command's tables."""
+    rows = [f"| `{table}` | {', '.join(f'`{name}`' for name in names)} |" for table, names in COLUMNS.items()]
+    return "\n".join(["| table | columns |", "|---|---|", *rows])
+
+
 def verdicts() -> str:
     return _verdict_table(HEALTH, {"node": "NODE", "region": "REGION", "member": "NODE"})
 
@@ -204,6 +212,7 @@ def constraints() -> str:
 
 SECTIONS = {
     "docs/architecture.md": {"lifecycle": lifecycle},
+    "docs/command-line.md": {"columns": columns},
     "docs/cleanup.md": {"kinds": kinds, "graph": graph},
     "docs/errors.md": {"errors": errors},
     "docs/output.md": {
@@ -232,6 +241,7 @@ def pages() -> dict[Path, str]:
     result = {ROOT / "docs" / "commands.md": reference.rstrip() + "\n"}
     result[ROOT / help_pages.FILE] = help_pages.text()
     result[ROOT / "src/bacalhau_spot/instance" / template.MINIFIED] = template.minified_programs()
+    result[ROOT / completion_values.FILE] = completion_values.text()
     result |= {ROOT / SCHEMAS / name: text for name, text in output_models.texts().items()}
     for file, sections in SECTIONS.items():
         path = ROOT / file

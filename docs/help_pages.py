@@ -23,6 +23,8 @@ from rich.color import ColorSystem
 from rich.console import Console
 
 from bacalhau_spot.cli.app import COMMANDS, GROUPS, build_app
+from bacalhau_spot.cli.help_texts import DOCUMENTATION, EXAMPLES
+from bacalhau_spot.cli.runtime.shared_options import FORMER_REGIONS
 
 if TYPE_CHECKING:
     from cyclopts.help import HelpPanel
@@ -40,6 +42,9 @@ _SYSTEMS = {
 _WIDE = 5000
 
 _CODE = "bold cyan on black"  # rich's `markdown.code`
+
+# Spellings that are accepted, and not to be learnt.
+_FORMER = (FORMER_REGIONS,)
 
 Piece = tuple[str, str]
 
@@ -91,7 +96,18 @@ def _page(chain: tuple[str, ...]) -> dict[str, Any]:
     app = build_app(chain, console=_console())
     app.help_formatter = recorder
     app.help_print(chain)
-    return {"usage": recorder.usage, "text": recorder.text, "panels": recorder.panels}
+    if not chain:  # `--help` and `--version` come after the groups of commands
+        first, *others = recorder.panels
+        recorder.panels = [*others, {**first, "title": "Options"}]
+    name = " ".join(chain)
+    about = DOCUMENTATION.get(name)
+    return {
+        "usage": recorder.usage,
+        "text": recorder.text,
+        "examples": EXAMPLES[name],
+        "documentation": f"More: `bacalhau-spot explain {about}`" if about else "",
+        "panels": recorder.panels,
+    }
 
 
 def _console() -> Console:
@@ -103,6 +119,7 @@ def _console() -> Console:
 def _row(console: Console, panel: HelpPanel, entry: Any) -> dict[str, Any]:
     """A command or an option: its names, and its text with the choices and the default behind it."""
     name = (CommandNameRenderer if panel.format == "command" else NameRenderer)()(entry)
+    name = " ".join(word for word in str(name).split(" ") if word not in _FORMER)
     described = DescriptionRenderer()(entry)
     more, described.texts = described.texts, []
     return {

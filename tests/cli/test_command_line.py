@@ -72,7 +72,7 @@ def test_a_mistake_is_text_where_rows_were_asked_for(user: CliRunner, form: str)
     ("line", "what"),
     [
         (
-            "list -o csv",
+            "doctor -o csv",
             'invalid value "csv" for -o. Choose from: "table", "wide", "json", "yaml", "ndjson"',
         ),
         ("list --output=xml", 'invalid value "xml" for --output'),

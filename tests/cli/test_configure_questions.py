@@ -30,7 +30,7 @@ PUBLIC_KEY = f"ssh-ed25519 {base64.b64encode(RAW).decode()} me@here\n"
 PROMPTS = (
     "Orchestrator: managed, own, cluster or none [managed]:",
     "Number of nodes [12]:",
-    "Regions: names, or auto and the number of the cheapest [auto 3]:",
+    "Regions: names, or auto and a number, such as auto 2 for the two cheapest [auto 3]:",
     "Instance types: names, or requirements for vCPUs and memory [t3.medium, t3a.medium, c6a.large, m6a.large]:",
     "Public SSH key, or none (port 22 then stays closed) [none]:",
     "Maximum cost of the cluster in US dollars an hour, or none [none]:",

@@ -136,7 +136,7 @@ def test_nodes_and_the_orchestrator(hostile: Hostile) -> None:
         before = hostile.output.count("evil")
         hostile("ssh", "--all", "-o", form, "--", "uptime")
         assert hostile.output.count("evil") > before
-        hostile("nuke", "--dry-run", "--regions", "us-west-2", "-o", form)
+        hostile("nuke", "--dry-run", "--region", "us-west-2", "-o", form)
     assert "evil" in hostile.output
 
 
@@ -159,7 +159,7 @@ def test_aws_and_the_orchestrator_s_errors(sandbox: Any, hostile: Hostile, form:
         ("prices",),
         ("prune", "--dry-run"),
         ("destroy", "--dry-run"),
-        ("nuke", "--dry-run", "--regions", "us-west-2"),
+        ("nuke", "--dry-run", "--region", "us-west-2"),
         ("doctor", "--debug"),
     ):
         hostile(*line, "-o", form)
@@ -175,7 +175,7 @@ def test_the_user_s_own_files_and_words(program: CliRunner, tmp_path: Path, form
         (HOSTILE,),
         ("list", f"--{HOSTILE}"),
         ("status", "--region", HOSTILE),
-        ("nuke", "--regions", HOSTILE),
+        ("nuke", "--region", HOSTILE),
         ("destroy", "--dry-run", "--cluster", HOSTILE),
         ("console", HOSTILE),
         ("list", "--config", HOSTILE),

@@ -127,10 +127,10 @@ def test_auto_does_not_leave_a_region_that_refuses(sandbox: Any, program: CliRun
 
 
 def test_nuke_of_some_regions_leaves_what_all_share(sandbox: Any, program: CliRunner) -> None:
-    """`nuke --regions` deleted the role and the profile with which nodes of other regions read their token."""
+    """`nuke --region` deleted the role and the profile with which nodes of other regions read their token."""
     program.configure(nodes=2, regions="[us-east-1, eu-west-1]", more="  token: 7f3a9c5e1b\n  secrets: ssm\n")
     assert program("create", "--yes").code == 0
-    result = program("nuke", "--force", "--regions", "us-east-1")
+    result = program("nuke", "--force", "--region", "us-east-1")
     assert result.code == 0
     assert "roles and instance profiles are retained" in result.stdout + result.stderr
     assert len(sandbox.client("iam").list_instance_profiles()["InstanceProfiles"]) == 1

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from bacalhau_spot.cli.app import COMMANDS as COMMANDS_OF_PROGRAM
+from bacalhau_spot.cli.app import command_names
+from bacalhau_spot.cli.runtime import other_verbs
 from bacalhau_spot.cli.runtime.banner import print_banner
 from support.cli_runner import CliRunner
 
@@ -21,6 +24,20 @@ MISSING = "no command is given"
     [
         ("frobnicate", 'unknown command "frobnicate"', COMMANDS),
         ("lst", 'unknown command "lst". Did you mean "list"?', COMMANDS),
+        ("scael", 'unknown command "scael". Did you mean "scale"?', COMMANDS),
+        ("up", 'unknown command "up"', "`bacalhau-spot create`: launch the nodes"),
+        ("down", 'unknown command "down"', "`bacalhau-spot destroy`: delete all resources of this cluster"),
+        (
+            "delete",
+            'unknown command "delete"',
+            "`bacalhau-spot destroy`: delete all resources of this cluster",
+        ),
+        ("init", 'unknown command "init"', "`bacalhau-spot configure`: create a commented config.yaml"),
+        ("plan", 'unknown command "plan"', "`bacalhau-spot create --dry-run`: show the plan and its price"),
+        ("ps", 'unknown command "ps"', "`bacalhau-spot list`: list the cluster's instances"),
+        ("--sandbox PS -o wide", 'unknown command "PS"', "`bacalhau-spot list --sandbox`: list"),
+        ("events", 'unknown command "events"', "`bacalhau-spot history`: show the launches"),
+        ("validate", 'unknown command "validate"', "`bacalhau-spot config show`: check the configuration"),
         ("config shw", 'unknown command "shw". Did you mean "show"?', "`bacalhau-spot config --help`"),
         ("list more", "unexpected argument: more", "`bacalhau-spot list --help`"),
         ("create --yse", "unknown option: --yse", "`bacalhau-spot create --help`"),
@@ -69,6 +86,23 @@ def test_the_last_readable_format_is_the_errors_format(program: CliRunner, argv:
     refused = program(*argv.split())
     assert refused.code == 2
     assert refused.envelope["errors"]
+
+
+def test_an_option_that_only_begins_the_same_is_not_suggested(program: CliRunner) -> None:
+    """`--force` is no misspelling of `--format`."""
+    refused = program("destroy", "--force")
+    assert refused.code == 2
+    assert "unknown option: --force" in refused.stderr
+    assert "Did you mean" not in refused.stderr
+    assert "Did you mean --region?" in program("list", "--regino", "x").stderr
+
+
+def test_every_answer_to_another_verb_is_a_command() -> None:
+    for line, verbs in other_verbs._VERBS.items():
+        first, *rest = line.split()
+        assert first in command_names(()), line
+        assert not rest or rest[0].startswith("-") or rest[0] in command_names((first,)), line
+        assert not {*verbs.split()} & {*COMMANDS_OF_PROGRAM}, verbs
 
 
 def test_a_corrected_command_has_each_option_once(program: CliRunner) -> None:

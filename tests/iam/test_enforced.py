@@ -78,6 +78,7 @@ def test_the_policy_suffices(sandbox: Any, user: CliRunner) -> None:
         ["status"],
         ["reconcile"],
         ["console", REGION],
+        ["logs", "--console"],
         ["ssh", REGION, "--print"],
         ["prune", "--yes"],
         ["doctor"],
@@ -87,7 +88,7 @@ def test_the_policy_suffices(sandbox: Any, user: CliRunner) -> None:
         ["history"],
         ["report"],
         ["clusters"],
-        ["nuke", "--force", "--disable-protection", "--regions", f"us-west-2,{REGION}"],
+        ["nuke", "--force", "--disable-protection", "--region", f"us-west-2,{REGION}"],
         ["create", "--yes", "--wait", "running"],
         ["image", "bake", "--region", REGION, "--region", "us-west-2", "--yes"],
         ["image", "list"],
@@ -98,8 +99,11 @@ def test_the_policy_suffices(sandbox: Any, user: CliRunner) -> None:
         ["destroy", "--yes"],
     )
     assert {line[0] for line in lines} == {"image"} | set(COMMANDS) - {
+        "completion",
         "configure",
         "explain",
+        "help",
+        "version",
         "iam-policy",
         "notify-test",
     } - {"env", "smoke-test"}, "without a managed orchestrator, none of these asks AWS anything"

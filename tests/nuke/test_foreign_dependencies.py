@@ -132,7 +132,7 @@ def test_it_is_told_in_words(sandbox: Any, program: CliRunner) -> None:
         SubnetId=scene.fixture.subnet,
         TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "corp-db"}]}],
     )
-    result = program("nuke", "--force", "--regions", REGION)
+    result = program("nuke", "--force", "--region", REGION)
     assert result.code == 1
     assert f"instance {machine} named corp-db" in " ".join(result.stdout.split())
     command = f"to unblock: aws ec2 terminate-instances --instance-ids {machine} --region {REGION}\n"
@@ -158,7 +158,7 @@ def test_a_tagged_default_vpc_stays(sandbox: Any, program: CliRunner) -> None:
         TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
     )["GroupId"]
     before = account_snapshot(sandbox.client, [REGION])
-    looked = program("nuke", "--dry-run", "--regions", REGION)
+    looked = program("nuke", "--dry-run", "--region", REGION)
     assert "it came with the account" in looked.stdout
     result = nuked(program)
     assert result.code == 0, result.stdout
@@ -200,9 +200,9 @@ def test_it_is_told_before_anybody_agrees(sandbox: Any, program: CliRunner) -> N
     scene.fixture.launchers()
     theirs = scene.interface()
     for flags, expected in (((), {theirs}), (("--adopt", theirs), set())):
-        looked = program("nuke", "--dry-run", "--regions", REGION, "-o", "json", *flags)
+        looked = program("nuke", "--dry-run", "--region", REGION, "-o", "json", *flags)
         assert {row["dependency"]["id"] for row in looked.data["foreign"]} == expected
-    shown = " ".join(program("nuke", "--dry-run", "--regions", REGION).stdout.split())
+    shown = " ".join(program("nuke", "--dry-run", "--region", REGION).stdout.split())
     assert (
         f"unmanaged resources block VPC {scene.fixture.vpc}, which will be retained: network interface {theirs}"
         in shown
@@ -216,7 +216,7 @@ def test_what_may_not_be_read_is_not_taken_for_nothing(sandbox: Any, program: Cl
     scene = ForeignScene(sandbox)
     scene.interface()
     sandbox.settings.deny = ["ec2:DescribeNatGateways"]
-    result = program("nuke", "--dry-run", "--regions", REGION, "-o", "json")
+    result = program("nuke", "--dry-run", "--region", REGION, "-o", "json")
     assert {failure["operation"] for failure in result.data["partial_failures"]} == {"DescribeNatGateways"}
     result = nuked(program)
     assert result.code == 1

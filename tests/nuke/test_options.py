@@ -33,7 +33,7 @@ def listed(program: CliRunner) -> int:
 
 def nuke(program: CliRunner, *flags: str, answers: str | None = None) -> CliResult:
     """In these two regions only: most claims are none about regions, and seventeen take their time."""
-    return program("nuke", "--regions", ",".join(HERE), *flags, answers=answers)
+    return program("nuke", "--region", ",".join(HERE), *flags, answers=answers)
 
 
 def preview_rows(program: CliRunner, *flags: str) -> list[dict[str, Any]]:
@@ -121,18 +121,18 @@ def test_nothing_of_ours(program: CliRunner) -> None:
 
 @pytest.mark.usefixtures("nodes")
 def test_some_regions_only(program: CliRunner) -> None:
-    result = program("nuke", "--force", "--regions", "eu-west-1", "-o", "json")
+    result = program("nuke", "--force", "--region", "eu-west-1", "-o", "json")
     assert result.code == 0
     assert result.data["regions_scanned"] == ["eu-west-1"]
     assert listed(program) == 1
-    looked = program("nuke", "--dry-run", "--regions", "eu-west-1")
+    looked = program("nuke", "--dry-run", "--region", "eu-west-1")
     assert "excluded by your options: ap-northeast-1" in looked.stdout
 
 
 NONSENSE = (
-    (["--regions", "eu-west-9"], ["--regions", "eu-west-9 is no region"]),
-    (["--regions", ""], ["--regions: an empty text is no region"]),
-    (["--regions", "ap-east-1"], ["ap-east-1 is not enabled"]),
+    (["--region", "eu-west-9"], ["--region", "eu-west-9 is no region"]),
+    (["--region", ""], ["--region", "a value is empty"]),
+    (["--region", "ap-east-1"], ["ap-east-1 is not enabled"]),
     (["--min-age", "soon"], ["--min-age", "soon"]),
     (["--adopt", "i-00000000000000000"], ["--adopt", "i-00000000000000000"]),
     (["--plan", "nowhere.json"], ["nowhere.json", "cannot be read"]),

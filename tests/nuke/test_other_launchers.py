@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 REGION = "us-east-1"
 COMMANDS = pytest.mark.parametrize(
-    "command", [("destroy", "--yes"), ("nuke", "--force", "--regions", REGION)], ids=lambda row: row[0]
+    "command", [("destroy", "--yes"), ("nuke", "--force", "--region", REGION)], ids=lambda row: row[0]
 )
 
 

@@ -44,7 +44,7 @@ def test_a_participant_sees_the_owner_and_changes_nothing(net: Net) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [("destroy", "--yes"), ("nuke", "--force", "--regions", REGION)], ids=lambda row: row[0]
+    "command", [("destroy", "--yes"), ("nuke", "--force", "--region", REGION)], ids=lambda row: row[0]
 )
 def test_a_cluster_in_a_shared_vpc(
     sandbox: Any, program: CliRunner, net: Net, command: tuple[str, ...]
@@ -63,7 +63,7 @@ def test_a_shared_vpc_with_our_tag_stays(sandbox: Any, program: CliRunner, net: 
     net.ec2.create_tags(Resources=[net.vpc, net.public], Tags=OUR_TAGS)
     before = set(sandbox.leftovers())
     program.configure(nodes=1, regions=f"[{REGION}]")
-    result = program("nuke", "--force", "--regions", REGION)
+    result = program("nuke", "--force", "--region", REGION)
     assert result.code != 0, result.stdout
     assert set(sandbox.leftovers()) == before
     assert net.vpc in result.stdout and net.public in result.stdout

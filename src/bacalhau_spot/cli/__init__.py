@@ -13,8 +13,10 @@ from bacalhau_spot.ui.filtered import filtered
 if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime.environment import Runtime
 
+# What the completion scripts of shells call.
+_COMPLETE = "__complete"
 # Without a word of these, a command line asks for no page.
-_PAGES = frozenset({"--help", "-h", "--version"})
+_PAGES = frozenset({"--help", "-h", "--version", "-V", "help", "version"})
 
 
 def main() -> NoReturn:
@@ -52,7 +54,8 @@ def _has_live_threads() -> bool:
 
 def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
     """Run one command line and return its exit code. `runtime` is the environment, replaced in tests."""
-    if _print_page(argv, runtime):
+    argv = _with_long_options(argv)
+    if _complete(argv, runtime) or _print_page(argv, runtime):
         return ExitCode.DONE
     # Imported here, so that the first line appears without a delay.
     from bacalhau_spot.cli.runtime.banner import print_banner  # noqa: PLC0415
@@ -64,19 +67,23 @@ def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
 
     from bacalhau_spot.cli import app as tree  # noqa: PLC0415
     from bacalhau_spot.cli.runtime import reporting, usage_errors  # noqa: PLC0415
-    from bacalhau_spot.cli.runtime.command_line import command_first, read_invocation, validate_arguments  # noqa: PLC0415
+    from bacalhau_spot.cli.runtime.command_line import (  # noqa: PLC0415
+        command_first,
+        page_words,
+        read_invocation,
+        validate_arguments,
+    )
     from bacalhau_spot.cli.runtime.environment import Runtime as World  # noqa: PLC0415
 
     invocation = read_invocation(argv)
     world = replace(runtime or World.real(), invocation=invocation)
-    if runtime is None:  # output of libraries is filtered too
-        sys.stdout, sys.stderr = world.stdout, world.stderr
-    app = tree.build_app(argv, console=reporting.help_console(world))
+    _filter_libraries(world, runtime)
+    app = tree.build_app(argv)
     try:
         validate_arguments(argv)
         command, bound, extra = app.parse_args(command_first(argv), exit_on_error=False, print_error=False)
         if "runtime" not in extra:
-            command(*bound.args, **bound.kwargs)
+            _print_page(page_words(argv, invocation, version=command.__name__ == "version_print"), world)
             return ExitCode.DONE
         world = replace(world, invocation=invocation.of_command(bound.arguments))
         result = command(*bound.args, **bound.kwargs, runtime=world)
@@ -103,4 +110,33 @@ def _print_page(argv: list[str], runtime: Runtime | None) -> bool:
         return False
     # Past the filter of escape sequences, which are the program's own.
     getattr(stdout, "styled", stdout).write(page)
+    return True
+
+
+def _filter_libraries(world: Runtime, runtime: Runtime | None) -> None:
+    """In a real run, the output of libraries is filtered too."""
+    if runtime is None:
+        sys.stdout, sys.stderr = world.stdout, world.stderr
+
+
+def _with_long_options(argv: list[str]) -> list[str]:
+    """`--json` as `--output=json`. The words behind `--` are another program's."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    return ["--output=json" if word == "--json" else word for word in argv[:end]] + argv[end:]
+
+
+def _complete(argv: list[str], runtime: Runtime | None) -> bool:
+    """Print the words that may follow on a command line, if a shell asks for them."""
+    if argv[:1] != [_COMPLETE]:
+        return False
+    from bacalhau_spot.cli.runtime.completer import completion_lines  # noqa: PLC0415 - only shells need it
+
+    stdout, environ, cwd = sys.stdout, {**os.environ}, os.curdir
+    if runtime:
+        stdout, environ, cwd = (
+            runtime.stdout,
+            {**runtime.environ, "HOME": str(runtime.home)},
+            str(runtime.cwd),
+        )
+    stdout.write("".join(f"{line}\n" for line in completion_lines(argv[1:], environ=environ, cwd=cwd)))
     return True

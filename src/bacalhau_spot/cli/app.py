@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cyclopts import App, Parameter
+from cyclopts import App, Group, Parameter
 
 from bacalhau_spot import __version__
+from bacalhau_spot.cli.help_texts import HELP_GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -16,10 +17,7 @@ if TYPE_CHECKING:
 _HELP = (
     "Run a Bacalhau compute cluster on AWS spot instances in many regions, and delete it without leftovers."
 )
-_EPILOGUE = (
-    "--config, --profile, --sandbox, --output, --debug and --no-color are options of every command, "
-    "before or after its name. The last value counts."
-)
+_EPILOGUE = "The options of every command stand before its name or after it. The last value counts."
 
 Commands = dict[str, tuple[str, str]]  # name -> (import path, one-line help), in the order of the help page
 COMMANDS: Commands = {
@@ -50,6 +48,10 @@ COMMANDS: Commands = {
     "ssh": (
         "bacalhau_spot.cli.commands.ssh:ssh",
         "Open a shell on a node, or run a command on one node or all: `ssh [NODE] [-- COMMAND]`.",
+    ),
+    "logs": (
+        "bacalhau_spot.cli.commands.logs:logs",
+        "Print the logs of one node or all, merged by time: their journals through SSH, or EC2's console output.",
     ),
     "console": (
         "bacalhau_spot.cli.commands.console:console",
@@ -127,6 +129,15 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.commands.explain:explain",
         "Print a page of the documentation, or the meaning and remedy of an error. Makes no network calls.",
     ),
+    "completion": (
+        "bacalhau_spot.cli.commands.completion:completion",
+        "Print the completion script of bash, zsh or fish.",
+    ),
+    "help": (
+        "bacalhau_spot.cli.commands.help:help_",
+        "Print the help of a command, or a page of the documentation.",
+    ),
+    "version": ("bacalhau_spot.cli.commands.version:version", "Print the version of this program."),
 }
 GROUPS: dict[str, tuple[str, Commands]] = {
     "config": (
@@ -208,6 +219,8 @@ def build_app(chosen: Sequence[str] | None = None, *, console: Console | None = 
     app = App(
         name="bacalhau-spot",
         version=__version__,
+        version_flags=("--version", "-V"),
+        group_parameters=_OPTIONS,
         help=_HELP,
         help_epilogue=_EPILOGUE,
         help_format="markdown",
@@ -216,7 +229,7 @@ def build_app(chosen: Sequence[str] | None = None, *, console: Console | None = 
     )
     _add(app, COMMANDS, chosen)
     for name, (text, commands) in GROUPS.items():
-        group = App(name=name, help=text, sort_key=len(COMMANDS))
+        group = App(name=name, help=text, group=_group(name), sort_key=_place(name))
         _add(group, commands, chosen)
         app.command(group)
     return app
@@ -225,9 +238,29 @@ def build_app(chosen: Sequence[str] | None = None, *, console: Console | None = 
 def _add(app: App, commands: Commands, chosen: Sequence[str] | None) -> None:
     """A command's module is imported only if the command is chosen; otherwise its help is the text given here."""
     for number, (name, (where, text)) in enumerate(commands.items()):
+        first = commands is COMMANDS
         app.command(
-            where, name=name, sort_key=number, help=None if chosen is None or name in chosen else text
+            where,
+            name=name,
+            group=_group(name) if first else None,
+            sort_key=_place(name) if first else number,
+            help=None if chosen is None or name in chosen else text,
         )
+
+
+_OPTIONS = Group("Options", sort_key=0)
+_PANELS = {title: Group(title, sort_key=number) for number, title in enumerate(HELP_GROUPS)}
+_PLACES = {name: place for names in HELP_GROUPS.values() for place, name in enumerate(names)}
+_TITLES = {name: title for title, names in HELP_GROUPS.items() for name in names}
+
+
+def _group(name: str) -> Group:
+    """The group of a command on the first page."""
+    return _PANELS[_TITLES[name]]
+
+
+def _place(name: str) -> int:
+    return _PLACES[name]
 
 
 def _default(value: object) -> object:

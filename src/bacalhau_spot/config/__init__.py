@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.config.load import Loaded, defaults, load_text
     from bacalhau_spot.config.locations import MigrationNote
     from bacalhau_spot.config.migrate import upgrade_notes, upgrade_text
-    from bacalhau_spot.config.set_blocks import regions_like, set_block
+    from bacalhau_spot.config.set_blocks import has_key, regions_like, set_block
     from bacalhau_spot.config.show import EffectiveValue, shown_values
     from bacalhau_spot.config.template import template
 
@@ -33,6 +33,7 @@ __all__ = [
     "default_orchestrator",
     "defaults",
     "find_config",
+    "has_key",
     "load",
     "load_text",
     "names_a_file",
@@ -59,7 +60,7 @@ __getattr__ = import_when_used(
         ".load": ("Loaded", "defaults", "load_text"),
         ".locations": ("MigrationNote",),
         ".migrate": ("upgrade_notes", "upgrade_text"),
-        ".set_blocks": ("regions_like", "set_block"),
+        ".set_blocks": ("has_key", "regions_like", "set_block"),
         ".show": ("EffectiveValue", "shown_values"),
         ".template": ("template",),
     },

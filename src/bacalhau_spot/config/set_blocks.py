@@ -38,6 +38,11 @@ def regions_like(text: str, names: list[str], *, file: str = "config.yaml") -> o
     return {name: old.get(name) for name in names}
 
 
+def has_key(text: str, key: str, *, file: str = "config.yaml") -> bool:
+    """Whether the file sets this top-level key."""
+    return key in _data(upgrade_text(text, file=file))
+
+
 def _data(text: str) -> dict[str, Any]:
     data = parse_yaml(text).data
     return data if isinstance(data, dict) else {}

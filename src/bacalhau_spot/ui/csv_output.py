@@ -7,24 +7,23 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
 from bacalhau_spot.core.model import State
+from bacalhau_spot.ui.json_output import listing_data, offers_data, status_data
 from bacalhau_spot.ui.json_output.values import exact, hours, optional_time, time_text
+from bacalhau_spot.ui.table_columns import COLUMNS, OFFERED_REGIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from bacalhau_spot.core.clusters.cluster_summary import ClusterOverview, ClusterSummary
+    from bacalhau_spot.core.health.cluster_status import ClusterStatus
+    from bacalhau_spot.core.launch.create_result import Listing
+    from bacalhau_spot.core.placement.offers import Offers
     from bacalhau_spot.core.pricing.cost import Charge
     from bacalhau_spot.core.pricing.cost_report import CostReport
-
-_COST = (
-    *("cluster", "region", "zone", "type", "id", "spot", "started_at", "ended_at", "interrupted"),
-    *("item", "hours", "usd", "on_demand_usd"),
-)
-_CLUSTERS = (
-    *("cluster", "managed", "created_by", "owner", "nodes", "running", "orchestrator", "regions"),
-    *("usd_per_hour", "created_at", "expires_at", "other_resources"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +32,26 @@ class CsvTable:
 
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+
+def chosen(table: CsvTable, names: Sequence[str]) -> CsvTable:
+    """With these columns in this order; without names, with all. Raises KeyError for one that the table does not have."""
+    if not names:
+        return table
+    places = {head: place for place, head in enumerate(table.heads)}
+    order = [places[name] for name in names]
+    return CsvTable(tuple(names), tuple(tuple(row[place] for place in order) for row in table.rows))
+
+
+def aligned_text(table: CsvTable) -> str:
+    """For people: columns below each other, `-` for an unknown value."""
+    rows = [table.heads, *([cell or "-" for cell in row] for row in table.rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def csv_text(table: CsvTable) -> str:
@@ -44,7 +63,8 @@ def csv_text(table: CsvTable) -> str:
 def cost_rows(report: CostReport) -> CsvTable:
     """A row for each instance, volume and address that costs or has cost: the long form, to be summed as one likes."""
     return CsvTable(
-        _COST, tuple(row for charge in report.charges for row in _charge_rows(report.cluster, charge))
+        COLUMNS["cost"],
+        tuple(row for charge in report.charges for row in _charge_rows(report.cluster, charge)),
     )
 
 
@@ -77,7 +97,7 @@ def _charge_rows(cluster: str, charge: Charge) -> Sequence[tuple[str, ...]]:
 def cluster_rows(overview: ClusterOverview) -> CsvTable:
     """A row for each cluster."""
     return CsvTable(
-        _CLUSTERS,
+        COLUMNS["clusters"],
         (
             *(_cluster_row(cluster, managed="yes") for cluster in overview.clusters),
             *(_cluster_row(cluster, managed="no") for cluster in overview.unmanaged),
@@ -100,3 +120,62 @@ def _cluster_row(cluster: ClusterSummary, *, managed: str) -> tuple[str, ...]:
         optional_time(cluster.expires_at) or "",
         str(sum(cluster.others.values())),
     )
+
+
+def listing_rows(listing: Listing) -> CsvTable:
+    """A row for each instance, the managed orchestrator last."""
+    data = listing_data(listing)
+    places = [("node", dict(instance)) for instance in data["instances"]]
+    if data["orchestrator"] is not None:
+        places.append(("orchestrator", dict(data["orchestrator"])))
+    rows = [{"cluster": listing.cluster, "role": role, **instance} for role, instance in places]
+    return _table("list", rows)
+
+
+def status_rows(status: ClusterStatus) -> CsvTable:
+    """A row for each node, in the order of the table."""
+    data = status_data(status)
+    return _table(
+        "status", [{"cluster": data["cluster"], **_node_cells(dict(node))} for node in data["nodes"]]
+    )
+
+
+def _node_cells(node: dict[str, Any]) -> dict[str, Any]:
+    found, load = node["diagnosis"], node["load"] or {"used": {}, "total": {}}
+    return {
+        **node,
+        "node": node["id"],
+        "severity": found["severity"],
+        "verdict": found["kind"],
+        "text": found["text"],
+        "hint": found["hint"],
+        **{f"{name}_used": load["used"].get(name) for name in ("cpu", "gpus")},
+        **{f"{name}_total": load["total"].get(name) for name in ("cpu", "gpus")},
+        "memory_used_bytes": load["used"].get("memory_bytes"),
+        "memory_total_bytes": load["total"].get("memory_bytes"),
+    }
+
+
+def offer_rows(offers: Offers, *, by_region: bool) -> CsvTable:
+    """A row for each capacity pool, or for each region."""
+    data = offers_data(offers)
+    items: Sequence[Mapping[str, Any]] = data["regions"] if by_region else data["pools"]
+    rows = [
+        {**item, **{f"week_{end}_usd_per_hour": (item["week"] or {}).get(end) for end in ("low", "high")}}
+        for item in items
+    ]
+    return _table(OFFERED_REGIONS if by_region else "offers", rows)
+
+
+def _table(name: str, rows: Sequence[Mapping[str, Any]]) -> CsvTable:
+    """Of the values of the JSON output: one name means the same in both."""
+    heads = COLUMNS[name]
+    return CsvTable(heads, tuple(tuple(_cell(row[head]) for head in heads) for row in rows))
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

@@ -6,21 +6,17 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.ui.csv_output import CsvTable
 from bacalhau_spot.ui.json_output.history import history_data
+from bacalhau_spot.ui.table_columns import COLUMNS
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.history.history_report import HistoryReport
     from bacalhau_spot.ui.json_output.history import HistoryEventOutput
 
-_HEADS = (
-    *("cluster", "at", "event", "region", "zone", "type", "id", "age_seconds", "usd_per_hour", "reason"),
-    *("terminated_by", "replaces", "replacement", "launched_after_seconds", "joined_after_seconds"),
-)
-
 
 def history_rows(report: HistoryReport) -> CsvTable:
     """A row for each event of a timeline, the newest last."""
     return CsvTable(
-        _HEADS,
+        COLUMNS["history"],
         tuple((report.cluster, *_event_cells(event)) for event in history_data(report)["events"]),
     )
 

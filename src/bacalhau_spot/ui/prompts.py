@@ -52,10 +52,10 @@ def confirmation_decision(*, tty: bool, yes: bool) -> Decision:
 
 
 def require_confirmation(
-    decision: Decision, *, impact: Impact, question: str, console: Console, stdin: TextIO
+    decision: Decision, *, impact: Impact, question: str, console: Console, stdin: TextIO, reason: str = ""
 ) -> None:
     """Returns when the answer is yes; raises UserError (exit code 3) when it is not."""
-    if _agreed_before(decision, impact):
+    if _agreed_before(decision, impact, reason):
         return
     answer = _line(f"{question} [y/N] ", console=console, stdin=stdin)
     if answer.strip().lower() not in {"y", "yes"}:
@@ -71,12 +71,13 @@ def require_typed_confirmation(
     console: Console,
     stdin: TextIO,
     name: str = "",
+    reason: str = "",
 ) -> None:
     """Like `require_confirmation`, but the user types `word`, such as an account's id, and so has to read it.
 
     `name`: the description of the word ("the cluster's name"), where the question contains the word itself.
     """
-    if _agreed_before(decision, impact):
+    if _agreed_before(decision, impact, reason):
         return
     answer = _line(f"{question} Type {name or word} to go on: ", console=console, stdin=stdin).strip()
     if answer != word:
@@ -87,11 +88,11 @@ def require_typed_confirmation(
         )
 
 
-def _agreed_before(decision: Decision, impact: Impact) -> bool:
-    """Whether the flag has answered. Raises UserError without a terminal."""
+def _agreed_before(decision: Decision, impact: Impact, reason: str) -> bool:
+    """Whether the flag has answered. Raises UserError if nobody can be asked; `reason`: why."""
     if decision is Decision.REFUSE:
         raise UserError(
-            "nothing was changed: confirmation needs a terminal",
+            f"nothing was changed: it needs a confirmation, and {reason or 'there is no terminal'}",
             hint=f"add {FLAGS[impact]} to confirm in advance, or --dry-run to preview",
             exit_code=ExitCode.DECLINED,
         )

@@ -22,8 +22,6 @@ HTML = "html"  # and for browsers
 # A pipe has no width: no line is folded and no column is dropped. No output is as wide as this.
 WIDE: Final = "wide"  # the form of output that has none in a window either
 NO_WIDTH: Final = 10_000_000
-# Of a help page in a pipe.
-PAGE_WIDTH: Final = 80
 
 # Commands of the program in a sentence. Those for the cluster get the options of this run.
 _OURS: Final = re.compile(r"\bbacalhau-spot (--help|(?:sandbox|config|image) [a-z]+|[a-z]+(?:-[a-z]+)*)")
@@ -51,6 +49,7 @@ _ABOUT_THE_CLUSTER: Final = frozenset(
         "notify-test",
         "ssh",
         "console",
+        "logs",
         "doctor",
         "iam-policy",
         "prune",
@@ -79,7 +78,11 @@ _NAMES_CLUSTER: Final = re.compile(rf" {_ANOTHER}\b")
 # About the configuration's file alone.
 _ABOUT_THE_FILE: Final = frozenset({"configure", "config show", "config upgrade"})
 _FILE: Final = ("--config", "-c")
-_COMMANDS: Final = _ABOUT_THE_CLUSTER | _ABOUT_THE_FILE | {"explain", "sandbox", "config", "image", "--help"}
+_COMMANDS: Final = (
+    _ABOUT_THE_CLUSTER
+    | _ABOUT_THE_FILE
+    | {"explain", "completion", "help", "version", "sandbox", "config", "image", "--help"}
+)
 
 
 class Terminal(Console):
@@ -157,12 +160,4 @@ def stream_console(
     )
     made.program = program or Terminal.program
     made.flags = flags
-    return made
-
-
-def pages(stream: TextIO, *, environ: Mapping[str, str], no_color: bool = False) -> Terminal:
-    """The console for help pages, which have a width in a pipe too."""
-    made = stream_console(stream, environ=environ, no_color=no_color)
-    if not made.is_terminal:
-        made.width = PAGE_WIDTH
     return made

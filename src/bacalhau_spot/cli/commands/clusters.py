@@ -9,8 +9,9 @@ from cyclopts import Parameter
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.result import Result
-from bacalhau_spot.cli.runtime.shared_options import NO_TABULAR_OPTIONS, TabularOptions
+from bacalhau_spot.cli.runtime.shared_options import NO_TABULAR_OPTIONS, Regions, TabularOptions
 from bacalhau_spot.cli.state.audit_log import known_usages
+from bacalhau_spot.cli.state.known_nodes import remember_clusters
 from bacalhau_spot.core.clusters.cluster_summary import cluster_overview
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.clusters import account_clusters as engine
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 def clusters(
     *,
-    region: Annotated[list[str] | None, Parameter(name=["--region", "-r"], negative="")] = None,
+    region: Regions = (),
     common: TabularOptions = NO_TABULAR_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
@@ -39,7 +40,7 @@ def clusters(
     Parameters
     ----------
     region
-        Only this region; may be repeated.
+        Only these regions, such as us-east-1,eu-west-1.
     """
     context = CommandContext("clusters", common, runtime)
     naming = context.naming()
@@ -56,14 +57,15 @@ def clusters(
         launched_by=known_usages.launched_by(context, account.identity),
         now=runtime.clock.now(),
     )
+    remember_clusters(context, (cluster.name for cluster in overview.clusters))
     return _result(context, overview)
 
 
 async def _gather(
-    calls: AwsCalls, naming: Naming, *, regions: list[str] | None, configured: Sequence[str]
+    calls: AwsCalls, naming: Naming, *, regions: Sequence[str], configured: Sequence[str]
 ) -> tuple[AccountContext, AccountResources, CurrentPrices]:
     account = await discovery.load_account(calls)
-    where = discovery.requested_regions(account.regions, regions or ())
+    where = discovery.requested_regions(account.regions, regions)
     found = await engine.account_resources(calls, naming, regions=where, certain=configured)
     return account, found, await engine.current_prices(calls, found)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def configure(
     *,
     defaults: Annotated[bool, Parameter(name="--defaults", negative="")] = False,
-    set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
+    set_: Annotated[list[str] | None, Parameter(name="--set", negative="", metavar="KEY=VALUE...")] = None,
     overwrite: Annotated[bool, Parameter(name="--overwrite", negative="")] = False,
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],

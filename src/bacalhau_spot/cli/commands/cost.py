@@ -31,8 +31,8 @@ Grouping = Literal["region", "zone", "type", "pool", "instance"]
 
 def cost(
     *,
-    since: str | None = None,
-    by: Grouping = "region",
+    since: Annotated[str | None, Parameter(metavar="TIME")] = None,
+    by: Annotated[Grouping, Parameter(metavar="WHAT")] = "region",
     cluster: Cluster = None,
     common: TabularOptions = NO_TABULAR_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],

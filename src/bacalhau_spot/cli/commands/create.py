@@ -60,12 +60,12 @@ def create(  # noqa: PLR0913 -- one parameter for each option
     yes: Yes = False,
     dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,
     allow_removal: Annotated[bool, Parameter(negative="")] = False,
-    grace: Grace = DEFAULT_GRACE,
-    max_price: str | None = None,
-    budget: str | None = None,
-    ttl: str | None = None,
+    grace: Grace | None = None,
+    max_price: Annotated[str | None, Parameter(metavar="USD")] = None,
+    budget: Annotated[str | None, Parameter(metavar="USD")] = None,
+    ttl: Annotated[str | None, Parameter(metavar="DURATION")] = None,
     without_orchestrator: Annotated[bool, Parameter(negative="")] = False,
-    wait: Literal["joined", "running", "none"] | None = None,
+    wait: Annotated[Literal["joined", "running", "none"] | None, Parameter(metavar="FOR")] = None,
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
@@ -83,7 +83,8 @@ def create(  # noqa: PLR0913 -- one parameter for each option
         Also drain and terminate nodes beyond the configured number: drifted ones first, then those in the dearest pools, then the
         newest. New nodes join first where the budget allows it.
     grace
-        With --allow-removal, the time for running jobs, such as `90s`, `10m` or `2h`; `0` for none. An idle node does not wait.
+        With --allow-removal, the time for running jobs, such as `90s`, `10m` or `2h` (default: `10m`); `0` for none. An idle
+        node does not wait.
     max_price
         Maximum price of one instance, in US dollars an hour, instead of the configuration's `max_price_usd_per_hour`;
         `none` for no limit.
@@ -105,12 +106,12 @@ def create(  # noqa: PLR0913 -- one parameter for each option
         from bacalhau_spot.cli.commands.configure import write_first  # noqa: PLC0415 - asks once in a lifetime
 
         write_first(context)
-    removal = Removal(allowed=allow_removal, grace_s=grace_seconds(grace))
+    removal = _removal(grace, allowed=allow_removal)
     options = _options(
         max_price=max_price,
         budget=budget,
         ttl=ttl,
-        grace=grace if allow_removal and grace != DEFAULT_GRACE else None,
+        grace=grace if grace != DEFAULT_GRACE else None,
         without_orchestrator=without_orchestrator,
         wait=wait,
     )
@@ -195,6 +196,17 @@ class Removal:
 
     allowed: bool
     grace_s: int
+
+
+def _removal(grace: str | None, *, allowed: bool) -> Removal:
+    """Raises UserError for a time that would have no effect."""
+    if grace is not None and not allowed:
+        raise UserError(
+            "--grace has no effect without --allow-removal: create drains no node",
+            hint="add --allow-removal to drain and terminate surplus nodes, or leave out --grace",
+            exit_code=ExitCode.USAGE,
+        )
+    return Removal(allowed=allowed, grace_s=grace_seconds(DEFAULT_GRACE if grace is None else grace))
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 def env(
     *,
-    shell: Annotated[Shell | None, Parameter(name="--shell")] = None,
+    shell: Annotated[Shell | None, Parameter(name="--shell", metavar="SHELL")] = None,
     client_url: Annotated[bool, Parameter(name="--client-url", negative="")] = False,
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],

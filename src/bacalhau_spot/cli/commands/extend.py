@@ -32,7 +32,7 @@ def extend(
     duration: str | None = None,
     /,
     *,
-    until: str | None = None,
+    until: Annotated[str | None, Parameter(metavar="TIME")] = None,
     never: Annotated[bool, Parameter(negative="")] = False,
     yes: Yes = False,
     dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,

@@ -12,7 +12,7 @@ from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.notices import observation_notices, send_notices
 from bacalhau_spot.cli.runtime.parsers import moment
 from bacalhau_spot.cli.runtime.result import Result
-from bacalhau_spot.cli.runtime.shared_options import NO_TABULAR_OPTIONS, Cluster, TabularOptions
+from bacalhau_spot.cli.runtime.shared_options import NO_TABULAR_OPTIONS, Cluster, Regions, TabularOptions
 from bacalhau_spot.cli.state.audit_log import known_usages
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.history.cluster_history import LogRecords, cluster_history
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 def history(
     *,
-    since: str = "7d",
-    region: Annotated[list[str] | None, Parameter(name=["--region", "-r"], negative="")] = None,
+    since: Annotated[str, Parameter(metavar="TIME")] = "7d",
+    region: Regions = (),
     cluster: Cluster = None,
     common: TabularOptions = NO_TABULAR_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
@@ -47,7 +47,7 @@ def history(
     since
         Start: a date such as 2026-11-20 or 2026-11-20T08:30 (UTC), or a duration such as 24h or 7d.
     region
-        Only events in this region; may be repeated.
+        Only events in these regions, such as us-east-1,eu-west-1.
     cluster
         Another cluster, by its tag value, instead of the configuration's.
     """

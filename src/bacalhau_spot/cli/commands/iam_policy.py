@@ -19,9 +19,11 @@ from bacalhau_spot.ui import json_output, views
 
 def iam_policy(
     *,
-    command: Annotated[list[str] | None, Parameter(name="--command", negative="")] = None,
-    account: Annotated[str, Parameter(name="--account")] = "*",
-    part: Annotated[int | None, AT_LEAST_ONE, Parameter(name="--part")] = None,
+    command: Annotated[
+        list[str] | None, Parameter(name="--command", negative="", metavar="COMMAND...")
+    ] = None,
+    account: Annotated[str, Parameter(name="--account", metavar="ID")] = "*",
+    part: Annotated[int | None, AT_LEAST_ONE, Parameter(name="--part", metavar="NUMBER")] = None,
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:

@@ -13,7 +13,7 @@ from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.result import Result
-from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
+from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Regions, Yes
 from bacalhau_spot.cli.state.audit_log.writer import AuditLog
 from bacalhau_spot.core.images.account_image import BAKED
 from bacalhau_spot.core.model import Arch, arch_of_name
@@ -42,13 +42,15 @@ _TYPES = {Arch.X86_64: "t3.small", Arch.ARM64: "t4g.small"}
 class ImageContents:
     """The options about the image itself."""
 
-    arch: Annotated[list[Literal["x86_64", "arm64"]] | None, Parameter(name="--arch", negative="")] = None
+    arch: Annotated[
+        list[Literal["x86_64", "arm64"]] | None, Parameter(name="--arch", negative="", metavar="ARCH...")
+    ] = None
     """The architecture; may be repeated. Default: those of the configured instance types."""
 
-    base: Annotated[str, Parameter(name="--base")] = "auto"
+    base: Annotated[str, Parameter(name="--base", metavar="IMAGE")] = "auto"
     """The image to start from: `auto` (current Ubuntu LTS), an id (ami-…), or ssm:/ and a public parameter's name."""
 
-    instance_type: Annotated[str | None, Parameter(name="--instance-type")] = None
+    instance_type: Annotated[str | None, Parameter(name="--instance-type", metavar="TYPE")] = None
     """The type of the instance. Default: t3.small, and t4g.small for arm64."""
 
 
@@ -57,7 +59,7 @@ _PLAIN = ImageContents()
 
 def image_bake(
     *,
-    region: Annotated[list[str] | None, Parameter(name=["--region", "-r"], negative="")] = None,
+    region: Regions = (),
     contents: ImageContents = _PLAIN,
     fresh: Annotated[bool, Parameter(negative="")] = False,
     yes: Yes = False,
@@ -73,7 +75,8 @@ def image_bake(
     Parameters
     ----------
     region
-        Only this region; may be repeated. The instance runs in the first one. Default: the regions of the configuration.
+        Only these regions, such as us-east-1,eu-west-1. The instance runs in the first one. Default: the regions of the
+        configuration.
     fresh
         Also in regions that have such an image: for the security updates since then.
     yes

@@ -12,7 +12,7 @@ from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.parsers import duration
 from bacalhau_spot.cli.runtime.result import Result
-from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
+from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Regions, Yes
 from bacalhau_spot.cli.state.audit_log.writer import AuditLog
 from bacalhau_spot.core.images.image_deletion import ImageDeletion
 from bacalhau_spot.engine.images.image_deletion import delete_images
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 def image_delete(
     *ids: Annotated[str, Parameter(name="IMAGE")],
-    older_than: Annotated[str | None, Parameter(name="--older-than")] = None,
+    older_than: Annotated[str | None, Parameter(name="--older-than", metavar="DURATION")] = None,
     everything: Annotated[bool, Parameter(name="--all", negative="")] = False,
-    region: Annotated[list[str] | None, Parameter(name=["--region", "-r"], negative="")] = None,
+    region: Regions = (),
     yes: Yes = False,
     dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,
     common: CommonOptions = NO_OPTIONS,
@@ -52,7 +52,7 @@ def image_delete(
     everything
         All images.
     region
-        Only this region; may be repeated.
+        Only these regions, such as us-east-1,eu-west-1.
     yes
         Do not ask.
     dry_run
@@ -62,7 +62,7 @@ def image_delete(
     choice = _choice(ids, older_than=older_than, everything=everything)
     spec = context.spec(lenient=True)
     with context.runner(spec) as runner:
-        found = runner.run_readonly(list_images(runner.calls, spec.naming, only=region or ()))
+        found = runner.run_readonly(list_images(runner.calls, spec.naming, only=region))
         _check_known(ids, found)
         now = runtime.clock.now()
         deletion = ImageDeletion(

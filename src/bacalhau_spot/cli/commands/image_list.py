@@ -9,14 +9,14 @@ from cyclopts import Parameter
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.result import Result
-from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions
+from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Regions
 from bacalhau_spot.engine.placement.image_list import list_images
 from bacalhau_spot.ui import json_output, views
 
 
 def image_list(
     *,
-    region: Annotated[list[str] | None, Parameter(name=["--region", "-r"], negative="")] = None,
+    region: Regions = (),
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
@@ -25,12 +25,12 @@ def image_list(
     Parameters
     ----------
     region
-        Only this region; may be repeated.
+        Only these regions, such as us-east-1,eu-west-1.
     """
     context = CommandContext("image list", common, runtime)
     spec = context.spec(lenient=True)
     with context.runner() as runner:
-        found = runner.run_readonly(list_images(runner.calls, spec.naming, only=region or ()))
+        found = runner.run_readonly(list_images(runner.calls, spec.naming, only=region))
     code = context.incomplete(found.failed_regions)
     return Result(
         context.command,

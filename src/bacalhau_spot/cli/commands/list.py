@@ -12,17 +12,18 @@ from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.notices import observation_notices, send_notices
 from bacalhau_spot.cli.runtime.result import Result
-from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, Cluster, CommonOptions
+from bacalhau_spot.cli.runtime.shared_options import NO_TABULAR_OPTIONS, Cluster, Regions, TabularOptions
+from bacalhau_spot.cli.state import known_nodes
 from bacalhau_spot.cli.state.audit_log import known_usages
 from bacalhau_spot.core.launch.group_plan import healed_regions
 from bacalhau_spot.core.model import State
 from bacalhau_spot.core.pricing.usage_history import ended_usages
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.scaling_group.groups import with_groups
-from bacalhau_spot.ui import json_output, views
+from bacalhau_spot.ui import csv_output, json_output, views
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from bacalhau_spot.core.inventory import AccountContext
     from bacalhau_spot.core.launch.create_result import Listing
@@ -32,11 +33,13 @@ if TYPE_CHECKING:
 
 def list_(
     *,
-    region: Annotated[list[str] | None, Parameter(name=["--region", "-r"], negative="")] = None,
-    state: Annotated[list[State] | None, Parameter(name=["--state", "-s"], negative="")] = None,
+    region: Regions = (),
+    state: Annotated[
+        list[State] | None, Parameter(name=["--state", "-s"], negative="", metavar="STATE...")
+    ] = None,
     show_all: Annotated[bool, Parameter(name=["--all", "-a"], negative="")] = False,
     cluster: Cluster = None,
-    common: CommonOptions = NO_OPTIONS,
+    common: TabularOptions = NO_TABULAR_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """List the cluster's instances in all regions, as AWS reports them now.
@@ -46,7 +49,7 @@ def list_(
     Parameters
     ----------
     region
-        Only this region; may be repeated.
+        Only these regions, such as us-east-1,eu-west-1.
     state
         Only instances in this state; may be repeated.
     show_all
@@ -65,8 +68,9 @@ def list_(
         )
         others: tuple[str, ...] = ()
         if not found.orchestrator and not any(instance.alive for instance in found.instances):
-            where = discovery.requested_regions(account.regions, region or ())
+            where = discovery.requested_regions(account.regions, region)
             others = other_clusters.warnings(runner, naming, regions=where, command="list")
+    known_nodes.remember_nodes(context, naming.tag_value, found.instances)
     # A failure to write the log does not prevent the listing.
     new = known_usages.log_observations(
         context, account.identity, cluster=naming.tag_value, ended=ended_usages(found.instances)
@@ -82,6 +86,7 @@ def list_(
             chosen, wide=common.output == "wide", now=runtime.clock.now(), configured=cluster is None
         ),
         data=json_output.listing_data(chosen),
+        rows=csv_output.listing_rows(chosen),
         exit_code=found.exit_code,
         errors=context.errors_of(found.failed_regions, exit_code=found.exit_code),
         warnings=(*others, *late),
@@ -93,12 +98,12 @@ async def _listing(
     calls: AwsCalls,
     naming: Naming,
     *,
-    regions: list[str] | None,
+    regions: Sequence[str],
     healed: Collection[str],
     configured: Collection[str],
 ) -> tuple[AccountContext, Listing]:
     account = await discovery.load_account(calls)
-    where = discovery.requested_regions(account.regions, regions or ())
+    where = discovery.requested_regions(account.regions, regions)
     found = await discovery.cluster_listing(
         calls, naming, cluster=naming.tag_value, regions=where, configured=configured
     )

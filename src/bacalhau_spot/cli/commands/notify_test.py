@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 def notify_test(
     *,
-    event: Annotated[list[NoticeKind] | None, Parameter(name=["--event", "-e"], negative="")] = None,
+    event: Annotated[
+        list[NoticeKind] | None, Parameter(name=["--event", "-e"], negative="", metavar="EVENT...")
+    ] = None,
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:

@@ -14,11 +14,13 @@ from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.parsers import duration
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import (
+    FORMER_REGIONS,
     NO_OPTIONS,
     NOT_NEGATIVE,
     TIMEOUT,
     CommonOptions,
     DeleteResults,
+    several,
 )
 from bacalhau_spot.cli.state import nuke_plan_file
 from bacalhau_spot.core.cleanup.exclusions import (
@@ -59,22 +61,22 @@ if TYPE_CHECKING:
 class NukeOptions:
     """The scope and the limits of a deletion."""
 
-    regions: Annotated[str | None, Parameter(name="--regions")] = None
-    """Scan only these regions, separated by commas."""
+    region: Annotated[tuple[str, ...], several("--region", "-r", FORMER_REGIONS, metavar="REGION")] = ()
+    """Scan only these regions, such as us-east-1,eu-west-1."""
 
-    min_age: Annotated[str | None, Parameter(name="--min-age")] = None
+    min_age: Annotated[str | None, Parameter(name="--min-age", metavar="DURATION")] = None
     """Keep resources younger than this: 30m, 2h, 7d."""
 
-    max_resources: Annotated[int | None, NOT_NEGATIVE, Parameter(name="--max")] = None
+    max_resources: Annotated[int | None, NOT_NEGATIVE, Parameter(name="--max", metavar="NUMBER")] = None
     """Abort if more than this many resources would be deleted; without --force, ask again."""
 
-    plan_out: Annotated[Path | None, Parameter(name="--plan-out")] = None
+    plan_out: Annotated[Path | None, Parameter(name="--plan-out", metavar="FILE")] = None
     """Write the list of resources into this file."""
 
-    plan: Annotated[Path | None, Parameter(name="--plan")] = None
+    plan: Annotated[Path | None, Parameter(name="--plan", metavar="FILE")] = None
     """Delete only the resources in this file that still carry the tag."""
 
-    adopt: Annotated[tuple[str, ...], Parameter(name="--adopt", negative="")] = ()
+    adopt: Annotated[tuple[str, ...], Parameter(name="--adopt", negative="", metavar="ID...")] = ()
     """Delete this resource even though it does not carry the tag: it is tagged first."""
 
     delete_results: DeleteResults = False
@@ -178,9 +180,7 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
 
     def _regions(self, account: AccountContext) -> tuple[str, ...]:
         enabled = discovery.enabled_names(account.regions)
-        named = self._choice.regions
-        # Of an empty text, as from an unset variable, all regions would be a dangerous reading.
-        wanted = enabled if named is None else tuple(filter(None, map(str.strip, named.split(",")))) or ("",)
+        wanted = self._choice.region or enabled
         strange = [name for name in wanted if name not in enabled]
         if strange:
             raise _strange_region(strange[0], account, enabled)
@@ -215,7 +215,7 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
         if missing:
             raise UserError(
                 f"--adopt: no scanned region has {missing[0]}",
-                hint="give the id of an EC2 resource, and --regions if it is elsewhere",
+                hint="give the id of an EC2 resource, and --region if it is elsewhere",
                 exit_code=ExitCode.USAGE,
             )
         return regions_by_id
@@ -340,10 +340,10 @@ def _including(options: DeletionOptions, adopted: Collection[str]) -> DeletionOp
 def _strange_region(name: str, account: AccountContext, enabled: Sequence[str]) -> UserError:
     """The refusal of a region that is not enabled, or that AWS does not have."""
     known = {region.name for region in account.regions}
-    close = "" if name in known or not name else closest_region(name, known)
+    close = "" if name in known else closest_region(name, known)
     meant = f"did you mean {close}? " if close else ""
     return UserError(
-        f"--regions: {name or 'an empty text'} is {'not enabled in this account' if name in known else 'no region'}",
+        f"--region: {name} is {'not enabled in this account' if name in known else 'no region'}",
         hint=f"{meant}enabled are {', '.join(enabled)}",
         exit_code=ExitCode.USAGE,
     )

@@ -14,7 +14,13 @@ from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.offers_write import NO_WRITE, WriteOptions, write_choice
 from bacalhau_spot.cli.runtime.result import Result
-from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, NO_OPTIONS, CommonOptions
+from bacalhau_spot.cli.runtime.shared_options import (
+    AT_LEAST_ONE,
+    NO_TABULAR_OPTIONS,
+    Regions,
+    TabularOptions,
+    several,
+)
 from bacalhau_spot.cli.state.cache import FileCache
 from bacalhau_spot.cloud.advisor import interruption_rates
 from bacalhau_spot.core.model import Arch, Requirements
@@ -22,7 +28,7 @@ from bacalhau_spot.core.placement.offers import sort_pools, sort_regions
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.placement.offers import OffersQuery, all_offers
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.ui import json_output, views
+from bacalhau_spot.ui import csv_output, json_output, views
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -41,22 +47,22 @@ _SHOWN = 20  # pools; all regions fit
 class Filters:
     """Requirements for a node; without any, those of the configuration."""
 
-    vcpus: Annotated[str, Parameter(name="--vcpus")] = ""
+    vcpus: Annotated[str, Parameter(name="--vcpus", metavar="RANGE")] = ""
     """Virtual CPUs: 2 (exactly), 2.. (at least) or 2..4 (from, to)."""
 
-    memory: Annotated[str, Parameter(name="--memory")] = ""
+    memory: Annotated[str, Parameter(name="--memory", metavar="GIB")] = ""
     """Memory in GiB: 4, 4.. or 4..16."""
 
-    arch: Annotated[Arch | None, Parameter(name="--arch")] = None
+    arch: Annotated[Arch | None, Parameter(name="--arch", metavar="ARCH")] = None
     """Architecture."""
 
-    gpus: Annotated[str, Parameter(name="--gpus")] = ""
+    gpus: Annotated[str, Parameter(name="--gpus", metavar="RANGE")] = ""
     """GPUs: 1, 1.. or 1..4; 0 for none."""
 
-    family: Annotated[tuple[str, ...], Parameter(name="--family", negative="")] = ()
+    family: Annotated[tuple[str, ...], several("--family", metavar="FAMILY")] = ()
     """Instance families such as t3,m6a; m6* matches all families with that prefix."""
 
-    type: Annotated[tuple[str, ...], Parameter(name="--type", negative="")] = ()
+    type: Annotated[tuple[str, ...], several("--type", "-t", metavar="TYPE")] = ()
     """Instance types such as t3.medium,c7g.large."""
 
 
@@ -65,13 +71,13 @@ class Filters:
 class TableOptions:
     """The display of the offers."""
 
-    by: Annotated[Literal["pool", "region"], Parameter(name="--by")] = "pool"
+    by: Annotated[Literal["pool", "region"], Parameter(name="--by", metavar="WHAT")] = "pool"
     """Group by capacity pool, or by region."""
 
-    sort: Annotated[Sort | None, Parameter(name="--sort")] = None
+    sort: Annotated[Sort | None, Parameter(name="--sort", metavar="WHAT")] = None
     """Sort order (default: pools by price; regions by room, score and price together)."""
 
-    top: Annotated[int | None, AT_LEAST_ONE, Parameter(name="--top")] = None
+    top: Annotated[int | None, AT_LEAST_ONE, Parameter(name="--top", metavar="ROWS")] = None
     """Maximum number of rows (default: 20 pools in tables, all in JSON)."""
 
 
@@ -81,13 +87,13 @@ DEFAULT_TABLE = TableOptions()
 
 def offers(
     *,
-    region: Annotated[tuple[str, ...], Parameter(name=["--region", "-r"], negative="")] = (),
-    nodes: Annotated[int | None, AT_LEAST_ONE] = None,
+    region: Regions = (),
+    nodes: Annotated[int | None, AT_LEAST_ONE, Parameter(metavar="NODES")] = None,
     filters: Filters = NO_FILTERS,
     table: TableOptions = DEFAULT_TABLE,
     writing: WriteOptions = NO_WRITE,
     backtest: str | None = None,
-    common: CommonOptions = NO_OPTIONS,
+    common: TabularOptions = NO_TABULAR_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Compare spot prices and availability across regions, and write a choice into the configuration.
@@ -99,7 +105,7 @@ def offers(
     Parameters
     ----------
     region
-        Only these regions, e.g. us-east-1,eu-west-1.
+        Only these regions, such as us-east-1,eu-west-1.
     nodes
         Number of nodes for one region (default: a region's share in the configuration).
     backtest
@@ -117,26 +123,28 @@ def offers(
             spec,
             query,
             span=backtest,
-            regions=_names(region),
+            regions=region,
             top=table.top,
             writing=writing.write,
         )
     with context.runner(spec) as runner:
-        found = runner.run_readonly(_gather(context, runner.calls, query, regions=_names(region)))
+        found = runner.run_readonly(_gather(context, runner.calls, query, regions=region))
         written = None
         if writing.write:
-            count = writing.count or len(_names(region)) or _count(spec)
+            count = writing.count or len(region) or _count(spec)
             written = write_choice(
                 context, runner, spec, found, writing=writing, count=count, types=filters != NO_FILTERS
             )
     arranged = _arranged(found, sort=table.sort)
+    cut = _cut(arranged, regions=table.top, pools=table.top)
     return Result(
         "offers",
         view=_view(arranged, table) if written is None else written.view,
         data=json_output.offers_data(
-            _cut(arranged, regions=table.top, pools=table.top),
+            cut,
             written=None if written is None else written.data,
         ),
+        rows=csv_output.offer_rows(cut, by_region=table.by == "region"),
         exit_code=found.exit_code,
         errors=context.errors_of(found.failed_regions, exit_code=found.exit_code),
         warnings=found.notes,
@@ -169,7 +177,7 @@ def _wanted(spec: ClusterSpec, filters: Filters, *, nodes: int | None) -> Offers
     number = nodes or max(1, -(-spec.nodes // _count(spec)))
     if filters == NO_FILTERS:
         return OffersQuery(spec.instance_types, spec.requirements, nodes=number)
-    types = _names(filters.type)
+    types = filters.type
     if filters == Filters(type=filters.type):
         return OffersQuery(types, None, nodes=number)
     vcpus_min, vcpus_max = _whole(filters.vcpus, flag="--vcpus")
@@ -183,7 +191,7 @@ def _wanted(spec: ClusterSpec, filters: Filters, *, nodes: int | None) -> Offers
         arch=filters.arch,
         gpus_min=gpus_min,
         gpus_max=gpus_max,
-        families=_names(filters.family),
+        families=filters.family,
     )
     return OffersQuery(types, needs, nodes=number)
 
@@ -191,11 +199,6 @@ def _wanted(spec: ClusterSpec, filters: Filters, *, nodes: int | None) -> Offers
 def _count(spec: ClusterSpec) -> int:
     """The number of regions in the configuration."""
     return max(1, spec.auto_regions or len(spec.regions))
-
-
-def _names(words: tuple[str, ...]) -> tuple[str, ...]:
-    """The values of a repeated option, a comma-separated list, or both."""
-    return tuple(dict.fromkeys(name.strip() for word in words for name in word.split(",") if name.strip()))
 
 
 def _span(text: str, *, flag: str) -> tuple[Decimal, Decimal | None]:

@@ -12,7 +12,7 @@ from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.parsers import moment
 from bacalhau_spot.cli.runtime.result import Result
-from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, Cluster, CommonOptions
+from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, Cluster, CommonOptions, Regions, several
 from bacalhau_spot.cli.state.audit_log import known_usages
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.pricing.price_chart import price_chart
@@ -20,6 +20,7 @@ from bacalhau_spot.engine.pricing.prices import HISTORY_DAYS
 from bacalhau_spot.ui import chart_files, json_output, views
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from bacalhau_spot.core.model import ClusterSpec, Naming
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
 
 def prices(
     *,
-    since: str = "7d",
-    region: Annotated[list[str] | None, Parameter(name=["--region", "-r"], negative="")] = None,
-    instance_type: Annotated[list[str] | None, Parameter(name=["--type", "-t"], negative="")] = None,
-    plot: Path | None = None,
+    since: Annotated[str, Parameter(metavar="TIME")] = "7d",
+    region: Regions = (),
+    instance_type: Annotated[tuple[str, ...], several("--type", "-t", metavar="TYPE")] = (),
+    plot: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     cluster: Cluster = None,
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
@@ -48,7 +49,7 @@ def prices(
     since
         Start: a date such as 2026-11-20 or 2026-11-20T08:30 (UTC), or a duration such as 24h or 7d; at most 90 days.
     region
-        Only this region; may be repeated.
+        Only these regions, such as us-east-1,eu-west-1.
     instance_type
         Only this instance type; may be repeated.
     plot
@@ -85,11 +86,11 @@ async def _chart(
     naming: Naming,
     *,
     since: datetime,
-    regions: list[str] | None,
-    types: list[str] | None,
+    regions: Sequence[str],
+    types: Sequence[str],
 ) -> tuple[PriceChart, tuple[ApiFailure, ...]]:
     account = await discovery.load_account(calls)
-    discovery.requested_regions(account.regions, regions or ())  # raises for a region that is not enabled
+    discovery.requested_regions(account.regions, regions)  # raises for a region that is not enabled
     return await price_chart(
         calls,
         spec,

@@ -16,7 +16,7 @@ from bacalhau_spot.cli.commands.destroy import (
     DestroyOptions,
     destroy_request,
 )
-from bacalhau_spot.cli.commands.status import StatusReader, sigterm_as_interrupt
+from bacalhau_spot.cli.commands.status import StatusReader
 from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
@@ -28,6 +28,7 @@ from bacalhau_spot.cli.runtime.reporting import consoles, unexpected
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.runner import NullProgress
 from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, NO_OPTIONS, CommonOptions
+from bacalhau_spot.cli.runtime.termination import sigterm_as_interrupt
 from bacalhau_spot.cli.state.audit_log import known_usages
 from bacalhau_spot.cli.state.audit_log.writer import AuditLog, budget_key
 from bacalhau_spot.cloud.port import CloudError
@@ -68,10 +69,10 @@ _MOST_DOUBLINGS = 10
 
 def reconcile(
     *,
-    every: str | None = None,
-    passes: Annotated[int | None, AT_LEAST_ONE] = None,
+    every: Annotated[str | None, Parameter(metavar="DURATION")] = None,
+    passes: Annotated[int | None, AT_LEAST_ONE, Parameter(metavar="NUMBER")] = None,
     dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,
-    on_orchestrator: Annotated[str | None, Parameter(name="--on-orchestrator")] = None,
+    on_orchestrator: Annotated[str | None, Parameter(name="--on-orchestrator", metavar="FOLDER")] = None,
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:

@@ -13,7 +13,7 @@ from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.grace import DEFAULT_GRACE, Grace, grace_seconds
 from bacalhau_spot.cli.runtime.node_changes import DryRun
 from bacalhau_spot.cli.runtime.result import Result
-from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
+from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Regions, Yes
 from bacalhau_spot.core.launch.group_plan import GroupStep, replacing
 from bacalhau_spot.core.launch.node_spec import differences
 from bacalhau_spot.core.launch.surplus import NOT_BOTH
@@ -60,8 +60,8 @@ _KEPT_GROUPS = node_changes.NUMBERS | {GroupStep.UPDATE, GroupStep.ATTACH}
 def replace(  # noqa: PLR0913 -- one parameter for each option
     *words: Annotated[str, Parameter(name="NODE")],
     drifted: Annotated[bool, Parameter(name="--drifted", negative="")] = False,
-    region: str | None = None,
-    at_once: str = "1",
+    region: Regions = (),
+    at_once: Annotated[str, Parameter(metavar="NODES|PERCENT")] = "1",
     old_first: Annotated[bool, Parameter(name="--old-first", negative="")] = False,
     grace: Grace = DEFAULT_GRACE,
     smoke_test: bool = True,
@@ -82,7 +82,7 @@ def replace(  # noqa: PLR0913 -- one parameter for each option
     drifted
         All nodes that were launched with other values than the configuration's.
     region
-        All nodes of a region.
+        All nodes of these regions, such as us-east-1,eu-west-1.
     at_once
         Number of nodes at a time, or a percentage such as `25%`; at most 12.
     old_first
@@ -98,7 +98,7 @@ def replace(  # noqa: PLR0913 -- one parameter for each option
     """
     context = CommandContext("replace", common, runtime)
     grace_s = grace_seconds(grace)
-    if sum((bool(words), drifted, region is not None)) != 1:
+    if sum((bool(words), drifted, bool(region))) != 1:
         raise UserError(
             "replace needs nodes, --drifted or --region, and one of these only",
             hint="`bacalhau-spot replace --drifted`; `bacalhau-spot list` shows the nodes",
@@ -109,7 +109,7 @@ def replace(  # noqa: PLR0913 -- one parameter for each option
         spec = with_present_regions(context.spec(), cluster.instances)
         groups = _groups(runner, spec, cluster)
         missing = _missing(spec, cluster, groups)
-        chosen = _chosen(context, runner, cluster, words, region=region, missing=missing)
+        chosen = _chosen(context, runner, cluster, words, regions=region, missing=missing)
         old, launched = without_replacements(chosen, cluster.instances, named=words)
         # Those that an interrupted run has begun with come first: there are never more than one batch of new nodes.
         old = tuple(sorted(old, key=lambda one: not (groups and is_begun(one))))
@@ -150,7 +150,7 @@ def _chosen(
     cluster: Cluster,
     words: Sequence[str],
     *,
-    region: str | None,
+    regions: Sequence[str],
     missing: int,
 ) -> tuple[Instance, ...]:
     """The nodes of the command line, each once; with those that an interrupted run has sent away, and not replaced yet."""
@@ -160,8 +160,8 @@ def _chosen(
         gone = [one for one in begun if {one.region, one.zone} & set(words)]
         living = node_changes.selected_nodes(context, runner, cluster, words, verb="replace")
         return tuple({one.id: one for one in (*named, *gone, *living)}.values())
-    if region is not None:
-        return tuple(one for one in (*begun, *cluster.present) if one.region == region)
+    if regions:
+        return tuple(one for one in (*begun, *cluster.present) if one.region in regions)
     now = changed(context.spec(), bacalhau=context.joining(runner))
     return tuple(one for one in (*begun, *cluster.present) if differences(now, one))
 

@@ -95,8 +95,8 @@ def set_(
 def interrupt(
     instance: str,
     *,
-    notice_s: Annotated[float, Parameter(name="--notice-s"), SECONDS] = 120.0,
-    reason: Literal["capacity", "price"] = "capacity",
+    notice_s: Annotated[float, Parameter(name="--notice-s", metavar="SECONDS"), SECONDS] = 120.0,
+    reason: Annotated[Literal["capacity", "price"], Parameter(metavar="REASON")] = "capacity",
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:

@@ -19,7 +19,7 @@ from bacalhau_spot.cli.runtime.node_changes import DryRun
 from bacalhau_spot.cli.runtime.parsers import whole_number
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.runner import NullProgress
-from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
+from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Regions, Yes
 from bacalhau_spot.core.launch.surplus import surplus_nodes
 from bacalhau_spot.core.node_changes.node_change import (
     MAX_NODES,
@@ -33,7 +33,7 @@ from bacalhau_spot.engine.node_changes.node_change_runner import NodeChangeRunne
 from bacalhau_spot.engine.orchestrator.reconcile_configuration import publish
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import views
-from bacalhau_spot.ui.formatting import plural
+from bacalhau_spot.ui.formatting import comma_list, plural
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 def scale(
     nodes: Annotated[int, Parameter(converter=whole_number)],
     *,
-    region: str | None = None,
+    region: Regions = (),
     write: Annotated[bool, Parameter(name="--write", negative="")] = False,
     grace: Grace = DEFAULT_GRACE,
     yes: Yes = False,
@@ -66,7 +66,7 @@ def scale(
     nodes
         The number of nodes.
     region
-        Of this region; the other regions keep their nodes.
+        Of this one region; the other regions keep their nodes.
     write
         Also write the number into the configuration: `nodes`, or the region's `nodes`.
     grace
@@ -79,12 +79,13 @@ def scale(
     context = CommandContext("scale", common, runtime)
     grace_s = grace_seconds(grace)
     spec = context.spec()
-    _check(spec, nodes, region=region)
+    chosen = _one(region, nodes)
+    _check(spec, nodes, region=chosen)
     _check_kept(context, spec, write=write)
-    edit = _edit(context, spec, nodes, region=region) if write else None
+    edit = _edit(context, spec, nodes, region=chosen) if write else None
     with context.runner(spec) as runner:
         cluster = node_changes.look(context, runner, spec)
-        target = scaled(spec, nodes, region=region, present=cluster.present)
+        target = scaled(spec, nodes, region=chosen, present=cluster.present)
         facts, plan = node_changes.planned_launch(context, runner, target)
         if plan.over_budget:
             raise views.over_budget(
@@ -110,7 +111,7 @@ def scale(
             result = _run_kept(run, work, partial(_publish, context, runner, edit, facts))
             if change.empty and not dry_run:
                 runner.run_with_progress(_publish(context, runner, edit, facts), screen=NullProgress)
-    return _written(spec, result, edit, nodes=nodes, region=region, dry_run=dry_run)
+    return _written(spec, result, edit, nodes=nodes, region=chosen, dry_run=dry_run)
 
 
 def _run_kept(
@@ -170,6 +171,17 @@ class _Edit:
         self.diff = "\n".join(lines)
 
 
+def _one(regions: tuple[str, ...], nodes: int) -> str | None:
+    """Raises UserError for several regions: whether each has the number, or all together, is not said."""
+    if len(regions) > 1:
+        raise UserError(
+            f"scale changes one region at a time, and --region names {comma_list(regions)}",
+            hint=f"`bacalhau-spot scale {nodes} --region {regions[0]}`, then the next one",
+            exit_code=ExitCode.USAGE,
+        )
+    return next(iter(regions), None)
+
+
 def _check(spec: ClusterSpec, nodes: int, *, region: str | None) -> None:
     """Raises UserError (exit code 2) for a number that no cluster can have."""
     if not 0 <= nodes <= MAX_NODES:
@@ -224,7 +236,9 @@ def _edit(context: CommandContext, spec: ClusterSpec, nodes: int, *, region: str
     """Raises UserError for a file that cannot be changed."""
     path = context.config_path()
     before = configuration.read_config_text(path)
-    values = written_values(spec, nodes, region=region)
+    values = written_values(
+        spec, nodes, region=region, has_total=configuration.has_key(before, "nodes", file=path.name)
+    )
     text = before
     if region is not None and isinstance(configuration.regions_like(before, [region], file=path.name), list):
         # A list of names has no room for a number.

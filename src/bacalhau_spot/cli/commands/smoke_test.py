@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 def smoke_test(
     *,
-    engine: Annotated[Engine, Parameter(name="--engine")] = Engine.DOCKER,
-    image: Annotated[str, Parameter(name="--image")] = IMAGE,
+    engine: Annotated[Engine, Parameter(name="--engine", metavar="ENGINE")] = Engine.DOCKER,
+    image: Annotated[str, Parameter(name="--image", metavar="IMAGE")] = IMAGE,
     timeout: Annotated[int, TIMEOUT] = 120,
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],

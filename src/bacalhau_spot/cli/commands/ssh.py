@@ -43,8 +43,10 @@ def ssh(
     every: Annotated[bool, Parameter(name=["--all", "-a"], negative="")] = False,
     group: Annotated[bool, Parameter(name="--group", negative="")] = False,
     show: Annotated[bool, Parameter(name="--print", negative="")] = False,
-    timeout: Annotated[float, Parameter(name="--timeout", validator=Number(gt=0, lte=86400))] = 60.0,
-    at_once: Annotated[int, AT_LEAST_ONE, Parameter(name="--at-once")] = 16,
+    timeout: Annotated[
+        float, Parameter(name="--timeout", validator=Number(gt=0, lte=86400), metavar="SECONDS")
+    ] = 60.0,
+    at_once: Annotated[int, AT_LEAST_ONE, Parameter(name="--at-once", metavar="NODES")] = 16,
     cluster: Cluster = None,
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
@@ -186,7 +188,7 @@ def _run_on_all(
         )
     )
     jobs = [(instance, (program, *way.line(instance, unattended=True)[1:])) for instance in nodes]
-    environ = _for_ssh(context.runtime.environ)
+    environ = environ_for_ssh(context.runtime.environ)
     return FanOutResult(
         way.command,
         runner.run_readonly(ssh_fanout.run_all(jobs, environ=environ, at_once=at_once, timeout_s=timeout_s)),
@@ -207,7 +209,7 @@ def _exec_interactive(context: CommandContext, way: _SshTarget, node: Instance) 
     program = ssh_setup.program(context.runtime)
     context.print_status(views.connecting_view(node))
     command = (program, *way.line(node, unattended=False)[1:])
-    code = _run_foreground(command, environ=_for_ssh(context.runtime.environ))
+    code = _run_foreground(command, environ=environ_for_ssh(context.runtime.environ))
     if code == SSH_FAILED:
         context.print_status(views.unreachable_view(node, closed=way.closed, sandbox=context.common.sandbox))
     return Result("ssh", already_printed=True, subprocess_exit_code=code)
@@ -223,7 +225,8 @@ _SSH_NEEDS = frozenset(
 _SSH_FAMILIES = ("SSH_", "LC_")
 
 
-def _for_ssh(environ: Mapping[str, str]) -> dict[str, str]:
+def environ_for_ssh(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that ssh gets."""
     return {
         name: value for name, value in environ.items() if name in _SSH_NEEDS or name.startswith(_SSH_FAMILIES)
     }

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -17,8 +15,16 @@ from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.notices import observation_notices, send_notices, send_or_stop
 from bacalhau_spot.cli.runtime.reporting import consoles
 from bacalhau_spot.cli.runtime.result import Result
-from bacalhau_spot.cli.runtime.shared_options import INTERVAL, NO_OPTIONS, Cluster, CommonOptions
+from bacalhau_spot.cli.runtime.shared_options import (
+    INTERVAL,
+    NO_TABULAR_OPTIONS,
+    Cluster,
+    Regions,
+    TabularOptions,
+)
+from bacalhau_spot.cli.runtime.termination import sigterm_as_interrupt
 from bacalhau_spot.cli.runtime.watch_keys import WatchKeys, watch_keys
+from bacalhau_spot.cli.state import known_nodes
 from bacalhau_spot.cli.state.audit_log import known_usages
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.health.cluster_status import ClusterSnapshot, ClusterStatus
@@ -32,11 +38,11 @@ from bacalhau_spot.core.pricing.usage_history import AwsInventory, ended_usages
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.health import cluster_snapshot as looking
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.ui import json_output, views
+from bacalhau_spot.ui import csv_output, json_output, views
 from bacalhau_spot.ui.progress import status_watch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from bacalhau_spot.cli.runtime.runner import Runner
     from bacalhau_spot.core.history.node_records import NodeRecord
@@ -54,9 +60,9 @@ def status(
     *,
     watch: Annotated[bool, Parameter(name=["--watch", "-w"], negative="")] = False,
     interval: Annotated[float, INTERVAL] = 5.0,
-    region: Annotated[list[str] | None, Parameter(name=["--region", "-r"], negative="")] = None,
+    region: Regions = (),
     cluster: Cluster = None,
-    common: CommonOptions = NO_OPTIONS,
+    common: TabularOptions = NO_TABULAR_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Show the cluster's health from EC2, the orchestrator and the nodes, with a remedy for each problem.
@@ -71,7 +77,7 @@ def status(
     interval
         Seconds between two checks.
     region
-        Only this region; may be repeated.
+        Only these regions, such as us-east-1,eu-west-1.
     cluster
         Another cluster, by its tag value, instead of the configuration's.
     """
@@ -82,7 +88,13 @@ def status(
             hint="use -o ndjson: one envelope a line",
             exit_code=ExitCode.USAGE,
         )
-    reader = StatusReader(context, cluster=cluster, regions=tuple(dict.fromkeys(region or ())))
+    if watch and (common.output == "csv" or common.columns):
+        raise UserError(
+            "--watch prints one result after the other, which is not a single table",
+            hint="leave out --watch, or -o csv and --columns; -o ndjson prints one envelope a line",
+            exit_code=ExitCode.USAGE,
+        )
+    reader = StatusReader(context, cluster=cluster, regions=region)
     if watch:
         return _watch(context, reader, interval_s=interval)
     with context.runner() as runner:
@@ -150,6 +162,7 @@ class StatusReader:
         self._answers = snapshot.api is ApiAvailability.AVAILABLE
         everywhere = self._records(snapshot, self._here.identity)
         records = tuple(record for record in everywhere if not self._only or record.region in self._only)
+        known_nodes.remember_nodes(self._call, self.naming.tag_value, snapshot.instances)
         # A failure to write the log does not prevent the check.
         new = known_usages.log_observations(
             self._call,
@@ -212,6 +225,7 @@ def _result(context: CommandContext, found: ClusterStatus, *, warnings: tuple[st
         "status",
         view=views.status_view(found, wide=context.common.output == "wide"),
         data=json_output.status_data(found),
+        rows=csv_output.status_rows(found),
         exit_code=found.exit_code,
         errors=context.errors_of(found.failures, exit_code=found.exit_code),
         warnings=warnings,
@@ -267,19 +281,6 @@ def _pause(context: CommandContext, runner: Runner, keys: WatchKeys | None, *, i
 def _print_warnings(context: CommandContext, warnings: Sequence[str]) -> None:
     for warning in warnings:
         context.err.print(views.note("warning", warning), crop=False)
-
-
-@contextlib.contextmanager
-def sigterm_as_interrupt() -> Iterator[None]:
-    """Handle SIGTERM like Ctrl-C, so that the terminal is restored."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _watcher(context: CommandContext, *, interval_s: float) -> status_watch.StatusWatcher:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # Commands that call AWS, and therefore take noticeable time.
 _SLOW = (
-    *("create", "list", "status", "ssh", "console", "destroy", "nuke", "prune"),
+    *("create", "list", "status", "ssh", "console", "logs", "destroy", "nuke", "prune"),
     *("cost", "prices", "offers", "doctor", "report"),
 )
 
@@ -28,7 +28,8 @@ _VALUED = {
     "--output": "output",
     "--format": "output",
 }
-_PAGES = ("--help", "-h", "--version")
+_PAGES = ("--help", "-h", "--version", "-V")
+_QUIET = ("--quiet", "-q")
 
 
 def print_banner(argv: Sequence[str], stderr: TextIO) -> None:
@@ -36,7 +37,11 @@ def print_banner(argv: Sequence[str], stderr: TextIO) -> None:
     words = argv[: argv.index("--")] if "--" in argv else argv
     values, rest = _glance(words)
     command = next((word for word in rest if not word.startswith("-")), "")
-    if command not in _SLOW or values.get("output", "table") not in {"table", "wide"} or {*_PAGES} & {*rest}:
+    if (
+        command not in _SLOW
+        or values.get("output", "table") not in {"table", "wide"}
+        or {*_PAGES, *_QUIET} & {*rest}
+    ):
         return
     endpoint = endpoint_override_label(values.get("profile"), sandbox=_sandbox(rest), environ=os.environ)
     where = f"not AWS: {endpoint} (endpoint_url or AWS_ENDPOINT_URL)" if endpoint else "AWS"

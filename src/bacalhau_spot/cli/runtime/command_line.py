@@ -47,6 +47,22 @@ def command_first(words: Sequence[str], *, chain: tuple[str, ...] = ()) -> list[
     return [rest[0], *command_first([*given, *rest[1:]], chain=(*chain, rest[0]))]
 
 
+def named_commands(argv: Sequence[str]) -> tuple[str, ...]:
+    """The commands among the first words."""
+    chain: tuple[str, ...] = ()
+    for word in command_first(argv):
+        if word not in command_names(chain):
+            break
+        chain = (*chain, word)
+    return chain
+
+
+def page_words(argv: Sequence[str], invocation: Invocation, *, version: bool) -> list[str]:
+    """The shortest command line for the page that `argv` asks for."""
+    wanted = ("--version",) if version else (*named_commands(argv), "--help")
+    return [*wanted, *(["--no-color"] if invocation.common.no_color else [])]
+
+
 def shared_options(words: Sequence[str]) -> tuple[SharedOptions, list[str]]:
     """The shared options among `words`, and the other words. Raises CycloptsError if one of the options is invalid."""
     _, bound, rest, _ = _reader().meta.parse_known_args(words)

@@ -95,7 +95,7 @@ def _name_problem(key: str, answer: str, *, check: Callable[[Answers], str | Non
 def _require_terminal(context: CommandContext) -> None:
     if not context.runtime.interactive:
         raise UserError(
-            "configure needs a terminal to ask questions",
+            f"configure has questions, and {context.runtime.no_answers}",
             hint="add --defaults for a file with the defaults; or --set key=value for each other value, such as "
             "--set orchestrator=managed --set nodes=4",
             exit_code=ExitCode.DECLINED,
@@ -151,7 +151,7 @@ class _Interview:
 
     def regions(self) -> None:
         answer = self._ask(
-            "Regions: names, or auto and the number of the cheapest",
+            "Regions: names, or auto and a number, such as auto 2 for the two cheapest",
             default=f"{_AUTO} {_REGION_COUNT}",
             parse=_regions,
             doubt=_unknown_region,

@@ -24,6 +24,7 @@ from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance.bacalhau_config import label_value
 from bacalhau_spot.ui import prompts, terminal, views
 from bacalhau_spot.ui.progress.look_line import LookLine
+from bacalhau_spot.ui.table_columns import column_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -54,7 +55,9 @@ class CommandContext:
         _, self.err = consoles(runtime)
         self._loaded: configuration.Loaded | None = None
         self._variables_told = False
+        self._held: list[RenderableType] = []  # with --quiet
         self._access: AwsConnection | None = None
+        _check_columns(command, common)
         self._line = self._look_line()
         self.call_listener: Callable[[str], None] | None = None  # of every AWS call; set before the first
         self.local_api: str | None = None  # the managed orchestrator's API, on its own machine
@@ -70,16 +73,40 @@ class CommandContext:
         """Whether somebody is there to be asked."""
         return self.runtime.interactive and self.for_people
 
+    @property
+    def quiet(self) -> bool:
+        return self.common.quiet
+
     def print_status(self, shown: RenderableType) -> None:
-        if self.for_people:
-            wide = self.common.output == terminal.WIDE
-            self.err.print(terminal.UnwrappedOutput(shown) if wide else shown, crop=False)
+        if not self.for_people:
+            return
+        if self.quiet:
+            self._held.append(shown)
+            return
+        wide = self.common.output == terminal.WIDE
+        self.err.print(terminal.UnwrappedOutput(shown) if wide else shown, crop=False)
+
+    def before_question(self) -> None:
+        """With --quiet, print what the question is about: it was held back."""
+        held, self._held = self._held, []
+        for shown in held:
+            self.err.print(shown, crop=False)
+
+    def _decision(self, *, confirmed: bool) -> prompts.Decision:
+        decision = prompts.confirmation_decision(tty=self.asks, yes=confirmed)
+        if decision is prompts.Decision.ASK:
+            self.before_question()
+        return decision
 
     def confirm(self, question: str, *, impact: prompts.Impact, confirmed: bool) -> None:
         """Raises UserError (exit code 3) unless the user agrees."""
-        decision = prompts.confirmation_decision(tty=self.asks, yes=confirmed)
         prompts.require_confirmation(
-            decision, impact=impact, question=question, console=self.err, stdin=self.runtime.stdin
+            self._decision(confirmed=confirmed),
+            impact=impact,
+            question=question,
+            console=self.err,
+            stdin=self.runtime.stdin,
+            reason=self.runtime.no_answers,
         )
 
     def confirm_typed(
@@ -92,15 +119,15 @@ class CommandContext:
         name: str = "",
     ) -> None:
         """As `confirm`, for irreversible changes: the user types `word`, the `name` of the thing to be deleted."""
-        decision = prompts.confirmation_decision(tty=self.asks, yes=confirmed)
         prompts.require_typed_confirmation(
-            decision,
+            self._decision(confirmed=confirmed),
             impact=danger,
             question=question,
             word=word,
             name=name,
             console=self.err,
             stdin=self.runtime.stdin,
+            reason=self.runtime.no_answers,
         )
 
     def _ask_secret(self, question: str) -> str:
@@ -109,7 +136,7 @@ class CommandContext:
 
     def _look_line(self) -> LookLine | None:
         """The line of looks that take long: on a terminal, unless --debug writes its own lines there."""
-        if not self.err.is_terminal or self.common.debug:
+        if not self.err.is_terminal or self.common.debug or self.quiet:
             return None
         return LookLine(
             self.err.file,
@@ -124,7 +151,7 @@ class CommandContext:
             from bacalhau_spot.ui.json_output import Ndjson  # noqa: PLC0415 - with every event of the engine
 
             return Ndjson(self.runtime.stdout, now=self.runtime.clock.now)
-        if not self.for_people:
+        if not self.for_people or self.quiet:
             return NullProgress()
         # Only changes have a display.
         from bacalhau_spot.ui.progress.progress_live import LiveScreen  # noqa: PLC0415
@@ -178,7 +205,7 @@ class CommandContext:
             configured = configuration.read_config_text(found.path) if found else ""
         except UserError:  # reported when the file is needed
             configured = ""
-        for text in unknown_variables(self.runtime.environ, configured=configured):
+        for text in () if self.quiet else unknown_variables(self.runtime.environ, configured=configured):
             self.err.print(views.note("warning", text), crop=False)
 
     def config_path(self) -> Path:
@@ -254,13 +281,13 @@ class CommandContext:
         return label_value(spec.name if naming == spec.naming else naming.tag_value)
 
     def notes(self, notes: Sequence[configuration.MigrationNote]) -> None:
-        for note in notes if self.for_people else ():
+        for note in notes if self.for_people and not self.quiet else ():
             where = f"{note.where}  " if note.where else ""
             self.err.print(views.note("note", f"{where}{note.text}"), crop=False)
 
     def _print_migration_notes(self, loaded: configuration.Loaded) -> None:
         self.notes(loaded.notes)
-        if loaded.path is None and self.for_people:
+        if loaded.path is None and self.for_people and not self.quiet:
             self.err.print("no config.yaml found: using the default configuration", highlight=False)
 
     # AWS
@@ -325,8 +352,7 @@ class CommandContext:
             text = error.what
         except CloudError as error:
             text = f"the orchestrator's credentials cannot be read: {error.operation}: {error.code}"
-        if self.for_people:
-            self.err.print(views.note("note", text), crop=False)
+        self.print_status(views.note("note", text))
         return None
 
     def orchestrator_or_failure(
@@ -441,13 +467,34 @@ class CommandContext:
     def _warn_credential_precedence(self) -> None:
         """Two identities are set: using the wrong one is worse than a refusal."""
         note = aws_profile.credential_precedence_note(self.common.profile, environ=self.runtime.environ)
-        if note and self.for_people:
-            self.err.print(views.note("note", note), crop=False)
+        if note:
+            self.print_status(views.note("note", note))
 
     def runner(self, spec: ClusterSpec | None = None, *, run_id: str = "") -> Runner:
         """`run_id`: as for `Runner`."""
         api_s = spec.timeouts.api_s if spec else _LOOK_S
         return Runner(self.runtime, self.connection, api_s=api_s, run_id=run_id, line=self._line)
+
+
+def _check_columns(command: str, common: CommonOptions) -> None:
+    """Raises UserError for columns that the command does not have, before it asks anybody."""
+    names = getattr(common, "columns", ())
+    if not names:
+        return
+    if common.output in {"json", "yaml", "ndjson"}:
+        raise UserError(
+            f"--columns is for tables, and -o {common.output} is none",
+            hint="leave out --columns: the object has all values",
+            exit_code=ExitCode.USAGE,
+        )
+    problem = column_problem(command, names)
+    if problem is not None:
+        raise UserError(
+            f"{command} has no column {problem[0]}",
+            details=(f"columns: {', '.join(problem[1])}",),
+            hint=f"for example: `bacalhau-spot {command} --columns {','.join(problem[1][:3])}`",
+            exit_code=ExitCode.USAGE,
+        )
 
 
 def _is_alone(spec: ClusterSpec) -> bool:

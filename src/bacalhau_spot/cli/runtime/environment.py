@@ -104,7 +104,14 @@ class Runtime:
     @property
     def interactive(self) -> bool:
         """Whether a user can answer questions."""
-        return self.stdin.isatty() and self.stderr.isatty()
+        return not self.no_answers
+
+    @property
+    def no_answers(self) -> str:
+        """Why no question can be asked; empty if one can."""
+        if self.invocation.common.no_input:
+            return "--no-input is set"
+        return "" if self.stdin.isatty() and self.stderr.isatty() else "there is no terminal"
 
 
 def _program(script: str) -> str:

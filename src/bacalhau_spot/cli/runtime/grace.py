@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from bacalhau_spot.cli.runtime.parsers import duration
 from bacalhau_spot.core.lifecycle.drain_result import GRACE_S
 
-Grace = Annotated[str, Parameter(name="--grace")]
+Grace = Annotated[str, Parameter(name="--grace", metavar="DURATION")]
 DEFAULT_GRACE: Final = f"{GRACE_S // 60}m"
 _LONGEST: Final = timedelta(days=1)
 

@@ -1,7 +1,6 @@
 """Lays out a help page without the CLI library, which takes longer to import than the page to read.
 
-The pages are data, which docs/generate.py takes from the CLI library; `tests/cli/test_help_page.py` compares the two at many
-widths. A command line that is more than a page's name is left to the library, and so is a window too narrow for this layout.
+The pages are data, which docs/generate.py takes from the CLI library and from `cli/help_texts.py`.
 """
 
 from __future__ import annotations
@@ -20,12 +19,18 @@ if TYPE_CHECKING:
     from typing import Any, TextIO
 
 _HELP = ("--help", "-h")
-_VERSION = "--version"
+_VERSIONS = (["--version"], ["-V"], ["version"])
+_ASKS = "help"  # `help create` is `create --help`
 _PLAIN = "--no-color"
 _FILE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "help_pages.json")  # noqa: PTH118, PTH120 - pathlib takes milliseconds
-# Of a page in a pipe, as in ui/terminal.py; in a narrower window the library decides.
+# Of a page in a pipe.
 _PAGE_WIDTH = 80
-_NARROWEST = 40
+# In a narrower window, a text stands below its names.
+_TWO_COLUMNS = 60
+_NARROWEST = 20
+_INDENT = 2
+_PROGRAM = "bacalhau-spot"
+_FRAMES = str.maketrans("╭╮╰╯─│", "++++-|")
 _NAMES_SHARE = 0.35  # of the width, for names: the library's
 _AROUND = 4  # the frame and a blank on both sides
 _GAP = 2
@@ -35,36 +40,31 @@ _COLORS = {"256color": "256", "kitty": "256"}
 _WORD = re.compile(r"\s*\S+\s*")
 
 
-class _TooNarrowError(Exception):
-    """A name does not fit into its column."""
-
-
 def page_text(argv: Sequence[str], stdout: TextIO, *, environ: Mapping[str, str]) -> str | None:
     """The page that `argv`, empty or with a word for one, asks for, as it is to be written to `stdout`.
 
-    None: it asks for something else, or for a page that only the library can lay out.
+    None: it asks for something else.
     """
     words = [word for word in argv if word != _PLAIN]
-    if words == [_VERSION]:
+    if words in _VERSIONS:
         return f"{__version__}\n"
-    name = _page_name(words)
-    if name is None or not _is_utf8(stdout):
+    asking = words[:1] == [_ASKS] and not {*_HELP} & {*words}
+    name = _page_name(words[1:] if asking else words)
+    if name is None:
         return None
     with open(_FILE, encoding="utf-8") as file:  # noqa: PTH123 - as for the path
         content = json.load(file)
+    if name not in content["pages"]:
+        return None
     colors, width = _terminal(stdout, environ=environ, plain=_PLAIN in argv)
-    if name not in content["pages"] or width < _NARROWEST:
-        return None
     codes = content["styles"].get(colors, {})
-    try:
-        lines = [*_lines(content["pages"][name], content["epilogue"], width=width)]
-    except _TooNarrowError:
-        return None
-    return "".join(f"{_painted(line, codes)}\n" for line in lines)
+    lines = _lines(content["pages"][name], content["epilogue"], width=max(width, _NARROWEST))
+    text = "".join(f"{_painted(line, codes)}\n" for line in lines)
+    return text if _is_utf8(stdout) else text.translate(_FRAMES)
 
 
 def _page_name(words: Sequence[str]) -> str | None:
-    """The command in `words`. Options are the library's, and a word that is not a command may be an argument."""
+    """The command in `words`. None with an option; a word that is not a command may be an argument."""
     names = [word for word in words if word not in _HELP]
     return None if any(name.startswith("-") for name in names) else " ".join(names)
 
@@ -140,28 +140,76 @@ def _lines(page: Mapping[str, Any], epilogue: Sequence[str], *, width: int) -> I
     for paragraph in page["text"]:
         yield from _folded(_marked(paragraph), width)
         yield _Text()
+    yield from _examples(page["examples"], width=width)
     for panel in page["panels"]:
-        yield _Text(f"╭─ {panel['title']} {'─' * (width - len(panel['title']) - 5)}╮")
+        yield _Text(f"╭─ {panel['title']} {'─' * (width - len(panel['title']) - 5)}╮"[:width])
         for line in _table(panel, width=width):
             yield _Text("│ ") + line.filled(width - _AROUND) + _Text(" │")
         yield _Text(f"╰{'─' * (width - 2)}╯")
     yield _Text()
-    for paragraph in epilogue:
+    for paragraph in (*([page["documentation"]] if page["documentation"] else []), *epilogue):
         yield from _folded(_marked(paragraph), width)
 
 
+def _examples(examples: Sequence[Sequence[str]], *, width: int) -> Iterator[_Text]:
+    """Each line as it is typed, never folded where it fits, with its effect behind it, or below."""
+    if not examples:
+        return
+    yield _Text("Examples:", "usage")
+    lines = [example if _PROGRAM in example else f"{_PROGRAM} {example}" for example, _ in examples]
+    names_width = max(map(len, lines)) + _INDENT + _GAP
+    below = max(names_width + len(effect) for _, effect in examples) > width
+    for line, (_, effect) in zip(lines, examples, strict=True):
+        if below:
+            yield from _indented(_Text(line, "name"), width, by=_INDENT)
+            yield from _indented(_marked(effect), width, by=2 * _INDENT)
+        else:
+            yield (_Text(" " * _INDENT) + _Text(line, "name")).filled(names_width) + _marked(effect)
+    yield _Text()
+
+
+def _indented(text: _Text, width: int, *, by: int) -> Iterator[_Text]:
+    for line in _folded(text, width - by):
+        yield _Text(" " * by) + line
+
+
 def _table(panel: Mapping[str, Any], *, width: int) -> Iterator[_Text]:
-    """Each row's names alongside its text."""
-    most = -int(-width * _NAMES_SHARE // 1)
-    names = [_names(row["name"], most) for row in panel["rows"]]
+    """Each row's names alongside its text; in a narrow window, above it."""
     before = _MARKER if panel["required"] else 0
-    names_width = max(len(name) for lines in names for name in lines) + _GAP
-    text_width = width - _AROUND - before - names_width
-    for row, lines in zip(panel["rows"], names, strict=True):
+    room = width - _AROUND - before
+    laid_out = _stacked if width < _TWO_COLUMNS or _has_long_name(panel, width) else _alongside
+    for row, lines in zip(panel["rows"], laid_out(panel["rows"], room=room, width=width), strict=True):
         marks = [_Text("*" if row["required"] else "", "required_marker")]
-        labels = [_Text(line, "name") for line in lines]
-        for mark, label, text in zip_longest(marks, labels, _described(row, text_width), fillvalue=_Text()):
-            yield mark.filled(before) + label.filled(names_width) + text
+        for mark, line in zip_longest(marks, lines, fillvalue=_Text()):
+            yield mark.filled(before) + line
+
+
+def _most(width: int) -> int:
+    """The room for names alongside their texts."""
+    return -int(-width * _NAMES_SHARE // 1)
+
+
+def _has_long_name(panel: Mapping[str, Any], width: int) -> bool:
+    longest = max(len(word) for row in panel["rows"] for word in row["name"].split())
+    return longest + _INDENT > _most(width)
+
+
+def _stacked(rows: Sequence[Mapping[str, Any]], *, room: int, width: int) -> Iterator[list[_Text]]:
+    """Of each row its names, and the text below."""
+    del width
+    for row in rows:
+        texts = [_Text(" " * _INDENT) + text for text in _described(row, room - _INDENT)]
+        yield [*(_Text(line, "name") for line in _names(row["name"], room)), *texts]
+
+
+def _alongside(rows: Sequence[Mapping[str, Any]], *, room: int, width: int) -> Iterator[list[_Text]]:
+    """Of each row its names in a column, and the text in another."""
+    names = [_names(row["name"], _most(width)) for row in rows]
+    column = max(len(name) for lines in names for name in lines) + _GAP
+    for row, lines in zip(rows, names, strict=True):
+        labels = (_Text(line, "name") for line in lines)
+        together = zip_longest(labels, _described(row, room - column), fillvalue=_Text())
+        yield [label.filled(column) + text for label, text in together]
 
 
 def _described(row: Mapping[str, Any], width: int) -> list[_Text]:
@@ -186,16 +234,15 @@ def _marked(paragraph: str) -> _Text:
 
 
 def _names(text: str, width: int) -> list[str]:
-    """Folded at blanks."""
+    """Folded at blanks; a word that is longer than the line, anywhere."""
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
         if len(longer) <= width:
             lines[-1:] = [longer]
-        else:
-            lines.append(f"  {word}" if lines else word)
-        if len(lines[-1]) > width:
-            raise _TooNarrowError
+            continue
+        start = f"  {word}" if lines else word
+        lines += [start[place : place + width] for place in range(0, len(start), width)]
     return lines
 
 

@@ -29,6 +29,11 @@ class Invocation:
         )
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """Of a command with a table."""
+        return getattr(self.common, "columns", ())
+
+    @property
     def context_flags(self) -> tuple[str, ...]:
         """The options that select the cluster, with their values: suggested commands need them too."""
         values = {

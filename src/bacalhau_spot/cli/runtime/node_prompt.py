@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cli.runtime import other_clusters
+from bacalhau_spot.cli.state.known_nodes import remember_nodes
 from bacalhau_spot.core.model import State
 from bacalhau_spot.core.ssh.node_selector import ORCHESTRATOR, matching_nodes
 from bacalhau_spot.engine.aws_calls import discovery
@@ -30,6 +31,7 @@ def reachable_instances(context: CommandContext, runner: Runner, naming: Naming)
         return await discovery.instances_of(calls, naming, regions=discovery.enabled_names(account.regions))
 
     inventory = runner.run_readonly(look(runner.calls))
+    remember_nodes(context, naming.tag_value, inventory.instances)
     if inventory.failed_regions:
         context.print_status(views.failed_regions_view(inventory.failed_regions))
     return inventory
@@ -112,7 +114,7 @@ def pick_one(
     shown = nodes if orchestrator is None else [*nodes, orchestrator]
     if not (context.runtime.interactive and context.for_people):
         raise UserError(
-            f"{len(matches)} nodes match, and there is no terminal to choose one",
+            f"{len(matches)} nodes match, and {context.runtime.no_answers or 'the output is for a program'}: none was chosen",
             details=tuple(
                 f"{instance.id}  {instance.zone}  {instance.state}{_role(instance)}" for instance in shown
             ),
@@ -120,6 +122,7 @@ def pick_one(
             exit_code=ExitCode.DECLINED,
         )
     context.print_status(views.menu_view(shown, now=context.runtime.clock.now()))
+    context.before_question()
     number = prompts.ask_number(
         "Which one?", at_most=len(shown), console=context.err, stdin=context.runtime.stdin
     )

@@ -45,7 +45,7 @@ class WriteOptions:
     write: Annotated[bool, Parameter(name="--write", negative="")] = False
     """Write the best regions and the selected types into the configuration. Shows the change and asks."""
 
-    count: Annotated[int | None, AT_LEAST_ONE, Parameter(name="--count")] = None
+    count: Annotated[int | None, AT_LEAST_ONE, Parameter(name="--count", metavar="REGIONS")] = None
     """With --write: number of regions (default: as many as in the configuration, or in --region)."""
 
     dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False

@@ -37,6 +37,17 @@ def amount(text: str, *, flag: str, above: Decimal = Decimal(0)) -> Decimal | No
     return value
 
 
+def listed_names(_: object, tokens: Sequence[Token]) -> tuple[str, ...]:
+    """The values of a list option, each once.
+
+    Raises ValueError for an empty value, as from an unset variable: "all" would be a dangerous reading.
+    """
+    names = [name.strip() for token in tokens for name in token.value.split(",")]
+    if not all(names):
+        raise ValueError("a value is empty")
+    return tuple(dict.fromkeys(names))
+
+
 def whole_number(_: object, tokens: Sequence[Token]) -> int:
     """The value of an argument. Raises ValueError for a fraction, which the library would round."""
     text = tokens[0].value[:_LONGEST]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cli.runtime.environment import Runtime
     from bacalhau_spot.cli.runtime.result import Result
+    from bacalhau_spot.ui.csv_output import CsvTable
 
 # CSV and HTML output are for people too: they read the messages on stderr themselves.
 _FOR_PEOPLE = ("table", terminal.WIDE, terminal.CSV, terminal.HTML)
@@ -29,12 +30,6 @@ _FOR_PEOPLE = ("table", terminal.WIDE, terminal.CSV, terminal.HTML)
 def consoles(runtime: Runtime) -> tuple[terminal.Terminal, terminal.Terminal]:
     """Stdout's and stderr's consoles; suggested commands on them repeat this command line's options."""
     return _consoles(runtime, stdout=runtime.stdout)
-
-
-def help_console(runtime: Runtime) -> terminal.Terminal:
-    """The console for help pages."""
-    plain = runtime.invocation.common.no_color
-    return terminal.pages(runtime.stdout, environ=runtime.environ, no_color=plain)
 
 
 def _consoles(runtime: Runtime, *, stdout: TextIO) -> tuple[terminal.Terminal, terminal.Terminal]:
@@ -64,20 +59,33 @@ def print_result(result: Result, runtime: Runtime) -> int:
 def _print_for_people(result: Result, runtime: Runtime, *, stdout: TextIO) -> None:
     output = runtime.invocation.common.output
     out, talk = _consoles(runtime, stdout=stdout)
-    if output == terminal.CSV and result.rows is not None:
-        from bacalhau_spot.ui import csv_output  # noqa: PLC0415 - three commands have it
-
-        stdout.write(csv_output.csv_text(result.rows))
+    columns = runtime.invocation.columns
+    if result.rows is not None and (output == terminal.CSV or columns):
+        _print_rows(result.rows, columns, stdout=stdout, csv=output == terminal.CSV)
     elif output == terminal.HTML and result.page:
         stdout.write(result.page)
     elif result.view is not None:
         out.print(
             terminal.UnwrappedOutput(result.view) if output == terminal.WIDE else result.view, crop=False
         )
-    for warning in result.stderr_warnings:
+    for warning in () if runtime.invocation.common.quiet else result.stderr_warnings:
         talk.print(views.note("warning", warning), crop=False)
     for error in result.errors:
         talk.print(views.error_view(error), crop=False)
+
+
+def _print_rows(rows: CsvTable, columns: tuple[str, ...], *, stdout: TextIO, csv: bool) -> None:
+    from bacalhau_spot.ui import csv_output  # noqa: PLC0415 - few commands have rows
+
+    try:
+        table = csv_output.chosen(rows, columns)
+    except KeyError as error:  # a column of the command's other table
+        raise UserError(
+            f"this table has no column {error.args[0]}",
+            details=(f"columns: {', '.join(rows.heads)}",),
+            exit_code=ExitCode.USAGE,
+        ) from None
+    stdout.write(csv_output.csv_text(table) if csv else f"{csv_output.aligned_text(table)}\n")
 
 
 def _print_for_programs(result: Result, runtime: Runtime, *, stdout: TextIO) -> None:

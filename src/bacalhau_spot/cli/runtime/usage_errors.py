@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import shlex
 from typing import TYPE_CHECKING
 
 from cyclopts import CycloptsError, UnknownCommandError, UnusedCliTokensError
 
-from bacalhau_spot.cli.app import command_names
+from bacalhau_spot.cli.app import COMMANDS, GROUPS, command_names
 from bacalhau_spot.cli.runtime.command_line import leading_options, shared_options
+from bacalhau_spot.cli.runtime.other_verbs import closest_word, commands_for, line_effects
 from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -27,14 +27,36 @@ def usage_error(error: CycloptsError, app: App) -> UserError:
     if isinstance(error, UnknownCommandError) and words[0].startswith("-"):
         return _command_missing(words, app, chain=chain)
     if isinstance(error, UnknownCommandError):
-        return _usage(_unknown_command(words[0], chain), chain=chain, shown="commands")
+        return _unknown_command(words[0], chain)
     return _usage(_what(error), chain=chain, shown="options")
 
 
-def _unknown_command(word: str, chain: tuple[str, ...]) -> str:
-    """In the library's words. The library would import every command to compose them."""
-    close = difflib.get_close_matches(word, command_names(chain), n=1)
-    return f'unknown command "{word}"' + (f'. Did you mean "{close[0]}"?' if close else "")
+def _unknown_command(word: str, chain: tuple[str, ...]) -> UserError:
+    """In the library's words, which would import every command to compose them; for another tool's verb, ours."""
+    meant = () if chain else commands_for(word)
+    if meant:
+        return UserError(
+            f'unknown command "{word}"',
+            hint="; ".join(f"`bacalhau-spot {line}`: {_effect(line)}" for line in meant),
+            exit_code=ExitCode.USAGE,
+        )
+    close = closest_word(word, command_names(chain))
+    what = f'unknown command "{word}"' + (f'. Did you mean "{close}"?' if close else "")
+    return _usage(what, chain=chain, shown="commands")
+
+
+def _effect(line: str) -> str:
+    """The command's own description, as the rest of a sentence."""
+    name = line.partition(" -")[0]
+    text = COMMANDS[name][1] if name in COMMANDS else _in_group(name)
+    text = line_effects.get(line) or text.partition(", ")[0].rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+def _in_group(name: str) -> str:
+    group, _, command = name.partition(" ")
+    text, commands = GROUPS[group]
+    return commands[command][1] if command else text
 
 
 def _usage(what: str, *, chain: tuple[str, ...], shown: str) -> UserError:
@@ -68,11 +90,18 @@ def _command_missing(words: list[str], app: App, *, chain: tuple[str, ...]) -> U
     )
 
 
+def _is_near(option: str, text: str) -> bool:
+    """Whether the option is a misspelling of the one that `text` begins with: `--force` is none of `--format`."""
+    typed = re.search(r"--?[\w-]+", text)
+    return typed is not None and bool(closest_word(typed[0], [option]))
+
+
 def _what(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
         return f"unexpected argument: {' '.join(map(str, error.unused_tokens or ()))}"
     error.verbose = False  # without the location in the source code
     text = " ".join(str(error).split()).rstrip(".")
-    for option in _NEVER_SUGGESTED:
-        text = re.sub(rf"\.? Did you mean {option}\b.*", "", text)
+    suggested = re.search(r'\.? Did you mean "?(--?[\w-]+).*', text)
+    if suggested and (suggested[1] in _NEVER_SUGGESTED or not _is_near(suggested[1], text)):
+        text = text[: suggested.start()]
     return text[:1].lower() + text[1:]

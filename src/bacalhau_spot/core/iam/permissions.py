@@ -122,6 +122,7 @@ _EVERY = (
     "status",
     "offers",
     "ssh",
+    "logs",
     "console",
     "prune",
     "doctor",
@@ -203,7 +204,7 @@ _READ = (
     *_rows(
         "ec2",
         "GetConsoleOutput",
-        commands=("status", "report", "console", *_IMAGE),
+        commands=("status", "report", "logs", "console", *_IMAGE),
         scopes=(ResourceScope.TAGGED,),
     ),
     # The first boot of a managed orchestrator, and `reconcile` on its machine

@@ -107,14 +107,19 @@ def with_present_regions(spec: ClusterSpec, instances: Iterable[Instance]) -> Cl
     return replace(spec, regions=tuple(RegionSpec(name) for name in names), auto_regions=None)
 
 
-def written_values(spec: ClusterSpec, nodes: int, *, region: str | None) -> dict[str, object]:
-    """The keys of the configuration that hold the new number. The shares of other regions stay."""
+def written_values(
+    spec: ClusterSpec, nodes: int, *, region: str | None, has_total: bool
+) -> dict[str, object]:
+    """The keys of the configuration that hold the new number. The shares of other regions stay.
+
+    `has_total`: the file has `nodes`, which is then the sum of the regions' numbers.
+    """
     if region is None:
         return {"nodes": nodes}
     before = nodes_by_region(spec)
     values: dict[str, object] = {f"regions.{region}.nodes": nodes}
     shares = any(found.name == region and found.nodes is None for found in spec.regions)
-    if shares or any(found.nodes is None for found in spec.regions):
+    if shares or has_total or any(found.nodes is None for found in spec.regions):
         values["nodes"] = spec.nodes - before[region] + nodes
     return values
 

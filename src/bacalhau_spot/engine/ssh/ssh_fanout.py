@@ -64,7 +64,7 @@ async def _run(
     except TimeoutError:
         pass
     finally:
-        await _terminate(process)
+        await terminate(process)
     return CommandResult(instance, code, out.text, err.text, truncated=out.cut or err.cut)
 
 
@@ -86,7 +86,7 @@ class _BoundedOutput:
         return self._bytes.decode("utf-8", "replace")
 
 
-async def _terminate(process: asyncio.subprocess.Process) -> None:
+async def terminate(process: asyncio.subprocess.Process) -> None:
     """Send SIGTERM, then SIGKILL. Does nothing if the program has exited."""
     if process.returncode is not None:
         return

@@ -38,11 +38,17 @@ if TYPE_CHECKING:
         write_envelope,
     )
     from bacalhau_spot.ui.json_output.events import Ndjson, event_name
-    from bacalhau_spot.ui.json_output.explain import documentation_page_data, documentation_pages_data
+    from bacalhau_spot.ui.json_output.explain import (
+        completion_data,
+        documentation_page_data,
+        documentation_pages_data,
+        version_data,
+    )
     from bacalhau_spot.ui.json_output.extension import extension_data
     from bacalhau_spot.ui.json_output.history import history_data
     from bacalhau_spot.ui.json_output.iam_policy import policy_data
     from bacalhau_spot.ui.json_output.images import bake_data, image_deletion_data, images_data
+    from bacalhau_spot.ui.json_output.logs import log_line_data, logs_data
     from bacalhau_spot.ui.json_output.node_change import node_change_data
     from bacalhau_spot.ui.json_output.notices import notice_data, notify_test_data
     from bacalhau_spot.ui.json_output.offers import backtest_data, offers_data
@@ -70,6 +76,7 @@ __all__ = [
     "backtest_data",
     "bake_data",
     "clusters_data",
+    "completion_data",
     "config_show_data",
     "config_upgrade_data",
     "configure_data",
@@ -92,6 +99,8 @@ __all__ = [
     "images_data",
     "instance_data",
     "listing_data",
+    "log_line_data",
+    "logs_data",
     "node_change_data",
     "notice_data",
     "notify_test_data",
@@ -117,6 +126,7 @@ __all__ = [
     "ssh_lines_data",
     "status_data",
     "time_text",
+    "version_data",
     "with_commands",
     "write_envelope",
 ]
@@ -148,10 +158,16 @@ __getattr__ = import_when_used(
         ),
         ".doctor": ("doctor_data",),
         ".env": ("env_data",),
-        ".explain": ("documentation_page_data", "documentation_pages_data"),
+        ".explain": (
+            "completion_data",
+            "documentation_page_data",
+            "documentation_pages_data",
+            "version_data",
+        ),
         ".extension": ("extension_data",),
         ".history": ("history_data",),
         ".iam_policy": ("policy_data",),
+        ".logs": ("log_line_data", "logs_data"),
         ".images": ("bake_data", "image_deletion_data", "images_data"),
         ".node_change": ("node_change_data",),
         ".notices": ("notice_data", "notify_test_data"),

@@ -33,3 +33,20 @@ def documentation_pages_data(titles: Mapping[str, str]) -> ExplainOutput:
         "text": None,
         "pages": [{"page": name, "title": title} for name, title in titles.items()],
     }
+
+
+class VersionOutput(TypedDict):
+    version: str
+
+
+def version_data(version: str) -> VersionOutput:
+    return {"version": version}
+
+
+class CompletionOutput(TypedDict):
+    shell: str
+    script: str
+
+
+def completion_data(shell: str, script: str) -> CompletionOutput:
+    return {"shell": shell, "script": script}

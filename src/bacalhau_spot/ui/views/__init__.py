@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         images_view,
     )
     from bacalhau_spot.ui.views.list_view import listing_view
+    from bacalhau_spot.ui.views.logs_view import log_lines_view
     from bacalhau_spot.ui.views.node_change_view import (
         node_change_result_view,
         node_change_view,
@@ -107,6 +108,7 @@ __all__ = [
     "interrupted_orchestrator",
     "json_text",
     "listing_view",
+    "log_lines_view",
     "menu_view",
     "node_change_result_view",
     "node_change_view",
@@ -171,6 +173,7 @@ __getattr__ = import_when_used(
             "images_view",
         ),
         ".list_view": ("listing_view",),
+        ".logs_view": ("log_lines_view",),
         ".node_change_view": ("node_change_result_view", "node_change_view", "replacement_over_budget"),
         ".notify_test_view": ("notify_test_view",),
         ".nuke_view": ("nuke_preview_view", "order_view"),

@@ -105,7 +105,7 @@ def _where(preview: NukePreview) -> list[RenderableType]:
         )
         lines.append(
             Paragraph(
-                "roles and instance profiles are retained: nodes of the regions may use them; without --regions they are deleted",
+                "roles and instance profiles are retained: nodes of the regions may use them; without --region they are deleted",
                 style="yellow",
             )
         )
