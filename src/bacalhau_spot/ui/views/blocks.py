@@ -6,7 +6,7 @@ import json
 import re
 import textwrap
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.cells import cell_len
 from rich.console import Group
@@ -116,6 +116,18 @@ def failed_regions_text(failures: Sequence[ApiFailure]) -> list[Paragraph]:
 _GAP = 2
 
 
+class Cell(str):
+    """A cell with a style of `ui/palette.py`. The text alone has the meaning, too."""
+
+    __slots__ = ("style",)
+    style: str
+
+    def __new__(cls, text: str, style: str = "") -> Self:
+        cell = super().__new__(cls, text)
+        cell.style = style
+        return cell
+
+
 @dataclass(frozen=True)
 class TextTable:
     """A table without a frame. Only the columns of `prose` (default: the last one) are folded.
@@ -173,10 +185,14 @@ class TextTable:
             made.add_column(head, justify=justify, no_wrap=not self._folds(head), overflow="fold")
         indexes = [self.heads.index(head) for head in kept]
         for row in self.rows:
-            made.add_row(*(in_one_line(row[index]) for index in indexes))
+            made.add_row(*(_styled(row[index]) for index in indexes))
         if self.total is not None:
             made.add_row(*(self.total[index] for index in indexes), style="bold")
         return made
+
+
+def _styled(cell: str) -> Text:
+    return Text(in_one_line(cell), style=cell.style if isinstance(cell, Cell) else "")
 
 
 def _stripped(line: Sequence[Segment]) -> list[Segment]:

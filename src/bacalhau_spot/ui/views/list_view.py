@@ -9,7 +9,8 @@ from rich.console import Group
 
 from bacalhau_spot.core.lifecycle.drain_result import is_draining
 from bacalhau_spot.ui.formatting import age, count_of_kind, plural
-from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text, next_commands
+from bacalhau_spot.ui.state_styles import state_style
+from bacalhau_spot.ui.views.blocks import Cell, Paragraph, TextTable, failed_regions_text, next_commands
 from bacalhau_spot.ui.views.drift_view import drift_lines
 from bacalhau_spot.ui.views.expiry_view import expiry_line
 from bacalhau_spot.ui.views.groups_view import groups_lines
@@ -108,7 +109,7 @@ def _row(instance: Instance, *, wide: bool, now: datetime) -> list[str]:
         instance.zone.removeprefix(instance.region),
         instance.id,
         instance.type,
-        _state(instance),
+        Cell(_state(instance), state_style(_state(instance))),
         age(now - instance.launched_at),
         instance.public_ip or _NOTHING,
     ]
