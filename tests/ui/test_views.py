@@ -125,7 +125,6 @@ VIEWS: dict[str, RenderableType] = {
             (region_plan("us-east-1"), region_plan("eu-west-1", present=2, launch=1)),
             warnings=("beware",),
         ),
-        identity=ME,
     ),
     "plan, with an orchestrator": views.plan_view(
         Plan(
@@ -314,13 +313,11 @@ VIEWS: dict[str, RenderableType] = {
     "destroy, preview": views.deletion_preview_view(
         [resource("instance", 1), resource("instance", 2), resource("vpc", 1, "eu-west-1")],
         unknown=[resource("natgateway", 1)],
-        identity=ME,
         cluster="c",
     ),
     "destroy, preview, with an orchestrator": views.deletion_preview_view(
         [resource("instance", 1), ITS_INSTANCE],
         unknown=[],
-        identity=ME,
         cluster="c",
         loss=OrchestratorLoss(
             (ITS_INSTANCE,), {"guest": 2, "other": 1}, certain=True, results=(results_bucket(deleted=False),)
@@ -330,7 +327,6 @@ VIEWS: dict[str, RenderableType] = {
     "destroy, preview, with its results": views.deletion_preview_view(
         [ITS_INSTANCE, results_bucket(deleted=True).resource],
         unknown=[],
-        identity=ME,
         cluster="c",
         loss=OrchestratorLoss(
             (ITS_INSTANCE,), {"guest": 2}, certain=False, results=(results_bucket(deleted=True),)
@@ -340,7 +336,6 @@ VIEWS: dict[str, RenderableType] = {
     "destroy, preview, only results": views.deletion_preview_view(
         [],
         unknown=[],
-        identity=ME,
         cluster="c",
         loss=OrchestratorLoss(results=(results_bucket(deleted=False),)),
         delete_results="bacalhau-spot destroy --delete-results",
@@ -348,7 +343,6 @@ VIEWS: dict[str, RenderableType] = {
     "destroy, preview, blind": views.deletion_preview_view(
         [],
         unknown=[],
-        identity=ME,
         cluster="c",
         unseen=[ApiFailure("ReadTimeoutError", "m", "DescribeTags", "eu-west-1")],
         silent=[ApiFailure("AccessDenied", "m", "ListRoles", "")],

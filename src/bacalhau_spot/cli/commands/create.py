@@ -239,7 +239,7 @@ def _agreed(
         if dry_run or planned.empty:
             changing = own.changing() if planned.surplus else ""
             if changing:
-                shown = views.plan_view(planned, identity=identity, changing=changing)
+                shown = views.plan_view(planned, changing=changing)
             return _Agreed(facts, planned, shown, warnings=warnings, changing=changing)
         context.print_status(shown)
         where = f"of {cluster} in account {identity.account_id}"
@@ -257,7 +257,7 @@ def _plan(
     planned = planner.plan(facts, allow_removal=removal.allowed, grace_s=removal.grace_s)
     if isinstance(planned, Refusal):
         raise refusal_error(planned)
-    shown = views.plan_view(planned, identity=facts.account.identity)
+    shown = views.plan_view(planned)
     if planned.over_budget:
         context.print_status(shown)
         raise _over_budget(context, planned, dry_run=dry_run)

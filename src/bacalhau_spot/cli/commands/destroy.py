@@ -209,7 +209,6 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
                 loss=loss,
                 delete_results=self._delete_results_command,
                 unknown=scan.unsupported,
-                identity=identity,
                 cluster=self._cluster,
                 unseen=scan.failures,
                 silent=scan.partial_failures,

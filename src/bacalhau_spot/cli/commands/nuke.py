@@ -235,7 +235,7 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
         )
         return NukePreview(
             identity=scope.account.identity,
-            alias=await engine.account_alias(self._calls),
+            alias=await discovery.account_alias(self._calls),
             scope=self._tagged,
             scanned_at=self._context.runtime.clock.now(),
             to_delete=to_delete,

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot import config as configuration
 from bacalhau_spot.cli.runtime import aws_profile, environment_variables, other_clusters
+from bacalhau_spot.cli.runtime.account_line import AccountLine
 from bacalhau_spot.cli.runtime.endpoint import endpoint_override_label
 from bacalhau_spot.cli.runtime.environment_variables import unknown_variables
 from bacalhau_spot.cli.runtime.redaction import secrets_of
 from bacalhau_spot.cli.runtime.reporting import consoles, record
 from bacalhau_spot.cli.runtime.runner import NullProgress, Runner, Screen
+from bacalhau_spot.cli.state.cache import FileCache
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch.node_spec import drifted_nodes
 from bacalhau_spot.core.model import BacalhauSpec, Naming, OrchestratorMode, OrchestratorSpec, Secret
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
     from bacalhau_spot.orchestrator.http import HttpOrchestrator
     from bacalhau_spot.orchestrator.port import Orchestrator
 
+# Commands without a line about the account, and those with one that names no cluster.
+_WITHOUT_ACCOUNT = frozenset({"reconcile", "doctor"})
+_WITHOUT_CLUSTER = frozenset({"nuke", "clusters", "offers", "image bake", "image list", "image delete"})
 # The time limit of one AWS call with its retries, for read-only commands.
 _LOOK_S = 30
 
@@ -56,6 +61,7 @@ class CommandContext:
         self._variables_told = False
         self._access: AwsConnection | None = None
         self._line = self._look_line()
+        self._account_line = self._display_of_account()
         self.local_api: str | None = None  # the managed orchestrator's API, on its own machine
 
         # Output
@@ -439,7 +445,29 @@ class CommandContext:
     def runner(self, spec: ClusterSpec | None = None, *, run_id: str = "") -> Runner:
         """`run_id`: as for `Runner`."""
         api_s = spec.timeouts.api_s if spec else _LOOK_S
-        return Runner(self.runtime, self.connection, api_s=api_s, run_id=run_id, line=self._line)
+        runner = Runner(self.runtime, self.connection, api_s=api_s, run_id=run_id, line=self._line)
+        runner.calls.account_display = self._account_line
+        return runner
+
+    def _display_of_account(self) -> AccountLine | None:
+        """None where it would be noise: a pass of `reconcile` is a line of a log, and `doctor` has a check for it."""
+        if self.common.output not in {"table", terminal.WIDE} or self.command in _WITHOUT_ACCOUNT:
+            return None
+        return AccountLine(
+            self.err,
+            cluster=self._cluster_of_command,
+            cache=lambda: FileCache(self.cache_dir, clock=self.runtime.clock),
+            look=self._line,
+        )
+
+    def _cluster_of_command(self) -> str:
+        """Empty for a command that is not about one cluster."""
+        if self.command in _WITHOUT_CLUSTER:
+            return ""
+        try:
+            return self.runtime.invocation.cluster or self.spec(lenient=True).naming.tag_value
+        except UserError:  # reported where the configuration is needed
+            return ""
 
 
 def _is_alone(spec: ClusterSpec) -> bool:

@@ -48,7 +48,22 @@ async def get_identity(calls: AwsCalls) -> Identity:
 async def load_account(calls: AwsCalls) -> AccountContext:
     """Check the credentials before anything else, then list the account's regions. Raises CloudError."""
     identity = await get_identity(calls)
-    return AccountContext(identity=identity, regions=await calls.read("", calls.cloud.regions))
+    regions, _ = await asyncio.gather(calls.read("", calls.cloud.regions), _display(calls, identity))
+    return AccountContext(identity=identity, regions=regions)
+
+
+async def _display(calls: AwsCalls, identity: Identity) -> None:
+    """Show the account at once, before its regions answer."""
+    if calls.account_display is not None:
+        await calls.account_display.show(identity, ask_alias=lambda: account_alias(calls))
+
+
+async def account_alias(calls: AwsCalls) -> str:
+    """The account's alias; empty if it has none or AWS denies the call."""
+    try:
+        return await calls.read("", calls.cloud.alias)
+    except CloudError:
+        return ""
 
 
 def enabled_names(regions: Sequence[Region]) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 
-    from bacalhau_spot.core.model import Resource
+    from bacalhau_spot.core.model import Identity, Resource
     from bacalhau_spot.core.problem import ApiFailure
 
 # The indentation of a continuation line.
@@ -86,6 +86,13 @@ def in_one_line(text: str) -> str:
 def note(label: str, text: str) -> Paragraph:
     """`note: …`, `warning: …`: on one line, however long."""
     return Paragraph(text, prefix=f"{label}: ", prefix_style="", whole=True)
+
+
+def account_text(identity: Identity, *, alias: str, cluster: str) -> Paragraph:
+    """`account acme (123456789012) as user/ada · cluster blue`"""
+    account = f"{alias} ({identity.account_id})" if alias else identity.account_id
+    about = f" \N{MIDDLE DOT} cluster {cluster}" if cluster else ""
+    return Paragraph(f"account {account} as {identity.arn.rpartition(':')[2]}{about}", style="dim")
 
 
 def raw(text: str) -> Group:

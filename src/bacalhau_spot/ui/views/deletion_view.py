@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.cleanup.deletion_result import DeletionOutcome, DeletionResult, Dependency
     from bacalhau_spot.core.cleanup.orchestrator_loss import OrchestratorLoss, ResultsBucket
-    from bacalhau_spot.core.model import Identity, Naming, Resource
+    from bacalhau_spot.core.model import Naming, Resource
     from bacalhau_spot.core.problem import ApiFailure
 
 
@@ -34,7 +34,6 @@ def deletion_preview_view(
     resources: Sequence[Resource],
     *,
     unknown: Sequence[Resource],
-    identity: Identity,
     cluster: str,
     loss: OrchestratorLoss = NO_LOSS,
     delete_results: str = "",
@@ -45,8 +44,7 @@ def deletion_preview_view(
 
     `delete_results`: the command that deletes the job results too.
     """
-    parts: list[RenderableType] = [Paragraph(f"account {identity.account_id} as {identity.arn}", style="dim")]
-    parts += _loss_text(loss)
+    parts: list[RenderableType] = [*_loss_text(loss)]
     if resources:
         shown = TextTable(
             ("region", "to delete"),
