@@ -472,10 +472,35 @@ def test_the_columns_add_up() -> None:
     """What regions took over from each other is counted once."""
     moved = refused("eu-west-1", "InsufficientInstanceCapacity", moved=3)
     result = CreateResult("c", 6, 0, (succeeded("us-east-1", extra=3), moved))
-    lines = [line.split() for line in rendered(views.create_result_view(result), width=140).splitlines()]
-    rows = [[int(number) for number in line[1:5]] for line in lines if line[0] in {"us-east-1", "eu-west-1"}]
-    total = next([int(number) for number in line[1:5]] for line in lines if line[0] == "total")
-    assert total == [sum(column) for column in zip(*rows, strict=True)] == [6, 6, 6, 0]
+    text = rendered(views.create_result_view(result), width=140)
+    counts = dict(re.findall(r"^(us-east-1|eu-west-1) +(\d/\d)", text, flags=re.MULTILINE))
+    assert counts == {"us-east-1": "6/6", "eu-west-1": "0/0"}
+    assert text.startswith("6 of 6 nodes running\n")
+
+
+def test_the_first_line_of_a_receipt_has_time_and_cost() -> None:
+    """Joined nodes if all of them are new, else the new ones of them."""
+    result = CreateResult("c", 3, 0, (succeeded("us-east-1"),), elapsed_s=161, usd_per_hour=Decimal("0.2704"))
+
+    def first_line(result: CreateResult) -> str:
+        return rendered(views.create_result_view(result)).splitlines()[0]
+
+    assert first_line(result) == "3 of 3 nodes running after 2 min 41 s, $0.2704 an hour"
+    assert first_line(replace(result, joined=3)) == "3 of 3 nodes joined after 2 min 41 s, $0.2704 an hour"
+    assert first_line(replace(result, joined=3, existing=1, wanted=4)) == (
+        "4 of 4 nodes running, 3 of 3 new ones joined after 2 min 41 s, $0.2704 an hour"
+    )
+    assert first_line(replace(result, joined=2, not_joined=("i-1",), elapsed_s=41)) == (
+        "2 of 3 nodes joined after 41 s, $0.2704 an hour"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.9, "59 s"), (60, "1 min"), (161, "2 min 41 s"), (3900, "1 h 5 min")],
+)
+def test_a_wait_has_seconds(seconds: float, text: str) -> None:
+    assert formatting.elapsed_text(seconds) == text
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -511,7 +536,7 @@ def test_commands_are_printed_as_they_must_be_typed() -> None:
     """In the sandbox, by the script, with another configuration: what is copied works."""
     view = views.create_result_view(CreateResult("c", 3, 0, (succeeded("us-east-1"),)))
     text = rendered(view, program="uv run -s deploy_spot.py", flags=("--sandbox",))
-    assert "next: uv run -s deploy_spot.py list --sandbox" in text
+    assert "next: uv run -s deploy_spot.py status --sandbox --watch" in text
     text = rendered(views.sentence_text("gone", after=("bacalhau-spot sandbox stop",)), flags=("--sandbox",))
     assert "next: bacalhau-spot sandbox stop\n" in f"{text}\n"
     text = rendered(views.sentence_text("`bacalhau-spot --help`"), program="uv run -s deploy_spot.py")

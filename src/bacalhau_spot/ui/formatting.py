@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,6 @@ from bacalhau_spot.core.error_catalog.classifier import CLOSED_ZONE, Category, c
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 # From here on fractions of a cent are noise.
@@ -80,6 +80,15 @@ def age(span: timedelta) -> str:
         return f"{hours} h {rest // _MINUTE} min" if rest >= _MINUTE else f"{hours} h"
     days, rest = divmod(seconds, _DAY)
     return f"{days} d {rest // _HOUR} h" if rest >= _HOUR else f"{days} d"
+
+
+def elapsed_text(seconds: float) -> str:
+    """`41 s`, `2 min 41 s`, `1 h 5 min`: of a wait, in which seconds count."""
+    whole = int(seconds)
+    if whole < _MINUTE or whole >= _HOUR:
+        return age(timedelta(seconds=whole))
+    minutes, rest = divmod(whole, _MINUTE)
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
 def plural(count: int, noun: str) -> str:

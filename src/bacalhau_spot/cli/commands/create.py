@@ -27,6 +27,7 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.history.node_records import node_records
 from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.refusals import Refusal
+from bacalhau_spot.core.launch.running_cost import running_cost
 from bacalhau_spot.core.model import MIN_PRICE_USD, OrchestratorMode, OrchestratorSpec, TlsMode
 from bacalhau_spot.core.notices import budget_reached, create_ended
 from bacalhau_spot.core.pricing.usage_history import AwsInventory, ended_usages
@@ -127,10 +128,16 @@ def create(  # noqa: PLR0913 -- one parameter for each option
         runner.listen(audit.emit)
         regions = _regions(planned)
         launch = _Launch(context, runner, facts, planned, wait=wait, options=options)
+        began_s = runner.calls.clock.monotonic_s()
         with create_failures(context, spec.naming.tag_value):
             result = runner.run_with_progress(
                 launch.run(), screen=partial(context.screen, regions, title=f"creating {spec.name}")
             )
+        result = replace(
+            result,
+            elapsed_s=runner.calls.clock.monotonic_s() - began_s,
+            usd_per_hour=running_cost(facts, planned, result),
+        )
         quotas: tuple[QuotaUsage, ...] = ()
         with suppress(KeyboardInterrupt):  # resources were changed, so the result must be printed
             quotas = runner.run_readonly(quota_usage(runner.calls, facts, result))

@@ -16,6 +16,7 @@ from bacalhau_spot.errors import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+    from decimal import Decimal
 
     from bacalhau_spot.core.launch.node_spec import DriftedNode
     from bacalhau_spot.core.lifecycle.drain_result import DrainedNode, DrainResult
@@ -129,6 +130,8 @@ class CreateResult:
     joined: int | None = None
     not_joined: tuple[str, ...] = ()
     joined_at: Mapping[str, datetime] = field(default_factory=dict)
+    elapsed_s: float | None = None  # from the confirmation until now; None: not measured
+    usd_per_hour: Decimal | None = None  # of the whole cluster; None: unknown
 
     @property
     def removed(self) -> tuple[str, ...]:

@@ -275,6 +275,10 @@ class ReceiptOutput(TypedDict):
     interrupted: bool
     joined: int | None
     not_joined: list[str]
+    elapsed_s: float | None
+    """from the confirmation until the end of the wait"""
+    usd_per_hour: Amount | None
+    """of the whole cluster at the plan's prices; null: unknown"""
     removed: list[str]
     """ids of terminated instances"""
     leaving: list[str]
@@ -494,6 +498,8 @@ def create_data(result: CreateResult) -> ReceiptOutput:
         "interrupted": result.interrupted,
         "joined": result.joined,
         "not_joined": list(result.not_joined),
+        "elapsed_s": None if result.elapsed_s is None else round(result.elapsed_s, 1),
+        "usd_per_hour": exact(result.usd_per_hour),
         "removed": list(result.removed),
         "leaving": list(result.leaving),
         "not_removed": list(result.not_removed),
