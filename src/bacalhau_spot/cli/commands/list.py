@@ -18,6 +18,7 @@ from bacalhau_spot.core.launch.group_plan import healed_regions
 from bacalhau_spot.core.model import State
 from bacalhau_spot.core.pricing.usage_history import ended_usages
 from bacalhau_spot.engine.aws_calls import discovery
+from bacalhau_spot.engine.pricing.cost_summary import listed_cost
 from bacalhau_spot.engine.scaling_group.groups import with_groups
 from bacalhau_spot.ui import json_output, views
 
@@ -63,6 +64,17 @@ def list_(
         account, found = runner.run_readonly(
             _listing(runner.calls, naming, regions=region, healed=healed, configured=configured)
         )
+        if not region:  # of the whole cluster
+            cost = runner.run_readonly(
+                listed_cost(
+                    runner.calls,
+                    spec,
+                    [*found.instances, *([found.orchestrator] if found.orchestrator else [])],
+                    known_usages.logged_usages(context, account.identity, cluster=naming.tag_value),
+                    cluster=naming.tag_value,
+                )
+            )
+            found = replace(found, cost=cost)
         others: tuple[str, ...] = ()
         if not found.orchestrator and not any(instance.alive for instance in found.instances):
             where = discovery.requested_regions(account.regions, region or ())

@@ -196,6 +196,7 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
             failures=details.failed_regions,
             details=details,
             options=options,
+            usd_per_hour=details.usd_per_hour,
         )
         if self._choice.plan_out is not None:
             nuke_plan_file.write_plan(

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec, Instance, SpotRequest, Timeouts
     from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
     from bacalhau_spot.core.placement.demand import Demand
+    from bacalhau_spot.core.pricing.cost_summary import CostSummary
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.core.scaling_group.groups import GroupState
 
@@ -200,6 +201,7 @@ class ClusterStatus:
     orchestrator: OrchestratorStatus | None = None  # None: the configuration has none
     drifted: tuple[DriftedNode, ...] = ()  # of the configuration's cluster
     interruptions: tuple[NodeRecord, ...] = ()  # in the last 24 hours, the newest last
+    cost: CostSummary | None = None  # None: nothing costs, or it was not asked
 
     @property
     def total(self) -> RegionStatus:

@@ -181,7 +181,7 @@ _READ = (
     *_rows(
         "ec2",
         "DescribeSpotPriceHistory",
-        commands=(*_MARKET, *_PRICED, "remove", "history", "nuke", "clusters"),
+        commands=(*_MARKET, *_PRICED, "remove", "history", "list", "status", *_SCANS),
     ),
     *_rows(
         "ec2",
@@ -194,7 +194,11 @@ _READ = (
     ),
     *_rows("ec2", "GetSpotPlacementScores", commands=("offers",)),
     *_rows("servicequotas", "GetServiceQuota", commands=(*_LAUNCH, "offers", "doctor")),
-    *_rows("pricing", "GetProducts", commands=(*_NETWORKED, "cost", "offers", "doctor", "nuke", "clusters")),
+    *_rows(
+        "pricing",
+        "GetProducts",
+        commands=(*_NETWORKED, "cost", "offers", "doctor", "list", "status", *_SCANS),
+    ),
     *_rows("ec2", "DescribeInstanceStatus", commands=("status",)),
     *_rows(
         "ec2", "GetConsoleOutput", commands=("status", "console", *_IMAGE), scopes=(ResourceScope.TAGGED,)

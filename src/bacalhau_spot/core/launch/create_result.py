@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.lifecycle.drain_result import DrainedNode, DrainResult
     from bacalhau_spot.core.lifecycle.expiry import ClusterExpiry
     from bacalhau_spot.core.model import Instance, Resource
+    from bacalhau_spot.core.pricing.cost_summary import CostSummary
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.core.scaling_group.groups import GroupState
 
@@ -245,6 +246,7 @@ class Listing:
     orchestrator: Instance | None = None
     drifted: tuple[DriftedNode, ...] = ()  # nodes that differ from the configuration
     groups: tuple[GroupState, ...] = ()  # Auto Scaling groups
+    cost: CostSummary | None = None  # None: nothing costs, or it was not asked
 
     @property
     def expiry(self) -> ClusterExpiry:

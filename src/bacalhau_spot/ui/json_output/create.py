@@ -12,6 +12,7 @@ from bacalhau_spot.core.placement.region_selection import RegionReason
 from bacalhau_spot.ui.json_output.values import (
     Amount,
     ArchiveOutput,
+    CostSummaryOutput,
     Count,
     DriftedNodeOutput,
     DriftedNodes,
@@ -23,6 +24,7 @@ from bacalhau_spot.ui.json_output.values import (
     ProblemOutput,
     SignedAmount,
     Time,
+    cost_summary_data,
     drift_data,
     exact,
     group_data,
@@ -319,6 +321,8 @@ class ListOutput(TypedDict):
     """the managed orchestrator; null without one"""
     expires_at: Time | None
     """the end of the cluster's lifetime: the latest of its running instances; null without one"""
+    cost: CostSummaryOutput | None
+    """null if nothing costs"""
     groups: list[GroupOutput]
     """the Auto Scaling groups"""
     others: list[OtherResourceOutput]
@@ -540,6 +544,7 @@ def listing_data(listing: Listing) -> ListOutput:
         ],
         "orchestrator": None if listing.orchestrator is None else instance_data(listing.orchestrator),
         "expires_at": optional_time(listing.expiry.at),
+        "cost": cost_summary_data(listing.cost),
         "groups": [group_data(state) for state in listing.groups],
         "others": [
             {"region": resource.region, "kind": resource.kind, "id": resource.id}

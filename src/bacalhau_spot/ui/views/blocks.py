@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 _GOES_ON = 2
 # Text to be copied.
 _QUOTED = re.compile(r"`[^`]*`")
-# Stands for a blank at which no line may be broken.
-_HELD = "\0"
+# Stands for a blank at which no line may be broken: in a command, and between a number and its noun. Of the private use
+# area, because Rich breaks lines at a no-break space, too.
+_HELD = "\ue000"
+_NUMBER_AND_NOUN = re.compile(r"(?<=\d) (?=[^\W\d_])")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def folded(text: str, *, width: int) -> list[str]:
         # A new line in foreign text must not begin like a line of the program.
         before = " " * (max(len(line) - len(words), _GOES_ON if number else 0))
         wrapped = textwrap.wrap(
-            _QUOTED.sub(lambda match: match[0].replace(" ", _HELD), words),
+            _held(_QUOTED.sub(lambda match: match[0].replace(" ", _HELD), words)),
             width,
             initial_indent=before,
             subsequent_indent=before + " " * _GOES_ON,
@@ -76,6 +78,11 @@ def folded(text: str, *, width: int) -> list[str]:
         )
         lines.extend(part.replace(_HELD, " ") for part in wrapped or [""])
     return lines
+
+
+def _held(text: str) -> str:
+    """With `3 instances` as one word."""
+    return _NUMBER_AND_NOUN.sub(_HELD, text)
 
 
 def in_one_line(text: str) -> str:
@@ -177,7 +184,9 @@ class TextTable:
         for head in kept:
             cells = [head, *self._cells(head)]
             pieces = (
-                [word for cell in cells for word in cell.split()] if folded and self._folds(head) else cells
+                [word for cell in cells for word in _held(cell).split()]
+                if folded and self._folds(head)
+                else cells
             )
             widest = max(map(cell_len, pieces), default=0)
             if self.at_least is not None and not folded and self._folds(head):
@@ -194,17 +203,17 @@ class TextTable:
         for row in self.rows:
             made.add_row(*(_styled(row[index]) for index in indexes))
         if self.total is not None:
-            made.add_row(*(self.total[index] for index in indexes), style="bold")
+            made.add_row(*(_styled(self.total[index]) for index in indexes), style="bold")
         return made
 
 
 def _styled(cell: str) -> Text:
-    return Text(in_one_line(cell), style=cell.style if isinstance(cell, Cell) else "")
+    return Text(_held(in_one_line(cell)), style=cell.style if isinstance(cell, Cell) else "")
 
 
 def _stripped(line: Sequence[Segment]) -> list[Segment]:
-    """Without blanks at the end."""
-    kept = list(line)
+    """Without blanks at the end, and with the held ones as blanks."""
+    kept = [Segment(segment.text.replace(_HELD, " "), segment.style, segment.control) for segment in line]
     while kept and not kept[-1].text.strip():
         kept.pop()
     return [*kept[:-1], Segment(kept[-1].text.rstrip(), kept[-1].style)] if kept else []

@@ -16,7 +16,7 @@ from bacalhau_spot.ui.formatting import (
     error_label,
     first_few,
     plural,
-    usd,
+    usd_sum,
 )
 from bacalhau_spot.ui.state_styles import GOOD, WAITING
 from bacalhau_spot.ui.views.blocks import Cell, Paragraph, TextTable, next_commands
@@ -252,7 +252,7 @@ def _nodes_now(result: CreateResult) -> str:
 
 def _cost(result: CreateResult) -> list[str]:
     """Of the whole cluster, unless a price is unknown."""
-    return [] if result.usd_per_hour is None else [f"{usd(result.usd_per_hour)} an hour"]
+    return [] if result.usd_per_hour is None else [f"{usd_sum(result.usd_per_hour)} an hour"]
 
 
 def _after(result: CreateResult, options: str) -> list[RenderableType]:

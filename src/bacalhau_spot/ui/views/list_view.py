@@ -11,6 +11,7 @@ from bacalhau_spot.core.lifecycle.drain_result import is_draining
 from bacalhau_spot.ui.formatting import age, count_of_kind, plural
 from bacalhau_spot.ui.state_styles import state_style
 from bacalhau_spot.ui.views.blocks import Cell, Paragraph, TextTable, failed_regions_text, next_commands
+from bacalhau_spot.ui.views.cost_line import cost_line
 from bacalhau_spot.ui.views.drift_view import drift_lines
 from bacalhau_spot.ui.views.expiry_view import expiry_line
 from bacalhau_spot.ui.views.groups_view import groups_lines
@@ -58,6 +59,7 @@ def listing_view(listing: Listing, *, wide: bool, now: datetime, configured: boo
     else:
         parts.append(Paragraph(f"no nodes of {listing.cluster}"))
     parts.extend(_orchestrator(listing, wide=wide, now=now))
+    parts.extend(cost_line(listing.cost))
     parts.extend(expiry_line(listing.expiry, now=now))
     parts.extend(groups_lines(listing.groups))
     parts.extend(_others(listing, configured=configured))

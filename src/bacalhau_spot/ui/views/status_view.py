@@ -20,6 +20,7 @@ from bacalhau_spot.ui.end_reason import end_reason_text
 from bacalhau_spot.ui.formatting import age, comma_list, error_label, first_few, plural
 from bacalhau_spot.ui.state_styles import SEVERITY_STYLES, WAITING, diagnosis_style, state_style
 from bacalhau_spot.ui.views.blocks import Cell, Paragraph, TextTable, failed_regions_text
+from bacalhau_spot.ui.views.cost_line import cost_line
 from bacalhau_spot.ui.views.drift_view import drift_lines
 from bacalhau_spot.ui.views.expiry_view import expiry_line
 from bacalhau_spot.ui.views.groups_view import groups_lines
@@ -81,6 +82,7 @@ class StatusView:
             parts.append(_regions(status))
         parts.extend(self._nodes_at(level, status))
         parts.append(_sentence(status))
+        parts.extend(cost_line(status.cost))
         parts.extend(expiry_line(status.expiry, now=status.snapshot.taken_at))
         parts.extend(_orchestrator(status))
         parts.extend(drift_lines(status.drifted, nodes=status.total.present))
