@@ -110,6 +110,7 @@ def create(  # noqa: PLR0913 -- one parameter for each option
         max_price=max_price,
         budget=budget,
         ttl=ttl,
+        allow_removal=allow_removal,
         grace=grace if allow_removal and grace != DEFAULT_GRACE else None,
         without_orchestrator=without_orchestrator,
         wait=wait,
@@ -121,7 +122,7 @@ def create(  # noqa: PLR0913 -- one parameter for each option
     with context.runner(spec) as runner, ExitStack() as stack:
         agreed = _agreed(context, runner, spec, stack, dry_run=dry_run, removal=removal, yes=yes)
         if agreed.lock is None:
-            return _unchanged(agreed, options=options, removal=removal)
+            return _unchanged(agreed, options=options)
         facts, planned, lock = agreed.facts, agreed.plan, agreed.lock
         identity = facts.account.identity
         audit = AuditLog(context, identity=identity, cluster=spec.naming.tag_value)
@@ -271,10 +272,10 @@ def _plan(
     return planned, shown
 
 
-def _unchanged(agreed: _Agreed, *, options: str, removal: Removal) -> Result:
+def _unchanged(agreed: _Agreed, *, options: str) -> Result:
     """The plan alone: of a dry run, or of a cluster that is as configured."""
     plan, shown = agreed.plan, agreed.shown
-    carried_out = views.dry_run_view(shown, options=options, allow_removal=removal.allowed)
+    carried_out = views.dry_run_view(shown, options=options)
     return Result(
         "create",
         view=shown if plan.empty else carried_out,
@@ -360,13 +361,15 @@ def _options(
     max_price: str | None,
     budget: str | None,
     ttl: str | None,
+    allow_removal: bool,
     grace: str | None,
     without_orchestrator: bool,
     wait: str | None,
 ) -> str:
     """The options of this run that decide how nodes are launched and leave: the command that goes on has them, too."""
     values = {"--max-price": max_price, "--budget": budget, "--ttl": ttl, "--grace": grace, "--wait": wait}
-    words = [" --without-orchestrator"] if without_orchestrator else []
+    words = [" --allow-removal"] if allow_removal else []
+    words += [" --without-orchestrator"] if without_orchestrator else []
     words += [f" {name} {shlex.quote(value)}" for name, value in values.items() if value is not None]
     return "".join(words)
 

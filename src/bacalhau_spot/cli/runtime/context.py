@@ -120,6 +120,7 @@ class CommandContext:
             width=lambda: self.err.width,
             clock=self.runtime.clock,
             after_s=self.runtime.look_line_after_s,
+            stdin=self.runtime.stdin,
         )
 
     def screen(self, regions: Sequence[str], *, title: str) -> Screen:
@@ -135,7 +136,13 @@ class CommandContext:
         from bacalhau_spot.ui.progress.progress_log import PlainScreen  # noqa: PLC0415
 
         if self.err.is_terminal and not self.common.debug:  # the lines of --debug would break the frame
-            return LiveScreen(self.err, regions=tuple(regions), title=title, clock=self.runtime.clock)
+            return LiveScreen(
+                self.err,
+                regions=tuple(regions),
+                title=title,
+                clock=self.runtime.clock,
+                stdin=self.runtime.stdin,
+            )
         return PlainScreen(self.err, clock=self.runtime.clock)
 
     def errors_of(

@@ -46,6 +46,7 @@ class Runtime:
     look_line_after_s: float = AFTER_S  # how long a look takes before its line appears
     host: str = field(default_factory=lambda: os.uname().nodename)
     secrets: set[str] = field(default_factory=set)  # secrets that this run has read and must not show
+    signals: set[int] = field(default_factory=set)  # that have ended the work of this run
     # Searched once: every text of the output is redacted.
     environment_secrets: tuple[str, ...] = field(init=False)
 

@@ -7,7 +7,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from cyclopts import CycloptsError, UnknownCommandError, UnusedCliTokensError
+from cyclopts import CycloptsError, MissingArgumentError, UnknownCommandError, UnusedCliTokensError
 
 from bacalhau_spot.cli.app import command_names
 from bacalhau_spot.cli.runtime.command_line import leading_options, shared_options
@@ -68,9 +68,18 @@ def _command_missing(words: list[str], app: App, *, chain: tuple[str, ...]) -> U
     )
 
 
+def _positional(error: MissingArgumentError) -> str:
+    """`NODES`: the name of a missing argument that is typed without an option; empty for an option."""
+    if error.argument is None or error.argument.index is None:
+        return ""
+    return error.argument.names[0].lstrip("-").upper()
+
+
 def _what(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
         return f"unexpected argument: {' '.join(map(str, error.unused_tokens or ()))}"
+    if isinstance(error, MissingArgumentError) and (name := _positional(error)):
+        return f"{' '.join(error.command_chain or ())} needs {name}"
     error.verbose = False  # without the location in the source code
     text = " ".join(str(error).split()).rstrip(".")
     for option in _NEVER_SUGGESTED:

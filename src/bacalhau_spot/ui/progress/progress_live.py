@@ -13,9 +13,11 @@ from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.progress import Progress, RegionProgress, apply_event
 from bacalhau_spot.ui.formatting import kind_label
 from bacalhau_spot.ui.progress.progress_log import event_text
+from bacalhau_spot.ui.progress.typed_keys import EchoOff
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import TextIO
 
     from rich.console import Console, ConsoleOptions, RenderResult
 
@@ -194,7 +196,18 @@ def footer(progress: Progress, last: str, *, width: int) -> Text:
 class LiveScreen:
     """The frame on the terminal, from now until `close`, which always gives the terminal back."""
 
-    def __init__(self, console: Console, *, regions: tuple[str, ...], title: str, clock: Time) -> None:
+    def __init__(
+        self,
+        console: Console,
+        *,
+        regions: tuple[str, ...],
+        title: str,
+        clock: Time,
+        stdin: TextIO | None = None,
+    ) -> None:
+        """`stdin`: its keys are not echoed into the frame."""
+        self._echo = EchoOff(stdin)
+        self._echo.start()
         self._frame = ProgressFrame(title, regions, clock)
         self._live = Live(
             self._frame,
@@ -216,3 +229,4 @@ class LiveScreen:
 
     def close(self) -> None:
         self._live.stop()
+        self._echo.stop()

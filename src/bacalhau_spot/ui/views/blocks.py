@@ -34,7 +34,7 @@ _QUOTED = re.compile(r"`[^`]*`")
 # Stands for a blank at which no line may be broken: in a command, and between a number and its noun. Of the private use
 # area, because Rich breaks lines at a no-break space, too.
 _HELD = "\ue000"
-_NUMBER_AND_NOUN = re.compile(r"(?<=\d) (?=[^\W\d_])")
+_NUMBER_AND_NOUN = re.compile(r"(?<!\S)(\$?\d[\d.,/]*) (?=[^\W\d_])")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def folded(text: str, *, width: int) -> list[str]:
 
 def _held(text: str) -> str:
     """With `3 instances` as one word."""
-    return _NUMBER_AND_NOUN.sub(_HELD, text)
+    return _NUMBER_AND_NOUN.sub(rf"\1{_HELD}", text)
 
 
 def in_one_line(text: str) -> str:

@@ -53,9 +53,9 @@ def create_result_view(result: CreateResult, *, options: str = "") -> Group:
     return Group(*parts)
 
 
-def dry_run_view(plan: RenderableType, *, options: str, allow_removal: bool) -> Group:
+def dry_run_view(plan: RenderableType, *, options: str) -> Group:
     """The plan of a run that changes nothing, and the command that carries it out."""
-    command = _create(options, allow_removal=allow_removal)
+    command = f"bacalhau-spot create{options}"
     return Group(
         plan, Paragraph("nothing was changed"), *next_commands((command,), label="to carry it out: ")
     )
@@ -263,7 +263,7 @@ def _after(result: CreateResult, options: str) -> list[RenderableType]:
     made = ", ".join(count_of_kind(count, name) for name, count in result.resources_created)
     return [
         *([Paragraph(f"resources created: {made}")] if made else []),
-        *next_commands((_create(options, allow_removal=bool(result.not_removed)),), label="to go on: "),
+        *next_commands((f"bacalhau-spot create{options}",), label="to go on: "),
         *(
             []
             if _another_create(result)
@@ -291,8 +291,3 @@ def _another_create(result: CreateResult) -> bool:
     """Whether another create of the same cluster is running: `destroy` would delete its resources too."""
     problems = (region.problem for region in result.regions)
     return any(failure is not None and classify(failure.code).name == "other-create" for failure in problems)
-
-
-def _create(options: str, *, allow_removal: bool) -> str:
-    command = "bacalhau-spot create --allow-removal" if allow_removal else "bacalhau-spot create"
-    return command + options

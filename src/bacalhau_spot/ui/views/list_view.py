@@ -27,7 +27,18 @@ if TYPE_CHECKING:
 _NARROW = ("region", "zone", "instance", "type", "state", "age", "address")
 _WIDE = (*_NARROW, "private", "lifecycle", "spot request", "image", "subnet")
 # Columns to drop in a narrow window, in this order.
-_SPARE = ("subnet", "image", "lifecycle", "spot request", "private", "age", "type", "state", "zone")
+_SPARE = (
+    "subnet",
+    "image",
+    "lifecycle",
+    "spot request",
+    "private",
+    "age",
+    "type",
+    "state",
+    "zone",
+    "address",
+)
 _NOTHING = "-"
 
 
