@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from bacalhau_spot.engine.aws_calls.cache import Cache
     from bacalhau_spot.ui.progress.look_line import LookLine
 
+# Over keys that were typed until now (ECMA-48: to the first column, and erase to the end of the line).
+_FROM_THE_START = "\r\x1b[K"
 _CACHE = "account-aliases"
 # An alias changes about never, and a call for it is the slowest one of a short command.
 _MAX_AGE = timedelta(days=1)
@@ -51,5 +53,7 @@ class AccountLine:
             alias = await ask_alias()
             cache.put(_CACHE, identity.account_id, alias)
         with self._look.hidden() if self._look else nullcontext():
+            if self._console.is_terminal:
+                self._console.file.write(_FROM_THE_START)
             line = views.account_text(identity, alias=alias, cluster=self._cluster())
             self._console.print(line, crop=False)

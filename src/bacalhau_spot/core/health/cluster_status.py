@@ -199,6 +199,7 @@ class ClusterStatus:
     missing: int | None = None
     surplus: int | None = None
     orchestrator: OrchestratorStatus | None = None  # None: the configuration has none
+    configured_version: str = ""  # of Bacalhau; empty for another cluster than the configuration's
     drifted: tuple[DriftedNode, ...] = ()  # of the configuration's cluster
     interruptions: tuple[NodeRecord, ...] = ()  # in the last 24 hours, the newest last
     cost: CostSummary | None = None  # None: nothing costs, or it was not asked
@@ -355,7 +356,7 @@ def cluster_status(
     )
     if spec is None:
         return status
-    status = replace(status, drifted=tuple(drifted))
+    status = replace(status, drifted=tuple(drifted), configured_version=spec.bacalhau.version)
     demand = node_demand(spec, _counted(spec, snapshot))
     if only:
         return _compared_in(status, demand, only)

@@ -65,7 +65,7 @@ def deletion_preview_view(
             ],
         )
         parts += [Paragraph(f"resources of cluster {cluster}:", style="bold"), shown]
-        regions = plural(len(resources_by_region(resources)), "region")
+        regions = plural(len({resource.region for resource in resources} - {GLOBAL}), "region")
         saves = f"; the deletion saves about {usd_sum(usd_per_hour)} an hour" if usd_per_hour else ""
         parts.append(Paragraph(f"{plural(len(resources), 'resource')} in {regions}{saves}", style="bold"))
     elif not loss.results:

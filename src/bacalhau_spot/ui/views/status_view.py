@@ -13,6 +13,7 @@ from bacalhau_spot.core.health.diagnosis import Severity
 from bacalhau_spot.core.health.observation import ApiAvailability, NodeObservation
 from bacalhau_spot.core.health.orchestrator_status import OrchestratorVerdict
 from bacalhau_spot.core.history.interruptions import pool_counts
+from bacalhau_spot.core.launch.plan_warnings import version_difference
 from bacalhau_spot.core.lifecycle.superseded import superseded
 from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.ui.diagnosis_text import diagnosis_text, orchestrator_text
@@ -356,7 +357,17 @@ def _orchestrator(status: ClusterStatus) -> list[RenderableType]:
         else [orchestrator.address]
     )
     text = ", ".join(filter(None, (*parts, orchestrator.version, orchestrator_text(orchestrator))))
-    return [Paragraph(text, prefix="orchestrator: ", style=_orchestrator_style(orchestrator))]
+    line = Paragraph(text, prefix="orchestrator: ", style=_orchestrator_style(orchestrator))
+    return [line, *_version_difference(status, orchestrator)]
+
+
+def _version_difference(status: ClusterStatus, orchestrator: OrchestratorStatus) -> list[RenderableType]:
+    """A managed orchestrator with another version than the configuration's."""
+    running, configured = orchestrator.version, status.configured_version
+    instance = orchestrator.instance if orchestrator.mode is OrchestratorMode.MANAGED else None
+    if instance is None or not (running and configured) or running == configured:
+        return []
+    return [Paragraph(version_difference(running, configured, instance), style="yellow")]
 
 
 def _orchestrator_style(orchestrator: OrchestratorStatus) -> str:
