@@ -55,6 +55,7 @@ EXIT_CODES = {
     ExitCode.DENIED: "invalid credentials or missing permission",
     ExitCode.INCOMPLETE: "incomplete result: a region or service could not be scanned",
     ExitCode.INTERRUPTED: "interrupted",
+    ExitCode.TERMINATED: "terminated by SIGTERM",
 }
 
 FAULTS = {
