@@ -46,14 +46,18 @@ def print_banner(argv: Sequence[str], stderr: TextIO) -> None:
     command = names[0] if names else ""
     if command not in _SLOW or values.get("output", "table") not in {"table", "wide"} or {*_PAGES} & {*rest}:
         return
-    endpoint = endpoint_override_label(values.get("profile"), sandbox=_sandbox(rest), environ=os.environ)
-    where = f"not AWS: {endpoint} (endpoint_url or AWS_ENDPOINT_URL)" if endpoint else "AWS"
-    if endpoint == SANDBOX:
-        where = "sandbox: not AWS"
     name = " ".join(names[:2]) if command in _GROUPS else command
+    where = _endpoint(values.get("profile"), sandbox=_sandbox(rest))
     parts = (f"bacalhau-spot {name}", where, _config_file(values.get("config"), environ=os.environ))
     stderr.write(f"{_DOT.join(filter(None, parts))}\n")
     stderr.flush()
+
+
+def _endpoint(profile: str | None, *, sandbox: bool) -> str:
+    endpoint = endpoint_override_label(profile, sandbox=sandbox, environ=os.environ)
+    if endpoint == SANDBOX:
+        return "sandbox: not AWS"
+    return f"not AWS: {endpoint} (endpoint_url or AWS_ENDPOINT_URL)" if endpoint else "AWS"
 
 
 def _config_file(given: str | None, *, environ: Mapping[str, str]) -> str:

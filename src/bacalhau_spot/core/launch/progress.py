@@ -208,13 +208,20 @@ def _step(region: RegionProgress, event: Event) -> RegionProgress:
             return _at(region, "failed", failed=code, done=True)
         case events.Waiting(message=what, remaining=left):
             return _at(region, f"{what}: {left} left" if left else what)
+    for step in (_deletion_step, _drain_step, _test_step, _image_step):
+        region = step(region, event)
+    return region
+
+
+def _image_step(region: RegionProgress, event: Event) -> RegionProgress:
+    match event:
         case events.ImageStarted():
             return _at(region, "making an image", stage=Stage.IMAGE, images=region.images + 1, done=False)
         case events.ImageReady(id=image):
             ready = region.images_ready | {image}
             done = len(ready) >= region.images
             return _at(region, "done" if done else "making an image", images_ready=ready, done=done)
-    return _test_step(_drain_step(_deletion_step(region, event), event), event)
+    return region
 
 
 def _at(region: RegionProgress, text: str, *, kind: str = "", **changes: Any) -> RegionProgress:

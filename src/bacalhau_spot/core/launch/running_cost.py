@@ -12,23 +12,15 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.launch.create_result import CreateResult
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.plan import Plan
+    from bacalhau_spot.core.model import Instance
+    from bacalhau_spot.core.pricing.list_prices import Prices
 
 
 def running_cost(facts: LaunchFacts, plan: Plan, result: CreateResult) -> Decimal | None:
     """In USD an hour, the orchestrator included; None while one of the nodes has no known price."""
-    gone = {*result.removed, *result.leaving}
-    before = [node for node in facts.instances if node.alive and node.id not in gone]
-    new = [node for region in result.regions for node in region.running]
-    nodes = {node.id: node for node in (*before, *new)}.values()
-    offers = {
-        (region, offer.pool.type, offer.pool.zone): offer.usd_per_hour
-        for region, market in (facts.markets or {}).items()
-        for offer in market.offers
-        if offer.usd_per_hour is not None
-    }
     nodes_usd = current_cost(
-        nodes,
-        {**facts.pool_prices, **offers},
+        _nodes(facts, result),
+        {**facts.pool_prices, **_offered_prices(facts)},
         facts.rates,
         root_volume_gib=facts.spec.instance.root_volume_gib,
         public_ip=facts.spec.instance.public_ip,
@@ -37,3 +29,21 @@ def running_cost(facts: LaunchFacts, plan: Plan, result: CreateResult) -> Decima
     if nodes_usd is None or cost is None:
         return nodes_usd
     return None if cost.total_usd is None else nodes_usd + cost.total_usd
+
+
+def _nodes(facts: LaunchFacts, result: CreateResult) -> list[Instance]:
+    """The nodes from before that stay, and the new ones."""
+    gone = {*result.removed, *result.leaving}
+    nodes = {node.id: node for node in facts.instances if node.alive and node.id not in gone}
+    nodes |= {node.id: node for region in result.regions for node in region.running}
+    return list(nodes.values())
+
+
+def _offered_prices(facts: LaunchFacts) -> Prices:
+    """Of the regions with a launch."""
+    return {
+        (region, offer.pool.type, offer.pool.zone): offer.usd_per_hour
+        for region, market in (facts.markets or {}).items()
+        for offer in market.offers
+        if offer.usd_per_hour is not None
+    }

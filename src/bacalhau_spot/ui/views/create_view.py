@@ -98,14 +98,16 @@ def _remark(region: RegionResult, *, movers: list[str], takers: list[str]) -> st
     if region.extra:
         exact = len(takers) == 1 or len(movers) == 1
         remarks.append(f"{region.extra} more from {comma_list(movers) if exact else 'other regions'}")
-    remarks.extend(_unsettled([region]))
-    if not_begun := region.requested and not region.launched and region.code is None:
-        remarks.append("not begun")
-    if region.lost:
-        remarks.append(f"{len(region.lost)} terminated")
-    if not not_begun and (short := _failed(region) - len(region.lost)) > 0:
-        remarks.append(f"{short} not launched")
-    return ", ".join((*remarks, *_refused_pools(region)))
+    return ", ".join((*remarks, *_unsettled([region]), *_fallen_short(region), *_refused_pools(region)))
+
+
+def _fallen_short(region: RegionResult) -> list[str]:
+    """Nodes that do not run. After Ctrl-C a region may not have begun, which is no failure."""
+    lost = [f"{len(region.lost)} terminated"] if region.lost else []
+    if region.requested and not region.launched and region.code is None:
+        return ["not begun", *lost]
+    short = _failed(region) - len(region.lost)
+    return [*lost, f"{short} not launched"] if short > 0 else lost
 
 
 def _unsettled(regions: Sequence[RegionResult]) -> list[str]:
