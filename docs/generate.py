@@ -58,6 +58,7 @@ EXIT_CODES = {
     ExitCode.DENIED: "invalid credentials or missing permission",
     ExitCode.INCOMPLETE: "incomplete result: a region or service could not be scanned",
     ExitCode.INTERRUPTED: "interrupted",
+    ExitCode.TERMINATED: "terminated by SIGTERM",
 }
 
 FAULTS = {

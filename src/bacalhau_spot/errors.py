@@ -18,6 +18,7 @@ class ExitCode(IntEnum):
     DENIED = 4  # credentials or permission
     INCOMPLETE = 5  # a region or service could not be scanned
     INTERRUPTED = 130  # Ctrl-C
+    TERMINATED = 143  # SIGTERM
 
 
 class UserError(Exception):

@@ -128,7 +128,9 @@ def test_nodes_that_would_not_end_are_no_success(sandbox: Any, program: CliRunne
     program.configure(nodes=2, regions=f"[{HERE}, {THERE}]")
     assert program("create", "--yes").code == 0
     program.configure(nodes=1, regions=f"[{HERE}]")
-    assert "next: bacalhau-spot list" in program("create", "--yes").stdout  # what is too many may stay
+    assert (
+        "next: bacalhau-spot status --watch" in program("create", "--yes").stdout
+    )  # what is too many may stay
     refuse(sandbox, "ec2:CreateTags", "InternalError", status=500)
     result = program("create", "--allow-removal", "--yes")
     assert (result.code, "CreateTags: InternalError" in one_line(result.stderr)) == (1, True), result.stdout

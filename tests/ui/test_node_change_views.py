@@ -103,12 +103,12 @@ REFUSED = ChangeResult(
     )
 )
 SHOWN: dict[str, RenderableType] = {
-    "remove": views.node_change_view(REMOVAL, identity=IDENTITY),
-    "nothing to change": views.node_change_view(NodeChange("hunt", 6, 6), identity=IDENTITY),
-    "replace": views.node_change_view(REPLACEMENT, identity=IDENTITY),
-    "replace, old first": views.node_change_view(OLD_FIRST, identity=IDENTITY),
-    "scale down": views.node_change_view(SCALE, identity=IDENTITY),
-    "scale up": views.node_change_view(LARGER, identity=IDENTITY),
+    "remove": views.node_change_view(REMOVAL),
+    "nothing to change": views.node_change_view(NodeChange("hunt", 6, 6)),
+    "replace": views.node_change_view(REPLACEMENT),
+    "replace, old first": views.node_change_view(OLD_FIRST),
+    "scale down": views.node_change_view(SCALE),
+    "scale up": views.node_change_view(LARGER),
     "removed": views.node_change_result_view(["remove", "us-east-1a"], REMOVAL, REMOVED),
     "replaced": views.node_change_result_view(
         ["replace", "us-east-1", "--at-once", "2"], REPLACEMENT, REPLACED
@@ -129,8 +129,8 @@ SHOWN: dict[str, RenderableType] = {
         stopped(Stop.NOT_LAUNCHED, drain=drained(DrainEnd.SHUT_DOWN)),
     ),
     "scale, refused by AWS": views.node_change_result_view(["scale", "8"], LARGER, REFUSED),
-    "resumed": views.node_change_view(replace(REPLACEMENT, launched_before=(SECOND,)), identity=IDENTITY),
-    "scale to 0": views.node_change_view(replace(SCALE, after=0), identity=IDENTITY, words=["scale", "0"]),
+    "resumed": views.node_change_view(replace(REPLACEMENT, launched_before=(SECOND,))),
+    "scale to 0": views.node_change_view(replace(SCALE, after=0), words=["scale", "0"]),
     **{
         stop: views.node_change_result_view(
             ["replace", "us-east-1", "--at-once", "2"], REPLACEMENT, stopped(stop, faulty=faulty)

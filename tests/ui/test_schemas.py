@@ -270,6 +270,8 @@ STORY: tuple[events.Event, ...] = (
     events.NodeTested("r", "bacalhau-i-1", Outcome.RAN, "", 1.5),
     events.NodeTested("r", "bacalhau-i-2", Outcome.FAILED, "no such image"),
     events.NodeDraining("us-east-1", "i-1", "2026-01-31T12:15:00Z"),
+    events.ImageStarted("us-east-1"),
+    events.ImageReady("us-east-1", "ami-1"),
     events.Cancelling(),
 )
 

@@ -10,12 +10,12 @@ import sys
 from io import StringIO
 
 import pytest
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, Group
 from syrupy.assertion import SnapshotAssertion
 
 from bacalhau_spot.core.launch import events
-from bacalhau_spot.core.launch.progress import Progress, RegionProgress, apply_event
+from bacalhau_spot.core.launch.instance_phases import Phase
+from bacalhau_spot.core.launch.progress import Progress, RegionProgress
 from bacalhau_spot.core.orchestrator.smoke_test import Outcome
 from bacalhau_spot.ui import terminal as consoles
 from bacalhau_spot.ui.progress.progress_live import (
@@ -35,13 +35,13 @@ def framed(width: int, height: int = 24, *, regions: tuple[str, ...] = ("us-east
     console = Console(file=StringIO(), width=width, height=height, no_color=True, markup=False)
     frame = ProgressFrame("creating c", regions, EngineClock(FakeClock()))
     for event in CREATE:
-        frame.progress = apply_event(frame.progress, event)
+        frame.apply(event)
     console.print(frame)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
     return text
 
 
-def shown(renderable: ProgressFrame | Table, *, width: int) -> str:
+def shown(renderable: ProgressFrame | Group, *, width: int) -> str:
     console = Console(file=StringIO(), width=width, height=24, no_color=True, markup=False)
     console.print(renderable)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
@@ -64,7 +64,7 @@ def test_the_frame_keeps_its_height() -> None:
         console = Console(file=StringIO(), width=80, height=24, markup=False)
         console.print(frame)
         heights.add(console.file.getvalue().count("\n"))  # type: ignore[attr-defined]  # a StringIO
-        frame.progress = apply_event(frame.progress, event)
+        frame.apply(event)
     assert len(heights) == 1
 
 
@@ -107,10 +107,37 @@ def test_the_heading_keeps_its_numbers(width: int) -> None:
     assert len(text) <= width
 
 
+def test_a_row_names_the_usual_kind_and_the_time_when_it_was_done() -> None:
+    """`internet gateway`, as in the lines of a log, and not `internet-gateway`."""
+    clock = FakeClock()
+    frame = ProgressFrame("creating c", ("r", "s"), EngineClock(clock))
+    frame.apply(events.RegionStarted("r", 1))
+    frame.apply(events.ResourceCreated("r", "internet-gateway", "igw-1"))
+    assert "created internet gateway" in shown(frame, width=80)
+    clock.advance(101)
+    frame.apply(events.FleetResponded("r", "f", 1, 1))
+    frame.apply(events.InstanceSeen("r", "i-1", "t3.medium", "ra", Phase.RUNNING))
+    clock.advance(30)
+    assert "1/1  done, 1:41" in shown(frame, width=80)
+
+
+@pytest.mark.parametrize("width", [40, 36, 24])
+def test_a_large_count_is_never_cut(width: int) -> None:
+    """The name and the words give way."""
+    progress = Progress(
+        regions={
+            "ap-southeast-1": RegionProgress(requested=1000, running=987, status_text="starting instances")
+        }
+    )
+    (line,) = shown(progress_rows(progress, width=width, height=24), width=width).splitlines()
+    assert "987/1000" in line
+    assert len(line) <= width
+
+
 def test_ctrl_c_is_answered_in_the_frame() -> None:
     """The user reads at once that it was heard, and what a second one would do."""
     frame = ProgressFrame("creating c", ("us-east-1",), EngineClock(FakeClock()))
-    frame.progress = apply_event(frame.progress, events.Cancelling())
+    frame.apply(events.Cancelling())
     assert "press Ctrl-C again to leave at once" in shown(frame, width=100)
 
 
@@ -129,13 +156,13 @@ def test_a_smoke_test_is_counted_in_nodes_and_a_failure_is_told() -> None:
     clock = EngineClock(FakeClock(NOON))
     lines = PlainScreen(Console(file=stream, width=200, no_color=True, markup=False), clock=clock)
     for event in TESTED:
-        frame.progress = apply_event(frame.progress, event)
+        frame.apply(event)
         lines.emit(event)
     heading_line, west, east, _ = shown(frame, width=80).splitlines()
     assert heading_line.startswith("testing c · 2 of 3 tested · 0:00")
     assert (west.split(), east.split()) == (
-        ["eu-west-1", "0/1", "testing"],
-        ["us-east-1", "2/2", "failed:", "bacalhau-i-2"],
+        ["eu-west-1", "─" * 12, "0/1", "testing"],
+        ["us-east-1", "━" * 12, "2/2", "failed:", "bacalhau-i-2"],
     )
     assert stream.getvalue().splitlines() == [
         "12:00:00 eu-west-1: testing 1 node",
@@ -198,7 +225,7 @@ def test_the_frame_vanishes() -> None:
     screen.close()
     closed.feed(stream.getvalue())
     assert standing.lines[0].startswith("creating c · 3 of 4 running")
-    assert standing.lines[1].split() == ["us-east-1", "3/4", "done,", "1", "missing"]
+    assert standing.lines[1].split() == ["us-east-1", "━━━━━━━━━───", "3/4", "done,", "1", "missing,", "0:00"]
     assert not standing.cursor
     assert (closed.row, "".join(closed.lines).strip(), closed.cursor) == (0, "", True)
 

@@ -33,10 +33,12 @@ from bacalhau_spot.core.model import (
 )
 from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan, OrchestratorStep
 from bacalhau_spot.core.pricing.cost import Rates
+from bacalhau_spot.core.pricing.cost_summary import CostSummary
 from bacalhau_spot.core.pricing.orchestrator_cost import orchestrator_cost
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import formatting, views
+from bacalhau_spot.ui.views import blocks
 from bacalhau_spot.ui.views.blocks import folded
 from support.costs import USD_3
 from support.rendering import rendered
@@ -125,7 +127,6 @@ VIEWS: dict[str, RenderableType] = {
             (region_plan("us-east-1"), region_plan("eu-west-1", present=2, launch=1)),
             warnings=("beware",),
         ),
-        identity=ME,
     ),
     "plan, with an orchestrator": views.plan_view(
         Plan(
@@ -314,13 +315,11 @@ VIEWS: dict[str, RenderableType] = {
     "destroy, preview": views.deletion_preview_view(
         [resource("instance", 1), resource("instance", 2), resource("vpc", 1, "eu-west-1")],
         unknown=[resource("natgateway", 1)],
-        identity=ME,
         cluster="c",
     ),
     "destroy, preview, with an orchestrator": views.deletion_preview_view(
         [resource("instance", 1), ITS_INSTANCE],
         unknown=[],
-        identity=ME,
         cluster="c",
         loss=OrchestratorLoss(
             (ITS_INSTANCE,), {"guest": 2, "other": 1}, certain=True, results=(results_bucket(deleted=False),)
@@ -330,7 +329,6 @@ VIEWS: dict[str, RenderableType] = {
     "destroy, preview, with its results": views.deletion_preview_view(
         [ITS_INSTANCE, results_bucket(deleted=True).resource],
         unknown=[],
-        identity=ME,
         cluster="c",
         loss=OrchestratorLoss(
             (ITS_INSTANCE,), {"guest": 2}, certain=False, results=(results_bucket(deleted=True),)
@@ -340,7 +338,6 @@ VIEWS: dict[str, RenderableType] = {
     "destroy, preview, only results": views.deletion_preview_view(
         [],
         unknown=[],
-        identity=ME,
         cluster="c",
         loss=OrchestratorLoss(results=(results_bucket(deleted=False),)),
         delete_results="bacalhau-spot destroy --delete-results",
@@ -348,7 +345,6 @@ VIEWS: dict[str, RenderableType] = {
     "destroy, preview, blind": views.deletion_preview_view(
         [],
         unknown=[],
-        identity=ME,
         cluster="c",
         unseen=[ApiFailure("ReadTimeoutError", "m", "DescribeTags", "eu-west-1")],
         silent=[ApiFailure("AccessDenied", "m", "ListRoles", "")],
@@ -478,10 +474,35 @@ def test_the_columns_add_up() -> None:
     """What regions took over from each other is counted once."""
     moved = refused("eu-west-1", "InsufficientInstanceCapacity", moved=3)
     result = CreateResult("c", 6, 0, (succeeded("us-east-1", extra=3), moved))
-    lines = [line.split() for line in rendered(views.create_result_view(result), width=140).splitlines()]
-    rows = [[int(number) for number in line[1:5]] for line in lines if line[0] in {"us-east-1", "eu-west-1"}]
-    total = next([int(number) for number in line[1:5]] for line in lines if line[0] == "total")
-    assert total == [sum(column) for column in zip(*rows, strict=True)] == [6, 6, 6, 0]
+    text = rendered(views.create_result_view(result), width=140)
+    counts = dict(re.findall(r"^(us-east-1|eu-west-1) +(\d/\d)", text, flags=re.MULTILINE))
+    assert counts == {"us-east-1": "6/6", "eu-west-1": "0/0"}
+    assert text.startswith("6 of 6 nodes running\n")
+
+
+def test_the_first_line_of_a_receipt_has_time_and_cost() -> None:
+    """Joined nodes if all of them are new, else the new ones of them."""
+    result = CreateResult("c", 3, 0, (succeeded("us-east-1"),), elapsed_s=161, usd_per_hour=Decimal("0.2704"))
+
+    def first_line(result: CreateResult) -> str:
+        return rendered(views.create_result_view(result)).splitlines()[0]
+
+    assert first_line(result) == "3 of 3 nodes running after 2 min 41 s, $0.27 an hour"
+    assert first_line(replace(result, joined=3)) == "3 of 3 nodes joined after 2 min 41 s, $0.27 an hour"
+    assert first_line(replace(result, joined=3, existing=1, wanted=4)) == (
+        "4 of 4 nodes running, 3 of 3 new ones joined after 2 min 41 s, $0.27 an hour"
+    )
+    assert first_line(replace(result, joined=2, not_joined=("i-1",), elapsed_s=41)) == (
+        "2 of 3 nodes joined after 41 s, $0.27 an hour"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.9, "59 s"), (60, "1 min"), (161, "2 min 41 s"), (3900, "1 h 5 min")],
+)
+def test_a_wait_has_seconds(seconds: float, text: str) -> None:
+    assert formatting.elapsed_text(seconds) == text
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -501,6 +522,64 @@ def test_no_id_is_ever_broken(name: str) -> None:
     )
 
 
+def test_no_line_ends_between_a_number_and_its_noun() -> None:
+    """In sentences and in cells, at every width; the text itself has ordinary blanks."""
+    kinds = "12 spot requests, 13 subnets, 4 VPCs, 1 Elastic IP address"
+    table = blocks.TextTable(("region", "to delete"), [("us-east-1", kinds)])
+    for width in range(30, 90):
+        for shown in (table, blocks.Paragraph(f"other resources in 4 regions: {kinds}")):
+            lines = rendered(shown, width=width).splitlines()
+            assert not [line for line in lines if re.search(r"\b\d+$", line)], (width, lines)
+            assert "12 spot" in "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        ("0.9359", "2.11", "$0.94 to $2.11"),
+        ("0.0651", "0.1152", "$0.0651 to $0.1152"),
+        ("0.004", "1.5", "$0.0040 to $1.5000"),
+        ("232.02", "1008.87", "$232.02 to $1,008.87"),
+        ("2.111", "2.112", "$2.11"),
+        ("0", "0", "$0"),
+    ],
+)
+def test_the_numbers_of_a_range_have_the_same_decimals(low: str, high: str, text: str) -> None:
+    assert formatting.usd_range(Decimal(low), Decimal(high)) == text
+
+
+def test_a_sum_is_in_cents_from_ten_cents_on() -> None:
+    assert [formatting.usd_sum(Decimal(text)) for text in ("0.0124", "0.2704", "1008.871")] == [
+        "$0.0124",
+        "$0.27",
+        "$1,008.87",
+    ]
+
+
+def test_the_cost_of_a_cluster_is_a_line() -> None:
+    since = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
+    cost = CostSummary(Decimal("4.119"), Decimal("0.2704"), since)
+    listing = Listing("c", (instance(1, "us-east-1"),), ("us-east-1",), cost=cost)
+    text = rendered(views.listing_view(listing, wide=False, now=NOW))
+    assert "cost: $0.27 an hour, $4.12 since 2026-11-20 08:00 UTC" in text
+    gap = replace(cost, usd_per_hour=None, complete=False)
+    unknown = rendered(views.listing_view(replace(listing, cost=gap), wide=False, now=NOW))
+    assert "cost: unknown, at least $4.12 since" in unknown
+
+
+def test_a_deletion_says_what_it_saves_and_how_long_it_took() -> None:
+    """And has no table where nothing is left: the preview has had it."""
+    gone = DeletionOutcome(Resource("vpc", "vpc-1", "us-east-1"), DeletionStatus.DELETED)
+    result = DeletionResult(cluster="c", outcomes=(gone,), regions_scanned=("us-east-1",))
+    text = rendered(
+        views.deletion_result_view(result, naming=NAMING, elapsed_s=31.4, usd_per_hour=Decimal("1.51"))
+    )
+    assert text.splitlines()[0] == (
+        "1 of 1 resource deleted in 1 region after 31 s, which saves about $1.51 an hour"
+    )
+    assert "region  " not in text
+
+
 def test_long_lists_of_types_are_short() -> None:
     """A region that meets requirements with forty types is still a row."""
     assert formatting.first_few(["a", "b", "c", "d"]) == "a, b, c, d"
@@ -517,7 +596,7 @@ def test_commands_are_printed_as_they_must_be_typed() -> None:
     """In the sandbox, by the script, with another configuration: what is copied works."""
     view = views.create_result_view(CreateResult("c", 3, 0, (succeeded("us-east-1"),)))
     text = rendered(view, program="uv run -s deploy_spot.py", flags=("--sandbox",))
-    assert "next: uv run -s deploy_spot.py list --sandbox" in text
+    assert "next: uv run -s deploy_spot.py status --sandbox --watch" in text
     text = rendered(views.sentence_text("gone", after=("bacalhau-spot sandbox stop",)), flags=("--sandbox",))
     assert "next: bacalhau-spot sandbox stop\n" in f"{text}\n"
     text = rendered(views.sentence_text("`bacalhau-spot --help`"), program="uv run -s deploy_spot.py")

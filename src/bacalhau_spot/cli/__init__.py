@@ -39,7 +39,7 @@ def main() -> NoReturn:
         code = code or ExitCode.FAILED
     sys.stderr.flush()
     garbage.pause()
-    if code == ExitCode.INTERRUPTED or _has_live_threads():
+    if code in {ExitCode.INTERRUPTED, ExitCode.TERMINATED} or _has_live_threads():
         os._exit(code)
     sys.exit(code)
 

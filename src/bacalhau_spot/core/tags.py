@@ -37,12 +37,14 @@ REPLACES_KEY = "BacalhauReplaces"
 REPLACED_KEY = "BacalhauReplacedSince"
 # Of an image that bacalhau-spot has made: the version of Bacalhau on it.
 IMAGE_KEY = "BacalhauImage"
+# Of a managed orchestrator's instance: the version of Bacalhau that it was launched with.
+VERSION_KEY = "BacalhauVersion"
 # The value of the cluster tag of all these images: they belong to the account, not to one cluster.
 IMAGES_VALUE = "baked-images"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _OWN_KEYS = (
     *(CREATOR_KEY, NAME_KEY, ROLE_KEY, NODE_SPEC_KEY),
-    *(EXPIRES_KEY, DRAIN_KEY, REPLACES_KEY, REPLACED_KEY, IMAGE_KEY),
+    *(EXPIRES_KEY, DRAIN_KEY, REPLACES_KEY, REPLACED_KEY, IMAGE_KEY, VERSION_KEY),
 )
 
 # EC2 takes keys of 128 characters, but CreateFleet's tag specifications only 127.
@@ -169,10 +171,10 @@ def metadata_key_problems(naming: Naming) -> tuple[str, ...]:
     return tuple(key for key in keys if not _METADATA_KEY.fullmatch(key) or key in _METADATA_RESERVED)
 
 
-def node_tags(naming: Naming, *, node_spec: str, expiry: str = "") -> dict[str, str]:
+def node_tags(naming: Naming, *, region: str, node_spec: str, expiry: str = "") -> dict[str, str]:
     """The tags of a node's instance, volume and network interface. `node_spec`: its launch values; `expiry`: empty for none."""
     own = {NODE_SPEC_KEY: node_spec, **expiry_tags(expiry)}
-    return {**tags_for(naming, node_name(naming)), **own}
+    return {**tags_for(naming, node_name(naming, region)), **own}
 
 
 def expiry_tags(expiry: str) -> dict[str, str]:
@@ -235,16 +237,28 @@ def tag_key_scope(naming: Naming) -> Scope:
     return Scope(naming.tag_key, naming.tag_value, any_creator=True)
 
 
+def _plain_name(naming: Naming) -> str:
+    """The cluster's name in the letters that every kind of AWS name takes; empty if it has none of them."""
+    return re.sub(r"[^a-z0-9]+", "-", naming.tag_value.lower()).strip("-")[:40]
+
+
 def slug(naming: Naming) -> str:
     """The cluster's name in the letters that every kind of AWS name takes, distinct for distinct clusters."""
-    plain = re.sub(r"[^a-z0-9]+", "-", naming.tag_value.lower()).strip("-")[:40]
+    plain = _plain_name(naming)
     mark = hashlib.sha256(f"{naming.tag_key}={naming.tag_value}".encode()).hexdigest()[:8]
     return f"{plain}-{mark}" if plain else mark
 
 
-def node_name(naming: Naming) -> str:
-    """An instance's Name tag. AWS launches a whole fleet with the same tags, so it cannot hold the instance's id."""
-    return f"{naming.resource_prefix}node"
+def node_name(naming: Naming, region: str) -> str:
+    """The Name tag of a region's nodes, as lists of all regions show it: `bacalhau-blue-us-east-1`.
+
+    Without a number: AWS gives all instances of a fleet or group the same tags, and a tag of its own is a call for each node
+    (EC2 API reference, CreateTags: one set of tags for all resources of a request).
+    """
+    cluster = _plain_name(naming)
+    prefix = naming.resource_prefix
+    name = cluster if cluster.startswith(prefix) else f"{prefix}{cluster or 'node'}"
+    return f"{name}-{region}"
 
 
 def group_name(naming: Naming) -> str:

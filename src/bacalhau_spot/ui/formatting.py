@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,12 @@ from bacalhau_spot.core.error_catalog.classifier import CLOSED_ZONE, Category, c
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 # From here on fractions of a cent are noise.
 _CENTS_FROM = Decimal(1)
+_CENTS_FROM_SUM = Decimal("0.1")
+_CENT, _FRACTION = Decimal("0.01"), Decimal("0.0001")
 
 # Kinds whose usual name differs from EC2's, or whose plural is not formed with an s.
 _PLURALS = {
@@ -55,12 +57,23 @@ def usd(amount: Decimal) -> str:
     """`$0.0131`, `$1.52`, `$0`: four digits below a dollar, cents above; none of nothing."""
     if not amount:
         return "$0"
-    step = Decimal("0.01") if amount >= _CENTS_FROM else Decimal("0.0001")
-    return f"${amount.quantize(step, rounding=ROUND_HALF_UP)}"
+    return _usd_at(amount, _CENT if amount >= _CENTS_FROM else _FRACTION)
+
+
+def usd_sum(amount: Decimal) -> str:
+    """`$0.27`: of several things, in cents from ten cents on."""
+    return _usd_at(amount, _CENT) if amount >= _CENTS_FROM_SUM else usd(amount)
 
 
 def usd_range(low: Decimal, high: Decimal) -> str:
-    return usd(low) if usd(low) == usd(high) else f"{usd(low)} to {usd(high)}"
+    """`$0.0651 to $0.1152`, `$0.94 to $2.11`: with the same decimals, cents unless the lower one would lose its value."""
+    step = _CENT if high >= _CENTS_FROM and low >= _CENTS_FROM_SUM else _FRACTION
+    texts = [_usd_at(amount, step) for amount in (low, high)] if high else [usd(low), usd(high)]
+    return texts[0] if texts[0] == texts[1] else " to ".join(texts)
+
+
+def _usd_at(amount: Decimal, step: Decimal) -> str:
+    return f"${amount.quantize(step, rounding=ROUND_HALF_UP):,}"
 
 
 def percent(part: Decimal) -> str:
@@ -80,6 +93,15 @@ def age(span: timedelta) -> str:
         return f"{hours} h {rest // _MINUTE} min" if rest >= _MINUTE else f"{hours} h"
     days, rest = divmod(seconds, _DAY)
     return f"{days} d {rest // _HOUR} h" if rest >= _HOUR else f"{days} d"
+
+
+def elapsed_text(seconds: float) -> str:
+    """`41 s`, `2 min 41 s`, `1 h 5 min`: of a wait, in which seconds count."""
+    whole = int(seconds)
+    if whole < _MINUTE or whole >= _HOUR:
+        return age(timedelta(seconds=whole))
+    minutes, rest = divmod(whole, _MINUTE)
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
 def plural(count: int, noun: str) -> str:

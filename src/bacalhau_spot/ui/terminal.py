@@ -11,6 +11,7 @@ from rich.segment import Segment
 
 from bacalhau_spot.core.sanitize import sanitized
 from bacalhau_spot.ui.filtered import FilteredStream
+from bacalhau_spot.ui.palette import THEME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -153,6 +154,7 @@ def stream_console(
         force_interactive=able,
         no_color=plain,
         width=None if terminal else NO_WIDTH,
+        theme=THEME,
         # Brackets in messages are text, not markup.
         markup=False,
         emoji=False,

@@ -116,17 +116,17 @@ CASES: dict[str, tuple[NodeObservation, Diagnosis, str]] = {
     "draining": (
         evidence(replace(DRAINING, tags={DRAIN_KEY: "2026-11-23T12:08:00Z"}), member=member(NODE, connected=False)),
         Diagnosis.DRAINING,
-        "draining: terminates in at most 8 min",
+        "draining: terminates in at most 9 min",
     ),
     "draining for the last seconds": (
         evidence(replace(DRAINING, tags={DRAIN_KEY: "2026-11-23T12:00:50Z"}), member=member(NODE)),
         Diagnosis.DRAINING,
-        "draining: terminates in at most 50 s",
+        "draining: terminates in at most 110 s",
     ),
     "its drain is just over": (
         evidence(replace(DRAINING, tags={DRAIN_KEY: "2026-11-23T11:59:30Z"}), member=member(NODE)),
         Diagnosis.DRAINING,
-        "draining: terminates in at most 0 s",
+        "draining: terminates in at most 30 s",
     ),
     "its drain is over": (
         evidence(replace(DRAINING, tags={DRAIN_KEY: "2026-11-23T11:58:00Z"}), member=member(NODE)),

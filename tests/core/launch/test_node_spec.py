@@ -43,7 +43,7 @@ def node(spec: ClusterSpec, **fields: Any) -> Instance:
         "type": "t3.medium",
         "state": State.RUNNING,
         "launched_at": datetime(2026, 11, 28, tzinfo=UTC),
-        "tags": node_tags(spec.naming, node_spec=node_spec_tag(spec, region=REGION)),
+        "tags": node_tags(spec.naming, region=REGION, node_spec=node_spec_tag(spec, region=REGION)),
         **fields,
     }
     return Instance(**values)

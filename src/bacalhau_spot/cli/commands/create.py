@@ -26,6 +26,7 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.history.node_records import node_records
 from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.refusals import Refusal
+from bacalhau_spot.core.launch.running_cost import running_cost
 from bacalhau_spot.core.model import MIN_PRICE_USD, OrchestratorMode, OrchestratorSpec, TlsMode
 from bacalhau_spot.core.notices import budget_reached, create_ended
 from bacalhau_spot.core.pricing.usage_history import AwsInventory, ended_usages
@@ -111,6 +112,7 @@ def create(  # noqa: PLR0913 -- one parameter for each option
         max_price=max_price,
         budget=budget,
         ttl=ttl,
+        allow_removal=allow_removal,
         grace=grace if grace != DEFAULT_GRACE else None,
         without_orchestrator=without_orchestrator,
         wait=wait,
@@ -122,17 +124,23 @@ def create(  # noqa: PLR0913 -- one parameter for each option
     with context.runner(spec) as runner, ExitStack() as stack:
         agreed = _agreed(context, runner, spec, stack, dry_run=dry_run, removal=removal, yes=yes)
         if agreed.lock is None:
-            return _unchanged(agreed, options=options, removal=removal)
+            return _unchanged(agreed, options=options)
         facts, planned, lock = agreed.facts, agreed.plan, agreed.lock
         identity = facts.account.identity
         audit = AuditLog(context, identity=identity, cluster=spec.naming.tag_value)
         runner.listen(audit.emit)
         regions = _regions(planned)
         launch = _Launch(context, runner, facts, planned, wait=wait, options=options)
+        began_s = runner.calls.clock.monotonic_s()
         with create_failures(context, spec.naming.tag_value):
             result = runner.run_with_progress(
                 launch.run(), screen=partial(context.screen, regions, title=f"creating {spec.name}")
             )
+        result = replace(
+            result,
+            elapsed_s=runner.calls.clock.monotonic_s() - began_s,
+            usd_per_hour=running_cost(facts, planned, result),
+        )
         quotas: tuple[QuotaUsage, ...] = ()
         with suppress(KeyboardInterrupt):  # resources were changed, so the result must be printed
             quotas = runner.run_readonly(quota_usage(runner.calls, facts, result))
@@ -252,7 +260,7 @@ def _agreed(
         if dry_run or planned.empty:
             changing = own.changing() if planned.surplus else ""
             if changing:
-                shown = views.plan_view(planned, identity=identity, changing=changing)
+                shown = views.plan_view(planned, changing=changing)
             return _Agreed(facts, planned, shown, warnings=warnings, changing=changing)
         context.print_status(shown)
         where = f"of {cluster} in account {identity.account_id}"
@@ -270,17 +278,17 @@ def _plan(
     planned = planner.plan(facts, allow_removal=removal.allowed, grace_s=removal.grace_s)
     if isinstance(planned, Refusal):
         raise refusal_error(planned)
-    shown = views.plan_view(planned, identity=facts.account.identity)
+    shown = views.plan_view(planned)
     if planned.over_budget:
         context.print_status(shown)
         raise _over_budget(context, planned, dry_run=dry_run)
     return planned, shown
 
 
-def _unchanged(agreed: _Agreed, *, options: str, removal: Removal) -> Result:
+def _unchanged(agreed: _Agreed, *, options: str) -> Result:
     """The plan alone: of a dry run, or of a cluster that is as configured."""
     plan, shown = agreed.plan, agreed.shown
-    carried_out = views.dry_run_view(shown, options=options, allow_removal=removal.allowed)
+    carried_out = views.dry_run_view(shown, options=options)
     return Result(
         "create",
         view=shown if plan.empty else carried_out,
@@ -366,13 +374,15 @@ def _options(
     max_price: str | None,
     budget: str | None,
     ttl: str | None,
+    allow_removal: bool,
     grace: str | None,
     without_orchestrator: bool,
     wait: str | None,
 ) -> str:
     """The options of this run that decide how nodes are launched and leave: the command that goes on has them, too."""
     values = {"--max-price": max_price, "--budget": budget, "--ttl": ttl, "--grace": grace, "--wait": wait}
-    words = [" --without-orchestrator"] if without_orchestrator else []
+    words = [" --allow-removal"] if allow_removal else []
+    words += [" --without-orchestrator"] if without_orchestrator else []
     words += [f" {name} {shlex.quote(value)}" for name, value in values.items() if value is not None]
     return "".join(words)
 

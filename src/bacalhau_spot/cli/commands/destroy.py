@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,12 +24,14 @@ from bacalhau_spot.cli.runtime.shared_options import (
 from bacalhau_spot.core.cleanup.orchestrator_loss import (
     NO_LOSS,
     OrchestratorLoss,
+    ResultsBucket,
     is_of_orchestrator,
     orchestrator_instances,
     without_kept,
 )
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.model import OrchestratorMode, State
+from bacalhau_spot.core.pricing.list_prices import Prices, usd_per_hour
 from bacalhau_spot.core.tags import cluster_scope
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.cleanup.job_results import (
@@ -37,6 +40,7 @@ from bacalhau_spot.engine.cleanup.job_results import (
     results_buckets,
     results_candidates,
 )
+from bacalhau_spot.engine.cleanup.nuke import prices_of, rates_of
 from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
 from bacalhau_spot.engine.cleanup.scan_result import ScanRequest
 from bacalhau_spot.engine.cleanup.teardown import delete_resources
@@ -53,6 +57,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.inventory import AccountContext
     from bacalhau_spot.core.model import ClusterSpec, Naming, Resource
     from bacalhau_spot.core.orchestrator.prune import PruneResult
+    from bacalhau_spot.core.pricing.cost import Rates
     from bacalhau_spot.engine.cleanup.scan_result import ScanResult
     from bacalhau_spot.orchestrator.port import Orchestrator
 
@@ -198,11 +203,10 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
                 self._runner, self._naming, regions=scope.regions, command=self.name
             )
         identity = scope.account.identity
-        buckets = self._runner.run_readonly(
-            results_buckets(self._calls, scan.resources, delete_results=self._options.delete_results)
-        )
+        buckets, spot, rates = self._runner.run_readonly(self._details(scan))
         deletable = (resource for resource in scan.resources if not resource.retained)
         to_delete = without_kept(deletable, buckets)
+        cost = usd_per_hour(to_delete, spot=spot, rates=rates)
         loss = replace(self._loss(to_delete, regions=scope.regions), results=buckets)
         return DestroyPreview(
             view=views.deletion_preview_view(
@@ -210,17 +214,19 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
                 loss=loss,
                 delete_results=self._delete_results_command,
                 unknown=scan.unsupported,
-                identity=identity,
                 cluster=self._cluster,
                 unseen=scan.failures,
                 silent=scan.partial_failures,
+                usd_per_hour=cost,
             ),
             data=json_output.destroy_preview_data(
                 to_delete,
                 scan.unsupported,
                 loss=loss,
                 delete_results=self._whole_delete_results_command,
+                usd_per_hour=cost,
             ),
+            usd_per_hour=cost,
             empty=not to_delete,
             options=DeletionOptions(
                 disable_protection=self._options.disable_protection,
@@ -231,6 +237,14 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
             account_id=identity.account_id,
             to_delete=to_delete,
             deletes_results=any(bucket.deleted and not bucket.contents.empty for bucket in buckets),
+        )
+
+    async def _details(self, scan: ScanResult) -> tuple[tuple[ResultsBucket, ...], Prices, Rates]:
+        """The buckets with job results, and the prices of the resources, asked at once."""
+        return await asyncio.gather(
+            results_buckets(self._calls, scan.resources, delete_results=self._options.delete_results),
+            prices_of(self._calls, scan.resources),
+            rates_of(self._calls, scan.resources),
         )
 
     def _loss(self, to_delete: tuple[Resource, ...], *, regions: tuple[str, ...]) -> OrchestratorLoss:

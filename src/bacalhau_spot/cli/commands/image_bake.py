@@ -98,7 +98,7 @@ def image_bake(
         found = look()
         if found.failed_regions:
             raise context.errors_of(found.failed_regions, exit_code=ExitCode.INCOMPLETE)[0]
-        shown = views.bake_plan_view(found.plans, identity=found.identity)
+        shown = views.bake_plan_view(found.plans)
         if dry_run or all(plan.is_complete for plan in found.plans):
             return Result(context.command, view=shown, data=json_output.bake_data(found.plans, ()))
         context.print_status(shown)

@@ -19,6 +19,8 @@ from bacalhau_spot.core.launch.group_plan import healed_regions
 from bacalhau_spot.core.model import State
 from bacalhau_spot.core.pricing.usage_history import ended_usages
 from bacalhau_spot.engine.aws_calls import discovery
+from bacalhau_spot.engine.cleanup.job_results import with_results_bucket
+from bacalhau_spot.engine.pricing.cost_summary import listed_cost
 from bacalhau_spot.engine.scaling_group.groups import with_groups
 from bacalhau_spot.ui import csv_output, json_output, views
 
@@ -66,6 +68,17 @@ def list_(
         account, found = runner.run_readonly(
             _listing(runner.calls, naming, regions=region, healed=healed, configured=configured)
         )
+        if not region:  # of the whole cluster
+            cost = runner.run_readonly(
+                listed_cost(
+                    runner.calls,
+                    spec,
+                    [*found.instances, *([found.orchestrator] if found.orchestrator else [])],
+                    known_usages.logged_usages(context, account.identity, cluster=naming.tag_value),
+                    cluster=naming.tag_value,
+                )
+            )
+            found = replace(found, cost=cost)
         others: tuple[str, ...] = ()
         if not found.orchestrator and not any(instance.alive for instance in found.instances):
             where = discovery.requested_regions(account.regions, region)
@@ -107,7 +120,8 @@ async def _listing(
     found = await discovery.cluster_listing(
         calls, naming, cluster=naming.tag_value, regions=where, configured=configured
     )
-    return account, await with_groups(calls, naming, found, healed=healed)
+    with_bucket = await with_results_bucket(calls, naming, found, account_id=account.identity.account_id)
+    return account, await with_groups(calls, naming, with_bucket, healed=healed)
 
 
 def _filtered(listing: Listing, *, states: list[State] | None, show_all: bool) -> Listing:

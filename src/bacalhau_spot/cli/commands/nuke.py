@@ -197,6 +197,7 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
             failures=details.failed_regions,
             details=details,
             options=options,
+            usd_per_hour=details.usd_per_hour,
         )
         if self._choice.plan_out is not None:
             nuke_plan_file.write_plan(
@@ -236,7 +237,7 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
         )
         return NukePreview(
             identity=scope.account.identity,
-            alias=await engine.account_alias(self._calls),
+            alias=await discovery.account_alias(self._calls),
             scope=self._tagged,
             scanned_at=self._context.runtime.clock.now(),
             to_delete=to_delete,

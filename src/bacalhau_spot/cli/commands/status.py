@@ -37,6 +37,7 @@ from bacalhau_spot.core.orchestrator.managed_state import newest_usable
 from bacalhau_spot.core.pricing.usage_history import AwsInventory, ended_usages
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.health import cluster_snapshot as looking
+from bacalhau_spot.engine.pricing.cost_summary import listed_cost
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import csv_output, json_output, views
 from bacalhau_spot.ui.progress import status_watch
@@ -49,11 +50,14 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.inventory import AccountContext
     from bacalhau_spot.core.model import ClusterSpec, Identity, Naming
     from bacalhau_spot.core.notices import Notice
+    from bacalhau_spot.core.pricing.cost_summary import CostSummary
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 # The period of the line about interruptions.
 _INTERRUPTIONS_OF = timedelta(hours=24)
+# The interval of the questions for prices, with --watch.
+_PRICES_S = 60.0
 
 
 def status(
@@ -94,7 +98,7 @@ def status(
             hint="leave out --watch, or -o csv and --columns; -o ndjson prints one envelope a line",
             exit_code=ExitCode.USAGE,
         )
-    reader = StatusReader(context, cluster=cluster, regions=region)
+    reader = StatusReader(context, cluster=cluster, regions=region, with_cost=not region)
     if watch:
         return _watch(context, reader, interval_s=interval)
     with context.runner() as runner:
@@ -109,7 +113,17 @@ def status(
 class StatusReader:
     """A repeatable check: the identity and the regions are read only once, the orchestrator's address until its API answers."""
 
-    def __init__(self, context: CommandContext, *, cluster: str | None, regions: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        context: CommandContext,
+        *,
+        cluster: str | None,
+        regions: tuple[str, ...],
+        with_cost: bool = False,
+    ) -> None:
+        self._with_cost = with_cost
+        self._cost: CostSummary | None = None
+        self._cost_at_s: float | None = None
         self._call = context
         spec = context.spec(lenient=True)
         self.naming: Naming = context.naming(cluster)
@@ -185,8 +199,30 @@ class StatusReader:
             drifted=self._call.drifted(snapshot.instances, cluster=self._cluster),
         )
         return replace(
-            health, interruptions=interruptions_since(records, snapshot.taken_at - _INTERRUPTIONS_OF)
+            health,
+            interruptions=interruptions_since(records, snapshot.taken_at - _INTERRUPTIONS_OF),
+            cost=self._current_cost(runner, snapshot, self._here.identity),
         )
+
+    def _current_cost(
+        self, runner: Runner, snapshot: ClusterSnapshot, identity: Identity
+    ) -> CostSummary | None:
+        """Of the whole cluster. Repeated checks ask for prices once a minute."""
+        if not self._with_cost:
+            return None
+        now_s = runner.calls.clock.monotonic_s()
+        if self._cost_at_s is None or now_s - self._cost_at_s >= _PRICES_S:
+            self._cost_at_s = now_s
+            self._cost = runner.run_readonly(
+                listed_cost(
+                    runner.calls,
+                    self._call.spec(lenient=True),
+                    (*snapshot.instances, *snapshot.orchestrators),
+                    known_usages.logged_usages(self._call, identity, cluster=self.naming.tag_value),
+                    cluster=self.naming.tag_value,
+                )
+            )
+        return self._cost
 
     def _records(self, snapshot: ClusterSnapshot, identity: Identity) -> tuple[NodeRecord, ...]:
         """From this check and the audit log."""

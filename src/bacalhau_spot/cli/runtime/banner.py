@@ -1,22 +1,29 @@
-"""The first line of a slow command: its name, and the endpoint that it uses."""
+"""The first line of a slow command: its name, the endpoint that it uses, and the configuration file."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from bacalhau_spot.cli.runtime.endpoint import SANDBOX, endpoint_override_label
+from bacalhau_spot.config.find import find_config
+from bacalhau_spot.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bacalhau_spot.cli.runtime.invocation import Invocation
 
 # Commands that call AWS, and therefore take noticeable time.
 _SLOW = (
     *("create", "list", "status", "ssh", "console", "logs", "destroy", "nuke", "prune"),
-    *("cost", "prices", "offers", "doctor", "report"),
+    *("cost", "prices", "offers", "doctor", "report", "clusters", "history", "reconcile", "smoke-test"),
+    *("extend", "remove", "replace", "scale", "image"),
 )
+# Of the commands, those whose name has two words.
+_GROUPS = ("image",)
+_DOT = " \N{MIDDLE DOT} "
 
 
 # Parsed by hand only here: the line appears before the CLI library is imported.
@@ -36,19 +43,39 @@ def print_banner(argv: Sequence[str], stderr: TextIO) -> None:
     """Print the line before any slow import."""
     words = argv[: argv.index("--")] if "--" in argv else argv
     values, rest = _glance(words)
-    command = next((word for word in rest if not word.startswith("-")), "")
+    names = [word for word in rest if not word.startswith("-")]
+    command = names[0] if names else ""
     if (
         command not in _SLOW
         or values.get("output", "table") not in {"table", "wide"}
         or {*_PAGES, *_QUIET} & {*rest}
     ):
         return
-    endpoint = endpoint_override_label(values.get("profile"), sandbox=_sandbox(rest), environ=os.environ)
-    where = f"not AWS: {endpoint} (endpoint_url or AWS_ENDPOINT_URL)" if endpoint else "AWS"
-    if endpoint == SANDBOX:
-        where = "sandbox: not AWS"
-    stderr.write(f"bacalhau-spot {command} \N{MIDDLE DOT} {where}\n")
+    name = " ".join(names[:2]) if command in _GROUPS else command
+    where = _endpoint(values.get("profile"), sandbox=_sandbox(rest))
+    parts = (f"bacalhau-spot {name}", where, _config_file(values.get("config"), environ=os.environ))
+    stderr.write(f"{_DOT.join(filter(None, parts))}\n")
     stderr.flush()
+
+
+def _endpoint(profile: str | None, *, sandbox: bool) -> str:
+    endpoint = endpoint_override_label(profile, sandbox=sandbox, environ=os.environ)
+    if endpoint == SANDBOX:
+        return "sandbox: not AWS"
+    return f"not AWS: {endpoint} (endpoint_url or AWS_ENDPOINT_URL)" if endpoint else "AWS"
+
+
+def _config_file(given: str | None, *, environ: Mapping[str, str]) -> str:
+    """The file in use, as seen from this folder; empty without one. A file that cannot be read is reported later."""
+    try:
+        cwd = Path.cwd()
+        found = find_config(Path(given) if given else None, environ=environ, cwd=cwd)
+    except (OSError, UserError):
+        return ""
+    if found is None:
+        return ""
+    relative = os.path.relpath(found.path, cwd)
+    return min(relative, str(found.path), key=len)
 
 
 def _sandbox(words: Sequence[str]) -> bool:

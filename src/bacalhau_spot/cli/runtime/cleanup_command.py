@@ -20,6 +20,7 @@ from bacalhau_spot.ui.terminal import with_invocation_flags
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+    from decimal import Decimal
 
     from rich.console import RenderableType
 
@@ -53,6 +54,7 @@ class CleanupPreview:
     options: DeletionOptions
     failures: tuple[ApiFailure, ...]
     warnings: tuple[str, ...] = ()
+    usd_per_hour: Decimal | None = None  # of the resources; None: unknown
 
 
 PreviewT = TypeVar("PreviewT", bound=CleanupPreview)
@@ -124,6 +126,7 @@ class CleanupCommand(ABC, Generic[PreviewT]):
     ) -> Result:
         audit = AuditLog(self._context, identity=scope.account.identity, cluster=self._audited_cluster)
         self._runner.listen(audit.emit)
+        began_s = self._calls.clock.monotonic_s()
         result, pruned = self._runner.run_with_progress(
             self._delete(scope, scan, preview),
             screen=partial(self._context.screen, sorted(scan.busy), title=self._title),
@@ -136,7 +139,10 @@ class CleanupCommand(ABC, Generic[PreviewT]):
             *views.not_removed_text(pruned),
             *(lock.warnings if lock else ()),
         )
-        return self._result(result, pruned, warnings=warnings)
+        elapsed_s = self._calls.clock.monotonic_s() - began_s
+        return self._result(
+            result, pruned, warnings=warnings, elapsed_s=elapsed_s, usd_per_hour=preview.usd_per_hour
+        )
 
     @abstractmethod
     def _scope(self, account: AccountContext) -> CleanupScope:
@@ -227,18 +233,32 @@ class CleanupCommand(ABC, Generic[PreviewT]):
         )
 
     def _result(
-        self, result: DeletionResult, pruned: PruneResult | None, *, warnings: tuple[str, ...]
+        self,
+        result: DeletionResult,
+        pruned: PruneResult | None,
+        *,
+        warnings: tuple[str, ...],
+        elapsed_s: float,
+        usd_per_hour: Decimal | None,
     ) -> Result:
         view = views.deletion_result_view(
             result,
             naming=self._naming,
             command=self.name,
             delete_results=self._delete_results_command,
+            elapsed_s=elapsed_s,
+            usd_per_hour=usd_per_hour,
         )
         return Result(
             self.name,
             view=views.with_prune_result(view, pruned),
-            data=json_output.deletion_data(result, pruned, delete_results=self._whole_delete_results_command),
+            data=json_output.deletion_data(
+                result,
+                pruned,
+                delete_results=self._whole_delete_results_command,
+                elapsed_s=elapsed_s,
+                usd_per_hour=usd_per_hour,
+            ),
             exit_code=result.exit_code,
             errors=self._context.errors_of(
                 (*result.problems, *result.failed_regions), exit_code=result.exit_code

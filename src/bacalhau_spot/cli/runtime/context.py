@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot import config as configuration
 from bacalhau_spot.cli.runtime import aws_profile, environment_variables, other_clusters
+from bacalhau_spot.cli.runtime.account_line import AccountLine
 from bacalhau_spot.cli.runtime.endpoint import endpoint_override_label
 from bacalhau_spot.cli.runtime.environment_variables import unknown_variables
 from bacalhau_spot.cli.runtime.redaction import secrets_of
 from bacalhau_spot.cli.runtime.reporting import consoles, record
 from bacalhau_spot.cli.runtime.runner import NullProgress, Runner, Screen
+from bacalhau_spot.cli.state.cache import FileCache
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch.node_spec import drifted_nodes
 from bacalhau_spot.core.model import BacalhauSpec, Naming, OrchestratorMode, OrchestratorSpec, Secret
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
     from bacalhau_spot.orchestrator.http import HttpOrchestrator
     from bacalhau_spot.orchestrator.port import Orchestrator
 
+# Commands without a line about the account, and those with one that names no cluster.
+_WITHOUT_ACCOUNT = frozenset({"reconcile", "doctor"})
+_WITHOUT_CLUSTER = frozenset({"nuke", "clusters", "offers", "image bake", "image list", "image delete"})
 # The time limit of one AWS call with its retries, for read-only commands.
 _LOOK_S = 30
 
@@ -60,6 +65,7 @@ class CommandContext:
         _check_columns(command, common)
         self._line = self._look_line()
         self.call_listener: Callable[[str], None] | None = None  # of every AWS call; set before the first
+        self._account_line = self._display_of_account()
         self.local_api: str | None = None  # the managed orchestrator's API, on its own machine
 
         # Output
@@ -143,6 +149,7 @@ class CommandContext:
             width=lambda: self.err.width,
             clock=self.runtime.clock,
             after_s=self.runtime.look_line_after_s,
+            stdin=self.runtime.stdin,
         )
 
     def screen(self, regions: Sequence[str], *, title: str) -> Screen:
@@ -158,7 +165,13 @@ class CommandContext:
         from bacalhau_spot.ui.progress.progress_log import PlainScreen  # noqa: PLC0415
 
         if self.err.is_terminal and not self.common.debug:  # the lines of --debug would break the frame
-            return LiveScreen(self.err, regions=tuple(regions), title=title, clock=self.runtime.clock)
+            return LiveScreen(
+                self.err,
+                regions=tuple(regions),
+                title=title,
+                clock=self.runtime.clock,
+                stdin=self.runtime.stdin,
+            )
         return PlainScreen(self.err, clock=self.runtime.clock)
 
     def errors_of(
@@ -473,7 +486,29 @@ class CommandContext:
     def runner(self, spec: ClusterSpec | None = None, *, run_id: str = "") -> Runner:
         """`run_id`: as for `Runner`."""
         api_s = spec.timeouts.api_s if spec else _LOOK_S
-        return Runner(self.runtime, self.connection, api_s=api_s, run_id=run_id, line=self._line)
+        runner = Runner(self.runtime, self.connection, api_s=api_s, run_id=run_id, line=self._line)
+        runner.calls.account_display = self._account_line
+        return runner
+
+    def _display_of_account(self) -> AccountLine | None:
+        """None where it would be noise: a pass of `reconcile` is a line of a log, and `doctor` has a check for it."""
+        if self.common.output not in {"table", terminal.WIDE} or self.command in _WITHOUT_ACCOUNT:
+            return None
+        return AccountLine(
+            self.err,
+            cluster=self._cluster_of_command,
+            cache=lambda: FileCache(self.cache_dir, clock=self.runtime.clock),
+            look=self._line,
+        )
+
+    def _cluster_of_command(self) -> str:
+        """Empty for a command that is not about one cluster."""
+        if self.command in _WITHOUT_CLUSTER:
+            return ""
+        try:
+            return self.runtime.invocation.cluster or self.spec(lenient=True).naming.tag_value
+        except UserError:  # reported where the configuration is needed
+            return ""
 
 
 def _check_columns(command: str, common: CommonOptions) -> None:

@@ -52,6 +52,7 @@ class Runtime:
         None  # of a command in another program, which has no Ctrl-C of its own
     )
     secrets: set[str] = field(default_factory=set)  # secrets that this run has read and must not show
+    signals: set[int] = field(default_factory=set)  # that have ended the work of this run
     # Searched once: every text of the output is redacted.
     environment_secrets: tuple[str, ...] = field(init=False)
 

@@ -239,7 +239,6 @@ def run_change(
     words = typed_words(context)
     shown = views.node_change_view(
         change,
-        identity=identity,
         words=[word for word in words if word not in _DRY_RUN] if dry_run else (),
     )
     if dry_run or change.empty:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cli.runtime import other_clusters
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import Instance, Naming
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+# The nodes that are shown where none matches.
+_FEW = 5
 
 
 def reachable_instances(context: CommandContext, runner: Runner, naming: Naming) -> ClusterInventory:
@@ -82,17 +86,31 @@ def _role(instance: Instance) -> str:
     return f"  {ORCHESTRATOR}" if instance.is_orchestrator else ""
 
 
+def _details(instance: Instance) -> str:
+    return f"{instance.id}  {instance.zone}  {instance.state}{_role(instance)}"
+
+
+def _nearest(word: str, among: Sequence[Instance]) -> list[Instance]:
+    """A few: the living ones first, of these those whose id is the most similar."""
+    return sorted(
+        among,
+        key=lambda one: (not one.alive, -difflib.SequenceMatcher(None, word, one.id).ratio()),
+    )[:_FEW]
+
+
 def _no_match(
     word: str | None, among: Sequence[Instance], unseen: Sequence[ApiFailure], *, nodes_only: bool
 ) -> UserError:
     readings = "an instance's id, its beginning, a node's name, a zone" + (
         " or a region" if nodes_only else ", a region, or `orchestrator`"
     )
+    nearest = _nearest(word or "", among)
     return UserError(
         f"no {'scanned ' if unseen else ''}node matches {word}",
         why=f"it may be {readings}",
         details=(
-            *(f"{instance.id}  {instance.zone}{_role(instance)}" for instance in among),
+            *(_details(instance) for instance in nearest),
+            *([f"and {len(among) - len(nearest)} more"] if len(among) > len(nearest) else []),
             *(f"{failure.region}: {failure.operation}: {failure.code}" for failure in unseen),
         ),
         hint="`bacalhau-spot list` shows them",
@@ -115,9 +133,7 @@ def pick_one(
     if not (context.runtime.interactive and context.for_people):
         raise UserError(
             f"{len(matches)} nodes match, and {context.runtime.no_answers or 'the output is for a program'}: none was chosen",
-            details=tuple(
-                f"{instance.id}  {instance.zone}  {instance.state}{_role(instance)}" for instance in shown
-            ),
+            details=tuple(map(_details, shown)),
             hint=f"name one: `bacalhau-spot {verb} {shown[0].id}`",
             exit_code=ExitCode.DECLINED,
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import traceback
+from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
 from bacalhau_spot import files
@@ -46,6 +48,7 @@ def _consoles(runtime: Runtime, *, stdout: TextIO) -> tuple[terminal.Terminal, t
 
 def print_result(result: Result, runtime: Runtime) -> int:
     """Print a command's result and return its exit code."""
+    result = replace(result, exit_code=_of_signal(result.exit_code, runtime))
     if result.already_printed:
         return int(result.exit_code) if result.subprocess_exit_code is None else result.subprocess_exit_code
     stdout = filtered(runtime.stdout) if result.unredacted else runtime.stdout
@@ -108,6 +111,7 @@ def result_envelope(result: Result, runtime: Runtime) -> json_output.Data:
 
 def print_error(error: UserError, runtime: Runtime) -> int:
     """Print the error that ended the command and return its exit code."""
+    error.exit_code = _of_signal(error.exit_code, runtime)
     output = runtime.invocation.common.output
     if output in _FOR_PEOPLE:
         _, talk = consoles(runtime)
@@ -127,6 +131,12 @@ def error_envelope(error: UserError, runtime: Runtime) -> json_output.Data:
         endpoint=requested_endpoint(runtime.invocation),
     )
     return _as_typed_here(envelope, runtime)
+
+
+def _of_signal(code: ExitCode, runtime: Runtime) -> ExitCode:
+    """By the signal: Ctrl-C and SIGTERM end a command in the same way."""
+    terminated = code is ExitCode.INTERRUPTED and signal.SIGTERM in runtime.signals
+    return ExitCode.TERMINATED if terminated else code
 
 
 def _as_typed_here(envelope: json_output.Data, runtime: Runtime) -> json_output.Data:

@@ -115,19 +115,21 @@ class Runner:
             self._cloud.close()
 
     def run_readonly(self, part: Coroutine[object, object, T], *, other: str = "") -> T:
-        """Run `part`, with a line while it takes long. Raises KeyboardInterrupt on Ctrl-C.
+        """Run `part`, with a line while it takes long. Raises KeyboardInterrupt on Ctrl-C and SIGTERM.
 
         `other`: the source that it asks in addition to AWS, or without AWS, such as `the orchestrator`.
         """
         # asyncio handles Ctrl-C: the task is cancelled, then KeyboardInterrupt is raised here.
         line = self._line
-        shown = part if line is None else self._run_with_line(part, line, other=other)
-        if self._cancellation is None:
-            return self._runner.run(shown)
+        whole = self._until_sigterm(part if line is None else self._run_with_line(part, line, other=other))
+        if self._cancellation is not None:
+            whole = self._run_cancellable(whole, self._cancellation)
         try:
-            return self._runner.run(self._run_cancellable(shown, self._cancellation))
+            return self._runner.run(whole)
         except asyncio.CancelledError:
-            raise KeyboardInterrupt from None
+            if self._cancellation is not None or signal.SIGTERM in self._runtime.signals:
+                raise KeyboardInterrupt from None
+            raise
 
     def run_last(self, part: Coroutine[object, object, T]) -> T:
         """Run the end of a command, such as the release of a lock: only Ctrl-C ends it, not the request of another thread."""
@@ -139,6 +141,25 @@ class Runner:
         if task is None:
             raise AssertionError("a coroutine runs in a task")
         with cancellation.handled_by(task.cancel):
+            return await part
+
+    async def _until_sigterm(self, part: Coroutine[object, object, T]) -> T:
+        """SIGTERM cancels a look, as Ctrl-C does, so that its line is removed."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def end() -> None:
+            self._runtime.signals.add(signal.SIGTERM)
+            if task is not None:
+                task.cancel()
+
+        before = signal.getsignal(signal.SIGTERM)
+        with contextlib.ExitStack() as stack:
+            # Signal handlers are only possible on the main thread, which a test may not use.
+            with contextlib.suppress(ValueError, RuntimeError):
+                if before is not None and before is not signal.SIG_IGN:
+                    loop.add_signal_handler(signal.SIGTERM, end)
+                    stack.callback(signal.signal, signal.SIGTERM, before)
+                    stack.callback(loop.remove_signal_handler, signal.SIGTERM)
             return await part
 
     async def _run_with_line(self, part: Coroutine[object, object, T], line: LookLine, *, other: str) -> T:
@@ -196,7 +217,7 @@ class Runner:
             for number in _SIGNALS:
                 # Signal handlers are only possible on the main thread, which a test may not use.
                 with contextlib.suppress(ValueError, RuntimeError):
-                    loop.add_signal_handler(number, self._interrupted)
+                    loop.add_signal_handler(number, self._interrupted, number)
                     stack.callback(loop.remove_signal_handler, number)
             if self._cancellation is not None:
                 stack.enter_context(self._cancellation.handled_by(self._stop))
@@ -211,7 +232,8 @@ class Runner:
             await asyncio.sleep(_TICK_S)
             self._screen.tick()
 
-    def _interrupted(self) -> None:
+    def _interrupted(self, number: int = signal.SIGINT) -> None:
+        self._runtime.signals.add(number)
         if self.calls.stop.is_set:
             self._screen.close()
             _, err = consoles(self._runtime)
@@ -219,7 +241,7 @@ class Runner:
                 Paragraph("stopped at once; `bacalhau-spot list` shows the instances", whole=True), crop=False
             )
             self._runtime.stderr.flush()
-            os._exit(ExitCode.INTERRUPTED)
+            os._exit(ExitCode.TERMINATED if number == signal.SIGTERM else ExitCode.INTERRUPTED)
         self._stop()
 
     def _stop(self) -> None:

@@ -11,7 +11,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Replacements on an ASCII terminal for the few other characters that this program writes.
-_ASCII = {0xB7: "-", 0x2026: "...", 0x2013: "-", 0x2014: "-", 0x2018: "'", 0x2019: "'", 0xD7: "x"}
+_ASCII = {
+    0x2501: "#",
+    0x2500: "-",
+    0xB7: "-",
+    0x2026: "...",
+    0x2013: "-",
+    0x2014: "-",
+    0x2018: "'",
+    0x2019: "'",
+    0xD7: "x",
+}
 
 
 class SafeStream:

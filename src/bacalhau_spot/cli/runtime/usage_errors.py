@@ -6,7 +6,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from cyclopts import CycloptsError, UnknownCommandError, UnusedCliTokensError
+from cyclopts import CycloptsError, MissingArgumentError, UnknownCommandError, UnusedCliTokensError
 
 from bacalhau_spot.cli.app import COMMANDS, GROUPS, command_names
 from bacalhau_spot.cli.runtime.command_line import leading_options, shared_options
@@ -96,9 +96,18 @@ def _is_near(option: str, text: str) -> bool:
     return typed is not None and bool(closest_word(typed[0], [option]))
 
 
+def _positional(error: MissingArgumentError) -> str:
+    """`NODES`: the name of a missing argument that is typed without an option; empty for an option."""
+    if error.argument is None or error.argument.index is None:
+        return ""
+    return error.argument.names[0].lstrip("-").upper()
+
+
 def _what(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
         return f"unexpected argument: {' '.join(map(str, error.unused_tokens or ()))}"
+    if isinstance(error, MissingArgumentError) and (name := _positional(error)):
+        return f"{' '.join(error.command_chain or ())} needs {name}"
     error.verbose = False  # without the location in the source code
     text = " ".join(str(error).split()).rstrip(".")
     suggested = re.search(r'\.? Did you mean "?(--?[\w-]+).*', text)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec, Instance, SpotRequest, Timeouts
     from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
     from bacalhau_spot.core.placement.demand import Demand
+    from bacalhau_spot.core.pricing.cost_summary import CostSummary
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.core.scaling_group.groups import GroupState
 
@@ -198,8 +199,10 @@ class ClusterStatus:
     missing: int | None = None
     surplus: int | None = None
     orchestrator: OrchestratorStatus | None = None  # None: the configuration has none
+    configured_version: str = ""  # of Bacalhau; empty for another cluster than the configuration's
     drifted: tuple[DriftedNode, ...] = ()  # of the configuration's cluster
     interruptions: tuple[NodeRecord, ...] = ()  # in the last 24 hours, the newest last
+    cost: CostSummary | None = None  # None: nothing costs, or it was not asked
 
     @property
     def total(self) -> RegionStatus:
@@ -353,7 +356,7 @@ def cluster_status(
     )
     if spec is None:
         return status
-    status = replace(status, drifted=tuple(drifted))
+    status = replace(status, drifted=tuple(drifted), configured_version=spec.bacalhau.version)
     demand = node_demand(spec, _counted(spec, snapshot))
     if only:
         return _compared_in(status, demand, only)

@@ -160,7 +160,8 @@ def _since_drain(obs: NodeObservation) -> timedelta:
 
 
 def _drain_left(obs: NodeObservation) -> MessageArgs:
-    return MessageArgs(time=max(timedelta(0), -_since_drain(obs)))
+    """Until the machine is off: the end of the jobs' time, and the stop of Bacalhau."""
+    return MessageArgs(time=max(timedelta(0), timedelta(seconds=MARGIN_S) - _since_drain(obs)))
 
 
 def _state(obs: NodeObservation, *states: State) -> bool:

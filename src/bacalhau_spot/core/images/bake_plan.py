@@ -49,6 +49,13 @@ class BakePlan:
         return self.source is None
 
     @property
+    def image_regions(self) -> tuple[str, ...]:
+        """Where an image is made, copied or waited for."""
+        made = (self.home,) if self.source is None else (self.source.region,)
+        others = (image.region for image in self.present.values() if image != self.source)
+        return (*made, *others, *self.copies)
+
+    @property
     def is_complete(self) -> bool:
         """Whether every region has a usable image, and no machine of an earlier run is left."""
         return (

@@ -16,11 +16,13 @@ from bacalhau_spot.errors import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+    from decimal import Decimal
 
     from bacalhau_spot.core.launch.node_spec import DriftedNode
     from bacalhau_spot.core.lifecycle.drain_result import DrainedNode, DrainResult
     from bacalhau_spot.core.lifecycle.expiry import ClusterExpiry
     from bacalhau_spot.core.model import Instance, Resource
+    from bacalhau_spot.core.pricing.cost_summary import CostSummary
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.core.scaling_group.groups import GroupState
 
@@ -129,6 +131,8 @@ class CreateResult:
     joined: int | None = None
     not_joined: tuple[str, ...] = ()
     joined_at: Mapping[str, datetime] = field(default_factory=dict)
+    elapsed_s: float | None = None  # from the confirmation until now; None: not measured
+    usd_per_hour: Decimal | None = None  # of the whole cluster; None: unknown
 
     @property
     def removed(self) -> tuple[str, ...]:
@@ -242,6 +246,7 @@ class Listing:
     orchestrator: Instance | None = None
     drifted: tuple[DriftedNode, ...] = ()  # nodes that differ from the configuration
     groups: tuple[GroupState, ...] = ()  # Auto Scaling groups
+    cost: CostSummary | None = None  # None: nothing costs, or it was not asked
 
     @property
     def expiry(self) -> ClusterExpiry:

@@ -169,6 +169,21 @@ class NodeDraining:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageStarted:
+    """An image of the region begins: it is made, copied, or waited for."""
+
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReady:
+    """The image of the region can be used."""
+
+    region: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cancelling:
     """Ctrl-C: no new calls; calls in flight finish."""
 
@@ -190,5 +205,7 @@ Event = (
     | SmokeTestStarted
     | NodeTested
     | NodeDraining
+    | ImageStarted
+    | ImageReady
     | Cancelling
 )

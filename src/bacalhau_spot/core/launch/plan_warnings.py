@@ -13,12 +13,13 @@ from bacalhau_spot.core.orchestrator.managed_state import OrchestratorState, Sha
 from bacalhau_spot.core.orchestrator.nats_check import NatsStatus
 from bacalhau_spot.core.orchestrator.published_configuration import changed_keys
 from bacalhau_spot.core.placement.region_selection import data_gaps
+from bacalhau_spot.core.tags import VERSION_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bacalhau_spot.core.launch.facts import LaunchFacts
-    from bacalhau_spot.core.model import ClusterSpec, Market, OrchestratorSpec
+    from bacalhau_spot.core.model import ClusterSpec, Instance, Market, OrchestratorSpec
 
 # At most, between the operator's machine and AWS: AWS refuses requests of another time.
 _CLOCK_DIFFERENCE: Final = timedelta(minutes=5)
@@ -58,6 +59,7 @@ def _of_configuration(facts: LaunchFacts) -> Iterator[str]:
     yield from _of_lost_volume(facts)
     if isinstance(facts.orchestrator, OrchestratorState):
         yield from _of_unapplied_settings(facts.orchestrator, spec.orchestrator)
+        yield from _of_older_version(facts.orchestrator, spec)
         yield from _of_unapplied_size(facts.orchestrator, spec.orchestrator)
         yield from _of_reconcile(facts.orchestrator, facts)
     yield from _of_orchestrator(spec)
@@ -67,6 +69,25 @@ def _of_configuration(facts: LaunchFacts) -> Iterator[str]:
     gpu_warning = image_warning(spec, types)
     if gpu_warning:
         yield gpu_warning
+
+
+def _of_older_version(state: OrchestratorState, spec: ClusterSpec) -> Iterator[str]:
+    """An orchestrator keeps the version that it was launched with, while new nodes get the configuration's."""
+    instance = state.instance
+    if instance is None or not instance.alive:
+        return
+    version = instance.tags.get(VERSION_KEY, "")
+    if version and version != spec.bacalhau.version:
+        yield version_difference(version, spec.bacalhau.version, instance)
+
+
+def version_difference(version: str, configured: str, instance: Instance) -> str:
+    """Its jobs, keys and address are on resources that outlive the instance."""
+    return (
+        f"the managed orchestrator runs Bacalhau {version}, and the configuration has `bacalhau.version: {configured}`. "
+        f"`aws ec2 terminate-instances --region {instance.region} --instance-ids {instance.id}` and then "
+        "`bacalhau-spot create` replaces it and keeps its jobs"
+    )
 
 
 def _of_orchestrator(spec: ClusterSpec) -> Iterator[str]:

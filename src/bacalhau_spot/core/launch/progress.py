@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
 
 from bacalhau_spot.core.error_catalog.classifier import most_severe
+from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.instance_phases import FINAL, Phase
 from bacalhau_spot.core.orchestrator.smoke_test import Outcome
@@ -30,13 +32,37 @@ if TYPE_CHECKING:
         | events.SmokeTestStarted
         | events.NodeTested
         | events.NodeDraining
+        | events.ImageStarted
+        | events.ImageReady
     )
+
+
+class Stage(StrEnum):
+    """What is counted, in the word for what is done. A command may have several stages, and return to an earlier one."""
+
+    LAUNCH = "running"
+    JOIN = "joined"
+    TEST = "tested"
+    DRAIN = "drained"
+    DELETE = "deleted"
+    IMAGE = "images ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Never more done than there is to do."""
+
+    done: int = 0
+    of: int = 0
+
+    def __add__(self, other: Count) -> Count:
+        return Count(self.done + other.done, self.of + other.of)
 
 
 @dataclass(frozen=True, slots=True)
 class RegionProgress:
-    """The state of one region. `status_text` is a few words; `failed` an AWS code when the region has stopped, or a node
-    that failed its test.
+    """The state of one region. `status_text` is a few words, `kind` that of the resource in it; `failed` an AWS code when
+    the region has stopped, or a node that failed its test. The counts are those of all stages since the command began.
     """
 
     requested: int = 0
@@ -47,7 +73,13 @@ class RegionProgress:
     deleted: int = 0
     to_test: int = 0
     tested: int = 0
+    draining: frozenset[str] = frozenset()  # every node that has begun to leave
+    drained: frozenset[str] = frozenset()
+    images: int = 0
+    images_ready: frozenset[str] = frozenset()
+    stage: Stage = Stage.LAUNCH
     status_text: str = "waiting"
+    kind: str = ""
     failed: str | None = None
     done: bool = False
 
@@ -61,41 +93,47 @@ class RegionProgress:
         """Requested nodes that do not run."""
         return max(0, self.requested - self.running)
 
+    @property
+    def count(self) -> Count:
+        """Of its present stage."""
+        return self.count_of(self.stage)
+
+    def count_of(self, stage: Stage) -> Count:
+        match stage:
+            case Stage.TEST:
+                return Count(self.tested, self.to_test)
+            case Stage.DRAIN:
+                return Count(len(self.drained), len(self.draining))
+            case Stage.DELETE:
+                return Count(self.deleted, self.found)
+            case Stage.IMAGE:
+                return Count(len(self.images_ready), self.images)
+        return Count(min(self.running, self.requested), self.requested)
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """All regions, in the order in which they began."""
+    """All regions, in the order in which they began. `stage`: of the latest event that began one."""
 
     regions: Mapping[str, RegionProgress] = field(default_factory=dict)
     phases: Mapping[str, Phase] = field(default_factory=dict)  # by instance id
     cancelling: bool = False
     orchestrator: str = ""  # the present step of the managed one; empty: it was not changed
     orchestrator_ready: bool = False
-    joined: int | None = None  # nodes that the orchestrator lists as connected; None: not waited for yet
+    stage: Stage = Stage.LAUNCH
+    joined: Count = Count()  # of the nodes that are waited for
 
     @property
-    def requested(self) -> int:
-        return sum(region.requested for region in self.regions.values())
+    def count(self) -> Count:
+        """Of the present stage, in all regions."""
+        if self.stage is Stage.JOIN:
+            return self.joined
+        return sum((region.count_of(self.stage) for region in self.regions.values()), start=Count())
 
     @property
-    def running(self) -> int:
-        return sum(region.running for region in self.regions.values())
-
-    @property
-    def found(self) -> int:
-        return sum(region.found for region in self.regions.values())
-
-    @property
-    def deleted(self) -> int:
-        return sum(region.deleted for region in self.regions.values())
-
-    @property
-    def to_test(self) -> int:
-        return sum(region.to_test for region in self.regions.values())
-
-    @property
-    def tested(self) -> int:
-        return sum(region.tested for region in self.regions.values())
+    def text(self) -> str:
+        """`7 of 12 running`"""
+        return f"{self.count.done} of {self.count.of} {self.stage}"
 
 
 def apply_event(state: Progress, event: Event) -> Progress:
@@ -105,7 +143,7 @@ def apply_event(state: Progress, event: Event) -> Progress:
     if isinstance(event, events.NodesReassigned):
         return _reassigned(state, event)
     if isinstance(event, events.NodesJoined):
-        return replace(state, joined=event.joined)
+        return replace(state, stage=Stage.JOIN, joined=Count(event.joined, event.launched))
     if isinstance(event, events.OrchestratorChanged):
         return replace(state, orchestrator=event.message, orchestrator_ready=event.ready)
     if state.orchestrator and not state.orchestrator_ready:
@@ -115,23 +153,26 @@ def apply_event(state: Progress, event: Event) -> Progress:
 
 def _orchestrator_step(state: Progress, event: Event) -> Progress:
     """Until it accepts nodes, all resources in its region are the orchestrator's."""
-    match event:
-        case events.ResourceCreated(kind=kind):
-            return replace(state, orchestrator=f"created {kind}")
-        case events.Retrying(code=code, attempt=attempt):
-            return replace(state, orchestrator=f"trying again ({code}, {attempt})")
+    if isinstance(event, events.Retrying):
+        return replace(state, orchestrator=f"trying again ({event.code}, {event.attempt})")
     return state
 
 
 def _region_changed(state: Progress, event: _RegionEvent) -> Progress:
-    region = state.regions.get(event.region, RegionProgress())
+    region = state.regions.get(event.region, RegionProgress(stage=state.stage))
+    before = region.stage
     phases = state.phases
     if isinstance(event, events.InstanceSeen):
         phases = {**phases, event.id: event.phase}
         region = _instance_seen(region, state.phases.get(event.id), event)
     else:
         region = _step(region, event)
-    return replace(state, regions={**state.regions, event.region: region}, phases=phases)
+    stage = region.stage if region.stage is not before or isinstance(event, _BEGINNINGS) else state.stage
+    return replace(state, regions={**state.regions, event.region: region}, phases=phases, stage=stage)
+
+
+# Events that begin a stage, also one that the region has had before.
+_BEGINNINGS: Final = (events.RegionStarted, events.SmokeTestStarted, events.NodeDraining, events.ImageStarted)
 
 
 def _instance_seen(
@@ -141,7 +182,7 @@ def _instance_seen(
     running = region.running + (event.phase is Phase.RUNNING) - (before is Phase.RUNNING)
     fallen = region.lost + (event.phase in lost) - (before in lost)
     now = replace(region, running=running, lost=fallen)
-    return replace(now, done=now.settled, status_text=_status_text(now))
+    return _at(now, _status_text(now), done=now.settled)
 
 
 def _status_text(region: RegionProgress) -> str:
@@ -154,32 +195,76 @@ def _status_text(region: RegionProgress) -> str:
 def _step(region: RegionProgress, event: Event) -> RegionProgress:
     match event:
         case events.RegionStarted(requested=asked):
-            return replace(region, requested=region.requested + asked, status_text="preparing", done=False)
+            return _at(
+                region, "preparing", stage=Stage.LAUNCH, requested=region.requested + asked, done=False
+            )
         case events.ResourceCreated(kind=kind):
-            return replace(region, status_text=f"created {kind}")
+            return _at(region, "created", kind=kind)
         case events.Retrying(code=code, attempt=attempt):
-            return replace(region, status_text=f"trying again ({code}, {attempt})")
+            return _at(region, f"trying again ({code}, {attempt})")
         case events.FleetResponded(launched=launched, refusals=refusals):
             return _fleet_responded(region, launched, most_severe(code for _, _, code in refusals))
         case events.RegionFailed(code=code):
-            return replace(region, failed=code, status_text="failed", done=True)
-        case events.NodeDraining(id=node):
-            return replace(region, status_text=f"draining {node}", done=False)
+            return _at(region, "failed", failed=code, done=True)
         case events.Waiting(message=what, remaining=left):
-            return replace(region, status_text=f"{what}: {left} left" if left else what)
-    return _test_step(_deletion_step(region, event), event)
+            return _at(region, f"{what}: {left} left" if left else what)
+    for step in (_deletion_step, _drain_step, _test_step, _image_step):
+        region = step(region, event)
+    return region
+
+
+def _image_step(region: RegionProgress, event: Event) -> RegionProgress:
+    match event:
+        case events.ImageStarted():
+            return _at(region, "making an image", stage=Stage.IMAGE, images=region.images + 1, done=False)
+        case events.ImageReady(id=image):
+            ready = region.images_ready | {image}
+            done = len(ready) >= region.images
+            return _at(region, "done" if done else "making an image", images_ready=ready, done=done)
+    return region
+
+
+def _at(region: RegionProgress, text: str, *, kind: str = "", **changes: Any) -> RegionProgress:
+    """With another step; `kind`: of the resource that it names."""
+    return replace(region, status_text=text, kind=kind, **changes)
 
 
 def _test_step(region: RegionProgress, event: Event) -> RegionProgress:
     match event:
         case events.SmokeTestStarted(nodes=count):
-            return replace(region, to_test=count, status_text="testing")
+            return _at(region, "testing", stage=Stage.TEST, to_test=region.to_test + count, done=False)
         case events.NodeTested(node=node, outcome=outcome):
-            tested = region.tested + 1
+            tested = min(region.tested + 1, region.to_test)
             done = tested >= region.to_test
             failed = region.failed if outcome is Outcome.RAN else node
-            return replace(
-                region, tested=tested, done=done, failed=failed, status_text="done" if done else "testing"
+            return _at(region, "done" if done else "testing", tested=tested, done=done, failed=failed)
+    return region
+
+
+def _drain_step(region: RegionProgress, event: Event) -> RegionProgress:
+    """A node leaves with a drain, or at once, and is gone when AWS has terminated it."""
+    match event:
+        case events.NodeDraining(id=node):
+            return _at(
+                region,
+                f"draining {node}",
+                stage=Stage.DRAIN,
+                draining=region.draining | {node},
+                done=False,
+            )
+        case events.Deleting(kind=ResourceKind.INSTANCE, id=node) if not (region.found or region.images):
+            text = f"terminating {node}"
+            return _at(region, text, stage=Stage.DRAIN, draining=region.draining | {node}, done=False)
+        case events.Deleted(kind=ResourceKind.INSTANCE, id=node) if not region.found:
+            drained = region.drained | {node}
+            left = len(region.draining | drained) - len(drained)
+            return _at(
+                region,
+                f"draining: {left} left" if left else "done",
+                stage=Stage.DRAIN,
+                draining=region.draining | drained,
+                drained=drained,
+                done=not left,
             )
     return region
 
@@ -187,21 +272,19 @@ def _test_step(region: RegionProgress, event: Event) -> RegionProgress:
 def _deletion_step(region: RegionProgress, event: Event) -> RegionProgress:
     match event:
         case events.ResourceFound():
-            return replace(region, found=region.found + 1, status_text="deleting")
-        case events.Deleted():
-            done = region.deleted + 1 >= region.found
-            status_text = "deleted" if done else "deleting"
-            return replace(region, deleted=region.deleted + 1, done=done, status_text=status_text)
+            return _at(region, "deleting", stage=Stage.DELETE, found=region.found + 1, done=False)
+        case events.Deleted() if region.found:
+            deleted = min(region.deleted + 1, region.found)
+            done = deleted >= region.found
+            return _at(region, "deleted" if done else "deleting", deleted=deleted, done=done)
     return region
 
 
 def _fleet_responded(region: RegionProgress, launched: int, code: str | None) -> RegionProgress:
     if launched:
-        return replace(
-            region, launched=region.launched + launched, status_text="starting instances", done=False
-        )
+        return _at(region, "starting instances", launched=region.launched + launched, done=False)
     refused = f"refused: {code}" if code else "nothing granted"
-    return replace(region, status_text=refused, done=region.settled)
+    return _at(region, refused, done=region.settled)
 
 
 def _reassigned(state: Progress, event: events.NodesReassigned) -> Progress:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.backoff import Bucket, backoff_s
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cloud.port import Cloud
     from bacalhau_spot.core.launch.events import Event
+    from bacalhau_spot.core.model import Identity
     from bacalhau_spot.engine.aws_calls.clock import Clock
 
 T = TypeVar("T")
@@ -62,6 +63,16 @@ class CancelSignal:
         await self._event.wait()
 
 
+class AccountDisplay(Protocol):
+    """Shows the account in use, as soon as it is known."""
+
+    def wants_alias(self) -> bool:
+        """Whether the alias has to be asked, as far as that is known before the account is. Raises nothing."""
+
+    async def show(self, identity: Identity, *, ask_alias: Callable[[], Awaitable[str]]) -> None:
+        """`ask_alias`: the account's alias from AWS, which may be empty. Raises nothing."""
+
+
 class AwsCalls:
     """Shared by the whole engine: the cloud, the clock, the event listener, the cancel signal, the rate limits."""
 
@@ -90,6 +101,7 @@ class AwsCalls:
         self.open_reads = OpenReads()
         self.before_call: Callable[[], Awaitable[None]] | None = None  # renews a lock that this run holds
         self.before_change: Callable[[], None] | None = None  # at every attempt to change something
+        self.account_display: AccountDisplay | None = None
         self._api_s = api_s
         self._jitter = jitter
         self._run_id = run_id

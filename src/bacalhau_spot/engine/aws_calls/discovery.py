@@ -49,13 +49,19 @@ async def load_account(calls: AwsCalls) -> AccountContext:
     """Check the credentials before anything else, and list the account's regions meanwhile. Raises CloudError.
 
     STS names the fault of credentials best: its error comes first. EC2's refusal before STS has accepted them is not the
-    last word: EC2 is asked again.
+    last word: EC2 is asked again. The account's alias, for the display, is asked at the same time.
     """
+    display = calls.account_display
     asking = asyncio.ensure_future(_regions(calls))
+    naming = asyncio.ensure_future(account_alias(calls)) if display and display.wants_alias() else None
     try:
         identity = await get_identity(calls)
+        if display is not None:
+            await display.show(identity, ask_alias=lambda: naming or account_alias(calls))
     except BaseException:
         asking.cancel()
+        if naming is not None:
+            naming.cancel()
         raise
     found = await asking
     if isinstance(found, CloudError):
@@ -71,6 +77,14 @@ async def _regions(calls: AwsCalls) -> tuple[Region, ...] | CloudError:
         return await calls.read("", calls.cloud.regions)
     except CloudError as error:
         return error
+
+
+async def account_alias(calls: AwsCalls) -> str:
+    """The account's alias; empty if it has none or AWS denies the call."""
+    try:
+        return await calls.read("", calls.cloud.alias)
+    except CloudError:
+        return ""
 
 
 def enabled_names(regions: Sequence[Region]) -> tuple[str, ...]:

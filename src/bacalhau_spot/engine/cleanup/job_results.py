@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,14 +21,15 @@ from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.model import OrchestratorMode, TaggedId
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import CLUSTER_LABEL
-from bacalhau_spot.core.tags import bucket_arn, results_bucket
+from bacalhau_spot.core.tags import bucket_arn, cluster_scope, results_bucket
 from bacalhau_spot.engine.aws_calls import discovery
-from bacalhau_spot.engine.aws_calls.caller import gather_all
+from bacalhau_spot.engine.aws_calls.caller import api_failure, gather_all
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from bacalhau_spot.core.launch.create_result import Listing
     from bacalhau_spot.core.model import ClusterSpec, Naming, Resource
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.engine.cleanup.deletion_failures import DeletionFailures
@@ -51,6 +53,22 @@ def results_candidates(
         return ()
     arn = bucket_arn(results_bucket(naming, account_id=account_id, region=home), region=home)
     return ((home, TaggedId(kind=ResourceKind.BUCKET.value, id=arn)),)
+
+
+async def with_results_bucket(calls: AwsCalls, naming: Naming, found: Listing, *, account_id: str) -> Listing:
+    """With the bucket of a managed orchestrator, which EC2's tag index omits. A refusal is a failure of its region."""
+    if found.orchestrator is None:
+        return found
+    home = found.orchestrator.region
+    ((_, bucket),) = results_candidates(naming, home, account_id=account_id)
+    scope = cluster_scope(naming)
+    try:
+        buckets = await calls.read(
+            home, partial(calls.cloud.find, home, ResourceKind.BUCKET, scope, ids=[bucket.id])
+        )
+    except CloudError as error:
+        return replace(found, failed_regions=(*found.failed_regions, api_failure(error)))
+    return replace(found, others=(*found.others, *buckets))
 
 
 async def results_buckets(

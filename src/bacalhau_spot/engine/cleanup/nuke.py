@@ -132,14 +132,6 @@ async def rates_of(calls: AwsCalls, resources: Sequence[Resource]) -> Rates:
     return listed
 
 
-async def account_alias(calls: AwsCalls) -> str:
-    """The account's alias; empty if it has none or AWS denies the call."""
-    try:
-        return await calls.read("", calls.cloud.alias)
-    except CloudError:
-        return ""
-
-
 async def locate_by_id(calls: AwsCalls, ids: Sequence[str], *, regions: Sequence[str]) -> dict[str, str]:
     """The region of each of `ids`, for adoption: id -> region. Ids that no region has are absent."""
 

@@ -298,11 +298,7 @@ class RegionTeardown:
         )
 
     def _emit_waiting(self) -> None:
-        kinds = sorted({resource.kind for resource in self.inventory.remaining.values()})
-        self._calls.emit(
-            events.Waiting(
-                region=self.name,
-                message=f"deleting {kinds[0]}" if len(kinds) == 1 else f"deleting {len(kinds)} kinds",
-                remaining=len(self.inventory.remaining),
-            )
-        )
+        left = self.inventory.remaining.values()
+        instances = sum(resource.kind == ResourceKind.INSTANCE for resource in left)
+        message = f"{instances} terminating, then the others" if instances else "deleting"
+        self._calls.emit(events.Waiting(region=self.name, message=message, remaining=len(left)))

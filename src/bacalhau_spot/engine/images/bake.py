@@ -51,8 +51,10 @@ class _Bake:
 
     async def run(self) -> BakeResult:
         result = BakeResult(self.plan, images={})
+        source = self.plan.source
+        for region in self.plan.image_regions:
+            self.calls.emit(events.ImageStarted(region=region))
         try:
-            source = self.plan.source
             if source is None:
                 source, result = await self._make(result)
             elif self.plan.builder is not None:
@@ -178,6 +180,7 @@ class _Bake:
             self.calls.emit(events.Waiting(region=image.region, message="completing the image", remaining=1))
             await self.calls.pause(_POLL_S)
             image = await self._listed(image.region, image.id)
+        self.calls.emit(events.ImageReady(region=image.region, id=image.id))
         return image
 
     async def _images(self, region: str) -> tuple[AccountImage, ...]:

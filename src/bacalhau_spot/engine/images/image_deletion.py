@@ -28,9 +28,15 @@ async def delete_images(calls: AwsCalls, deletion: ImageDeletion) -> ImageDeleti
     """
     deleted: list[str] = []
     failures: list[ApiFailure] = []
-    work = [(one.id, partial(_delete_orphan, calls, one)) for one in deletion.orphans]
-    work += [(image.id, partial(_delete_image, calls, image)) for image in deletion.chosen]
-    for resource_id, delete in work:
+    snapshots = [(one.region, ResourceKind.SNAPSHOT, one.id) for one in deletion.orphans]
+    images = [(image.region, ResourceKind.IMAGE, image.id) for image in deletion.chosen]
+    for region, kind, resource_id in (*snapshots, *images):
+        calls.emit(events.ResourceFound(region=region, kind=kind, id=resource_id))
+    work = [
+        *(partial(_delete_orphan, calls, one) for one in deletion.orphans),
+        *(partial(_delete_image, calls, image) for image in deletion.chosen),
+    ]
+    for (region, kind, resource_id), delete in zip((*snapshots, *images), work, strict=True):
         try:
             refused = await delete()
         except Cancelled:
@@ -40,6 +46,7 @@ async def delete_images(calls: AwsCalls, deletion: ImageDeletion) -> ImageDeleti
         failures += refused
         if not refused:
             deleted.append(resource_id)
+            calls.emit(events.Deleted(region=region, kind=kind, id=resource_id))
     return replace(deletion, deleted=tuple(deleted), failures=tuple(failures))
 
 

@@ -155,7 +155,11 @@ async def _group_launch(
             region_launch,
             with_credits=for_burstable,
             image_id=region_launch.market.images[arch].id,
-            tags=node_tags(spec.naming, node_spec=node_spec_tag(spec, region=region_launch.region)),
+            tags=node_tags(
+                spec.naming,
+                region=region_launch.region,
+                node_spec=node_spec_tag(spec, region=region_launch.region),
+            ),
         )
         versions[arch, for_burstable] = await template_version(
             calls, region_launch.region, template_id, content=content

@@ -497,7 +497,7 @@ def template_content(
         group_id=region_launch.network.group_id or "",
         root_device=images[0].root_device,
         root_volume_gib=spec.instance.root_volume_gib,
-        tags=tags_for(spec.naming, node_name(spec.naming)),
+        tags=tags_for(spec.naming, node_name(spec.naming, region_launch.region)),
         profile=region_launch.profile,
         public_ip=spec.instance.public_ip,
         cpu_credits=spec.instance.cpu_credits.value if with_credits else "",
@@ -543,6 +543,7 @@ def _request(
         instance_tags={
             **node_tags(
                 spec.naming,
+                region=region_launch.region,
                 node_spec=node_spec_tag(spec, region=region_launch.region),
                 expiry=region_launch.expiry,
             ),

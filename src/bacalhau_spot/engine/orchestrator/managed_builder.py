@@ -20,6 +20,7 @@ from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorStep, inbou
 from bacalhau_spot.core.orchestrator.managed_state import DataVolume, InboundGroup
 from bacalhau_spot.core.pricing.orchestrator_cost import ROOT_VOLUME_GIB
 from bacalhau_spot.core.tags import (
+    VERSION_KEY,
     metadata_key_problems,
     orchestrator_name,
     orchestrator_parameter,
@@ -391,7 +392,10 @@ class OrchestratorBuilder:
             user_data=render_orchestrator(self._spec, region=self.region, bucket=self._bucket),
             root_device=images[0].root_device,
             root_volume_gib=max(ROOT_VOLUME_GIB, images[0].volume_gib),
-            tags=orchestrator_tags(self._naming, self._name),
+            tags={
+                **orchestrator_tags(self._naming, self._name),
+                VERSION_KEY: self._spec.bacalhau.version,
+            },
             client_token="",
             metadata_tags=not metadata_key_problems(self._naming),
         )

@@ -12,6 +12,7 @@ from bacalhau_spot.core.placement.region_selection import RegionReason
 from bacalhau_spot.ui.json_output.values import (
     Amount,
     ArchiveOutput,
+    CostSummaryOutput,
     Count,
     DriftedNodeOutput,
     DriftedNodes,
@@ -23,6 +24,7 @@ from bacalhau_spot.ui.json_output.values import (
     ProblemOutput,
     SignedAmount,
     Time,
+    cost_summary_data,
     drift_data,
     exact,
     group_data,
@@ -275,6 +277,10 @@ class ReceiptOutput(TypedDict):
     interrupted: bool
     joined: int | None
     not_joined: list[str]
+    elapsed_s: float | None
+    """from the confirmation until the end of the wait"""
+    usd_per_hour: Amount | None
+    """of the whole cluster at the plan's prices; null: unknown"""
     removed: list[str]
     """ids of terminated instances"""
     leaving: list[str]
@@ -315,6 +321,8 @@ class ListOutput(TypedDict):
     """the managed orchestrator; null without one"""
     expires_at: Time | None
     """the end of the cluster's lifetime: the latest of its running instances; null without one"""
+    cost: CostSummaryOutput | None
+    """null if nothing costs"""
     groups: list[GroupOutput]
     """the Auto Scaling groups"""
     others: list[OtherResourceOutput]
@@ -494,6 +502,8 @@ def create_data(result: CreateResult) -> ReceiptOutput:
         "interrupted": result.interrupted,
         "joined": result.joined,
         "not_joined": list(result.not_joined),
+        "elapsed_s": None if result.elapsed_s is None else round(result.elapsed_s, 1),
+        "usd_per_hour": exact(result.usd_per_hour),
         "removed": list(result.removed),
         "leaving": list(result.leaving),
         "not_removed": list(result.not_removed),
@@ -534,6 +544,7 @@ def listing_data(listing: Listing) -> ListOutput:
         ],
         "orchestrator": None if listing.orchestrator is None else instance_data(listing.orchestrator),
         "expires_at": optional_time(listing.expiry.at),
+        "cost": cost_summary_data(listing.cost),
         "groups": [group_data(state) for state in listing.groups],
         "others": [
             {"region": resource.region, "kind": resource.kind, "id": resource.id}

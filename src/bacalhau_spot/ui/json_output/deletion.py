@@ -21,6 +21,7 @@ from bacalhau_spot.ui.json_output.values import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from decimal import Decimal
 
     from bacalhau_spot.core.cleanup.deletion_result import DeletionOutcome, DeletionResult, Dependency
     from bacalhau_spot.core.cleanup.nuke_preview import NukePreview
@@ -80,6 +81,10 @@ class DeletionOutput(TypedDict):
 
     cluster: str
     interrupted: bool
+    elapsed_s: float | None
+    """of the deletion and its verification"""
+    usd_per_hour: Amount | None
+    """of the resources before the deletion; null: unknown"""
     outcomes: list[OutcomeOutput]
     remaining: list[ResourceOutput]
     """resources that AWS lists at the end"""
@@ -131,6 +136,8 @@ class ResultsBucketOutput(TypedDict):
 class DestroyPreviewOutput(TypedDict):
     """With `--dry-run`."""
 
+    usd_per_hour: Amount | None
+    """what the deletion saves; null: unknown"""
     to_delete: list[ResourceOutput]
     unsupported: list[ResourceOutput]
     """tagged resources of an unsupported kind"""
@@ -240,12 +247,19 @@ def _outcome(outcome: DeletionOutcome) -> OutcomeOutput:
 
 
 def deletion_data(
-    result: DeletionResult, forgotten: PruneResult | None = None, *, delete_results: str = ""
+    result: DeletionResult,
+    forgotten: PruneResult | None = None,
+    *,
+    delete_results: str = "",
+    elapsed_s: float | None = None,
+    usd_per_hour: Decimal | None = None,
 ) -> DeletionOutput:
     """`forgotten`: the nodes removed from the orchestrator; None without a query. `delete_results`: the command for it."""
     return {
         "cluster": result.cluster,
         "interrupted": result.interrupted,
+        "elapsed_s": None if elapsed_s is None else round(elapsed_s, 1),
+        "usd_per_hour": exact(usd_per_hour),
         "outcomes": [_outcome(outcome) for outcome in result.outcomes],
         "remaining": resources_data(result.remaining),
         "unsupported": resources_data(result.unsupported),
@@ -263,8 +277,10 @@ def destroy_preview_data(
     *,
     loss: OrchestratorLoss = NO_LOSS,
     delete_results: str = "",
+    usd_per_hour: Decimal | None = None,
 ) -> DestroyPreviewOutput:
     return {
+        "usd_per_hour": exact(usd_per_hour),
         "to_delete": resources_data(to_delete),
         "unsupported": resources_data(unsupported),
         "orchestrator": _loss(loss),

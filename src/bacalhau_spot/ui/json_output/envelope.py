@@ -23,6 +23,7 @@ _STATUS: dict[ExitCode, Status] = {
     ExitCode.DONE: "ok",
     ExitCode.DECLINED: "declined",
     ExitCode.INTERRUPTED: "interrupted",
+    ExitCode.TERMINATED: "interrupted",
     ExitCode.INCOMPLETE: "partial",
 }
 

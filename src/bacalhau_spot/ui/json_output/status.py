@@ -15,6 +15,7 @@ from bacalhau_spot.ui.diagnosis_text import diagnosis_text, orchestrator_text
 from bacalhau_spot.ui.json_output.history import InterruptedPoolCountOutput, interrupted_pools_data
 from bacalhau_spot.ui.json_output.values import (
     ConnectionTime,
+    CostSummaryOutput,
     Count,
     DriftedNodes,
     GroupOutput,
@@ -23,6 +24,7 @@ from bacalhau_spot.ui.json_output.values import (
     PoolsOutput,
     ProblemOutput,
     Time,
+    cost_summary_data,
     drift_data,
     group_data,
     instance_data,
@@ -206,6 +208,8 @@ class StatusOutput(TypedDict):
     """null with `--cluster`"""
     expires_at: Time | None
     """the end of the cluster's lifetime; null without one"""
+    cost: CostSummaryOutput | None
+    """null if nothing costs"""
     total: NodeCountsOutput
     regions: list[RegionStatusOutput]
     nodes: list[NodeStatusOutput]
@@ -233,6 +237,7 @@ def status_data(status: ClusterStatus) -> StatusOutput:
         "missing": status.missing,
         "surplus": status.surplus,
         "expires_at": optional_time(status.expiry.at),
+        "cost": cost_summary_data(status.cost),
         "total": _counts(status.total),
         "regions": [
             {"region": region_status.name, **_counts(region_status)} for region_status in status.regions

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.launch.node_spec import DriftedNode
     from bacalhau_spot.core.model import Instance
     from bacalhau_spot.core.placement.pool_distribution import PoolDistribution
+    from bacalhau_spot.core.pricing.cost_summary import CostSummary
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.core.scaling_group.groups import GroupState
 
@@ -177,6 +178,29 @@ def exact(usd: Decimal | None) -> str | None: ...
 def exact(usd: Decimal | None) -> str | None:
     """To a millionth of a dollar."""
     return None if usd is None else str(usd.quantize(_MICRO))
+
+
+class CostSummaryOutput(TypedDict):
+    """At spot prices, with volumes and addresses."""
+
+    usd_per_hour: Amount | None
+    """now; null: a price is unknown"""
+    usd: Amount
+    """since `since`"""
+    since: Time
+    complete: bool
+    """false: a price is unknown, and `usd` a minimum"""
+
+
+def cost_summary_data(cost: CostSummary | None) -> CostSummaryOutput | None:
+    if cost is None:
+        return None
+    return {
+        "usd_per_hour": exact(cost.usd_per_hour),
+        "usd": exact(cost.usd),
+        "since": time_text(cost.since),
+        "complete": cost.complete,
+    }
 
 
 def fraction(part: Decimal | None) -> str | None:

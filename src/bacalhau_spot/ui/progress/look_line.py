@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from bacalhau_spot.core.sanitize import sanitized
 from bacalhau_spot.ui.formatting import plural
+from bacalhau_spot.ui.progress.typed_keys import EchoOff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
-    from typing import IO
+    from typing import IO, TextIO
 
 # A shorter look needs no line.
 AFTER_S = 0.5
@@ -68,9 +69,16 @@ class LookLine:
     """The line of one command. Without a terminal, and before AFTER_S of a look, it writes nothing."""
 
     def __init__(
-        self, stream: IO[str], *, width: Callable[[], int], clock: Stopwatch, after_s: float = AFTER_S
+        self,
+        stream: IO[str],
+        *,
+        width: Callable[[], int],
+        clock: Stopwatch,
+        after_s: float = AFTER_S,
+        stdin: TextIO | None = None,
     ) -> None:
-        """`width`: of the terminal, which may change."""
+        """`width`: of the terminal, which may change. `stdin`: its keys are not echoed into the line."""
+        self._echo = EchoOff(stdin)
         self._stream = stream
         self._width = width
         self._clock = clock
@@ -97,6 +105,7 @@ class LookLine:
             line = sanitized(text)
             line = line if len(line) <= room else f"{line[: max(0, room - 1)]}…"
             if line != self._shown:
+                self._echo.start()
                 self._write(f"{_CLEAR}{_FAINT}{line}{_NORMAL}" if line else _CLEAR)
                 self._shown = line
 
@@ -122,6 +131,7 @@ class LookLine:
         if self._shown:
             self._write(_CLEAR)
             self._shown = ""
+        self._echo.stop()
 
     def _write(self, text: str) -> None:
         self._stream.write(text)

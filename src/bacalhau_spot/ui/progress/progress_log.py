@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from bacalhau_spot.core.launch import events
-from bacalhau_spot.core.launch.progress import Progress, apply_event
+from bacalhau_spot.core.launch.progress import Progress, Stage, apply_event
 from bacalhau_spot.ui.formatting import kind_label, plural
 from bacalhau_spot.ui.views.blocks import Paragraph
 
@@ -37,9 +37,11 @@ class PlainScreen:
         self._said_s = clock.monotonic_s()
 
     def emit(self, event: Event) -> None:
-        before, self._progress = self._progress.joined, apply_event(self._progress, event)
+        before, self._progress = self._progress, apply_event(self._progress, event)
         line = event_text(event)
-        if isinstance(event, events.NodesJoined) and event.joined != before:
+        if isinstance(event, events.NodesJoined) and (
+            before.stage is not Stage.JOIN or before.joined != self._progress.joined
+        ):
             line = f"{event.joined} of {plural(event.launched, 'node')} joined the orchestrator"
         if line is not None:
             self._say(line)
@@ -60,15 +62,9 @@ class PlainScreen:
 
 
 def _heartbeat(progress: Progress) -> str:
-    if progress.to_test:
-        return f"in progress: {progress.tested} of {progress.to_test} tested"
-    if progress.found:
-        return f"in progress: {progress.deleted} of {progress.found} deleted"
-    if progress.joined is not None:
-        return f"in progress: {progress.joined} of {progress.running} joined"
     if progress.orchestrator and not progress.orchestrator_ready:
         return f"in progress: orchestrator {progress.orchestrator}"
-    return f"in progress: {progress.running} of {progress.requested} running"
+    return f"in progress: {progress.text}"
 
 
 # Codes for which the reason of the wait is clearer than AWS's message.
@@ -129,6 +125,8 @@ def _test_words(event: Event) -> str | None:
         case events.NodeTested(region=region, node=node, outcome=outcome, detail=detail, seconds=seconds):
             time = f" in {seconds:.1f} s" if seconds is not None else ""
             return f"{region or 'no region'}: {node} {outcome}{time}{f': {detail}' if detail else ''}"
+        case events.ImageReady(region=region, id=image):
+            return f"{region}: image {image} can be used"
         case events.NodeDraining(region=region, id=node, until=until):
             return f"{region}: {node} draining: running jobs may end until {until}"
     return None

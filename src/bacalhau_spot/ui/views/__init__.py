@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.lazy_package import import_when_used
 from bacalhau_spot.ui.views.blocks import (
+    account_text,
     config_view,
     json_text,
     note,
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "StatusView",
+    "account_text",
     "backtest_view",
     "bake_plan_view",
     "bake_result_view",

@@ -6,7 +6,7 @@ import json
 import re
 import textwrap
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.cells import cell_len
 from rich.console import Group
@@ -24,15 +24,17 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 
-    from bacalhau_spot.core.model import Resource
+    from bacalhau_spot.core.model import Identity, Resource
     from bacalhau_spot.core.problem import ApiFailure
 
 # The indentation of a continuation line.
 _GOES_ON = 2
 # Text to be copied.
 _QUOTED = re.compile(r"`[^`]*`")
-# Stands for a blank at which no line may be broken.
-_HELD = "\0"
+# Stands for a blank at which no line may be broken: in a command, and between a number and its noun. Of the private use
+# area, because Rich breaks lines at a no-break space, too.
+_HELD = "\ue000"
+_NUMBER_AND_NOUN = re.compile(r"(?<!\S)(\$?\d[\d.,/]*) (?=[^\W\d_])")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def folded(text: str, *, width: int) -> list[str]:
         # A new line in foreign text must not begin like a line of the program.
         before = " " * (max(len(line) - len(words), _GOES_ON if number else 0))
         wrapped = textwrap.wrap(
-            _QUOTED.sub(lambda match: match[0].replace(" ", _HELD), words),
+            _held(_QUOTED.sub(lambda match: match[0].replace(" ", _HELD), words)),
             width,
             initial_indent=before,
             subsequent_indent=before + " " * _GOES_ON,
@@ -78,6 +80,11 @@ def folded(text: str, *, width: int) -> list[str]:
     return lines
 
 
+def _held(text: str) -> str:
+    """With `3 instances` as one word."""
+    return _NUMBER_AND_NOUN.sub(rf"\1{_HELD}", text)
+
+
 def in_one_line(text: str) -> str:
     """Foreign text in one line, so that a new line cannot look like a line of the program."""
     return " ".join(text.splitlines()) if len(text.splitlines()) > 1 else text
@@ -86,6 +93,13 @@ def in_one_line(text: str) -> str:
 def note(label: str, text: str) -> Paragraph:
     """`note: …`, `warning: …`: on one line, however long."""
     return Paragraph(text, prefix=f"{label}: ", prefix_style="", whole=True)
+
+
+def account_text(identity: Identity, *, alias: str, cluster: str) -> Paragraph:
+    """`account acme (123456789012) as user/ada · cluster blue`"""
+    account = f"{alias} ({identity.account_id})" if alias else identity.account_id
+    about = f" \N{MIDDLE DOT} cluster {cluster}" if cluster else ""
+    return Paragraph(f"account {account} as {identity.arn.rpartition(':')[2]}{about}", style="dim")
 
 
 def raw(text: str) -> Group:
@@ -114,6 +128,18 @@ def failed_regions_text(failures: Sequence[ApiFailure]) -> list[Paragraph]:
 
 # Between two columns.
 _GAP = 2
+
+
+class Cell(str):
+    """A cell with a style of `ui/palette.py`. The text alone has the meaning, too."""
+
+    __slots__ = ("style",)
+    style: str
+
+    def __new__(cls, text: str, style: str = "") -> Self:
+        cell = super().__new__(cls, text)
+        cell.style = style
+        return cell
 
 
 @dataclass(frozen=True)
@@ -158,7 +184,9 @@ class TextTable:
         for head in kept:
             cells = [head, *self._cells(head)]
             pieces = (
-                [word for cell in cells for word in cell.split()] if folded and self._folds(head) else cells
+                [word for cell in cells for word in _held(cell).split()]
+                if folded and self._folds(head)
+                else cells
             )
             widest = max(map(cell_len, pieces), default=0)
             if self.at_least is not None and not folded and self._folds(head):
@@ -173,15 +201,19 @@ class TextTable:
             made.add_column(head, justify=justify, no_wrap=not self._folds(head), overflow="fold")
         indexes = [self.heads.index(head) for head in kept]
         for row in self.rows:
-            made.add_row(*(in_one_line(row[index]) for index in indexes))
+            made.add_row(*(_styled(row[index]) for index in indexes))
         if self.total is not None:
-            made.add_row(*(self.total[index] for index in indexes), style="bold")
+            made.add_row(*(_styled(self.total[index]) for index in indexes), style="bold")
         return made
 
 
+def _styled(cell: str) -> Text:
+    return Text(_held(in_one_line(cell)), style=cell.style if isinstance(cell, Cell) else "")
+
+
 def _stripped(line: Sequence[Segment]) -> list[Segment]:
-    """Without blanks at the end."""
-    kept = list(line)
+    """Without blanks at the end, and with the held ones as blanks."""
+    kept = [Segment(segment.text.replace(_HELD, " "), segment.style, segment.control) for segment in line]
     while kept and not kept[-1].text.strip():
         kept.pop()
     return [*kept[:-1], Segment(kept[-1].text.rstrip(), kept[-1].style)] if kept else []

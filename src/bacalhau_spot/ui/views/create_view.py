@@ -8,10 +8,18 @@ from rich.console import Group
 
 from bacalhau_spot.core.error_catalog.classifier import classify, denied_action
 from bacalhau_spot.core.health.termination_reasons import ENDED_BY, LOCKED_DISK, LOCKED_DISK_HINT
-from bacalhau_spot.core.launch.instance_phases import Phase, phase_of
 from bacalhau_spot.core.placement.quotas import quotas_of
-from bacalhau_spot.ui.formatting import comma_list, count_of_kind, error_label, first_few, plural
-from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, next_commands
+from bacalhau_spot.ui.formatting import (
+    comma_list,
+    count_of_kind,
+    elapsed_text,
+    error_label,
+    first_few,
+    plural,
+    usd_sum,
+)
+from bacalhau_spot.ui.state_styles import GOOD, WAITING
+from bacalhau_spot.ui.views.blocks import Cell, Paragraph, TextTable, next_commands
 from bacalhau_spot.ui.views.drain_view import drained_nodes
 from bacalhau_spot.ui.views.groups_view import still_launching
 from bacalhau_spot.ui.views.pools_view import pools_line
@@ -25,15 +33,13 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.launch.create_result import CreateResult, RegionResult
     from bacalhau_spot.core.model import Instance
 
-_ENDED = frozenset({Phase.TERMINATING, Phase.TERMINATED, Phase.LOST})
-
 
 def create_result_view(result: CreateResult, *, options: str = "") -> Group:
-    """A row for each region with its zones below it, the reasons for missing nodes, the total, and the next commands.
+    """The total, a row for each region, the reasons for missing nodes, and the next commands.
 
     `options`: those of this run that the next `create` needs, too.
     """
-    parts: list[RenderableType] = []
+    parts: list[RenderableType] = [_total(result)]
     regions = [region for region in result.regions if region.requested or region.extra or region.problem]
     if regions:
         parts.append(_table(result, regions))
@@ -42,39 +48,22 @@ def create_result_view(result: CreateResult, *, options: str = "") -> Group:
     parts.extend(_surplus(result))
     parts.extend(still_launching(result))
     parts.extend(_joined(result))
-    parts.append(_total(result))
     parts.extend(pools_line(result.pools))
     parts.extend(_after(result, options))
     return Group(*parts)
 
 
-def dry_run_view(plan: RenderableType, *, options: str, allow_removal: bool) -> Group:
+def dry_run_view(plan: RenderableType, *, options: str) -> Group:
     """The plan of a run that changes nothing, and the command that carries it out."""
-    command = _create(options, allow_removal=allow_removal)
+    command = f"bacalhau-spot create{options}"
     return Group(
         plan, Paragraph("nothing was changed"), *next_commands((command,), label="to carry it out: ")
     )
 
 
 def _table(result: CreateResult, regions: list[RegionResult]) -> RenderableType:
-    numbers = ("asked", "launched", "running", "failed")
-    rows: list[tuple[str, ...]] = []
-    for region in regions:
-        rows.append(_region_row(region, movers=_movers(result), takers=_takers(result)))
-        rows.extend(_zone_rows(region))
-    counts = (
-        result.requested,
-        result.launched,
-        result.running,
-        sum(_failed(region) for region in regions),
-    )
-    return TextTable(
-        ("region", "zone", *numbers, "remarks"),
-        rows,
-        right=numbers,
-        spare=("launched",),
-        total=("total", "", *map(str, counts), "") if len(regions) > 1 else None,
-    )
+    rows = [_region_row(region, movers=_movers(result), takers=_takers(result)) for region in regions]
+    return TextTable(("region", "running", "zones", "remarks"), rows, right=("running",), spare=("zones",))
 
 
 def _movers(result: CreateResult) -> list[str]:
@@ -86,8 +75,13 @@ def _takers(result: CreateResult) -> list[str]:
 
 
 def _region_row(region: RegionResult, *, movers: list[str], takers: list[str]) -> tuple[str, ...]:
-    counts = (region.requested, len(region.launched), len(region.running), _failed(region))
-    return (region.region, "", *map(str, counts), _remark(region, movers=movers, takers=takers))
+    """`eu-west-1  4/4  a:1 b:3`"""
+    of = region.requested + region.extra - region.reassigned
+    running = Cell(f"{len(region.running)}/{of}", GOOD if len(region.running) >= of else WAITING)
+    zones = " ".join(
+        f"{zone.removeprefix(region.region)}:{count}" for zone, count in sorted(region.zones.items())
+    )
+    return (region.region, running, zones, _remark(region, movers=movers, takers=takers))
 
 
 def _failed(region: RegionResult) -> int:
@@ -104,10 +98,16 @@ def _remark(region: RegionResult, *, movers: list[str], takers: list[str]) -> st
     if region.extra:
         exact = len(takers) == 1 or len(movers) == 1
         remarks.append(f"{region.extra} more from {comma_list(movers) if exact else 'other regions'}")
-    remarks.extend(_unsettled([region]))
+    return ", ".join((*remarks, *_unsettled([region]), *_fallen_short(region), *_refused_pools(region)))
+
+
+def _fallen_short(region: RegionResult) -> list[str]:
+    """Nodes that do not run. After Ctrl-C a region may not have begun, which is no failure."""
+    lost = [f"{len(region.lost)} terminated"] if region.lost else []
     if region.requested and not region.launched and region.code is None:
-        remarks.append("not begun")
-    return ", ".join(remarks)
+        return ["not begun", *lost]
+    short = _failed(region) - len(region.lost)
+    return [*lost, f"{short} not launched"] if short > 0 else lost
 
 
 def _unsettled(regions: Sequence[RegionResult]) -> list[str]:
@@ -120,30 +120,25 @@ def _unsettled(regions: Sequence[RegionResult]) -> list[str]:
     ]
 
 
-def _zone_rows(region: RegionResult) -> list[tuple[str, ...]]:
-    """The result of each zone. AWS chooses the zones, so none has a requested number; zones with refusals only share a row."""
-    used = sorted({instance.zone for instance in region.instances})
-    rows = []
-    for zone in used:
-        phases = [phase_of(instance) for instance in region.instances if instance.zone == zone]
-        counts = (len(phases), phases.count(Phase.RUNNING), sum(phase in _ENDED for phase in phases))
-        rows.append(("", zone.removeprefix(region.region), "", *map(str, counts), _refused(region, zone)))
-    unused: dict[str, list[str]] = {}
-    for zone in sorted({failure.zone for failure in region.pool_failures if failure.zone} - set(used)):
-        unused.setdefault(_refused(region, zone), []).append(zone.removeprefix(region.region))
-    rows.extend(("", " ".join(zones), "", "", "", "", why) for why, zones in unused.items())
-    return rows
-
-
-def _refused(region: RegionResult, zone: str) -> str:
-    """`no capacity: t3.medium, m6a.large`"""
+def _refused_pools(region: RegionResult) -> list[str]:
+    """`no capacity in a, c: t3.medium, m6a.large`"""
+    zones: dict[str, list[str]] = {}
     types: dict[str, list[str]] = {}
     for failure in region.pool_failures:
-        if failure.zone == zone and failure.type not in types.setdefault(error_label(failure.code), []):
-            types[error_label(failure.code)].append(failure.type)
-    return "; ".join(
-        f"{why}: {first_few(sorted(names))}" if any(names) else why for why, names in sorted(types.items())
-    )
+        why = error_label(failure.code)
+        zone = failure.zone.removeprefix(region.region)
+        if zone not in zones.setdefault(why, []):
+            zones[why].append(zone)
+        if failure.type not in types.setdefault(why, []):
+            types[why].append(failure.type)
+    return [_refusal(why, zones[why], types[why]) for why in sorted(zones)]
+
+
+def _refusal(why: str, zones: Sequence[str], types: Sequence[str]) -> str:
+    """Groups name no type, and a refusal for a whole region names no zone."""
+    where = f" in {', '.join(sorted(filter(None, zones)))}" if any(zones) else ""
+    which = f": {first_few(sorted(filter(None, types)))}" if any(types) else ""
+    return f"{why}{where}{which}"
 
 
 def _reasons(result: CreateResult) -> list[RenderableType]:
@@ -232,22 +227,34 @@ def _joined(result: CreateResult) -> list[RenderableType]:
 
 
 def _total(result: CreateResult) -> Paragraph:
-    now = result.existing + result.running - len(result.removed) - len(result.leaving)
-    text = f"{now} of {plural(result.wanted, 'node')} running"
-    if now > result.wanted:
-        text = f"{plural(now, 'node')} running, {result.wanted} requested: {now - result.wanted} too many"
-    joined = (
-        []
-        if result.joined is None
-        else [f"{result.joined} of {result.joined + len(result.not_joined)} new ones joined"]
-    )
-    text = ", ".join((text, *joined, *_unsettled(result.regions)))
+    """`12 of 12 nodes joined after 2 min 41 s, $0.27 an hour`"""
+    text = ", ".join((_nodes_now(result), *_cost(result), *_unsettled(result.regions)))
     if result.interrupted:
         return Paragraph(
             f"interrupted: {plural(result.launched, 'instance')} launched, {text}", style="bold yellow"
         )
     short = result.missing or result.not_removed or result.not_joined
     return Paragraph(text, style="bold yellow" if short else "bold green")
+
+
+def _nodes_now(result: CreateResult) -> str:
+    """Running nodes, or joined ones if all of them are new, and the time that it took."""
+    now = result.existing + result.running - len(result.removed) - len(result.leaving)
+    took = "" if result.elapsed_s is None else f" after {elapsed_text(result.elapsed_s)}"
+    if now > result.wanted:
+        text = f"{plural(now, 'node')} running, {result.wanted} requested: {now - result.wanted} too many"
+        return f"{text},{took}" if took else text
+    if result.joined is None:
+        return f"{now} of {plural(result.wanted, 'node')} running{took}"
+    if not result.existing:
+        return f"{result.joined} of {plural(result.wanted, 'node')} joined{took}"
+    new = result.joined + len(result.not_joined)
+    return f"{now} of {plural(result.wanted, 'node')} running, {result.joined} of {new} new ones joined{took}"
+
+
+def _cost(result: CreateResult) -> list[str]:
+    """Of the whole cluster, unless a price is unknown."""
+    return [] if result.usd_per_hour is None else [f"{usd_sum(result.usd_per_hour)} an hour"]
 
 
 def _after(result: CreateResult, options: str) -> list[RenderableType]:
@@ -258,7 +265,7 @@ def _after(result: CreateResult, options: str) -> list[RenderableType]:
     made = ", ".join(count_of_kind(count, name) for name, count in result.resources_created)
     return [
         *([Paragraph(f"resources created: {made}")] if made else []),
-        *next_commands((_create(options, allow_removal=bool(result.not_removed)),), label="to go on: "),
+        *next_commands((f"bacalhau-spot create{options}",), label="to go on: "),
         *(
             []
             if _another_create(result)
@@ -270,7 +277,10 @@ def _after(result: CreateResult, options: str) -> list[RenderableType]:
 def _next_steps(result: CreateResult) -> list[Paragraph]:
     """The way to a job's output if nodes have joined an orchestrator."""
     if not result.joined:
-        return next_commands(("bacalhau-spot list", "bacalhau-spot destroy"))
+        return [
+            *next_commands(("bacalhau-spot status --watch",)),
+            *next_commands(("bacalhau-spot destroy",), label="to remove everything: "),
+        ]
     return [
         *next_commands(("bacalhau-spot smoke-test",)),
         *next_commands(("bacalhau-spot explain first-job",), label="to run a job: "),
@@ -283,8 +293,3 @@ def _another_create(result: CreateResult) -> bool:
     """Whether another create of the same cluster is running: `destroy` would delete its resources too."""
     problems = (region.problem for region in result.regions)
     return any(failure is not None and classify(failure.code).name == "other-create" for failure in problems)
-
-
-def _create(options: str, *, allow_removal: bool) -> str:
-    command = "bacalhau-spot create --allow-removal" if allow_removal else "bacalhau-spot create"
-    return command + options

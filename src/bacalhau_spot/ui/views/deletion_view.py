@@ -10,7 +10,16 @@ from rich.console import Group
 
 from bacalhau_spot.core.cleanup.deletion_result import AWS_SERVICE_OWNER, DeletionStatus, resources_by_region
 from bacalhau_spot.core.cleanup.orchestrator_loss import NO_LOSS
-from bacalhau_spot.ui.formatting import comma_list, count_of_kind, error_label, kind_label, plural
+from bacalhau_spot.core.kinds import GLOBAL
+from bacalhau_spot.ui.formatting import (
+    comma_list,
+    count_of_kind,
+    elapsed_text,
+    error_label,
+    kind_label,
+    plural,
+    usd_sum,
+)
 from bacalhau_spot.ui.views.blocks import (
     Paragraph,
     TextTable,
@@ -21,12 +30,13 @@ from bacalhau_spot.ui.views.blocks import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from decimal import Decimal
 
     from rich.console import RenderableType
 
     from bacalhau_spot.core.cleanup.deletion_result import DeletionOutcome, DeletionResult, Dependency
     from bacalhau_spot.core.cleanup.orchestrator_loss import OrchestratorLoss, ResultsBucket
-    from bacalhau_spot.core.model import Identity, Naming, Resource
+    from bacalhau_spot.core.model import Naming, Resource
     from bacalhau_spot.core.problem import ApiFailure
 
 
@@ -34,19 +44,18 @@ def deletion_preview_view(
     resources: Sequence[Resource],
     *,
     unknown: Sequence[Resource],
-    identity: Identity,
     cluster: str,
     loss: OrchestratorLoss = NO_LOSS,
     delete_results: str = "",
     unseen: Sequence[ApiFailure] = (),
     silent: Sequence[ApiFailure] = (),
+    usd_per_hour: Decimal | None = None,
 ) -> Group:
     """The orchestrator first, then the resources by region and kind, job results, and regions that could not be scanned.
 
-    `delete_results`: the command that deletes the job results too.
+    `delete_results`: the command that deletes the job results too. `usd_per_hour`: what stops; None: unknown.
     """
-    parts: list[RenderableType] = [Paragraph(f"account {identity.account_id} as {identity.arn}", style="dim")]
-    parts += _loss_text(loss)
+    parts: list[RenderableType] = [*_loss_text(loss)]
     if resources:
         shown = TextTable(
             ("region", "to delete"),
@@ -56,6 +65,9 @@ def deletion_preview_view(
             ],
         )
         parts += [Paragraph(f"resources of cluster {cluster}:", style="bold"), shown]
+        regions = plural(len({resource.region for resource in resources} - {GLOBAL}), "region")
+        saves = f"; the deletion saves about {usd_sum(usd_per_hour)} an hour" if usd_per_hour else ""
+        parts.append(Paragraph(f"{plural(len(resources), 'resource')} in {regions}{saves}", style="bold"))
     elif not loss.results:
         where = " in the scanned regions" if unseen else ""
         parts.append(Paragraph(f"nothing of {cluster} was found{where}"))
@@ -106,15 +118,24 @@ def _unknown(unknown: Sequence[Resource]) -> list[Paragraph]:
 
 
 def deletion_result_view(
-    result: DeletionResult, *, naming: Naming, command: str = "destroy", delete_results: str = ""
+    result: DeletionResult,
+    *,
+    naming: Naming,
+    command: str = "destroy",
+    delete_results: str = "",
+    elapsed_s: float | None = None,
+    usd_per_hour: Decimal | None = None,
 ) -> Group:
-    """Deleted resources by region and kind, remaining ones with reasons, and the result of the verifying scan.
+    """The number of deleted resources, remaining ones with reasons, and the result of the verifying scan.
 
-    `delete_results`: the command that deletes retained job results.
+    A table only where something is left: the preview has had the same one. `delete_results`: the command that deletes retained
+    job results. `usd_per_hour`: of the deleted resources; None: unknown.
     """
     parts: list[RenderableType] = []
     if result.outcomes:
-        parts.append(_table(result))
+        if result.remaining:
+            parts.append(_table(result))
+        parts.append(_deleted_count(result, elapsed_s=elapsed_s, usd_per_hour=usd_per_hour))
     parts.extend(_remaining(result))
     parts.extend(_unknown(result.unsupported))
     parts.extend(failed_regions_text(result.failed_regions))
@@ -124,6 +145,27 @@ def deletion_result_view(
     return Group(*parts)
 
 
+def _deleted_count(
+    result: DeletionResult, *, elapsed_s: float | None, usd_per_hour: Decimal | None
+) -> Paragraph:
+    """`52 of 52 resources deleted in 5 regions after 31 s, which saves about $0.31 an hour`"""
+    gone = [outcome for outcome in result.outcomes if outcome.status in _GONE]
+    asked = [outcome for outcome in result.outcomes if outcome.status is not DeletionStatus.SKIPPED]
+    regions = plural(len({outcome.resource.region for outcome in gone} - {GLOBAL}), "region")
+    took = "" if elapsed_s is None else f" after {elapsed_text(elapsed_s)}"
+    cost = (
+        f", which saves about {usd_sum(usd_per_hour)} an hour"
+        if usd_per_hour and len(gone) == len(asked)
+        else ""
+    )
+    complete = len(gone) == len(asked)
+    return Paragraph(
+        f"{len(gone)} of {plural(len(asked), 'resource')} deleted in {regions}{took}{cost}",
+        style="bold green" if complete else "bold yellow",
+    )
+
+
+_GONE = frozenset({DeletionStatus.DELETED, DeletionStatus.NOT_FOUND})
 _HEADS = {
     "already gone": {DeletionStatus.NOT_FOUND},
     "skipped": {DeletionStatus.SKIPPED},

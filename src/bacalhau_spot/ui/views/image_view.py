@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.images.account_image import AccountImage
     from bacalhau_spot.core.images.bake_plan import BakePlan, BakeResult
     from bacalhau_spot.core.images.image_deletion import ImageDeletion
-    from bacalhau_spot.core.model import Identity, Resource
+    from bacalhau_spot.core.model import Resource
     from bacalhau_spot.engine.placement.image_list import ImageList
 
 _HEADS = ("region", "image", "Bacalhau", "architecture", "state", "age", "size")
@@ -86,11 +86,9 @@ def _table(images: Iterable[AccountImage], *, now: datetime) -> TextTable:
     return TextTable(_HEADS, rows, right=("age", "size"), spare=_SPARE)
 
 
-def bake_plan_view(plans: Sequence[BakePlan], *, identity: Identity) -> Group:
+def bake_plan_view(plans: Sequence[BakePlan]) -> Group:
     """For each architecture: the machine with its price, the copies, and the images that exist."""
-    lines: list[RenderableType] = [
-        Paragraph(f"account {identity.account_id} as {identity.arn}", style="dim"),
-    ]
+    lines: list[RenderableType] = []
     for plan in plans:
         lines.append(Paragraph(f"Bacalhau {plan.version} for {plan.arch}", style="bold"))
         lines += [Paragraph(text) for text in _steps(plan)]

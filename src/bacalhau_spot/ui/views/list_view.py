@@ -9,7 +9,9 @@ from rich.console import Group
 
 from bacalhau_spot.core.lifecycle.drain_result import is_draining
 from bacalhau_spot.ui.formatting import age, count_of_kind, plural
-from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text, next_commands
+from bacalhau_spot.ui.state_styles import state_style
+from bacalhau_spot.ui.views.blocks import Cell, Paragraph, TextTable, failed_regions_text, next_commands
+from bacalhau_spot.ui.views.cost_line import cost_line
 from bacalhau_spot.ui.views.drift_view import drift_lines
 from bacalhau_spot.ui.views.expiry_view import expiry_line
 from bacalhau_spot.ui.views.groups_view import groups_lines
@@ -25,7 +27,18 @@ if TYPE_CHECKING:
 _NARROW = ("region", "zone", "instance", "type", "state", "age", "address")
 _WIDE = (*_NARROW, "private", "lifecycle", "spot request", "image", "subnet")
 # Columns to drop in a narrow window, in this order.
-_SPARE = ("subnet", "image", "lifecycle", "spot request", "private", "age", "type", "state", "zone")
+_SPARE = (
+    "subnet",
+    "image",
+    "lifecycle",
+    "spot request",
+    "private",
+    "age",
+    "type",
+    "state",
+    "zone",
+    "address",
+)
 _NOTHING = "-"
 
 
@@ -57,6 +70,7 @@ def listing_view(listing: Listing, *, wide: bool, now: datetime, configured: boo
     else:
         parts.append(Paragraph(f"no nodes of {listing.cluster}"))
     parts.extend(_orchestrator(listing, wide=wide, now=now))
+    parts.extend(cost_line(listing.cost))
     parts.extend(expiry_line(listing.expiry, now=now))
     parts.extend(groups_lines(listing.groups))
     parts.extend(_others(listing, configured=configured))
@@ -108,7 +122,7 @@ def _row(instance: Instance, *, wide: bool, now: datetime) -> list[str]:
         instance.zone.removeprefix(instance.region),
         instance.id,
         instance.type,
-        _state(instance),
+        Cell(_state(instance), state_style(_state(instance))),
         age(now - instance.launched_at),
         instance.public_ip or _NOTHING,
     ]

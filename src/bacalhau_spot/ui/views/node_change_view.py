@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from bacalhau_spot.core.model import Identity
     from bacalhau_spot.core.node_changes.change_result import ChangeResult
     from bacalhau_spot.core.node_changes.node_change import NodeChange
     from bacalhau_spot.core.pricing.estimate import Budget
@@ -28,13 +27,12 @@ if TYPE_CHECKING:
 _HEADS = ("node", "zone", "type", "reason")
 
 
-def node_change_view(change: NodeChange, *, identity: Identity, words: Sequence[str] = ()) -> Group:
+def node_change_view(change: NodeChange, *, words: Sequence[str] = ()) -> Group:
     """The nodes that leave, the launches, the order, and the price before and after.
 
     `words`: of a dry run, the command line that carries it out.
     """
     parts: list[RenderableType] = [
-        Paragraph(f"account {identity.account_id} as {identity.arn}", style="dim"),
         Paragraph(
             f"{change.cluster}: {plural(change.present, 'node')} now, {change.after} after the change",
             style="bold",

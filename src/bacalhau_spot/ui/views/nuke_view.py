@@ -97,7 +97,7 @@ def _where(preview: NukePreview) -> list[RenderableType]:
     alias = f" ({preview.alias})" if preview.alias else ""
     lines: list[RenderableType] = [
         Paragraph(f"account {preview.identity.account_id}{alias} as {preview.identity.arn}", style="bold"),
-        Paragraph(f"scanned {comma_list(preview.regions_scanned)}", style="dim"),
+        Paragraph(f"scanned {_scanned(preview)}", style="dim"),
     ]
     if preview.regions_skipped:
         lines.append(
@@ -117,6 +117,13 @@ def _where(preview: NukePreview) -> list[RenderableType]:
             )
         )
     return [*lines, *failed_regions_text(preview.failed_regions)]
+
+
+def _scanned(preview: NukePreview) -> str:
+    """The names only where some regions are left out."""
+    if preview.regions_skipped or preview.failed_regions:
+        return comma_list(preview.regions_scanned)
+    return f"all {plural(len(preview.regions_scanned), 'enabled region')}"
 
 
 def _list(preview: NukePreview) -> TextTable:

@@ -33,20 +33,17 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from bacalhau_spot.core.launch.plan import Plan, RegionPlan
-    from bacalhau_spot.core.model import Identity
     from bacalhau_spot.core.pricing.estimate import Budget, Estimate, PriceRange
 
 _UNKNOWN_PRICE = "unknown"
 
 
-def plan_view(plan: Plan, *, identity: Identity | None = None, changing: str = "") -> Group:
+def plan_view(plan: Plan, *, changing: str = "") -> Group:
     """A row for each region, the totals with their price, warnings, and surplus nodes.
 
     `changing`: about another command that is changing the cluster, and may have launched the surplus nodes.
     """
     parts: list[RenderableType] = []
-    if identity is not None:
-        parts.append(Paragraph(f"account {identity.account_id} as {identity.arn}", style="dim"))
     parts.extend(Paragraph(warning, prefix="warning: ", prefix_style="yellow") for warning in plan.warnings)
     if plan.launch:
         parts += [_regions(plan), *_orchestrator(plan), *_totals(plan), *_exposure(plan)]

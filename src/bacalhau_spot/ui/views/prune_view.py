@@ -35,8 +35,6 @@ _FEW = 10
 def prune_preview_view(plan: PrunePlan, *, address: str, now: datetime) -> Group:
     """The nodes to remove, and the disconnected ones that are kept, with reasons."""
     parts: list[RenderableType] = [Paragraph(f"orchestrator {address}", style="dim")]
-    if plan.identity is not None:
-        parts.append(Paragraph(f"account {plan.identity.account_id} as {plan.identity.arn}", style="dim"))
     if plan.stale:
         parts += [
             Paragraph(

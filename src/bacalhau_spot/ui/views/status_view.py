@@ -13,12 +13,15 @@ from bacalhau_spot.core.health.diagnosis import Severity
 from bacalhau_spot.core.health.observation import ApiAvailability, NodeObservation
 from bacalhau_spot.core.health.orchestrator_status import OrchestratorVerdict
 from bacalhau_spot.core.history.interruptions import pool_counts
+from bacalhau_spot.core.launch.plan_warnings import version_difference
 from bacalhau_spot.core.lifecycle.superseded import superseded
 from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.ui.diagnosis_text import diagnosis_text, orchestrator_text
 from bacalhau_spot.ui.end_reason import end_reason_text
 from bacalhau_spot.ui.formatting import age, comma_list, error_label, first_few, plural
-from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text
+from bacalhau_spot.ui.state_styles import SEVERITY_STYLES, WAITING, diagnosis_style, state_style
+from bacalhau_spot.ui.views.blocks import Cell, Paragraph, TextTable, failed_regions_text
+from bacalhau_spot.ui.views.cost_line import cost_line
 from bacalhau_spot.ui.views.drift_view import drift_lines
 from bacalhau_spot.ui.views.expiry_view import expiry_line
 from bacalhau_spot.ui.views.groups_view import groups_lines
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.health.cluster_status import ClusterStatus, Load, NodeStatus, RegionStatus
     from bacalhau_spot.core.health.diagnosis import NodeDiagnosis
+    from bacalhau_spot.core.health.orchestrator_status import OrchestratorStatus
 
 _NOTHING = "-"
 _GIB = 1024**3
@@ -79,6 +83,7 @@ class StatusView:
             parts.append(_regions(status))
         parts.extend(self._nodes_at(level, status))
         parts.append(_sentence(status))
+        parts.extend(cost_line(status.cost))
         parts.extend(expiry_line(status.expiry, now=status.snapshot.taken_at))
         parts.extend(_orchestrator(status))
         parts.extend(drift_lines(status.drifted, nodes=status.total.present))
@@ -144,10 +149,10 @@ def _part(region_status: RegionStatus, *, seen: bool = True) -> list[str]:
         "" if region_status.wanted is None else str(region_status.wanted),
         str(region_status.present) if seen else _NOT_SEEN,
         str(region_status.joined) if seen else _NOT_SEEN,
-        _unless_zero(region_status.waiting),
-        _unless_zero(region_status.draining),
+        Cell(_unless_zero(region_status.waiting), WAITING),
+        Cell(_unless_zero(region_status.draining), WAITING),
         *(
-            _unless_zero(region_status.count(severity))
+            Cell(_unless_zero(region_status.count(severity)), SEVERITY_STYLES[severity])
             for severity in (Severity.UNKNOWN, Severity.BAD, Severity.GONE)
         ),
         *_load(load, nothing=""),
@@ -176,12 +181,16 @@ def _row(node: NodeStatus, status: ClusterStatus, *, wide: bool) -> list[str]:
         node.region or _NOTHING,
         node.zone.removeprefix(node.region) or _NOTHING,
         node.id,
-        *([instance.type, str(instance.state), age(observation.age)] if instance else [_NOTHING] * 3),
+        *(
+            [instance.type, Cell(instance.state, state_style(instance.state)), age(observation.age)]
+            if instance
+            else [_NOTHING] * 3
+        ),
         *_load(node.load, nothing=_NOTHING if available else ""),
     ]
     if wide:
         cells += [*_reachability(observation), *([member.version, member.id] if member else ["", ""])]
-    return [*cells, diagnosis_text(node.diagnosis)]
+    return [*cells, Cell(diagnosis_text(node.diagnosis), diagnosis_style(node.diagnosis))]
 
 
 def _reachability(observation: NodeObservation) -> tuple[str, str]:
@@ -222,7 +231,7 @@ def _grouped(status: ClusterStatus) -> list[RenderableType]:
     return [
         Paragraph(
             f"{diagnosis_text(group[0].diagnosis)}: {first_few([node.id for node in group], at_most=2)}",
-            style="yellow" if group[0].diagnosis.severity is Severity.BAD else "",
+            style=diagnosis_style(group[0].diagnosis),
         )
         for group in ordered
     ]
@@ -348,10 +357,23 @@ def _orchestrator(status: ClusterStatus) -> list[RenderableType]:
         else [orchestrator.address]
     )
     text = ", ".join(filter(None, (*parts, orchestrator.version, orchestrator_text(orchestrator))))
-    return [Paragraph(text, prefix="orchestrator: ", style=_STYLES.get(orchestrator.severity, ""))]
+    line = Paragraph(text, prefix="orchestrator: ", style=_orchestrator_style(orchestrator))
+    return [line, *_version_difference(status, orchestrator)]
 
 
-_STYLES = {Severity.BAD: "bold yellow", Severity.WAITING: "yellow", Severity.UNKNOWN: "yellow"}
+def _version_difference(status: ClusterStatus, orchestrator: OrchestratorStatus) -> list[RenderableType]:
+    """A managed orchestrator with another version than the configuration's."""
+    running, configured = orchestrator.version, status.configured_version
+    instance = orchestrator.instance if orchestrator.mode is OrchestratorMode.MANAGED else None
+    if instance is None or not (running and configured) or running == configured:
+        return []
+    return [Paragraph(version_difference(running, configured, instance), style="yellow")]
+
+
+def _orchestrator_style(orchestrator: OrchestratorStatus) -> str:
+    """Of the whole line: a good one has no colour."""
+    return "" if orchestrator.severity is Severity.GOOD else SEVERITY_STYLES[orchestrator.severity]
+
 
 # The data of each call.
 _GAPS = {
