@@ -9,7 +9,7 @@ from bacalhau_spot.cli.runtime.parsers import duration
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.core.pricing.backtest import Period
 from bacalhau_spot.engine.aws_calls import discovery
-from bacalhau_spot.engine.placement.backtest import backtest
+from bacalhau_spot.engine.pricing.backtest import backtest
 from bacalhau_spot.engine.pricing.prices import HISTORY_DAYS
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import json_output, views

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from bacalhau_spot import __version__
 from bacalhau_spot.ui import chart_library
 from bacalhau_spot.ui.report_page.charts import charts
-from bacalhau_spot.ui.report_page.summary import figures, period, unknowns
-from bacalhau_spot.ui.report_page.tables import (
+from bacalhau_spot.ui.views.report_summary import figures, period, unknowns
+from bacalhau_spot.ui.views.report_tables import (
     drift_table,
     interruption_table,
     pool_table,

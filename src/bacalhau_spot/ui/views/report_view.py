@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from rich.console import Group
 
-from bacalhau_spot.ui.report_page.summary import figures, period, unknowns
-from bacalhau_spot.ui.report_page.tables import (
+from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, next_commands
+from bacalhau_spot.ui.views.drift_view import drift_lines
+from bacalhau_spot.ui.views.report_summary import figures, period, unknowns
+from bacalhau_spot.ui.views.report_tables import (
     ReportTable,
     interruption_table,
     pool_table,
     region_table,
     trouble_table,
 )
-from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, next_commands
-from bacalhau_spot.ui.views.drift_view import drift_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
