@@ -76,7 +76,7 @@ class Case:
 
 
 # create: identity, regions, lists, types, prices; template, VPC, gateway, attachment, route, version, fleet, look.
-CREATE = Bound(("create",), chain=13, times=1.5, cpu=3.0)
+CREATE = Bound(("create",), chain=11, times=1.5, cpu=3.0)
 LIST = Bound(("list",), trips=2, cpu=1.5)
 SMALL = Case(
     Size(12, ("us-west-1", "us-east-2", "eu-west-1", "ap-southeast-1")),

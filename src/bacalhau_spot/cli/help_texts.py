@@ -9,7 +9,7 @@ HELP_GROUPS: Final = {
     "Cluster": ("create", "list", "status", "clusters", "reconcile", "extend", "destroy", "nuke"),
     "Nodes": ("scale", "replace", "remove", "ssh", "logs", "console", "prune", "image"),
     "Jobs": ("env", "smoke-test"),
-    "Money": ("offers", "prices", "cost", "history"),
+    "Money": ("offers", "prices", "cost", "report", "history"),
     "Setup": ("configure", "config", "doctor", "iam-policy", "notify-test", "sandbox", "completion"),
     "Help": ("explain", "help", "version"),
 }
@@ -90,10 +90,18 @@ EXAMPLES: Final[dict[str, Examples]] = {
         ("cost --since 24h --by type", "of the last day, by instance type"),
         ("cost -o csv", "a row for each instance, volume and address"),
     ),
+    "report": (
+        ("report -o html --output-file report.html", "a page for a browser, without a network"),
+        ("report --since 90d -o json", "the same data, for a program"),
+    ),
     "history": (("history --since 30d --region us-east-1", "a month in a region"),),
     "offers": (
         ("offers --vcpus 4.. --memory 16.. --arch arm64", "pools with four vCPUs and 16 GiB or more"),
         ("offers --by region --sort price", "the cheapest regions"),
+        (
+            "offers --backtest 30d",
+            "the cost of the configuration in the last 30 days, and of other regions and types",
+        ),
         ("offers --write --count 3", "write the three best regions into config.yaml"),
     ),
     "configure": (
@@ -160,6 +168,7 @@ DOCUMENTATION: Final = {
     "prices": "cost",
     "prune": "prune",
     "cost": "cost",
+    "report": "report",
     "history": "history",
     "offers": "offers",
     "configure": "configuration",
