@@ -36,7 +36,7 @@ HOME_REGION = "us-east-1"
 class Bound:
     """The limits of a command; None: it has none.
 
-    `chain`: calls that must follow one another. `times`: of the chain's time; `cpu`: of the bare script's; `calls`: in a region
+    `chain`: calls that must follow one another. `times`: of the chain's time with AWS's own delays; `cpu`: of the bare script's; `calls`: in a region
     with nodes, `empty`: in one without; `trips`: round trips that it waits for; `delayed_s`: with AWS's own delays.
     """
 
@@ -75,7 +75,8 @@ class Case:
     bounds: tuple[Bound, ...]
 
 
-# create: identity, regions, lists, types, prices; template, VPC, gateway, attachment, route, version, fleet, look.
+# create: the account, the lists, the market; the lock, the template, the VPC, the attachment, the route, the fleet, the look, the
+# release of the lock.
 CREATE = Bound(("create",), chain=11, times=1.5, cpu=3.0)
 LIST = Bound(("list",), trips=2, cpu=1.5)
 SMALL = Case(
@@ -170,8 +171,7 @@ def _of_command(case: Case, bound: Bound, lives: list[Life], slow: list[Life]) -
             "time, as a multiple of its chain of calls",
             wall_s / (bound.chain * LATENCY_S) if bound.chain else None,
             "x",
-            bound.times,
-        ),
+        ),  # the limit is that with AWS's delays, and of `create_chain.py`: here the sandbox shares the processor
         Row("round trips that it waits for", float(round(trips)), "", bound.trips),
         Row("CPU, as a multiple of the script's", statistics.median(ratios), "x", bound.cpu),
         Row("peak memory", median(lambda run: run.peak_mb), "MB", MEMORY_MB),

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import commands
+import create_chain
 import growth
 import older_tools
 import startup
@@ -40,11 +41,13 @@ def sections(*, quick: bool) -> dict[str, Callable[[], list[Row]]]:
         return {
             "start": lambda: startup.rows(runs=3),
             "commands": lambda: commands.rows(runs=1),
+            "create": lambda: create_chain.rows(runs=1),
             "amauo": lambda: older_tools.rows(runs=1),
         }
     return {
         "start": startup.rows,
         "commands": commands.rows,
+        "create": create_chain.rows,
         "amauo": older_tools.rows,
         "growth": growth.rows,
         "token buckets": token_buckets.rows,

@@ -19,7 +19,7 @@ from bacalhau_spot.engine.cleanup.region_inventory import RegionInventory
 from bacalhau_spot.engine.cleanup.region_scanner import RegionScanner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from bacalhau_spot.core.model import Resource
     from bacalhau_spot.core.problem import ApiFailure
@@ -262,7 +262,8 @@ class RegionTeardown:
             for resource in self._scheduler.ready(now_s=self._now_s)
             if await self._may_delete(resource)
         ]
-        self._scheduler.mark_changed({ResourceKind(resource.kind) for resource in ready})
+        changed = {ResourceKind(resource.kind) for resource in ready}
+        self._scheduler.mark_changed(changed | self._attached_to_any(ready))
         accepted = await self._deleter.delete(ready)
         self._scheduler.presume_gone(
             key
@@ -271,6 +272,18 @@ class RegionTeardown:
         )
         await self._deleter.revoke_group_rules(self.inventory)
         return accepted
+
+    def _attached_to_any(self, users: Sequence[Resource]) -> frozenset[ResourceKind]:
+        """Kinds of resources that are attached to one of `users`, such as a route table to its subnets.
+
+        AWS ends the attachment with the user, and denies the call that would detach what is no longer attached.
+        """
+        ids = {user.id for user in users}
+        return frozenset(
+            ResourceKind(resource.kind)
+            for resource in self.inventory.remaining.values()
+            if resource.attached_to and not ids.isdisjoint(resource.used_by)
+        )
 
     def _is_presumably_gone(self, key: LocalKey, resource: Resource) -> bool:
         """AWS has accepted its deletion, which takes no time, or it ended with the instances that used it.
