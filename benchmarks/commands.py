@@ -36,8 +36,8 @@ HOME_REGION = "us-east-1"
 class Bound:
     """The limits of a command; None: it has none.
 
-    `chain`: calls that must follow one another. `times`: of the chain's time with AWS's own delays; `cpu`: of the bare script's; `calls`: in a region
-    with nodes, `empty`: in one without; `trips`: round trips that it waits for; `delayed_s`: with AWS's own delays.
+    `chain`: calls that must follow one another. `times`: of the chain's time with AWS's own delays; `cpu`: of the bare script's;
+    `calls`: in a region with nodes, `empty`: in one without; `trips`: round trips it waits for; `delayed_s`: with AWS's delays.
     """
 
     command: tuple[str, ...]

@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# An address ends where prose, code or Markdown goes on.
-ADDRESS = re.compile(r"https?://[^\s\"'`<>()\[\]|,;]*")
+# An address ends where prose, code or Markdown goes on; in JSON, at the backslash before a quote.
+ADDRESS = re.compile(r"https?://[^\s\"'`<>()\[\]|,;\\]*")
 # What is served, and by whom.
 SERVED = {
     r"https://[{}\w.-]+\.console\.aws\.amazon\.com(/.*)?": "AWS's console",

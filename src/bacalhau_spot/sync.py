@@ -9,7 +9,6 @@ import queue
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from bacalhau_spot.api import requests
-from bacalhau_spot.api.asynchronous import DEFAULT_GRACE
 from bacalhau_spot.api.errors import unconfirmed
 from bacalhau_spot.api.requests import Access
 
@@ -67,7 +66,7 @@ def create(  # noqa: PLR0913 -- one parameter for each option
     profile: str | None = None,
     sandbox: bool = False,
     allow_removal: bool = False,
-    grace: timedelta = DEFAULT_GRACE,
+    grace: timedelta | None = None,
     max_price_usd_per_hour: Decimal | None = None,
     budget_usd_per_hour: Decimal | None = None,
     ttl: timedelta | None = None,
@@ -77,7 +76,8 @@ def create(  # noqa: PLR0913 -- one parameter for each option
 ) -> LaunchReceipt:
     """Launch the nodes that the configuration asks for and that do not exist yet. The call is the confirmation.
 
-    Running it again adds only the missing nodes. Raises ApiError; an IncompleteError has the receipt of a part of the nodes.
+    Running it again adds only the missing nodes. `grace`: with `allow_removal`, the time for running jobs (default: ten minutes).
+    Raises ApiError; an IncompleteError has the receipt of a part of the nodes.
     """
     options = requests.launch_options(
         max_price_usd_per_hour=max_price_usd_per_hour,

@@ -207,9 +207,10 @@ def test_nuke_without_force_deletes_nothing(sandbox: Any, user: CliRunner) -> No
         (lambda: sync.plan("nowhere.yaml"), "nowhere.yaml"),
         (lambda: sync.create(max_price_usd_per_hour=Decimal(-1)), "--max-price"),
         (lambda: sync.create(ttl=timedelta(minutes=1)), "--ttl"),
+        (lambda: sync.create(grace=timedelta(minutes=1)), "--allow-removal"),
         (lambda: sync.status(regions=["us-esat-1"]), "us-esat-1"),
         (lambda: sync.destroy(cluster="x" * 300), "--cluster"),
-        (lambda: sync.nuke_resources([], force=True), "--regions"),
+        (lambda: sync.nuke_resources([], force=True), "regions is empty"),
     ],
 )
 def test_an_invalid_argument_is_a_configuration_error(

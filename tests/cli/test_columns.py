@@ -126,6 +126,7 @@ def test_a_quiet_question_shows_what_it_is_about(user: CliRunner) -> None:
     assert result.code == 3
     shown = " ".join(result.stderr.split())
     assert "2 instances" in shown and "Type" in shown
+    assert "account 000000000000 as user/sandbox" in shown
     assert user("list", "--json").data["instances"]
 
 

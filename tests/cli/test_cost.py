@@ -230,7 +230,7 @@ def test_what_may_not_be_asked(story: Story) -> None:
         (("cost", "--since", "2999-01-01"), "in the future"),
         (("create", "--budget", "much"), "not a valid amount of US dollars"),
         (("create", "--max-price", "-1"), "not a valid amount of US dollars"),
-        (("list", "-o", "csv"), "csv"),
+        (("destroy", "-o", "csv"), "csv"),
         (("prices", "--region", "mars-1"), "not among the enabled regions"),
         (("prices", "--plot", "prices.pdf"), "none of the extensions .png, .svg, .html"),
     ],

@@ -80,7 +80,7 @@ def test_a_picture_where_nobody_knows_the_home(program: CliRunner, monkeypatch: 
     result = program("prices", "--plot=~/prices.svg")
     assert result.code == 2
     assert "mistake" not in result.stderr
-    assert "need a home directory" in result.stderr
+    assert "an image file needs a home directory" in result.stderr
 
 
 @pytest.mark.parametrize("argv", [("configure", "--defaults"), ("offers", "--write"), ("list",)])

@@ -88,9 +88,10 @@ def tracked(*patterns: str) -> set[str]:
 
 
 def test_the_wheel_has_every_file_of_the_package_and_every_page(folder: Path) -> None:
-    """Templates, scripts of the nodes, schemas, help pages, `py.typed`."""
+    """Templates, scripts of the nodes, schemas, help pages and the files that they link to, `py.typed`."""
     expected = {name.removeprefix("src/") for name in tracked("src")}
-    expected |= {f"bacalhau_spot/{name}" for name in tracked("docs/*.md") if name.count("/") == 1}
+    expected |= {f"bacalhau_spot/{name}" for name in tracked("docs/*.md")}
+    expected |= {f"bacalhau_spot/docs/{name}" for name in tracked("examples/*.yaml")}
     inside = names(folder, "bacalhau_spot")
     assert expected - inside == set()
     extra = {name for name in inside - expected if ".dist-info/" not in name}

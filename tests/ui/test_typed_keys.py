@@ -73,8 +73,10 @@ def test_without_a_terminal_it_does_nothing() -> None:
         keys.stop()
 
 
+# A shell starts what it runs in the background with SIGINT ignored; on a terminal it is not.
 LOOKING = """
-import asyncio, sys
+import asyncio, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.runner import Runner
 from bacalhau_spot.cli.runtime.reporting import interrupted, print_error

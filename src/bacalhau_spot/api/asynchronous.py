@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from bacalhau_spot.api import requests
@@ -12,6 +11,7 @@ from bacalhau_spot.api.requests import Access
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import timedelta
     from decimal import Decimal
     from pathlib import Path
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     OnEvent = Callable[[ProgressEvent], object]
 
 T = TypeVar("T")
-
-DEFAULT_GRACE = timedelta(minutes=10)
 
 
 async def plan(
@@ -63,7 +61,7 @@ async def create(  # noqa: PLR0913 -- one parameter for each option
     profile: str | None = None,
     sandbox: bool = False,
     allow_removal: bool = False,
-    grace: timedelta = DEFAULT_GRACE,
+    grace: timedelta | None = None,
     max_price_usd_per_hour: Decimal | None = None,
     budget_usd_per_hour: Decimal | None = None,
     ttl: timedelta | None = None,
@@ -73,7 +71,8 @@ async def create(  # noqa: PLR0913 -- one parameter for each option
 ) -> LaunchReceipt:
     """Launch the nodes that the configuration asks for and that do not exist yet. The call is the confirmation.
 
-    Running it again adds only the missing nodes. Raises ApiError; an IncompleteError has the receipt of a part of the nodes.
+    Running it again adds only the missing nodes. `grace`: with `allow_removal`, the time for running jobs (default: ten minutes).
+    Raises ApiError; an IncompleteError has the receipt of a part of the nodes.
     """
     options = requests.launch_options(
         max_price_usd_per_hour=max_price_usd_per_hour,

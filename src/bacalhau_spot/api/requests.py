@@ -13,7 +13,7 @@ from bacalhau_spot.api import parsing
 from bacalhau_spot.api.command_thread import CommandThread
 from bacalhau_spot.cli.runtime.cancellation import Cancellation, thread_name
 from bacalhau_spot.core.lifecycle.durations import duration_text
-from bacalhau_spot.errors import ExitCode
+from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -104,11 +104,10 @@ def plan_request(access: Access, options: dict[str, Any]) -> CommandRequest[Clus
 
 
 def create_request(
-    access: Access, options: dict[str, Any], *, wait: str | None, grace: timedelta
+    access: Access, options: dict[str, Any], *, wait: str | None, grace: timedelta | None
 ) -> CommandRequest[LaunchReceipt]:
     """Of `create --yes`."""
-    seconds = int(grace.total_seconds())
-    given = {"yes": True, "wait": wait, "grace": f"{seconds}s" if seconds else "0"}
+    given = {"yes": True, "wait": wait, "grace": None if grace is None else _grace_text(grace)}
     return CommandRequest(
         name="create",
         access=access,
@@ -116,6 +115,11 @@ def create_request(
         options={**options, **given},
         read=parsing.receipt_from_output,
     )
+
+
+def _grace_text(grace: timedelta) -> str:
+    seconds = int(grace.total_seconds())
+    return f"{seconds}s" if seconds else "0"
 
 
 def status_request(access: Access, regions: Sequence[str]) -> CommandRequest[ClusterHealth]:
@@ -152,7 +156,7 @@ def nuke_request(
         options={
             **options,
             "dry_run": dry_run,
-            "regions": None if regions is None else ",".join(regions),
+            "regions": regions,
         },
         read=parsing.report_from_output,
     )
@@ -187,9 +191,21 @@ def _load_destroy() -> Command:
 def _load_nuke() -> Command:
     from bacalhau_spot.cli.commands.nuke import NukeOptions, nuke  # noqa: PLC0415 - as above
 
-    def nuke_with(*, dry_run: bool, common: Any, runtime: Any, **options: Any) -> Result:
-        return nuke(
-            force=True, dry_run=dry_run, choice=NukeOptions(**options), common=common, runtime=runtime
-        )
+    def nuke_with(
+        *, regions: Sequence[str] | None, dry_run: bool, common: Any, runtime: Any, **options: Any
+    ) -> Result:
+        choice = NukeOptions(region=_chosen(regions), **options)
+        return nuke(force=True, dry_run=dry_run, choice=choice, common=common, runtime=runtime)
 
     return nuke_with
+
+
+def _chosen(regions: Sequence[str] | None) -> tuple[str, ...]:
+    """Each region once; empty for every region. Raises UserError for an empty choice, which would be all of them."""
+    if regions is not None and not regions:
+        raise UserError(
+            "regions is empty: it would mean every region",
+            hint="name a region, or leave out `regions` to scan every one",
+            exit_code=ExitCode.USAGE,
+        )
+    return tuple(dict.fromkeys(regions or ()))

@@ -56,6 +56,8 @@ FILLED_IN = {
         "bacalhau-spot destroy --delete-results",
         "bacalhau-spot nuke --delete-results",
     ),
+    "bacalhau-spot X --columns X": ("bacalhau-spot list --columns id,state",),
+    "bacalhau-spot createX": ("bacalhau-spot create", "bacalhau-spot create --allow-removal --grace 2h"),
     "bacalhau-spot X": ("bacalhau-spot create", "bacalhau-spot nuke"),
     "bacalhau-spot X NODE": ("bacalhau-spot remove i-0123", "bacalhau-spot replace i-0123"),
     "bacalhau-spot X X": ("bacalhau-spot ssh i-0123", "bacalhau-spot console i-0123"),
@@ -86,7 +88,7 @@ COMMANDS = sorted(spoken() - {"bacalhau-spot"})
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_program_knows_it(command: str) -> None:
     """The verb, each option, and the number of words."""
-    words = shlex.split(command)[1:]
+    words = ["--output=json" if word == "--json" else word for word in shlex.split(command)[1:]]
     tree.build_app(words).parse_args(words, exit_on_error=False, print_error=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,8 +24,12 @@ from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui.prompts import Impact
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
+    from bacalhau_spot.cli.runtime.runner import Runner
+    from bacalhau_spot.core.lifecycle.expiry import ExpiryPlan
+    from bacalhau_spot.core.model import Naming
     from bacalhau_spot.engine.lifecycle.extend import LivingCluster
 
 
@@ -65,33 +70,20 @@ def extend(
     spec = context.spec(lenient=True)
     naming = context.naming(cluster)
     with context.runner(spec) as runner:
-        healed = healed_regions(spec) if cluster is None else ()
-        configured = [region.name for region in spec.regions] if cluster is None else None
-        living = runner.run_readonly(
-            engine.find_cluster(runner.calls, naming, configured=configured, healed=healed)
+        search = _Search(
+            naming,
+            configured=[region.name for region in spec.regions] if cluster is None else None,
+            healed=healed_regions(spec) if cluster is None else (),
+            at=at,
         )
-        planned = move_expiry(living.instances, at, now=runtime.clock.now(), groups=living.groups)
-        if not planned.living and not planned.retag and not _launches(living):
-            raise _nothing(living, cluster=naming.tag_value)
-        change = ExpiryChange(planned, failed_regions=living.failed_regions)
-        if planned.changes and not dry_run:
-            if planned.shortens:
-                context.print_status(views.extension_view(planned))
-                where = f"{naming.tag_value} in account {living.identity.account_id}"
-                context.confirm(f"End {where} earlier than before?", impact=Impact.DESTROYS, confirmed=yes)
-            with ClusterLock(
-                context, runner, naming=naming, identity=living.identity, command="extend", creates=False
-            ) as lock:
-                lock.take()
-                if not lock.is_exclusive:
-                    # The lock of a dead command is a launch template that the first scan may have listed.
-                    living = runner.run_readonly(
-                        engine.find_cluster(runner.calls, naming, configured=configured, healed=healed)
-                    )
-                    planned = move_expiry(living.instances, at, now=runtime.clock.now(), groups=living.groups)
-                change = runner.run_with_progress(
-                    engine.change_expiry(runner.calls, naming, living, planned), screen=NullProgress
-                )
+        found = search.run(runner, now=runtime.clock.now())
+        if not found.has_instances:
+            raise _nothing(found.living, cluster=naming.tag_value)
+        change = ExpiryChange(found.planned, failed_regions=found.living.failed_regions)
+        if found.planned.changes and not dry_run:
+            _agree(context, found, cluster=naming.tag_value, yes=yes)
+            found, change = _carry_out(context, runner, search, found)
+    planned = found.planned
     code = change.exit_code
     return Result(
         "extend",
@@ -104,9 +96,65 @@ def extend(
     )
 
 
-def _launches(living: LivingCluster) -> bool:
-    """Whether a group is about to launch nodes."""
-    return any(group.desired and not group.deleting for group in living.groups)
+@dataclass(frozen=True)
+class _Found:
+    """The cluster, and the changes of its end."""
+
+    living: LivingCluster
+    planned: ExpiryPlan
+
+    @property
+    def has_instances(self) -> bool:
+        """Also if a group is about to launch them."""
+        if self.planned.living or self.planned.retag:
+            return True
+        return any(group.desired and not group.deleting for group in self.living.groups)
+
+
+@dataclass(frozen=True)
+class _Search:
+    naming: Naming
+    configured: Collection[str] | None
+    healed: Collection[str]
+    at: datetime | None  # the new end
+
+    def run(self, runner: Runner, *, now: datetime) -> _Found:
+        living = runner.run_readonly(
+            engine.find_cluster(runner.calls, self.naming, configured=self.configured, healed=self.healed)
+        )
+        return _Found(living, move_expiry(living.instances, self.at, now=now, groups=living.groups))
+
+
+def _agree(context: CommandContext, found: _Found, *, cluster: str, yes: bool) -> None:
+    """Raises UserError if the user does not want an earlier end."""
+    if not found.planned.shortens:
+        return
+    context.print_status(views.extension_view(found.planned))
+    where = f"{cluster} in account {found.living.identity.account_id}"
+    context.confirm(f"End {where} earlier than before?", impact=Impact.DESTROYS, confirmed=yes)
+
+
+def _carry_out(
+    context: CommandContext, runner: Runner, search: _Search, found: _Found
+) -> tuple[_Found, ExpiryChange]:
+    """Under the cluster's lock. Searches again if another command may have changed something since."""
+    with ClusterLock(
+        context,
+        runner,
+        naming=search.naming,
+        identity=found.living.identity,
+        command="extend",
+        creates=False,
+    ) as lock:
+        lock.take()
+        if not lock.is_exclusive:
+            # The lock of a dead command is a launch template that the first scan may have listed.
+            found = search.run(runner, now=context.runtime.clock.now())
+        change = runner.run_with_progress(
+            engine.change_expiry(runner.calls, search.naming, found.living, found.planned),
+            screen=NullProgress,
+        )
+    return found, change
 
 
 def _end(duration: str | None, *, until: str | None, never: bool, now: datetime) -> datetime | None:

@@ -92,7 +92,7 @@ def offers(
     filters: Filters = NO_FILTERS,
     table: TableOptions = DEFAULT_TABLE,
     writing: WriteOptions = NO_WRITE,
-    backtest: str | None = None,
+    backtest: Annotated[str | None, Parameter(metavar="DURATION")] = None,
     common: TabularOptions = NO_TABULAR_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:

@@ -39,8 +39,8 @@ _HTML = "html"
 
 def report(
     *,
-    since: str = "30d",
-    output_file: Annotated[Path | None, Parameter(name=["--output-file"])] = None,
+    since: Annotated[str, Parameter(metavar="TIME")] = "30d",
+    output_file: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     cluster: Cluster = None,
     common: PageOptions = NO_PAGE_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],

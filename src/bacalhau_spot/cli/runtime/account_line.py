@@ -11,7 +11,7 @@ from bacalhau_spot.ui import views
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
     from bacalhau_spot.core.model import Identity
     from bacalhau_spot.engine.aws_calls.cache import Cache
@@ -35,12 +35,17 @@ class AccountLine:
         cluster: Callable[[], str],
         cache: Callable[[], Cache],
         look: LookLine | None,
+        hold: Callable[[RenderableType], None] | None = None,
     ) -> None:
-        """`cluster`: the one that the command is about; empty for none. `look`: the line of the scan, which gives way."""
+        """`cluster`: the one that the command is about; empty for none. `look`: the line of the scan, which gives way.
+
+        `hold`: keeps the line for a question, instead of printing it.
+        """
         self._console = console
         self._cluster = cluster
         self._cache = cache
         self._look = look
+        self._hold = hold
         self._shown = False
 
     def wants_alias(self) -> bool:
@@ -58,8 +63,11 @@ class AccountLine:
             alias = await ask_alias()
             cache.put(_CACHE, identity.account_id, alias)
             cache.put(_CACHE, _ANY, "asked")
+        line = views.account_text(identity, alias=alias, cluster=self._cluster())
+        if self._hold:
+            self._hold(line)
+            return
         with self._look.hidden() if self._look else nullcontext():
             if self._console.is_terminal:
                 self._console.file.write(_FROM_THE_START)
-            line = views.account_text(identity, alias=alias, cluster=self._cluster())
             self._console.print(line, crop=False)

@@ -499,6 +499,7 @@ class CommandContext:
             cluster=self._cluster_of_command,
             cache=lambda: FileCache(self.cache_dir, clock=self.runtime.clock),
             look=self._line,
+            hold=self.print_status if self.quiet else None,
         )
 
     def _cluster_of_command(self) -> str:

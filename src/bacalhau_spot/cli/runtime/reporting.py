@@ -71,7 +71,11 @@ def _print_for_people(result: Result, runtime: Runtime, *, stdout: TextIO) -> No
         out.print(
             terminal.UnwrappedOutput(result.view) if output == terminal.WIDE else result.view, crop=False
         )
-    for warning in () if runtime.invocation.common.quiet else result.stderr_warnings:
+    _print_warnings_and_errors(result, talk, quiet=runtime.invocation.common.quiet)
+
+
+def _print_warnings_and_errors(result: Result, talk: terminal.Terminal, *, quiet: bool) -> None:
+    for warning in () if quiet else result.stderr_warnings:
         talk.print(views.note("warning", warning), crop=False)
     for error in result.errors:
         talk.print(views.error_view(error), crop=False)

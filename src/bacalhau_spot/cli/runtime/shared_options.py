@@ -77,7 +77,9 @@ class TabularOptions(CommonOptions):
 class PageOptions(CommonOptions):
     """Options of a command whose result is a page, for browsers too."""
 
-    output: Annotated[Page, Parameter(name=["--output", "-o", "--format"], allow_repeating=True)] = "table"  # type: ignore[assignment]  # wider
+    output: Annotated[
+        Page, Parameter(name=["--output", "-o", "--format"], metavar="FORMAT", allow_repeating=True)
+    ] = "table"  # type: ignore[assignment]  # wider
     """Output format on stdout; `html`: a page for a browser."""
 
 

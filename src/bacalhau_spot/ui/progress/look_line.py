@@ -47,17 +47,21 @@ def look_text(
     """
     missing = sorted(filter(None, waiting))
     look = "looking again into" if again else "looking into"
-    if missing and len(asked) == 1:
-        return f"{look} {asked[0]}"
     if missing:
-        count = len(asked) - len(missing) if answered is None else answered
-        names = f", waiting for {', '.join(missing)}" if count and len(missing) <= _NAMED else ""
-        return f"{look} {plural(len(asked), 'region')}: {count} answered{names}"
+        return f"{look} {_regions_text(asked, missing, answered=answered)}"
     if waiting:
         return "asking AWS"
     if other:
         return f"asking {other}"
     return f"{plural(len(asked), 'region')} answered" if asked else ""
+
+
+def _regions_text(asked: Sequence[str], missing: Sequence[str], *, answered: int | None) -> str:
+    if len(asked) == 1:
+        return asked[0]
+    count = len(asked) - len(missing) if answered is None else answered
+    names = f", waiting for {', '.join(missing)}" if count and len(missing) <= _NAMED else ""
+    return f"{plural(len(asked), 'region')}: {count} answered{names}"
 
 
 def settling_text(left_s: float) -> str:
