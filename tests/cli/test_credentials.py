@@ -268,6 +268,28 @@ def test_an_mfa_code_is_asked_for_on_a_terminal(
     assert list((Path(user.home) / ".aws" / "cli" / "cache").glob("*.json"))
 
 
+def test_a_refused_mfa_code_is_asked_for_once(
+    sandbox: Any, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The calls that a command begins together need the same credentials: each would ask for a code of its own."""
+    requests: list[str] = []
+
+    def ask(prompt: str, *, stream: TextIO) -> str:
+        requests.append(prompt)
+        return "123456"
+
+    monkeypatch.setattr("bacalhau_spot.ui.prompts.getpass", ask)
+    message = "MultiFactorAuthentication failed with invalid MFA one time pass code."
+    sandbox.settings.faults = [
+        {"match": "AssumeRole", "code": "AccessDenied", "message": message, "status": 403}
+    ]
+    user.aws(ROLE.replace("source_profile", "mfa_serial = arn:aws:iam::1:mfa/ann\nsource_profile"))
+    result = user.program("list", "--profile", "work", answers="")
+    assert (result.code, "AWS does not accept the MFA code" in result.stderr) == (4, True)
+    assert len(requests) == 1
+    assert {action for _, action, _ in sandbox.world.calls} == {"sts:AssumeRole"}
+
+
 SIGN_IN = "arn:aws:iam::123456789012:user/me"
 
 
