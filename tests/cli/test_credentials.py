@@ -35,6 +35,9 @@ source_profile = base
 {KEYS}
 """
 
+# Asked at once, and each but once: the answer of one is not needed for the others.
+ABOUT_THE_ACCOUNT = {"sts:GetCallerIdentity", "ec2:DescribeRegions", "iam:ListAccountAliases"}
+
 
 class User:
     """Somebody with a home of their own and no keys in the environment."""
@@ -238,10 +241,11 @@ def test_no_region_is_no_problem(user: User) -> None:
     [["create", "--yes"], ["create", "--dry-run"], ["destroy", "--yes"], ["nuke", "--force"], ["nuke", "--dry-run"]],
 )  # fmt: skip
 def test_credentials_come_first(sandbox: Any, user: User, command: list[str]) -> None:
-    """Before anything is looked at or changed, in every command that needs them."""
+    """Before anything of the cluster is looked at or changed, in every command that needs them."""
     user.aws(f"[default]\n{KEYS.replace(ACCESS_KEY_ID, 'AKIAWRONG')}")
     refused(user.program(*command), "AWS does not accept these credentials")
-    assert [action for _, action, _ in sandbox.world.calls] == ["sts:GetCallerIdentity"]
+    asked = {action for _, action, _ in sandbox.world.calls}
+    assert {"sts:GetCallerIdentity"} <= asked <= ABOUT_THE_ACCOUNT
 
 
 def test_an_mfa_code_is_asked_for_on_a_terminal(
@@ -262,6 +266,28 @@ def test_an_mfa_code_is_asked_for_on_a_terminal(
         assert "AWS does not accept these credentials" in result.stderr
     assert requests == ["Enter MFA code for arn:aws:iam::1:mfa/ann: "]
     assert list((Path(user.home) / ".aws" / "cli" / "cache").glob("*.json"))
+
+
+def test_a_refused_mfa_code_is_asked_for_once(
+    sandbox: Any, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The calls that a command begins together need the same credentials: each would ask for a code of its own."""
+    requests: list[str] = []
+
+    def ask(prompt: str, *, stream: TextIO) -> str:
+        requests.append(prompt)
+        return "123456"
+
+    monkeypatch.setattr("bacalhau_spot.ui.prompts.getpass", ask)
+    message = "MultiFactorAuthentication failed with invalid MFA one time pass code."
+    sandbox.settings.faults = [
+        {"match": "AssumeRole", "code": "AccessDenied", "message": message, "status": 403}
+    ]
+    user.aws(ROLE.replace("source_profile", "mfa_serial = arn:aws:iam::1:mfa/ann\nsource_profile"))
+    result = user.program("list", "--profile", "work", answers="")
+    assert (result.code, "AWS does not accept the MFA code" in result.stderr) == (4, True)
+    assert len(requests) == 1
+    assert {action for _, action, _ in sandbox.world.calls} == {"sts:AssumeRole"}
 
 
 SIGN_IN = "arn:aws:iam::123456789012:user/me"

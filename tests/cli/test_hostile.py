@@ -43,8 +43,9 @@ ESCAPES = (
     )
     + '"'
 )
-# What Rich itself writes: styles, the cursor's visibility and way, the line cleared.
-OURS = re.compile(r"\x1b\[(?:[0-9;]*m|\?25[lh]|[0-9]*[ABGKJ])")
+# What Rich itself writes: styles, the cursor's visibility and way, the line cleared. The line about the account begins in
+# the first column, over keys that were typed: nobody else's text can, as it has no escape.
+OURS = re.compile(r"\r\x1b\[K|\x1b\[(?:[0-9;]*m|\?25[lh]|[0-9]*[ABGKJ])")
 FORMS = ("table", "wide", "json", "yaml", "ndjson")
 
 

@@ -193,8 +193,8 @@ def another_cluster(user: CliRunner, name: str) -> list[Document]:
 # Needed only where the account has no such role yet; AWS's words for it name no action, ours name the command.
 FIRST_USE = "iam:CreateServiceLinkedRole"
 WORDS = {FIRST_USE: "create-service-linked-role"}
-# A create does without, and says what it then does not know.
-SPARED = {"pricing:GetProducts", "ec2:DescribeVpcBlockPublicAccessOptions"}
+# A create does without, and says what it then does not know; without the account's alias it shows the account's number.
+SPARED = {"iam:ListAccountAliases", "pricing:GetProducts", "ec2:DescribeVpcBlockPublicAccessOptions"}
 
 
 def create_names(sandbox: Any, user: CliRunner) -> set[str]:

@@ -47,3 +47,7 @@ class Aws(
 
     def close(self) -> None:
         self._session.close()
+
+    def abandon(self) -> None:
+        """In place of `close()`, after an error."""
+        self._session.abandon()

@@ -54,6 +54,7 @@ class Session:
         self._transport: Transport | None = None
         self._may_share: bool | None = None  # unknown until the first call
         self._denials = Denials()
+        self._ended = False  # no call may begin any more
         self._identified = False  # STS has accepted these credentials
         # By region, from the last list of its VPCs: an existing VPC never becomes the default one.
         self.default_vpcs: dict[str, asyncio.Future[frozenset[str]]] = {}
@@ -119,6 +120,12 @@ class Session:
     def close(self) -> None:
         """Wait for calls in flight: an aborted launch with a lost reply would leave orphaned instances."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def abandon(self) -> None:
+        """After an error: no call begins any more, and nobody waits for those in flight."""
+        with self._lock:  # a client in the making has read the settings of its own command
+            self._ended = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _call(
         self, service: str, region: str | None, operation: str, kwargs: dict[str, Any]
@@ -191,6 +198,8 @@ class Session:
         """The client of a service. With a model of all operations, if the cut one lacks `operation`."""
         # A session is not thread safe, and a new client takes 3 ms; clients can be used from any thread.
         with self._lock:
+            if self._ended:
+                raise RuntimeError("the command has ended")  # nobody waits for the answer
             if self._session is None:
                 self._session = core_session(self._access)
             try:

@@ -76,3 +76,14 @@ def test_without_a_price_the_cost_is_unknown() -> None:
 def test_a_terminated_node_costs_nothing() -> None:
     facts = replace(FACTS, inventory=ClusterInventory(instances=(replace(OLD, state=State.TERMINATED),)))
     assert running_cost(facts, PLAN, RESULT) == Decimal("0.01")
+
+
+def test_a_node_that_starts_costs_as_one_that_runs() -> None:
+    starting = replace(RESULT.regions[0], instances=(replace(NODE, state=State.PENDING),))
+    assert running_cost(FACTS, PLAN, replace(RESULT, regions=(starting,))) == Decimal("0.02")
+
+
+def test_with_a_node_that_nobody_has_seen_the_cost_is_unknown() -> None:
+    """AWS has granted it, and it may run."""
+    unseen = replace(RESULT.regions[0], instances=())
+    assert running_cost(FACTS, PLAN, replace(RESULT, regions=(unseen,))) is None

@@ -113,6 +113,8 @@ class Runner:
         self._runner.close()
         if kind is None:
             self._cloud.close()
+        elif issubclass(kind, Exception):  # Ctrl-C waits for nothing
+            self._cloud.abandon()
 
     def run_readonly(self, part: Coroutine[object, object, T], *, other: str = "") -> T:
         """Run `part`, with a line while it takes long. Raises KeyboardInterrupt on Ctrl-C and SIGTERM.

@@ -282,7 +282,8 @@ _READ = (
     *_rows("sns", "ListTagsForResource", commands=_SCANS),
     *_rows("logs", "DescribeLogGroups ListTagsForResource", commands=_SCANS),
     # The list is read only if the tags of a bucket cannot be: whether it is another account's.
-    *_rows("s3", "GetBucketTagging ListAllMyBuckets", commands=(*_SCANS, "list")),
+    *_rows("s3", "GetBucketTagging ListAllMyBuckets", commands=_SCANS),
+    *_rows("s3", "GetBucketTagging ListAllMyBuckets", commands=("list",), conditions=(Condition.MANAGED,)),
     *_rows(
         "iam",
         "GetInstanceProfile GetPolicy ListAttachedRolePolicies ListEntitiesForPolicy ListInstanceProfiles "

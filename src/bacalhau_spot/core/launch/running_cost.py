@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def running_cost(facts: LaunchFacts, plan: Plan, result: CreateResult) -> Decimal | None:
-    """In USD an hour, the orchestrator included; None while one of the nodes has no known price."""
+    """In USD an hour, the orchestrator included; None while one of the nodes has no known price, or has not been seen."""
+    if any(region.not_visible for region in result.regions):
+        return None
     nodes_usd = current_cost(
         _nodes(facts, result),
         {**facts.pool_prices, **_offered_prices(facts)},
@@ -35,7 +37,7 @@ def _nodes(facts: LaunchFacts, result: CreateResult) -> list[Instance]:
     """The nodes from before that stay, and the new ones."""
     gone = {*result.removed, *result.leaving}
     nodes = {node.id: node for node in facts.instances if node.alive and node.id not in gone}
-    nodes |= {node.id: node for region in result.regions for node in region.running}
+    nodes |= {node.id: node for region in result.regions for node in region.instances if node.alive}
     return list(nodes.values())
 
 

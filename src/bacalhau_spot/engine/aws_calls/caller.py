@@ -122,6 +122,14 @@ class AwsCalls:
         message = self._hide(f"{type(error).__name__}: {error}")
         return ApiFailure(code=INTERNAL_ERROR, message=message, operation="", region=region)
 
+    async def find_credentials(self, *, within_s: float) -> None:
+        """Before concurrent calls would look for them at once. Raises CloudError, after `within_s`."""
+        sent = self.sent
+        try:
+            await self.read("", self.cloud.credentials_origin, within_s=within_s)
+        finally:
+            self.sent = sent  # botocore may ask for keys: no request of this program
+
     async def read(
         self, region: str, call: Callable[[], Awaitable[T]], *, within_s: float | None = None
     ) -> T:

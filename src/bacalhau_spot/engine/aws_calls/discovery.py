@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 # The first call: if AWS cannot be reached, the user should not wait long for the error.
 _WHO_AM_I_S = 10.0
+# The alias is only displayed: it is asked again for a short time, where IAM cannot be reached.
+_ALIAS_S = 2.0
 
 # Final states of a spot request (EC2 user guide, "Spot request states").
 _FINISHED = frozenset({"closed", "cancelled", "failed"})
@@ -48,9 +50,11 @@ async def get_identity(calls: AwsCalls) -> Identity:
 async def load_account(calls: AwsCalls) -> AccountContext:
     """Check the credentials before anything else, and list the account's regions meanwhile. Raises CloudError.
 
-    STS names the fault of credentials best: its error comes first. EC2's refusal before STS has accepted them is not the
-    last word: EC2 is asked again. The account's alias, for the display, is asked at the same time.
+    The credentials are found before any call begins: several calls at once would each ask for an MFA code. STS names the
+    fault of credentials best: its error comes first. EC2's refusal before STS has accepted them is not the last word: EC2
+    is asked again. The account's alias, for the display, is asked at the same time.
     """
+    await calls.find_credentials(within_s=_WHO_AM_I_S)
     display = calls.account_display
     asking = asyncio.ensure_future(_regions(calls))
     naming = asyncio.ensure_future(account_alias(calls)) if display and display.wants_alias() else None
@@ -58,12 +62,11 @@ async def load_account(calls: AwsCalls) -> AccountContext:
         identity = await get_identity(calls)
         if display is not None:
             await display.show(identity, ask_alias=lambda: naming or account_alias(calls))
-    except BaseException:
+        found = await asking
+    finally:  # nothing goes on after an error or Ctrl-C
         asking.cancel()
         if naming is not None:
             naming.cancel()
-        raise
-    found = await asking
     if isinstance(found, CloudError):
         if classify(found.code).category is not Category.CREDENTIALS:
             raise found
@@ -80,9 +83,9 @@ async def _regions(calls: AwsCalls) -> tuple[Region, ...] | CloudError:
 
 
 async def account_alias(calls: AwsCalls) -> str:
-    """The account's alias; empty if it has none or AWS denies the call."""
+    """The account's alias; empty if it has none, AWS denies the call or does not answer soon."""
     try:
-        return await calls.read("", calls.cloud.alias)
+        return await calls.read("", calls.cloud.alias, within_s=_ALIAS_S)
     except CloudError:
         return ""
 
