@@ -10,6 +10,9 @@ from unittest.mock import patch
 
 import pytest
 
+from bacalhau_spot.core.model import BacalhauSpec
+from bacalhau_spot.core.orchestrator.nats_check import NatsCheck, NatsStatus
+from bacalhau_spot.engine.doctor import checks
 from support.cli_runner import CliRunner
 
 CLEAR = ("us-east-2", "us-west-1", "us-west-2", "ap-southeast-1")
@@ -75,6 +78,27 @@ def test_destroy_of_a_cluster(
         assert counts[region]["ec2:DescribeTags"] == 2
     waited_s = sandbox.clock.now() - before
     assert waited_s <= terminate_s + 5, "the command ends when AWS says so"
+
+
+@pytest.mark.parametrize("lost", [True, False], ids=["heard nothing", "heard long ago"])
+def test_prices_leave_the_bound_of_calls(sandbox: Any, program: CliRunner, lost: bool) -> None:
+    """Without prices of the last twelve hours, the region with three zones is asked, and the one with five is not."""
+    start = created(sandbox, program, age_s=60 if lost else 13 * 3600)
+    if lost:
+        for heard in program.folder.rglob("spot-prices.json"):
+            heard.unlink()
+    result = program("destroy", "--yes", "-o", "json")
+    assert result.code == 0
+    counts = calls_by_region(sandbox, start)
+    assert without_polls(counts[BUSY[0]]) == 23 + 5 + LOCK.total() <= 30, counts[BUSY[0]]
+    assert [counts[region]["ec2:DescribeSpotPriceHistory"] for region in BUSY] == [0, 1]
+
+
+def test_a_deletion_knows_the_prices_of_its_create(sandbox: Any, program: CliRunner) -> None:
+    """The estimate stands without a call."""
+    start = created(sandbox, program, age_s=3600)
+    assert "saves about $" in program("destroy", "--dry-run").stdout
+    assert not any(call[1] == "ec2:DescribeSpotPriceHistory" for call in sandbox.world.calls[start:])
 
 
 @pytest.mark.parametrize(("age_s", "empty", "busy"), [(3600, 3, 30), (0, 5, 34)], ids=["old", "young"])
@@ -218,8 +242,15 @@ IN_AN_EMPTY_REGION = {
 
 
 @pytest.mark.parametrize("line", IN_AN_EMPTY_REGION)
-def test_calls_in_an_empty_region(sandbox: Any, program: CliRunner, line: str) -> None:
+def test_calls_in_an_empty_region(
+    sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
     """One call, whatever the command, and no more than its reason needs."""
+
+    async def accepted(address: str, _bacalhau: BacalhauSpec) -> NatsCheck:
+        return NatsCheck(address, NatsStatus.ACCEPTED)
+
+    monkeypatch.setattr(checks, "probe_nats", accepted)  # `doctor` tries the address, which is nobody's
     created(sandbox, program)
     node = json.loads(program("list", "-o", "json").stdout)["data"]["instances"][0]["id"]
     start = len(sandbox.world.calls)

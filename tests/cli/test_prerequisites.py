@@ -33,7 +33,7 @@ def test_a_zone_that_takes_no_subnet_costs_that_zone(sandbox: Any, program: CliR
     program.configure(nodes=3, regions="[us-east-1]")
     result = program("create", "--yes")
     assert result.code == 0, one_line(result)
-    assert "a no new subnets" in one_line(result)
+    assert "no new subnets in a" in one_line(result)
     nodes = program("list", "-o", "json").data["instances"]
     assert len(nodes) == 3 and "us-east-1a" not in {node["zone"] for node in nodes}
 

@@ -203,7 +203,7 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
                 self._runner, self._naming, regions=scope.regions, command=self.name
             )
         identity = scope.account.identity
-        buckets, spot, rates = self._runner.run_readonly(self._details(scan))
+        buckets, spot, rates = self._runner.run_readonly(self._details(scan, account_id=identity.account_id))
         deletable = (resource for resource in scan.resources if not resource.retained)
         to_delete = without_kept(deletable, buckets)
         cost = usd_per_hour(to_delete, spot=spot, rates=rates)
@@ -239,11 +239,19 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
             deletes_results=any(bucket.deleted and not bucket.contents.empty for bucket in buckets),
         )
 
-    async def _details(self, scan: ScanResult) -> tuple[tuple[ResultsBucket, ...], Prices, Rates]:
+    async def _details(
+        self, scan: ScanResult, *, account_id: str
+    ) -> tuple[tuple[ResultsBucket, ...], Prices, Rates]:
         """The buckets with job results, and the prices of the resources, asked at once."""
         return await asyncio.gather(
             results_buckets(self._calls, scan.resources, delete_results=self._options.delete_results),
-            prices_of(self._calls, scan.resources),
+            prices_of(
+                self._calls,
+                scan.resources,
+                cache=self._context.cache(),
+                account_id=account_id,
+                sparing=True,
+            ),
             rates_of(self._calls, scan.resources),
         )
 

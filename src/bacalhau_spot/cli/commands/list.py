@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,11 +26,12 @@ from bacalhau_spot.engine.scaling_group.groups import with_groups
 from bacalhau_spot.ui import csv_output, json_output, views
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from bacalhau_spot.core.inventory import AccountContext
     from bacalhau_spot.core.launch.create_result import Listing
     from bacalhau_spot.core.model import Naming
+    from bacalhau_spot.core.pricing.cost_summary import CostSummary
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 
@@ -65,20 +67,24 @@ def list_(
     healed = healed_regions(spec) if cluster is None else ()
     configured = [at.name for at in spec.regions] if cluster is None else []
     with context.runner() as runner:
-        account, found = runner.run_readonly(
-            _listing(runner.calls, naming, regions=region, healed=healed, configured=configured)
-        )
-        if not region:  # of the whole cluster
-            cost = runner.run_readonly(
-                listed_cost(
-                    runner.calls,
-                    spec,
-                    [*found.instances, *([found.orchestrator] if found.orchestrator else [])],
-                    known_usages.logged_usages(context, account.identity, cluster=naming.tag_value),
-                    cluster=naming.tag_value,
-                )
+
+        async def cost_of(account: AccountContext, found: Listing) -> CostSummary | None:
+            if region:
+                return None  # the cost is that of the whole cluster
+            return await listed_cost(
+                runner.calls,
+                spec,
+                [*found.instances, *([found.orchestrator] if found.orchestrator else [])],
+                known_usages.logged_usages(context, account.identity, cluster=naming.tag_value),
+                cluster=naming.tag_value,
+                unseen=[failure.region for failure in found.failed_regions],
             )
-            found = replace(found, cost=cost)
+
+        account, found = runner.run_readonly(
+            _listing(
+                runner.calls, naming, regions=region, healed=healed, configured=configured, cost_of=cost_of
+            )
+        )
         others: tuple[str, ...] = ()
         if not found.orchestrator and not any(instance.alive for instance in found.instances):
             where = discovery.requested_regions(account.regions, region)
@@ -114,14 +120,20 @@ async def _listing(
     regions: Sequence[str],
     healed: Collection[str],
     configured: Collection[str],
+    cost_of: Callable[[AccountContext, Listing], Awaitable[CostSummary | None]],
 ) -> tuple[AccountContext, Listing]:
     account = await discovery.load_account(calls)
     where = discovery.requested_regions(account.regions, regions)
     found = await discovery.cluster_listing(
         calls, naming, cluster=naming.tag_value, regions=where, configured=configured
     )
-    with_bucket = await with_results_bucket(calls, naming, found, account_id=account.identity.account_id)
-    return account, await with_groups(calls, naming, with_bucket, healed=healed)
+
+    async def second_look() -> Listing:
+        bucket = await with_results_bucket(calls, naming, found, account_id=account.identity.account_id)
+        return await with_groups(calls, naming, bucket, healed=healed)
+
+    complete, cost = await asyncio.gather(second_look(), cost_of(account, found))
+    return account, replace(complete, cost=cost)
 
 
 def _filtered(listing: Listing, *, states: list[State] | None, show_all: bool) -> Listing:

@@ -246,7 +246,12 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
             denied=await engine.preflight(self._calls, to_delete),
             usd_per_hour=usd_per_hour(
                 to_delete,
-                spot=await engine.prices_of(self._calls, to_delete),
+                spot=await engine.prices_of(
+                    self._calls,
+                    to_delete,
+                    cache=self._context.cache(),
+                    account_id=scope.account.identity.account_id,
+                ),
                 rates=await engine.rates_of(self._calls, to_delete),
             ),
             to_adopt=to_adopt,

@@ -175,11 +175,12 @@ async def _gather(
 def _wanted(spec: ClusterSpec, filters: Filters, *, nodes: int | None) -> OffersQuery:
     """The query of the options; without any, that of the configuration."""
     number = nodes or max(1, -(-spec.nodes // _count(spec)))
+    at = tuple(region.name for region in spec.regions)
     if filters == NO_FILTERS:
-        return OffersQuery(spec.instance_types, spec.requirements, nodes=number)
+        return OffersQuery(spec.instance_types, spec.requirements, nodes=number, described_in=at)
     types = filters.type
     if filters == Filters(type=filters.type):
-        return OffersQuery(types, None, nodes=number)
+        return OffersQuery(types, None, nodes=number, described_in=at)
     vcpus_min, vcpus_max = _whole(filters.vcpus, flag="--vcpus")
     memory_min, memory_max = _span(filters.memory, flag="--memory")
     gpus_min, gpus_max = _whole(filters.gpus, flag="--gpus") if filters.gpus else (None, None)
@@ -193,7 +194,7 @@ def _wanted(spec: ClusterSpec, filters: Filters, *, nodes: int | None) -> Offers
         gpus_max=gpus_max,
         families=filters.family,
     )
-    return OffersQuery(types, needs, nodes=number)
+    return OffersQuery(types, needs, nodes=number, described_in=at)
 
 
 def _count(spec: ClusterSpec) -> int:

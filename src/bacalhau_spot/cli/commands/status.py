@@ -220,6 +220,7 @@ class StatusReader:
                     (*snapshot.instances, *snapshot.orchestrators),
                     known_usages.logged_usages(self._call, identity, cluster=self.naming.tag_value),
                     cluster=self.naming.tag_value,
+                    unseen=[failure.region for failure in snapshot.failed_regions],
                 )
             )
         return self._cost

@@ -490,6 +490,10 @@ class CommandContext:
         runner.calls.account_display = self._account_line
         return runner
 
+    def cache(self) -> FileCache:
+        """Answers that earlier commands heard."""
+        return FileCache(self.cache_dir, clock=self.runtime.clock)
+
     def _display_of_account(self) -> AccountLine | None:
         """None where it would be noise: a pass of `reconcile` is a line of a log, and `doctor` has a check for it."""
         if self.common.output not in {"table", terminal.WIDE} or self.command in _WITHOUT_ACCOUNT:
@@ -497,7 +501,7 @@ class CommandContext:
         return AccountLine(
             self.err,
             cluster=self._cluster_of_command,
-            cache=lambda: FileCache(self.cache_dir, clock=self.runtime.clock),
+            cache=self.cache,
             look=self._line,
             hold=self.print_status if self.quiet else None,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.engine.aws_calls.caller import api_failure, gather_all
 from bacalhau_spot.engine.cleanup.resource_scan import scan_regions
 from bacalhau_spot.engine.cleanup.teardown import delete_resources
+from bacalhau_spot.engine.pricing.heard_prices import remember_prices, remembered_prices
 from bacalhau_spot.engine.pricing.prices import pool_prices, rates
 
 if TYPE_CHECKING:
@@ -23,12 +25,15 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.pricing.cost import Rates
     from bacalhau_spot.core.pricing.list_prices import Prices
     from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.engine.aws_calls.cache import Cache
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
     from bacalhau_spot.engine.cleanup.scan_result import ScanRequest, ScanResult
 
 # Twice the time that instances, NAT gateways and their dependents take to be deleted.
 TIMEOUT_S = 1800.0
+# Each subnet takes a call to delete. With more of them, a region has no call left for prices (docs/architecture.md).
+_SUBNETS_BESIDE_PRICES = 4
 
 
 async def nuke_resources(
@@ -106,20 +111,31 @@ async def foreign_resources(
     return tuple(pair for answer in answers for pair in answer), tuple(silent)
 
 
-async def prices_of(calls: AwsCalls, resources: Sequence[Resource]) -> Prices:
-    """The current prices of the instances' capacity pools. A region that refuses has no prices."""
-    types: dict[str, set[str]] = {}
+async def prices_of(
+    calls: AwsCalls, resources: Sequence[Resource], *, cache: Cache, account_id: str, sparing: bool = False
+) -> Prices:
+    """The prices of the instances' capacity pools, as heard within twelve hours, or now. A region that refuses has none.
+
+    `sparing`: without a call in a region whose deletion takes most of the calls that it may take.
+    """
+    pools: dict[str, set[tuple[str, str]]] = {}
     for resource in resources:
         if resource.kind == ResourceKind.INSTANCE and resource.type:
-            types.setdefault(resource.region, set()).add(resource.type)
+            pools.setdefault(resource.region, set()).add((resource.type, resource.zone))
+    subnets = Counter(resource.region for resource in resources if resource.kind == ResourceKind.SUBNET)
 
-    async def ask(region: str, names: set[str]) -> Prices:
+    async def ask(region: str, here: set[tuple[str, str]]) -> Prices:
+        heard = remembered_prices(cache, account_id, region, here)
+        if heard is not None or (sparing and subnets[region] > _SUBNETS_BESIDE_PRICES):
+            return heard or {}
         try:
-            return await pool_prices(calls, region, names)
+            prices = await pool_prices(calls, region, {name for name, _ in here})
         except CloudError:
             return {}  # an estimate is not worth stopping for; the view says that there is none
+        remember_prices(cache, account_id, prices)
+        return prices
 
-    parts = await gather_all(*(ask(region, names) for region, names in types.items()))
+    parts = await gather_all(*(ask(region, here) for region, here in pools.items()))
     return {key: usd for part in parts for key, usd in part.items()}
 
 

@@ -27,13 +27,14 @@ from bacalhau_spot.engine.aws_calls.discovery import cluster_inventory, load_acc
 from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource, with_sums
 from bacalhau_spot.engine.network.network_egress import checked_networks, network_facts
 from bacalhau_spot.engine.placement.market import markets_of, wanted_types
+from bacalhau_spot.engine.pricing.heard_prices import remember_prices
 from bacalhau_spot.engine.pricing.prices import prices_now, rates
 from bacalhau_spot.engine.scaling_group.groups import group_regions, refused_groups, scaling_groups
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.instance.user_data import render
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
     from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec, Identity, Market
     from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorPlan
@@ -209,11 +210,23 @@ async def _launch(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> 
     """Pools, prices, images and networks of the regions with nodes to launch, and the managed orchestrator."""
     _check_user_data(facts.spec, [region.name for region in facts.spec.regions][:1])  # the others are as long
     answers = await _ask(calls, facts, _launching(facts))
+    if isinstance(answers.markets, dict):
+        remember_prices(sources.cache, facts.account.identity.account_id, _heard(answers.markets))
     for add in (_add_markets, _add_networks, _add_orchestrator):
         facts = add(facts, answers)
         if refusal(facts) is not None:
             return facts
     return await _with_prices(calls, facts, sources, known=_returned(answers.rates))
+
+
+def _heard(markets: Mapping[str, Market]) -> Prices:
+    """The prices of the regions' pools, for later commands."""
+    return {
+        (region, offer.pool.type, offer.pool.zone): offer.usd_per_hour
+        for region, market in markets.items()
+        for offer in market.offers
+        if offer.usd_per_hour is not None
+    }
 
 
 def _launching(facts: LaunchFacts) -> list[str]:

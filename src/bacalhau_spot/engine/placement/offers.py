@@ -44,11 +44,15 @@ _RATES_FRESH = timedelta(days=1)  # AWS updates the file about once a day
 
 @dataclass(frozen=True, slots=True)
 class OffersQuery:
-    """The query: types by name, by requirements, or both. `nodes`: the number of nodes for one region."""
+    """The query: types by name, by requirements, or both. `nodes`: the number of nodes for one region.
+
+    `described_in`: the regions to describe the types, if one of them is asked about.
+    """
 
     types: tuple[str, ...] = ()
     requirements: Requirements | None = None
     nodes: int = 1
+    described_in: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -155,11 +159,11 @@ async def _infos(
 ) -> tuple[dict[str, TypeInfo], tuple[ApiFailure, ...]]:
     """The types by name that meet the requirements; and the failures of regions without a described type.
 
-    A type is the same everywhere: the first region describes its types, the other regions describe the rest.
+    A type is the same everywhere: the first region, a configured one, describes its types, the other regions describe the rest.
     """
     infos: dict[str, TypeInfo] = {}
     failures: list[ApiFailure] = []
-    order = list(types)
+    order = sorted(types, key=lambda region: region not in scan.query.described_in)
     for regions in (order[:1], order[1:]):
         missing = {name for here in types.values() for name in here.names} - set(infos)
         if missing:

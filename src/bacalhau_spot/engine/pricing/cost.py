@@ -93,11 +93,15 @@ class UsagePrices:
     unlisted: tuple[ApiFailure, ...] = ()
 
 
-async def usage_prices(calls: AwsCalls, usage: ClusterUsage) -> UsagePrices:
-    """One call per region with spot instances and two for all. AWS's refusals are in the result. Raises nothing."""
+async def usage_prices(calls: AwsCalls, usage: ClusterUsage, *, unasked: Collection[str] = ()) -> UsagePrices:
+    """One call per region with spot instances and two for all. AWS's refusals are in the result. Raises nothing.
+
+    `unasked`: regions that are not asked for spot prices, because they have not answered a moment ago.
+    """
     window, priced = usage.window, [life for life in usage.market_data if life.type]
+    pools = {region: here for region, here in spot_pools(priced).items() if region not in unasked}
     (points, silent), (lists, refused) = await asyncio.gather(
-        price_history(calls, spot_pools(priced), since=first_starts(priced, window), now=window.now),
+        price_history(calls, pools, since=first_starts(priced, window), now=window.now),
         rates(
             calls,
             regions=sorted({life.region for life in usage.market_data}),
@@ -107,9 +111,9 @@ async def usage_prices(calls: AwsCalls, usage: ClusterUsage) -> UsagePrices:
     return UsagePrices(points, lists, silent, refused)
 
 
-async def cost_report(calls: AwsCalls, usage: ClusterUsage) -> CostReport:
+async def cost_report(calls: AwsCalls, usage: ClusterUsage, *, unasked: Collection[str] = ()) -> CostReport:
     """Price the usage. Prices that AWS refuses to return are listed in the report. Raises nothing."""
-    return priced_report(usage, await usage_prices(calls, usage))
+    return priced_report(usage, await usage_prices(calls, usage, unasked=unasked))
 
 
 def priced_report(usage: ClusterUsage, prices: UsagePrices) -> CostReport:

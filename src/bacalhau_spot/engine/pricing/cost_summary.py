@@ -10,7 +10,7 @@ from bacalhau_spot.core.pricing.usage_history import AwsInventory, usage_history
 from bacalhau_spot.engine.pricing.cost import ClusterUsage, cost_report
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from bacalhau_spot.core.model import ClusterSpec, Instance
     from bacalhau_spot.core.pricing.cost_summary import CostSummary
@@ -25,9 +25,11 @@ async def listed_cost(
     logged: Sequence[LoggedInstance],
     *,
     cluster: str,
+    unseen: Collection[str] = (),
 ) -> CostSummary | None:
     """None without a living instance, because nothing costs then. Volumes have the sizes of the configuration.
 
+    `unseen`: regions that did not answer the list. They are not asked again, and the sum is a minimum without their prices.
     Raises nothing: prices that AWS refuses make the sum a minimum.
     """
     if not any(instance.alive for instance in instances):
@@ -41,4 +43,4 @@ async def listed_cost(
         now=window.now,
     )
     usage = ClusterUsage(cluster, window, history, history.usages, (), (), log_entries=bool(logged))
-    return cost_summary(await cost_report(calls, usage))
+    return cost_summary(await cost_report(calls, usage, unasked=unseen))
