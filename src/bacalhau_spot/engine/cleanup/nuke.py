@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # Twice the time that instances, NAT gateways and their dependents take to be deleted.
 TIMEOUT_S = 1800.0
-# Each subnet takes a call to delete. With more of them, a region has no call left for prices (docs/architecture.md).
+# Each subnet takes a call to delete. With more of them, a region has no call left for prices (docs/cleanup.md).
 _SUBNETS_BESIDE_PRICES = 4
 
 
