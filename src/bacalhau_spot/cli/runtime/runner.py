@@ -160,8 +160,11 @@ class Runner:
             with contextlib.suppress(ValueError, RuntimeError):
                 if before is not None and before is not signal.SIG_IGN:
                     loop.add_signal_handler(signal.SIGTERM, end)
+                    # In between asyncio sets the default, which would end the process with the terminal as it is now.
+                    stack.callback(signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGTERM})
                     stack.callback(signal.signal, signal.SIGTERM, before)
                     stack.callback(loop.remove_signal_handler, signal.SIGTERM)
+                    stack.callback(signal.pthread_sigmask, signal.SIG_BLOCK, {signal.SIGTERM})
             return await part
 
     async def _run_with_line(self, part: Coroutine[object, object, T], line: LookLine, *, other: str) -> T:

@@ -111,6 +111,16 @@ async def foreign_resources(
     return tuple(pair for answer in answers for pair in answer), tuple(silent)
 
 
+def _spot_pools(resources: Sequence[Resource]) -> dict[str, set[tuple[str, str]]]:
+    """The (type, zone) of the instances by region, without the machines of orchestrators, which are on demand."""
+    pools: dict[str, set[tuple[str, str]]] = {}
+    on_demand = {host.id for host in orchestrator_instances(resources)}
+    for resource in resources:
+        if resource.kind == ResourceKind.INSTANCE and resource.type and resource.id not in on_demand:
+            pools.setdefault(resource.region, set()).add((resource.type, resource.zone))
+    return pools
+
+
 async def prices_of(
     calls: AwsCalls, resources: Sequence[Resource], *, cache: Cache, account_id: str, sparing: bool = False
 ) -> Prices:
@@ -118,10 +128,6 @@ async def prices_of(
 
     `sparing`: without a call in a region whose deletion takes most of the calls that it may take.
     """
-    pools: dict[str, set[tuple[str, str]]] = {}
-    for resource in resources:
-        if resource.kind == ResourceKind.INSTANCE and resource.type:
-            pools.setdefault(resource.region, set()).add((resource.type, resource.zone))
     subnets = Counter(resource.region for resource in resources if resource.kind == ResourceKind.SUBNET)
 
     async def ask(region: str, here: set[tuple[str, str]]) -> Prices:
@@ -135,7 +141,7 @@ async def prices_of(
         remember_prices(cache, account_id, prices)
         return prices
 
-    parts = await gather_all(*(ask(region, here) for region, here in pools.items()))
+    parts = await gather_all(*(ask(region, here) for region, here in _spot_pools(resources).items()))
     return {key: usd for part in parts for key, usd in part.items()}
 
 
