@@ -24,6 +24,7 @@ include_patterns = [
     "packages/*/README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
 ]
 # Folders that it need not search.
 exclude_patterns = [".*", "build", "dist", "src", "tests", "**/tests", "packages/*/src"]
