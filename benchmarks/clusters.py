@@ -65,6 +65,17 @@ def first_regions(number: int) -> tuple[str, ...]:
     return (*ENABLED_BY_DEFAULT, *OPT_IN)[:number]
 
 
+def account(home: Path, url: str) -> dict[str, str]:
+    """The environment variables of a user with the account of this endpoint."""
+    return {
+        "HOME": str(home),
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+        "AWS_CONFIG_FILE": str(home / "none"),
+    }
+
+
 @dataclass(frozen=True)
 class Run:
     """One command. `calls`: by region; `refused`: for a token bucket; `sandbox_s`: processor time of the sandbox."""
@@ -105,7 +116,9 @@ class User:
         """Any program that calls AWS. `exits`: its good exit codes. `environ`: further variables."""
         world = self.sandbox.world
         first, sandbox_s = len(world.calls), time.process_time()
-        process = run_process(line, folder=self.home, environ=self._environ() | (environ or {}))
+        process = run_process(
+            line, folder=self.home, environ=account(self.home, self.sandbox.url) | (environ or {})
+        )
         if process.exit_code not in exits:
             raise RuntimeError(_failure(line, process))
         calls = world.calls[first:]
@@ -128,15 +141,6 @@ class User:
 
     def is_new(self) -> None:
         self.sandbox.world.now = lambda: time.time() - AGE_S
-
-    def _environ(self) -> dict[str, str]:
-        return {
-            "HOME": str(self.home),
-            "AWS_ENDPOINT_URL": self.sandbox.url,
-            "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
-            "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
-            "AWS_CONFIG_FILE": str(self.home / "none"),
-        }
 
 
 def _failure(line: list[str], process: Process) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clusters import BARE, LATENCY_S, Run, Size, User, first_regions, user
+from create_chain import CHAIN
 from figures import Row, is_exceeded, table
 
 from aws_spot_sandbox.regions import OPT_IN
@@ -75,9 +76,7 @@ class Case:
     bounds: tuple[Bound, ...]
 
 
-# create: the account, the lists, the market; the lock, the template, the VPC, the attachment, the route, the fleet, the look, the
-# release of the lock.
-CREATE = Bound(("create",), chain=11, times=1.5, cpu=3.0)
+CREATE = Bound(("create",), chain=CHAIN, times=1.5, cpu=3.0)
 LIST = Bound(("list",), trips=2, cpu=1.5)
 SMALL = Case(
     Size(12, ("us-west-1", "us-east-2", "eu-west-1", "ap-southeast-1")),

@@ -10,69 +10,39 @@ and in the chain. The sandbox, which answers a round of fifty calls one by one, 
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
+from clusters import BARE, CONFIG, ENABLED, LATENCY_S, account, first_regions
 from figures import Row, is_exceeded, table
+from processes import Process, run_process
 from recorded import Recorded
 
-from aws_spot_sandbox.regions import ENABLED_BY_DEFAULT, OPT_IN
+from aws_spot_sandbox.regions import OPT_IN
 from aws_spot_sandbox.server import Sandbox
-from aws_spot_sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Settings, World
+from aws_spot_sandbox.state import Settings, World
 
-CONFIG = """\
-nodes: 30
-regions: [{regions}]
-instance_types: [t3.medium, t3a.medium]
-ssh_cidrs: [192.0.2.0/24]
-orchestrator: none
-bacalhau: {{verify_archive: false}}
-"""
-REGIONS = (*ENABLED_BY_DEFAULT[:9], "us-west-1")
+REGIONS = (*first_regions(9), "us-west-1")
 # Asserted by tests/cli/test_call_chain.py: account, lists, market; lock, template, VPC, attachment, route, fleet, look, release.
 CHAIN = 11
-BARE = "import boto3; boto3.client('ec2', region_name='us-east-1')"
 SECTION = "`create` with recorded answers: without the sandbox's processor time"
 _RUNS = 7
-_LATENCY_S = 0.08
 
 
-@dataclass(frozen=True)
-class _Program:
-    folder: Path
-    url: str
-
-    def run(self, *arguments: str) -> tuple[float, float]:
-        """Wall and processor seconds. Raises RuntimeError if it fails."""
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
-            "AWS_ENDPOINT_URL": self.url,
-            "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
-            "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
-            "AWS_CONFIG_FILE": str(self.folder / "none"),
-            "XDG_STATE_HOME": str(self.folder / "state"),
-            "XDG_CACHE_HOME": str(self.folder / "cache"),
-        }
-        environ.pop("PYTHONDONTWRITEBYTECODE", None)
-        began = time.monotonic()
-        with (self.folder / "out").open("w") as out:
-            process = subprocess.Popen(  # noqa: S603 - ourselves
-                [sys.executable, *arguments], cwd=self.folder, env=environ, stdout=out, stderr=out
-            )
-            _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise RuntimeError(f"{arguments}: {(self.folder / 'out').read_text()[-500:]}")
-        return time.monotonic() - began, usage.ru_utime + usage.ru_stime
+def _run(home: Path, url: str, *arguments: str) -> Process:
+    """Raises RuntimeError if it fails."""
+    line = [sys.executable, *arguments]
+    process = run_process(line, folder=home, environ=account(home, url))
+    if process.exit_code:
+        raise RuntimeError(f"{arguments}: {process.output[-500:]}")
+    return process
 
 
-def rows(*, runs: int = _RUNS, latency_s: float = _LATENCY_S) -> list[Row]:
+def rows(*, runs: int = _RUNS, latency_s: float = LATENCY_S) -> list[Row]:
     """Medians of `runs` runs after the recorded one."""
     sandbox = Sandbox(World(settings=Settings(pending_s=0, opted_in=list(OPT_IN))))
     sandbox.start()
@@ -88,18 +58,18 @@ def rows(*, runs: int = _RUNS, latency_s: float = _LATENCY_S) -> list[Row]:
 def _rows(root: Path, sandbox: Sandbox, endpoint: Recorded, *, runs: int, latency_s: float) -> list[Row]:
     start = root / "start"
     start.mkdir()
-    (start / "config.yaml").write_text(CONFIG.format(regions=", ".join(REGIONS)))
-    _Program(start, sandbox.url).run("-m", "bacalhau_spot", "list")  # compiles modules and cuts the models
+    (start / "config.yaml").write_text(CONFIG.format(nodes=30, regions=", ".join(REGIONS)))
+    _run(start, sandbox.url, "-m", "bacalhau_spot", "list")  # compiles modules and cuts the models
     before_s = time.process_time()
     _create(start, root, endpoint)
     sandbox_s = time.process_time() - before_s
     endpoint.recording = False
     taken = [_create(start, root, endpoint) for _ in range(runs)]
-    bare_s = statistics.median(_Program(start, endpoint.url).run("-c", BARE)[1] for _ in range(min(runs, 5)))
+    bare_s = statistics.median(_run(start, endpoint.url, "-c", BARE).cpu_s for _ in range(min(runs, 5)))
     if endpoint.unknown:
         raise RuntimeError(f"not recorded: {endpoint.unknown[:3]}")
-    wall_s = statistics.median(wall for wall, _ in taken)
-    where = f"`create`, 30 nodes in {len(REGIONS)} of {len(ENABLED_BY_DEFAULT) + len(OPT_IN)} regions"
+    wall_s = statistics.median(process.wall_s for process in taken)
+    where = f"`create`, 30 nodes in {len(REGIONS)} of {ENABLED} regions"
     found = [
         Row(f"time of {where}, recorded answers", wall_s, "s"),
         Row(
@@ -110,7 +80,7 @@ def _rows(root: Path, sandbox: Sandbox, endpoint: Recorded, *, runs: int, latenc
         ),
         Row(
             f"CPU of {where}, to that of a bare boto3 script",
-            statistics.median(cpu for _, cpu in taken) / bare_s,
+            statistics.median(process.cpu_s for process in taken) / bare_s,
             "x",
             3.0,
         ),
@@ -120,20 +90,20 @@ def _rows(root: Path, sandbox: Sandbox, endpoint: Recorded, *, runs: int, latenc
     return [row._replace(section=SECTION) for row in found]
 
 
-def _create(start: Path, root: Path, endpoint: Recorded) -> tuple[float, float]:
+def _create(start: Path, root: Path, endpoint: Recorded) -> Process:
     """In a copy of the folder: each run begins with the same files."""
     folder = root / "run"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(start, folder)
     endpoint.start_over()
-    return _Program(folder, endpoint.url).run("-m", "bacalhau_spot", "create", "--yes", "-o", "json")
+    return _run(folder, endpoint.url, "-m", "bacalhau_spot", "create", "--yes", "-o", "json")
 
 
 def main() -> int:
     """Print the figures, and return 1 if a limit is exceeded."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=_RUNS)
-    parser.add_argument("--latency", type=float, default=_LATENCY_S, help="seconds a call")
+    parser.add_argument("--latency", type=float, default=LATENCY_S, help="seconds a call")
     options = parser.parse_args()
     found = rows(runs=options.runs, latency_s=options.latency)
     sys.stdout.write(table(found))
