@@ -86,3 +86,35 @@ def test_a_type_that_the_first_region_does_not_have_is_described_once_more(
     assert program("create", "--yes").code == 0
     described = [region for region, action, _ in sandbox.world.calls if action == "ec2:DescribeInstanceTypes"]
     assert described == ["us-west-1", "us-east-1"]
+
+
+PRICES = "describe_spot_price_history"
+
+
+def test_list_of_a_new_cluster_waits_for_two_calls(program: CliRunner, rounds: CallRounds) -> None:
+    """With its cost: `create` has heard the prices within the hour."""
+    assert program("create", "--yes").code == 0
+    rounds.rounds.clear()
+    listed = program("list", "-o", "json")
+    assert rounds.rounds == [ACCOUNT, INVENTORY]
+    assert float(listed.data["cost"]["usd_per_hour"]) > 0
+
+
+def test_list_elsewhere_asks_for_the_prices_once_an_hour(
+    program: CliRunner, rounds: CallRounds, sandbox: Any
+) -> None:
+    assert program("create", "--yes").code == 0
+    known = program("list", "-o", "json").data["cost"]
+    (remembered,) = program.folder.rglob("spot-prices.json")
+    remembered.unlink()
+    rounds.rounds.clear()
+    asked = program("list", "-o", "json").data["cost"]
+    assert PRICES in set().union(*rounds.rounds)
+    assert asked["usd_per_hour"] == known["usd_per_hour"]
+    rounds.rounds.clear()
+    assert program("list").code == 0
+    assert rounds.rounds == [ACCOUNT, INVENTORY]
+    sandbox.clock.advance(2 * 3600)
+    rounds.rounds.clear()
+    assert program("list").code == 0
+    assert PRICES in set().union(*rounds.rounds), "a price counts for the hour in which it was heard"

@@ -209,7 +209,9 @@ def test_the_orchestrator_shows_earlier_that_a_node_has_left(
         silent.id: DrainEnd.OVERDUE,
     }
     seconds = {node.instance.id: node.seconds for node in result.nodes}
-    assert seconds[unused.id] <= 5, "at the first look; a wait of the other region may move the shared clock first"
+    assert seconds[unused.id] <= 5, (
+        "at the first look; a wait of the other region may move the shared clock first"
+    )
     assert 40 <= seconds[left.id] <= 50
 
 

@@ -104,7 +104,11 @@ class Admin:
     def _status(self, http: Http, body: Any) -> dict[str, Any]:
         sandbox = self._sandbox
         calls = list(sandbox.world.calls)
-        instances = [(thing.region, thing.state) for thing in sandbox.things() if thing.kind == "instance"]
+        instances = [
+            (thing.region, thing.state)
+            for thing in sandbox.things(defaults=False)
+            if thing.kind == "instance"
+        ]
         return {
             **self._ping(http, body),
             "url": sandbox.url,
@@ -163,7 +167,7 @@ class Admin:
         return {"region": region, "instance_id": instance_id}
 
     def _region_of(self, instance_id: str) -> str:
-        for thing in self._sandbox.things():
+        for thing in self._sandbox.things(defaults=False):
             if thing.kind == "instance" and thing.id == instance_id:
                 return thing.region
         raise _NotThereError(f"no instance {instance_id} is in the sandbox")

@@ -201,6 +201,7 @@ class Ec2:
         region = self._region(call.region)
         with region.lock:
             region.advance()
+            region.changed = region.changed or call.mutates
             if call.service in BESIDE:
                 return BESIDE[call.service](region, call, self._moto)
             return self._answer(region, call)
@@ -210,6 +211,11 @@ class Ec2:
         with self._lock:
             self._regions.clear()
             self._addresses = Addresses(port=self._port)
+
+    def changed_regions(self) -> list[str]:
+        """The regions with a call that was more than a read. The others have nothing but a new account's resources."""
+        with self._lock:
+            return sorted(name for name, region in self._regions.items() if region.changed)
 
     def settle(self) -> None:
         """Run all due actions in every region used so far, and update the plug-ins."""

@@ -5,11 +5,12 @@ A distribution registers its plug-in under the entry point group `aws_spot_sandb
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from aws_spot_sandbox.ec2.machine import Machine
     from aws_spot_sandbox.ec2.region import Region
@@ -66,12 +67,18 @@ class Plugin(Protocol):
         """The sandbox stops, or is reset: end all threads and processes. Called last, without any lock."""
 
 
+@cache
+def _registered() -> tuple[Callable[[World], Plugin], ...]:
+    """In the order of their names. The metadata of all installed distributions are read for it: once is enough."""
+    points = sorted(entry_points(group=GROUP), key=lambda point: point.name)
+    return tuple(point.load() for point in points)
+
+
 class Plugins:
     """All registered plug-ins as one, in the order of their names."""
 
     def __init__(self, world: World) -> None:
-        points = sorted(entry_points(group=GROUP), key=lambda point: point.name)
-        self._plugins: list[Plugin] = [point.load()(world) for point in points]
+        self._plugins: list[Plugin] = [new(world) for new in _registered()]
 
     def attach(self, ec2: Ec2) -> None:
         for plugin in self._plugins:

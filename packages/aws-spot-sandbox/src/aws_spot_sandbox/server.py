@@ -93,13 +93,14 @@ class Sandbox:
         """Run all due actions, for tests whose clock has advanced: the simulated servers change without a call."""
         self._ec2.settle()
 
-    def things(self) -> list[inventory.Thing]:
-        """All resources in all regions used so far."""
-        return list(inventory.everything(self._ec2, self._moto.regions()))
+    def things(self, *, defaults: bool = True) -> list[inventory.Thing]:
+        """All resources in all regions used so far. `defaults`: with those of the regions that have nothing else."""
+        regions = self._moto.regions() if defaults else self._ec2.changed_regions()
+        return list(inventory.everything(self._ec2, regions))
 
     def leftovers(self, *, defaults: bool = False) -> list[str]:
         """All resources as sorted lines "region kind id". Default VPCs are omitted unless requested, and then marked."""
-        return sorted(str(thing) for thing in self.things() if defaults or not thing.default)
+        return sorted(str(thing) for thing in self.things(defaults=defaults) if defaults or not thing.default)
 
     def _now(self) -> float:
         return self.world.now()  # of the current world, which `reset` may replace

@@ -21,7 +21,7 @@ from bacalhau_spot.core.model import State
 from bacalhau_spot.core.pricing.usage_history import ended_usages
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.cleanup.job_results import with_results_bucket
-from bacalhau_spot.engine.pricing.cost_summary import listed_cost
+from bacalhau_spot.engine.pricing.cost_summary import PriceMemory, listed_cost
 from bacalhau_spot.engine.scaling_group.groups import with_groups
 from bacalhau_spot.ui import csv_output, json_output, views
 
@@ -77,6 +77,7 @@ def list_(
                 [*found.instances, *([found.orchestrator] if found.orchestrator else [])],
                 known_usages.logged_usages(context, account.identity, cluster=naming.tag_value),
                 cluster=naming.tag_value,
+                memory=PriceMemory(context.cache(), account.identity.account_id),
                 unseen=[failure.region for failure in found.failed_regions],
             )
 

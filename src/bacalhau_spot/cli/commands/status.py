@@ -37,7 +37,7 @@ from bacalhau_spot.core.orchestrator.managed_state import newest_usable
 from bacalhau_spot.core.pricing.usage_history import AwsInventory, ended_usages
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.health import cluster_snapshot as looking
-from bacalhau_spot.engine.pricing.cost_summary import listed_cost
+from bacalhau_spot.engine.pricing.cost_summary import PriceMemory, listed_cost
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import csv_output, json_output, views
 from bacalhau_spot.ui.progress import status_watch
@@ -220,6 +220,7 @@ class StatusReader:
                     (*snapshot.instances, *snapshot.orchestrators),
                     known_usages.logged_usages(self._call, identity, cluster=self.naming.tag_value),
                     cluster=self.naming.tag_value,
+                    memory=PriceMemory(self._call.cache(), identity.account_id),
                     unseen=[failure.region for failure in snapshot.failed_regions],
                 )
             )

@@ -11,6 +11,7 @@ from bacalhau_spot import files
 from bacalhau_spot.engine.launch.archive_checksums import MAX_AGE, WHAT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bacalhau_spot.engine.aws_calls.clock import Clock
@@ -26,6 +27,7 @@ class FileCache:
     def __init__(self, folder: Path, *, clock: Clock) -> None:
         self._folder = folder / "cache"
         self._now = clock.now
+        self._parsed: dict[str, tuple[tuple[int, int], dict[str, dict[str, Any]]]] = {}
 
     def get(self, cache_name: str, key: str, *, max_age: timedelta) -> Any | None:
         """The value, if it is at most `max_age` old."""
@@ -33,12 +35,16 @@ class FileCache:
         return entry["value"] if entry is not None and self._age(entry) <= max_age else None
 
     def put(self, cache_name: str, key: str, value: Any) -> None:
+        self.put_all(cache_name, {key: value})
+
+    def put_all(self, cache_name: str, values: Mapping[str, Any]) -> None:
         """Concurrent runs may lose one of two answers, but never write a partial file."""
         kept = MAX_AGE if cache_name == WHAT else _KEPT
         entries = {
             name: entry for name, entry in self._entries(cache_name).items() if self._age(entry) <= kept
         }
-        entries[key] = {"at": self._now().isoformat(), "value": value}
+        at = self._now().isoformat()
+        entries |= {key: {"at": at, "value": value} for key, value in values.items()}
         # A value that cannot be stored is fetched again.
         with contextlib.suppress(OSError):
             files.private_folder(self._folder.parent)
@@ -49,6 +55,18 @@ class FileCache:
         return self._folder / f"{what}.json"
 
     def _entries(self, what: str) -> dict[str, dict[str, Any]]:
+        """Parsed once, and again after another run has written it: a command asks for each region."""
+        try:
+            status = self._path(what).stat()
+        except (OSError, ValueError):
+            return {}
+        version = (status.st_mtime_ns, status.st_size)
+        known = self._parsed.get(what)
+        if known is None or known[0] != version:
+            known = self._parsed[what] = (version, self._read(what))
+        return known[1]
+
+    def _read(self, what: str) -> dict[str, dict[str, Any]]:
         try:
             content = json.loads(files.read_text(self._path(what), max_bytes=_MAX_BYTES))
         except (OSError, ValueError, RecursionError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import timedelta
 
 
@@ -17,6 +18,9 @@ class Cache(Protocol):
     def put(self, cache_name: str, key: str, value: Any) -> None:
         """Never raises: a value that cannot be stored is fetched again."""
 
+    def put_all(self, cache_name: str, values: Mapping[str, Any]) -> None:
+        """By key, in one go. Never raises."""
+
 
 class NullCache:
     """A cache that stores nothing."""
@@ -27,3 +31,6 @@ class NullCache:
 
     def put(self, cache_name: str, key: str, value: Any) -> None:
         """Discards the value."""
+
+    def put_all(self, cache_name: str, values: Mapping[str, Any]) -> None:
+        """Discards the values."""

@@ -209,7 +209,7 @@ class _Rates:
 async def _launch(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
     """Pools, prices, images and networks of the regions with nodes to launch, and the managed orchestrator."""
     _check_user_data(facts.spec, [region.name for region in facts.spec.regions][:1])  # the others are as long
-    answers = await _ask(calls, facts, _launching(facts))
+    answers = await _ask(calls, facts, _launching(facts), sources.cache)
     if isinstance(answers.markets, dict):
         remember_prices(sources.cache, facts.account.identity.account_id, _heard(answers.markets))
     for add in (_add_markets, _add_networks, _add_orchestrator):
@@ -235,7 +235,7 @@ def _launching(facts: LaunchFacts) -> list[str]:
     return [region.name for region in facts.spec.regions if region.name in regions]
 
 
-async def _ask(calls: AwsCalls, facts: LaunchFacts, regions: Sequence[str]) -> _Answers:
+async def _ask(calls: AwsCalls, facts: LaunchFacts, regions: Sequence[str], memory: Cache) -> _Answers:
     """Raises CloudError only for types that meet the requirements; nothing else waits for anything."""
     wanted = await wanted_types(calls, facts.spec, regions=regions)
     types = {name for names in wanted.values() for name in names}
@@ -244,7 +244,7 @@ async def _ask(calls: AwsCalls, facts: LaunchFacts, regions: Sequence[str]) -> _
             markets_of(calls, facts.spec, wanted),
             network_facts(calls, facts.spec, regions=regions),
             _managed_state(calls, facts),
-            _rates(calls, *_with_home(facts, regions, types)),
+            _rates(calls, *_with_home(facts, regions, types), memory=memory),
             return_exceptions=True,
         )
     )
@@ -271,8 +271,10 @@ async def _managed_state(calls: AwsCalls, facts: LaunchFacts) -> OrchestratorSta
     return await managed_state(calls, facts)
 
 
-async def _rates(calls: AwsCalls, regions: Collection[str], types: Collection[str]) -> _Rates:
-    found, failures = await rates(calls, regions=sorted(regions), types=sorted(types))
+async def _rates(
+    calls: AwsCalls, regions: Collection[str], types: Collection[str], *, memory: Cache
+) -> _Rates:
+    found, failures = await rates(calls, regions=sorted(regions), types=sorted(types), memory=memory)
     return _Rates(frozenset(regions), frozenset(types), found, failures)
 
 
@@ -316,7 +318,7 @@ async def _with_prices(
     _check_user_data(spec, launching)  # the sums make the user data longer
     regions, types = _priced(facts)
     if not (regions <= known.regions and types <= known.types):
-        known = await _rates(calls, regions, types)
+        known = await _rates(calls, regions, types, memory=sources.cache)
     has_budget = spec.budget_usd_per_hour is not None and bool(regions)
     nodes = await _existing_prices(calls, facts) if has_budget else await _surplus_prices(calls, facts)
     return replace(

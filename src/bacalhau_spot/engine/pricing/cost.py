@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.pricing.cost import Rates, Usage
     from bacalhau_spot.core.pricing.usage_history import LoggedInstance, UsageHistory
     from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.engine.aws_calls.cache import Cache
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 _OF_INTEREST = frozenset(
@@ -93,10 +94,13 @@ class UsagePrices:
     unlisted: tuple[ApiFailure, ...] = ()
 
 
-async def usage_prices(calls: AwsCalls, usage: ClusterUsage, *, unasked: Collection[str] = ()) -> UsagePrices:
+async def usage_prices(
+    calls: AwsCalls, usage: ClusterUsage, *, unasked: Collection[str] = (), memory: Cache | None = None
+) -> UsagePrices:
     """One call per region with spot instances and two for all. AWS's refusals are in the result. Raises nothing.
 
-    `unasked`: regions that are not asked for spot prices, because they have not answered a moment ago.
+    `unasked`: regions that are not asked for spot prices, because they have not answered a moment ago, or their prices are
+    known. `memory`: of list prices.
     """
     window, priced = usage.window, [life for life in usage.market_data if life.type]
     pools = {region: here for region, here in spot_pools(priced).items() if region not in unasked}
@@ -106,6 +110,7 @@ async def usage_prices(calls: AwsCalls, usage: ClusterUsage, *, unasked: Collect
             calls,
             regions=sorted({life.region for life in usage.market_data}),
             types=sorted({life.type for life in priced}),
+            memory=memory,
         ),
     )
     return UsagePrices(points, lists, silent, refused)

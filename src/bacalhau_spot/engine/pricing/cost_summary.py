@@ -1,21 +1,67 @@
-"""The cost of instances that a command has listed anyway: one call for prices a region, and two for all regions."""
+"""The cost of instances that a command has listed anyway: at most one call for prices a region, and two for all regions."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
+from bacalhau_spot.core.model import PricePoint
 from bacalhau_spot.core.pricing.cost import Window
 from bacalhau_spot.core.pricing.cost_summary import cost_summary
 from bacalhau_spot.core.pricing.usage_history import AwsInventory, usage_history
-from bacalhau_spot.engine.pricing.cost import ClusterUsage, cost_report
+from bacalhau_spot.engine.pricing.cost import (
+    ClusterUsage,
+    first_starts,
+    priced_report,
+    spot_pools,
+    usage_prices,
+)
+from bacalhau_spot.engine.pricing.heard_prices import remember_prices, remembered_prices
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from bacalhau_spot.core.model import ClusterSpec, Instance
     from bacalhau_spot.core.pricing.cost_summary import CostSummary
     from bacalhau_spot.core.pricing.usage_history import LoggedInstance
+    from bacalhau_spot.engine.aws_calls.cache import Cache
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+# A spot price applies to a whole instance-hour (core.pricing.cost, rule 1), so an older one could be another hour's.
+_HEARD: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceMemory:
+    """The prices that commands on this machine heard, of one account."""
+
+    cache: Cache
+    account_id: str
+
+    def points(self, usage: ClusterUsage) -> dict[str, tuple[PricePoint, ...]]:
+        """The regions whose spot instances all began within the last hour, with the prices heard within it."""
+        priced = [life for life in usage.market_data if life.type]
+        starts = first_starts(priced, usage.window)
+        found: dict[str, tuple[PricePoint, ...]] = {}
+        for region, pools in spot_pools(priced).items():
+            if starts[region] < usage.window.now - _HEARD:
+                continue
+            prices = remembered_prices(self.cache, self.account_id, region, pools, max_age=_HEARD)
+            if prices is not None:
+                found[region] = tuple(
+                    PricePoint(name, zone, starts[region], usd) for (_, name, zone), usd in prices.items()
+                )
+        return found
+
+    def remember(self, points: Mapping[str, Sequence[PricePoint]]) -> None:
+        """The latest price of each pool."""
+        latest = {
+            (region, point.type, point.zone): point.usd_per_hour
+            for region, changes in points.items()
+            for point in sorted(changes, key=lambda point: point.since)
+        }
+        remember_prices(self.cache, self.account_id, latest)
 
 
 async def listed_cost(
@@ -25,6 +71,7 @@ async def listed_cost(
     logged: Sequence[LoggedInstance],
     *,
     cluster: str,
+    memory: PriceMemory,
     unseen: Collection[str] = (),
 ) -> CostSummary | None:
     """None without a living instance, because nothing costs then. Volumes have the sizes of the configuration.
@@ -43,4 +90,7 @@ async def listed_cost(
         now=window.now,
     )
     usage = ClusterUsage(cluster, window, history, history.usages, (), (), log_entries=bool(logged))
-    return cost_summary(await cost_report(calls, usage, unasked=unseen))
+    heard = memory.points(usage)
+    prices = await usage_prices(calls, usage, unasked={*unseen, *heard}, memory=memory.cache)
+    memory.remember(prices.points)
+    return cost_summary(priced_report(usage, replace(prices, points={**prices.points, **heard})))

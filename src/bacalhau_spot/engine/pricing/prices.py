@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.pricing.cost import Rates
 from bacalhau_spot.engine.aws_calls.caller import api_failure, gather_all
+from bacalhau_spot.engine.pricing.heard_prices import remember_rates, remembered_rates
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import Instance, PricePoint
     from bacalhau_spot.core.pricing.list_prices import Prices
     from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.engine.aws_calls.cache import Cache
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
     K = TypeVar("K")
@@ -28,11 +30,12 @@ HISTORY_DAYS = 90
 
 
 async def rates(
-    calls: AwsCalls, *, regions: Sequence[str], types: Sequence[str]
+    calls: AwsCalls, *, regions: Sequence[str], types: Sequence[str], memory: Cache | None = None
 ) -> tuple[Rates, tuple[ApiFailure, ...]]:
     """On-demand and volume prices of all regions in two calls, and AWS's refusals. Raises no CloudError.
 
     Without retries: everything works without these prices, and Pricing is not in EC2's request buckets.
+    `memory`: answers of the last day, which need no call.
     """
     failures: list[ApiFailure] = []
 
@@ -45,11 +48,16 @@ async def rates(
 
     if not regions:
         return Rates(), ()
+    if memory is not None and (heard := remembered_rates(memory, regions=regions, types=types)) is not None:
+        return heard, ()
     on_demand, gib_month = await asyncio.gather(
         ask(partial(calls.cloud.on_demand_prices, regions, types)),
         ask(partial(calls.cloud.volume_prices, regions)),
     )
-    return Rates(on_demand=on_demand, gib_month=gib_month), tuple(failures)
+    found = Rates(on_demand=on_demand, gib_month=gib_month)
+    if memory is not None and not failures:
+        remember_rates(memory, found, regions=regions, types=types)
+    return found, tuple(failures)
 
 
 async def pool_prices(calls: AwsCalls, region: str, types: Collection[str]) -> Prices:

@@ -121,6 +121,7 @@ class Region:
     offers: dict[tuple[str, ...], dict[str, set[str]]] = field(
         default_factory=dict
     )  # types per zone, by the switch `not_offered`
+    changed: bool = False  # by a call; only time passes in the others
     lock: threading.RLock = field(default_factory=threading.RLock)
     _agenda: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _turns: Iterator[int] = field(default_factory=itertools.count)
