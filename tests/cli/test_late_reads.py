@@ -12,6 +12,7 @@ from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
 from bacalhau_spot.cloud.session import Session
 from support.cli_runner import CliRunner
 from support.killed_process import Killed, is_read
+from support.long_tests import sample
 
 
 @pytest.mark.parametrize("command", [("destroy", "--yes"), ("nuke", "--force")], ids=lambda row: row[0])
@@ -75,8 +76,17 @@ REGIONS = "[us-east-1, eu-west-1]"
 OTHER = "cluster: {tag_value: other}\n"
 
 
-@pytest.mark.parametrize(("number", "lag_s"), [(1, 5.0), (3, 0.5), (5, 5.0), (9, 5.0), (20, 5.0)])
-@pytest.mark.parametrize("whose", ["this machine's", "another machine's", "another cluster's"])
+@pytest.mark.parametrize(
+    ("whose", "number", "lag_s"),
+    sample(
+        [
+            (whose, number, lag_s)
+            for whose in ("this machine's", "another machine's", "another cluster's")
+            for number, lag_s in [(1, 5.0), (3, 0.5), (5, 5.0), (9, 5.0), (20, 5.0)]
+        ],
+        every=4,
+    ),
+)
 def test_nuke_after_a_killed_create(
     sandbox: Any, program: CliRunner, whose: str, number: int, lag_s: float
 ) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from support.cli_runner import CliRunner
+from support.long_tests import sample
 
 CHANGES = ("ec2:Create", "ec2:Attach", "ec2:Authorize")
 
@@ -82,7 +83,7 @@ def interrupted(sandbox: Any, program: CliRunner, *, at: int, number: signal.Sig
     return process.returncode, out, err
 
 
-@pytest.mark.parametrize("at", [2, 7, 15, 21])
+@pytest.mark.parametrize("at", sample([2, 7, 15, 21], every=2))
 def test_ctrl_c(slow: Any, program: CliRunner, at: int) -> None:
     """Exit 130; calls in flight finish, nothing new begins; the receipt says what exists and how to remove it."""
     program.configure(nodes=4, regions="[us-west-1, eu-west-1]")
@@ -108,7 +109,7 @@ def test_ctrl_c(slow: Any, program: CliRunner, at: int) -> None:
     assert slow.leftovers() == before
 
 
-@pytest.mark.parametrize("at", [2, 9, 16, 21])
+@pytest.mark.parametrize("at", sample([9, 2, 16, 21], every=2))
 def test_sigkill(slow: Any, program: CliRunner, at: int) -> None:
     """Nobody says anything any more; list shows what there is, and destroy removes it."""
     program.configure(nodes=4, regions="[us-west-1, eu-west-1]")

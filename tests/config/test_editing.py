@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bacalhau_spot.config import set_block, set_values, template
 from bacalhau_spot.config.yaml_document import parse_yaml
 from bacalhau_spot.errors import UserError
+from support.long_tests import examples
 
 DIGEST = "0" * 64
 
@@ -321,7 +322,7 @@ def _line_of(text: str) -> str:
     return text.rstrip("\r\n").split("#")[0].strip()
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 @given(text=_files(), key=st.sampled_from(sorted(_VALUES)), data=st.data())
 def test_a_one_key_edit_of_any_file_is_one_change(text: str, key: str, data: st.DataObject) -> None:
     """The key has its value, the others have theirs; at most the key's own lines went, and one line came."""
@@ -352,7 +353,7 @@ def test_a_one_key_edit_of_any_file_is_one_change(text: str, key: str, data: st.
             assert comment in after
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(text=_files(), names=st.sampled_from([["us-west-2"], ["eu-west-1", "us-west-2"]]))
 def test_a_choice_in_any_file_loses_no_line(text: str, names: list[str]) -> None:
     """`offers --write`: each line is there as it was, or as a comment, or held nothing but names."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bacalhau_spot.config import legacy_formats, load, older_keys, upgrade_text
 from bacalhau_spot.core.model import TlsMode
 from bacalhau_spot.errors import UserError
+from support.long_tests import examples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -262,7 +263,10 @@ def _older(draw: st.DrawFn) -> str:
     return "\n".join([*lines, *above()]) + "\n"
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=examples(200),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(text=_older())
 def test_rewriting_keeps_the_meaning_and_every_comment_and_is_done_once(text: str, tmp_path: Path) -> None:
     new = upgrade_text(text)

@@ -34,6 +34,7 @@ from bacalhau_spot.core.model import (
     TlsMode,
 )
 from bacalhau_spot.errors import UserError
+from support.long_tests import examples
 
 from .conftest import CERTIFICATE, PUBLIC_KEY, Load, Refusal
 
@@ -283,7 +284,10 @@ _YAML = st.recursive(
 _FILES = st.binary(max_size=200) | _YAML.map(lambda text: text.encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=600, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=examples(600),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(raw=_FILES)
 def test_whatever_the_bytes_loading_ends_in_a_spec_or_one_error(raw: bytes, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"

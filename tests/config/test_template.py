@@ -32,6 +32,7 @@ from bacalhau_spot.config.json_schema import every_key
 from bacalhau_spot.config.yaml_document import parse_yaml
 from bacalhau_spot.core.model import OrchestratorMode, OrchestratorSpec
 from bacalhau_spot.errors import ExitCode, UserError
+from support.long_tests import examples
 
 if TYPE_CHECKING:
     from .conftest import Load
@@ -228,7 +229,7 @@ _PLAIN = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(value=_PLAIN)
 def test_what_is_written_is_read_back_as_it_was(value: object) -> None:
     written = round_trip.dump_tree({"k": round_trip.new_node(value)})
@@ -236,7 +237,7 @@ def test_what_is_written_is_read_back_as_it_was(value: object) -> None:
     assert written.count("\n") == 1
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(quoted=_TEXT, lines=st.text("ab\n #:-", max_size=12))
 def test_texts_of_an_older_file_are_read_back_as_they_were(quoted: str, lines: str) -> None:
     """In quotes, and in lines wherever lines can hold it."""

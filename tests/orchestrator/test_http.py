@@ -30,6 +30,7 @@ from bacalhau_spot.orchestrator import parsing
 from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login, base_url, is_loopback
 from bacalhau_spot.orchestrator.port import OrchestratorError
 from support.certificates import self_signed
+from support.long_tests import examples
 from support.orchestrator import NODES, StandIn, node, requester, stand_in
 
 KEY = "key-0123456789-secret"
@@ -450,7 +451,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(body=_JSON.map(lambda node: {"Nodes": [node]}) | _JSON)
 def test_whatever_the_json_reading_ends_in_nodes_or_one_error(body: Any) -> None:
     try:

@@ -14,3 +14,8 @@ ALL = os.environ.get("LONG_TESTS", "") == "1"
 def sample(values: Sequence[T], *, every: int) -> Sequence[T]:
     """Every n-th of `values`, evenly; all of them in a long run."""
     return values if ALL else values[::every]
+
+
+def examples(number: int) -> int:
+    """How many of a property's `number` examples run: a quarter by default."""
+    return number if ALL else number // 4

@@ -43,6 +43,7 @@ from bacalhau_spot.ui import json_output
 from bacalhau_spot.ui.error_messages import error_from_failures
 from support.costs import USD_3
 from support.golden import golden, golden_lines, output_text
+from support.long_tests import sample
 from support.recorded_events import CREATE
 from support.schemas import FOLDER, first_items, mutants, printed, schema, unnoticed
 
@@ -236,9 +237,12 @@ def test_a_key_more_or_less_is_noticed(name: str) -> None:
 def test_golden_files_are_accepted_and_their_mutants_refused() -> None:
     """Whole, all of them; with a key too many, too few, or a value of another type, the first item of each list."""
     form = schema("output.schema.json")
+    checked = sample(GOLDEN, every=3)
     for path in GOLDEN:
         document = json.loads(path.read_text(encoding="utf-8"))
         form.validate(document)
+        if path not in checked:
+            continue
         assert [mutant for mutant in mutants(first_items(document)) if form.is_valid(mutant)] == [], path
 
 

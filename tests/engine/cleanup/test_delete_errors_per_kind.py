@@ -24,6 +24,7 @@ from support import busy_account
 from support.account_snapshot import account_snapshot
 from support.engine_clock import EngineClock
 from support.killed_process import Killed
+from support.long_tests import sample
 from support.one_of_each import ResourceFixture
 
 REGION = "us-west-2"
@@ -191,7 +192,7 @@ def test_each_kind_has_its_call() -> None:
     assert {SPEC_BY_KIND[kind].service for kind in ResourceKind} == set(THROTTLED)
 
 
-@pytest.mark.parametrize("way", ["throttled", "busy", "in part"])
+@pytest.mark.parametrize("way", sample(["throttled", "busy", "in part"], every=2))
 def test_what_passes_is_waited_out(cloud: Aws, sandbox: Any, others: dict[str, str], way: str) -> None:
     """The first two answers of each kind's call refuse: nobody hears of it, and everything of ours goes."""
     kinds = {"throttled": set(ResourceKind), "busy": set(BUSY), "in part": set(PARTIAL)}[way]
@@ -248,7 +249,7 @@ def test_what_is_refused_is_told_and_left(cloud: Aws, sandbox: Any, others: dict
     assert account_snapshot(sandbox.client, [REGION]) == others
 
 
-@pytest.mark.parametrize("answered", [False, True], ids=["before the call", "before its answer"])
+@pytest.mark.parametrize("answered", sample([True, False], every=2))
 def test_killed_at_each_kind(cloud: Aws, sandbox: Any, others: dict[str, str], answered: bool) -> None:
     """One run after the other dies at a kind that it had not met yet; the last one finishes."""
     died: set[ResourceKind] = set()

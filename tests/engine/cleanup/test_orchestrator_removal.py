@@ -220,7 +220,7 @@ def test_another_clusters_orchestrator_stays(cloud: Aws, sandbox: Any) -> None:
 
 MOST_CHANGES = 40
 # Before the n-th change: after those before it, whose answers count as lost.
-KILLS = sample([(at, lag_s) for at in range(1, MOST_CHANGES + 1) for lag_s in (0.0, 4.0)], every=23)
+KILLS = sample([(at, lag_s) for at in range(1, MOST_CHANGES + 1) for lag_s in (0.0, 4.0)], every=41)
 
 
 @pytest.mark.parametrize(("at", "lag_s"), KILLS)
@@ -240,7 +240,7 @@ def test_a_killed_destroy_is_finished_by_the_next(cloud: Aws, sandbox: Any, at: 
     assert snapshot(sandbox) == before
 
 
-CREATE_KILLS = sample([(at, lag_s) for at in range(1, 34) for lag_s in (0.0, 4.0)], every=23)
+CREATE_KILLS = sample([(at, lag_s) for at in range(1, 34) for lag_s in (0.0, 4.0)], every=41)
 
 
 @pytest.mark.parametrize(("at", "lag_s"), CREATE_KILLS)

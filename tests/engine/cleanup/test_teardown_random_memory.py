@@ -21,7 +21,7 @@ from bacalhau_spot.errors import ExitCode
 from support.clock import FakeClock
 from support.engine_clock import EngineClock
 from support.in_memory_cloud import LAUNCHERS, InMemoryCloud, InMemoryResource
-from support.long_tests import ALL
+from support.long_tests import examples
 from support.random_accounts import RandomAccount, random_account
 
 
@@ -107,7 +107,7 @@ def _keeps(other: InMemoryResource, resource: InMemoryResource) -> bool:
     )
 
 
-@settings(max_examples=300 if ALL else 100)
+@settings(max_examples=examples(300))
 @given(st.integers(0, 2**32))
 def test_whatever_the_account_looks_like(seed: int) -> None:
     account = random_account(seed, InMemoryCloud(FakeClock()))

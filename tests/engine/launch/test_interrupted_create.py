@@ -31,6 +31,7 @@ from bacalhau_spot.engine.launch.facts_gathering import FactSources, gather_fact
 from bacalhau_spot.errors import ExitCode
 from support.engine_clock import EngineClock
 from support.killed_process import Killed, fragile
+from support.long_tests import sample
 
 SPEC = ClusterSpec(
     name="c",
@@ -100,7 +101,7 @@ def die(cloud: Aws, sandbox: Any, *, at: int, answered: bool) -> None:
 
 
 @pytest.mark.parametrize("answered", [False, True], ids=["before the call", "before its answer"])
-@pytest.mark.parametrize("at", range(1, 27, 2))
+@pytest.mark.parametrize("at", sample(range(1, 27), every=6))
 def test_killed_at_every_change(cloud: Aws, sandbox: Any, at: int, answered: bool) -> None:
     """Create again completes the cluster with exactly what is missing; destroy leaves nothing."""
     before = sandbox.leftovers()
@@ -162,8 +163,8 @@ def test_killed_and_created_while_reads_lag(cloud: Aws, sandbox: Any, at: int, l
     assert sandbox.leftovers() == before
 
 
-@pytest.mark.parametrize("lag_s", [0.5, 4.0, 10.0])
-@pytest.mark.parametrize("at", [1, 5, 9, 14, 19])
+@pytest.mark.parametrize("lag_s", sample([4.0, 0.5, 10.0], every=2))
+@pytest.mark.parametrize("at", sample([1, 5, 9, 14, 19], every=2))
 def test_killed_and_destroyed_while_reads_lag(cloud: Aws, sandbox: Any, at: int, lag_s: float) -> None:
     """T3: what was created a moment before is not shown yet; two looks further apart than the lag decide."""
     before = sandbox.leftovers()
@@ -176,8 +177,8 @@ def test_killed_and_destroyed_while_reads_lag(cloud: Aws, sandbox: Any, at: int,
     assert sandbox.leftovers() == before
 
 
-@pytest.mark.parametrize("lag_s", [0.5, 4.0, 10.0])
-@pytest.mark.parametrize("at", [1, 9, 19])
+@pytest.mark.parametrize("lag_s", sample([4.0, 0.5, 10.0], every=2))
+@pytest.mark.parametrize("at", sample([1, 9, 19], every=2))
 def test_killed_and_nuked_while_reads_lag(cloud: Aws, sandbox: Any, at: int, lag_s: float) -> None:
     """T3: nuke looked once, and found nothing at any lag."""
     before = sandbox.leftovers()
@@ -192,7 +193,7 @@ def test_killed_and_nuked_while_reads_lag(cloud: Aws, sandbox: Any, at: int, lag
     assert sandbox.leftovers() == before
 
 
-@pytest.mark.parametrize("at", range(1, 24, 3))
+@pytest.mark.parametrize("at", sample(range(1, 24), every=8))
 def test_a_destroy_that_is_killed_is_finished_by_the_next(cloud: Aws, sandbox: Any, at: int) -> None:
     """There is nothing to remember: the next one finds what is left."""
     before = sandbox.leftovers()

@@ -296,7 +296,7 @@ async def counted_plan(cloud: Aws, sandbox: Any, spec: ClusterSpec) -> Counter[s
 ALL_KILLS = [
     (at, answered, lag_s) for at in range(1, 41) for answered in (False, True) for lag_s in (0.0, 10.0)
 ]
-KILLS = sample(ALL_KILLS, every=29)
+KILLS = sample(ALL_KILLS, every=61)
 
 
 @pytest.mark.parametrize(("at", "answered", "lag_s"), KILLS)
@@ -321,7 +321,7 @@ def test_killed_at_every_change(cloud: Aws, sandbox: Any, at: int, answered: boo
 
 
 # From an empty account; without repeating the creation.
-DESTROYED = sample(ALL_KILLS, every=53)
+DESTROYED = sample(ALL_KILLS, every=97)
 
 
 @pytest.mark.parametrize(("at", "answered", "lag_s"), DESTROYED)
@@ -372,7 +372,7 @@ def refused_once(cloud: Aws, code: str, *, answered: bool) -> Iterator[Counter[s
     ("code", "answered"),
     [("RequestLimitExceeded", False), ("EndpointConnectionError", False), ("ReadTimeoutError", True)],
 )
-@pytest.mark.parametrize("lag_s", [0.0, 10.0])
+@pytest.mark.parametrize("lag_s", sample([10.0, 0.0], every=2))
 def test_throttled_calls_and_lost_answers(
     cloud: Aws, sandbox: Any, code: str, answered: bool, lag_s: float
 ) -> None:
@@ -391,7 +391,7 @@ def test_throttled_calls_and_lost_answers(
 
 # How many changes a third create made before it was killed.
 ALL_LEFT = [(left, lag_s) for left in range(20) for lag_s in (0.0, 4.0)]
-LEFT = [*ALL_LEFT[:2], *sample(ALL_LEFT[2:], every=17)]
+LEFT = [*ALL_LEFT[:2], *sample(ALL_LEFT[2:], every=37)]
 
 
 @pytest.mark.parametrize(("left", "lag_s"), LEFT)
