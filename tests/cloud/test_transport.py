@@ -9,10 +9,13 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.httpsession import URLLib3Session
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from bacalhau_spot.cloud import transport
 from bacalhau_spot.cloud.connection import AwsConnection
@@ -247,3 +250,13 @@ def test_more_regions_than_urllib3_remembers_hosts(sent: list[tuple[str, Any]]) 
     ask(Session(KEYS), "ec2", "eu-west-1", "describe_regions")
     ((_, pool),) = sent
     assert pool._manager.pools._maxsize == transport._HOSTS
+
+
+@given(st.text())
+@example("a b+c/d=e~f%00")
+@example("".join(map(chr, range(128))))
+def test_a_value_is_quoted_as_botocore_does(text: str) -> None:
+    text = text.encode("utf-8", "replace").decode()
+    assert transport._quoted(text) == quote_plus(text)
+    assert transport._quoted(text.encode()) == quote_plus(text.encode())
+    assert transport._quoted(text, "/") == quote_plus(text, "/")

@@ -9,10 +9,11 @@ those that botocore would take for the client.
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote_plus, urlencode, urlsplit
 
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
+# urllib.parse.quote_plus leaves the other letters as they are (RFC 3986, 2.3).
+_TO_QUOTE: Final = re.compile(r"[^A-Za-z0-9_.~-]")
+_QUOTED: Final = {chr(byte): quote_plus(chr(byte)) for byte in range(128)}
 _HOSTS: Final = 200  # urllib3's pool of pools would close the connections to the eleventh host
 
 
@@ -118,7 +122,16 @@ def _encode_form(*, params: dict[str, Any], **_others: Any) -> None:
     As botocore.awsrequest.AWSRequestPreparer.
     """
     if isinstance(params["body"], dict):
-        params["body"] = urlencode(list(params["body"].items()), doseq=True)
+        params["body"] = urlencode(list(params["body"].items()), doseq=True, quote_via=_quoted)  # type: ignore[arg-type]  # overloads
+
+
+def _quoted(text: str | bytes, safe: str = "", encoding: str | None = None, errors: str | None = None) -> str:
+    """As urllib.parse.quote_plus, which looks at each byte of a text with a single one to quote: user data has 20,000."""
+    if isinstance(text, bytes):
+        return quote_plus(text, safe)
+    if safe or not text.isascii():
+        return quote_plus(text, safe, encoding, errors)
+    return _TO_QUOTE.sub(lambda found: _QUOTED[found[0]], text)
 
 
 def _socket_options(*, keep_alive: bool) -> list[tuple[int, int, int]]:
