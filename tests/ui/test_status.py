@@ -75,6 +75,25 @@ def test_the_frame_is_as_high_as_the_window(width: int, height: int) -> None:
         assert len(lines) == height - 1
 
 
+@pytest.mark.parametrize("height", [16, 24, 40])
+def test_the_selected_node_is_on_the_screen(height: int) -> None:
+    """A key must not replace a node whose row is hidden; the number of hidden rows is shown."""
+    status = STATUSES["thirty"]
+    frame = status_watch.StatusFrame(interval_s=5, wide=False)
+    frame.status = status
+    healthy = next(node.id for node in status.nodes if node.healthy)
+    assert not any(healthy in line for line in drawn(frame, width=100, height=24))
+    frame.selected = healthy
+    lines = drawn(frame, width=100, height=height)
+    assert any(healthy in line and "joined" in line for line in lines[1:])
+
+
+def test_hidden_healthy_nodes_are_counted() -> None:
+    lines = drawn(views.status_view(STATUSES["well"], wide=False), width=100, height=14)
+    count = len(STATUSES["well"].nodes)
+    assert f"{count} healthy nodes are not listed; `-o wide` lists all" in lines
+
+
 def test_the_frame_tells_its_time_and_its_troubles() -> None:
     """The last look that went well stands while later ones fail, and says of when it is."""
     frame = status_watch.StatusFrame(interval_s=5, wide=False)
