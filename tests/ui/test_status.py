@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -10,6 +11,7 @@ from rich.console import Console, RenderableType
 from syrupy.assertion import SnapshotAssertion
 
 from bacalhau_spot.core.health.cluster_status import ClusterStatus
+from bacalhau_spot.core.health.observation import StatusCheck, StatusChecks
 from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui.progress import status_watch
 from support.clusters import nothing, partial_status, thirty, well
@@ -36,6 +38,15 @@ def test_what_is_read_at_each_width(name: str, width: int, snapshot: SnapshotAss
 def test_wide_tells_more(snapshot: SnapshotAssertion) -> None:
     """Checks, addresses, versions and the orchestrator's own names."""
     assert rendered(views.status_view(STATUSES["thirty"], wide=True), width=200) == snapshot
+
+
+def test_checks_that_do_not_apply_are_a_dash() -> None:
+    """`not-applicable, not-applicable` made every row of the table wider."""
+    status = well()
+    none = StatusChecks(StatusCheck.NONE, StatusCheck.NONE)
+    nodes = [replace(node, observation=replace(node.observation, checks=none)) for node in status.nodes]
+    text = rendered(views.status_view(replace(status, nodes=tuple(nodes)), wide=True), width=200)
+    assert "checks" in text and "not-applicable" not in text
 
 
 def window(width: int, height: int) -> Console:
