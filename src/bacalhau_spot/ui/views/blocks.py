@@ -163,11 +163,7 @@ class TextTable:
     at_least: int | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        kept = [head for head in self.heads if not self.rows or any(self._cells(head))]
-        for head in self.spare:
-            if self._width(kept, folded=False) <= options.max_width:
-                break
-            kept = [column for column in kept if column != head]
+        kept = self._kept(options.max_width)
         below = self._below(kept, options.max_width)
         if below:
             kept = kept[:-1]
@@ -178,10 +174,26 @@ class TextTable:
         for number, line in enumerate(lines):
             yield from _stripped(line)
             yield Segment.line()
-            # The line of the heads is the first.
-            if below and 0 < number <= len(self._all_rows):
-                label = "" if self._folds(self.heads[below]) else f"{self.heads[below]}: "
-                yield from console.render(_below_row(self._all_rows[number - 1][below], label), options)
+            if below:
+                yield from console.render(self._below_line(number, below), options)
+
+    def _kept(self, width: int) -> list[str]:
+        """The columns that are not empty, without spare ones that have no room."""
+        kept = [head for head in self.heads if not self.rows or any(self._cells(head))]
+        for head in self.spare:
+            if self._width(kept, folded=False) <= width:
+                break
+            kept = [column for column in kept if column != head]
+        return kept
+
+    def _below_line(self, number: int, column: int) -> Paragraph | Group:
+        """The cell of a column without room, on lines of its own, after this line of the table; the first has the heads."""
+        cell = self._all_rows[number - 1][column] if 0 < number <= len(self._all_rows) else ""
+        if not cell:
+            return Group()
+        label = "" if self._folds(self.heads[column]) else f"{self.heads[column]}: "
+        style = cell.style if isinstance(cell, Cell) else ""
+        return Paragraph(f"{'':{_GOES_ON}}{label}{in_one_line(cell)}", style=style)
 
     def _below(self, kept: Sequence[str], width: int) -> int:
         """The index of the last column, if the others are not folded and its room is too narrow to read; otherwise 0."""
@@ -231,12 +243,6 @@ class TextTable:
         if self.total is not None:
             made.add_row(*(_styled(self.total[index]) for index in indexes), style="bold")
         return made
-
-
-def _below_row(cell: str, label: str) -> Paragraph | Group:
-    """The cell of a column without room, on lines of its own."""
-    style = cell.style if isinstance(cell, Cell) else ""
-    return Paragraph(f"{'':{_GOES_ON}}{label}{in_one_line(cell)}", style=style) if cell else Group()
 
 
 def _styled(cell: str) -> Text:
