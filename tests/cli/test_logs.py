@@ -17,7 +17,7 @@ SSH = """\
 #!/bin/sh
 printf '%s\\n' "$*" >> "$SSH_NOTES"
 for word; do case $word in HostKeyAlias=*) node=${word#HostKeyAlias=};; esac; done
-if grep -qx "$node" "$SSH_LOST" 2>/dev/null; then echo "connect to host port 22: Connection refused" >&2; exit 255; fi
+if grep -qx "$node" "$SSH_LOST" 2>/dev/null; then echo "connect to host $node port 22: Connection refused" >&2; exit 255; fi
 echo "Welcome to Ubuntu"
 printf '{"__REALTIME_TIMESTAMP":"1764000002000000","MESSAGE":"late %s","_SYSTEMD_UNIT":"docker.service"}\\n' "$node"
 bytes='[101,97,114,108,121,27,91,109]'
@@ -72,7 +72,7 @@ def test_a_node_out_of_reach_has_its_console(user: CliRunner, tmp_path: Path) ->
     sources = {node["id"]: (node["source"], node["problem"]) for node in result.data["nodes"]}
     assert sources == {
         east: ("journal", None),
-        west: ("console", "connect to host port 22: Connection refused"),
+        west: ("console", f"connect to host {west} port 22: Connection refused"),
     }
     (warning,) = result.envelope["warnings"]
     assert west in warning and "Connection refused" in warning
@@ -81,6 +81,17 @@ def test_a_node_out_of_reach_has_its_console(user: CliRunner, tmp_path: Path) ->
     assert any(line["source"] == "console" and "bacalhau-spot:" in line["text"] for line in found)
     times = [line["at"] for line in found if line["at"]]
     assert times == sorted(times)
+
+
+def test_nodes_out_of_reach_for_one_reason_have_one_warning(user: CliRunner, tmp_path: Path) -> None:
+    east, west = ids(user)
+    (tmp_path / "lost").write_text(f"{east}\n{west}\n")
+    result = user("logs")
+    assert result.stderr.count("warning") == 1
+    assert (
+        "2 journals cannot be read (connect to port 22: Connection refused); this is the console output of "
+        f"{east}, {west}" in " ".join(result.stderr.split())
+    )
 
 
 def test_the_console_needs_no_ssh(user: CliRunner, tmp_path: Path) -> None:
@@ -126,7 +137,7 @@ def test_following_goes_on_with_the_console(
         assert {row["source"] for row in rows} == {"journal", "console"}
         return
     assert (
-        f"{west}: the connection to its journal ended (connect to host port 22: Connection refused)"
+        f"{west}: the connection to its journal ended (connect to host {west} port 22: Connection refused)"
         in " ".join(result.stderr.split())
     )
     assert f"{east} 2025-11-24T16:00:02Z docker: late {east}" in lines

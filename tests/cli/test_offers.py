@@ -64,7 +64,9 @@ def test_filters_sorting_and_the_first_rows(program: CliRunner) -> None:
     bands = [order.index(pool["interruption"]) for pool in pools]
     assert bands == sorted(bands)
     gpus = program("offers", "-r", "us-east-1", "--gpus", "1", "--family", "g4dn", "-o", "json")
-    assert {pool["gpus"] for pool in gpus.data["pools"]} == {1}
+    assert {(pool["gpus"], pool["gpu_name"], pool["gpu_memory_mib"]) for pool in gpus.data["pools"]} == {
+        (1, "T4", 16384)
+    }
     nothing = program("offers", "-r", "us-east-1", "--type", "x9.huge")
     assert nothing.code == 0
     assert "nothing to offer in 1 region" in nothing.stdout

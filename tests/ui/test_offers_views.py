@@ -36,7 +36,7 @@ from support.rendering import rendered
 from support.schemas import contract
 
 SMALL = TypeInfo("t3.medium", (Arch.X86_64,), 2, 4096)
-GPU = TypeInfo("g4dn.xlarge", (Arch.X86_64,), 4, 16384, gpus=1)
+GPU = TypeInfo("g4dn.xlarge", (Arch.X86_64,), 4, 16384, gpus=1, gpu_name="T4", gpu_memory_mib=16384)
 FULL = PoolOffer(
     region="us-east-1",
     pool=Pool("t3.medium", "us-east-1a"),

@@ -85,6 +85,22 @@ def test_no_two_rows_of_a_chart_have_one_price(prices: tuple[str, str]) -> None:
     assert len(labels) == len(set(labels)) == 13
 
 
+def test_several_regions_have_curves_and_no_charts() -> None:
+    """Four charts filled four screens before the table. A change of 1 % is no cliff, and none is `-0 %`."""
+    points = {
+        "us-east-1": [point("us-east-1a", 60, "0.0100"), point("us-east-1a", 20, "0.0200")],
+        "us-east-2": [point("us-east-2a", 60, "0.0100"), point("us-east-2a", 20, "0.01001")],
+    }
+    text = rendered(views.prices_view(price_chart_of("c", points, (), since=START, now=NOON)), width=60)
+    heads, first, second, after = text.splitlines()
+    assert heads.split() == ["region", "zone", "type", "trend", "now", "change"]
+    assert first.split()[3:] == ["▁▁▁▁▁▁▁▁██████", "$0.0200", "+100", "%"]
+    assert set(second.split()[3]) <= {"▄", "▅"} and second.split()[4:] == ["$0.0100", "0", "%"]
+    assert after == "for a chart: bacalhau-spot prices --region us-east-1"
+    one = rendered(views.prices_view(drawn()), width=100)
+    assert "us-east-1: USD per hour, UTC" in one and "for a chart" not in one
+
+
 def test_without_prices_and_with_a_picture(snapshot: SnapshotAssertion) -> None:
     nothing = replace(drawn(), lines=(), interruptions=())
     pictured = replace(drawn(), omitted_lines=3)
@@ -140,7 +156,7 @@ def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(UserError) as caught:
         chart_files.draw(drawn(), tmp_path / "p.png")
-    assert "uv tool install '.[plot]'" in caught.value.hint
+    assert "uv tool install '.[sandbox,plot" in caught.value.hint
 
 
 def test_a_format_that_nobody_draws() -> None:

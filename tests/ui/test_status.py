@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -10,6 +11,7 @@ from rich.console import Console, RenderableType
 from syrupy.assertion import SnapshotAssertion
 
 from bacalhau_spot.core.health.cluster_status import ClusterStatus
+from bacalhau_spot.core.health.observation import StatusCheck, StatusChecks
 from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui.progress import status_watch
 from support.clusters import nothing, partial_status, thirty, well
@@ -36,6 +38,15 @@ def test_what_is_read_at_each_width(name: str, width: int, snapshot: SnapshotAss
 def test_wide_tells_more(snapshot: SnapshotAssertion) -> None:
     """Checks, addresses, versions and the orchestrator's own names."""
     assert rendered(views.status_view(STATUSES["thirty"], wide=True), width=200) == snapshot
+
+
+def test_checks_that_do_not_apply_are_a_dash() -> None:
+    """`not-applicable, not-applicable` made every row of the table wider."""
+    status = well()
+    none = StatusChecks(StatusCheck.NONE, StatusCheck.NONE)
+    nodes = [replace(node, observation=replace(node.observation, checks=none)) for node in status.nodes]
+    text = rendered(views.status_view(replace(status, nodes=tuple(nodes)), wide=True), width=200)
+    assert "checks" in text and "not-applicable" not in text
 
 
 def window(width: int, height: int) -> Console:
@@ -73,6 +84,25 @@ def test_the_frame_is_as_high_as_the_window(width: int, height: int) -> None:
     for status in STATUSES.values():
         lines = framed(status, width=width, height=height)
         assert len(lines) == height - 1
+
+
+@pytest.mark.parametrize("height", [16, 24, 40])
+def test_the_selected_node_is_on_the_screen(height: int) -> None:
+    """A key must not replace a node whose row is hidden; the number of hidden rows is shown."""
+    status = STATUSES["thirty"]
+    frame = status_watch.StatusFrame(interval_s=5, wide=False)
+    frame.status = status
+    healthy = next(node.id for node in status.nodes if node.healthy)
+    assert not any(healthy in line for line in drawn(frame, width=100, height=24))
+    frame.selected = healthy
+    lines = drawn(frame, width=100, height=height)
+    assert any(healthy in line and "joined" in line for line in lines[1:])
+
+
+def test_hidden_healthy_nodes_are_counted() -> None:
+    lines = drawn(views.status_view(STATUSES["well"], wide=False), width=100, height=14)
+    count = len(STATUSES["well"].nodes)
+    assert f"{count} healthy nodes are not listed; `-o wide` lists all" in lines
 
 
 def test_the_frame_tells_its_time_and_its_troubles() -> None:

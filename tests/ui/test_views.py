@@ -529,8 +529,63 @@ def test_no_line_ends_between_a_number_and_its_noun() -> None:
     for width in range(30, 90):
         for shown in (table, blocks.Paragraph(f"other resources in 4 regions: {kinds}")):
             lines = rendered(shown, width=width).splitlines()
-            assert not [line for line in lines if re.search(r"\b\d+$", line)], (width, lines)
+            assert not [line for line in lines if re.search(r"(?<!\S)\d+$", line)], (width, lines)
             assert "12 spot" in "\n".join(lines)
+
+
+_EVENTS = blocks.TextTable(
+    ("time", "event", "region", "node", "details"),
+    [
+        ("2026-11-29 09:53:57", "launched", "ap-southeast-1", "i-11718f0d7516a2fe7", ""),
+        (
+            "2026-11-29 09:55:00",
+            "interrupted",
+            "ap-southeast-1",
+            "i-11718f0d7516a2fe7",
+            "no capacity; not replaced",
+        ),
+    ],
+    total=("total", "", "", "", "2 events"),
+)
+
+
+def test_prose_without_room_stands_below_its_row() -> None:
+    """A gutter of nine columns breaks every word, and the table is wider than the window."""
+    lines = rendered(_EVENTS, width=80).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["time", "event", "region", "node"]
+    assert lines[2].endswith("i-11718f0d7516a2fe7")
+    assert lines[3:] == ["  no capacity; not replaced", "total", "  2 events"]
+
+
+def test_an_id_without_room_stands_below_its_row_with_its_head() -> None:
+    table = blocks.TextTable(
+        ("node", "replacement", "age"),
+        [("i-11718f0d7516a2fe7", "i-2ac95186499abb5cf", "1 min")],
+        right=("age",),
+        spare=("age",),
+    )
+    assert rendered(table, width=36).splitlines() == [
+        "node",
+        "i-11718f0d7516a2fe7",
+        "  replacement: i-2ac95186499abb5cf",
+    ]
+
+
+def test_prose_with_room_stands_beside_its_row() -> None:
+    lines = rendered(_EVENTS, width=100).splitlines()
+    assert lines[0].endswith("details")
+    assert lines[-1].split() == ["total", "2", "events"]
+
+
+def test_a_last_column_of_numbers_is_not_folded() -> None:
+    """Neither is a number parted from its percent sign."""
+    table = blocks.TextTable(
+        ("region", "total", "saved"),
+        [("ap-southeast-1", "$0.0075", "59.25 %")],
+        right=("total", "saved"),
+    )
+    assert rendered(table, width=27).splitlines()[1:] == ["ap-southeast-1  $0.0075  59.25 %"]
 
 
 @pytest.mark.parametrize(

@@ -138,13 +138,17 @@ def _image(row: dict[str, Any]) -> Image:
 
 def _type_info(row: dict[str, Any]) -> TypeInfo:
     archs = row.get("ProcessorInfo", {}).get("SupportedArchitectures", ())
+    gpus = row.get("GpuInfo", {}).get("Gpus", ())
     return TypeInfo(
         name=row["InstanceType"],
         archs=tuple(Arch(arch) for arch in archs if arch in list(Arch)),
         vcpus=row.get("VCpuInfo", {}).get("DefaultVCpus", 0),
         memory_mib=row.get("MemoryInfo", {}).get("SizeInMiB", 0),
         spot="spot" in row.get("SupportedUsageClasses", ["spot"]),
-        gpus=sum(gpu.get("Count", 0) for gpu in row.get("GpuInfo", {}).get("Gpus", ())),
+        gpus=sum(gpu.get("Count", 0) for gpu in gpus),
+        # A type has GPUs of one model.
+        gpu_name=str(gpus[0].get("Name", "")) if gpus else "",
+        gpu_memory_mib=gpus[0].get("MemoryInfo", {}).get("SizeInMiB", 0) if gpus else 0,
     )
 
 

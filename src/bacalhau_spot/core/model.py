@@ -398,6 +398,8 @@ class TypeInfo:
     memory_mib: int
     gpus: int = 0
     spot: bool = True  # sold as spot at all
+    gpu_name: str = ""  # the model of each GPU, such as T4
+    gpu_memory_mib: int = 0  # of each GPU; 0: unknown
 
 
 @dataclass(frozen=True, slots=True)

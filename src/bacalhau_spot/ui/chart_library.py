@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.extras import install_command
 
 
 def load_charts(what: str, *, instead: str) -> Any:
@@ -16,7 +17,7 @@ def load_charts(what: str, *, instead: str) -> Any:
     except ImportError:
         raise UserError(
             f"{what} needs the extra `plot`, which is not installed",
-            hint="install it with `uv tool install '.[plot]'` in this program's folder, or run "
+            hint=f"install it with `{install_command('plot')}` in this program's folder, or run "
             f"`uv run --with altair --with vl-convert-python -s deploy_spot.py`; {instead}",
             exit_code=ExitCode.USAGE,
         ) from None

@@ -11,6 +11,7 @@ _METRICS = (
     *("usd_per_hour", "week_low_usd_per_hour", "week_high_usd_per_hour", "on_demand_usd_per_hour", "saving"),
     *("interruption", "score", "quota_headroom"),
 )
+_GPU = ("gpu_name", "gpu_memory_mib")
 OFFERED_REGIONS: Final = "offers --by region"
 
 COLUMNS: Final[dict[str, tuple[str, ...]]] = {
@@ -28,7 +29,7 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         *("cluster", "managed", "created_by", "owner", "nodes", "running", "orchestrator", "regions"),
         *("usd_per_hour", "created_at", "expires_at", "other_resources"),
     ),
-    "offers": ("region", "zone", "type", "arch", "vcpus", "memory_mib", "gpus", *_METRICS),
+    "offers": ("region", "zone", "type", "arch", "vcpus", "memory_mib", "gpus", *_METRICS, *_GPU),
     OFFERED_REGIONS: ("region", "zones", "pools", "types", "suitability", *_METRICS),
     "cost": (
         *("cluster", "region", "zone", "type", "id", "spot", "started_at", "ended_at", "interrupted"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -22,16 +23,18 @@ from bacalhau_spot.core.model import State
 from bacalhau_spot.core.ssh.ssh_command import ssh_address
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import json_output, views
-from bacalhau_spot.ui.formatting import plural
+from bacalhau_spot.ui.formatting import first_few, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bacalhau_spot.cli.runtime.runner import Runner
     from bacalhau_spot.core.logs.log_lines import LogLine
     from bacalhau_spot.core.model import Instance, Naming
 
 _LINES = 100
+# The address in a message of ssh.
+_ADDRESS = re.compile(r"\bhost \S+ (?=port )")
 # Reading the console of each node is a call to AWS.
 _MAX_LINES = 100_000
 
@@ -87,13 +90,27 @@ def logs(  # noqa: PLR0913 -- one parameter for each option
         if follow:
             return _follow(context, runner, found, interval_s=interval)
         shown = found.read(runner)
-    warnings = tuple(_problem(node, problem) for node, problem in found.problems.items())
+    warnings = _warnings(found.problems)
     return Result(
         "logs",
         view=views.log_lines_view(shown, nodes=[node.id for node in nodes]),
         data=json_output.logs_data(nodes, shown, sources=found.sources, problems=found.problems),
         warnings=warnings,
         stderr_warnings=warnings,
+    )
+
+
+def _warnings(problems: Mapping[str, str]) -> tuple[str, ...]:
+    """One for each problem, without the address in it, and not one for each node."""
+    nodes: dict[str, list[str]] = {}
+    for node, problem in problems.items():
+        nodes.setdefault(_ADDRESS.sub("", problem), []).append(node)
+    return tuple(
+        _problem(names[0], problems[names[0]])
+        if len(names) == 1
+        else f"{plural(len(names), 'journal')} cannot be read ({problem}); this is the console output of "
+        f"{first_few(names, at_most=2)}"
+        for problem, names in nodes.items()
     )
 
 

@@ -41,8 +41,8 @@ def prices(
 ) -> Result:
     """Show the spot price history of the cluster's pools, or of the pools that the configuration allows.
 
-    A chart in the terminal, or an image with `--plot`. It marks the launches and the interruptions of the cluster's
-    instances.
+    A table with a small curve for each pool; of a single region, a chart, too; or an image with `--plot`, which marks the
+    launches and the interruptions of the cluster's instances.
 
     Parameters
     ----------

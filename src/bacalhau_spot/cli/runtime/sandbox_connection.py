@@ -11,13 +11,13 @@ from types import ModuleType
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cloud.connection import AwsConnection
 from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.extras import install_command
 
 _HINTS = {
     "NotRunning": "`bacalhau-spot sandbox start` starts one, and so does any command with --sandbox",
     "Refused": "`bacalhau-spot sandbox status` shows all switches and their values",
     "Restart": "`bacalhau-spot sandbox stop`, then the same command again",
 }
-INSTALL = "uv tool install '.[sandbox]'"
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def sandbox_process() -> Iterator[ModuleType]:
     except ImportError as error:
         raise UserError(
             "the sandbox is not installed: this installation is without the extra `sandbox`",
-            hint=f"`{INSTALL}` in the program's folder installs it; `uv run -s deploy_spot.py` includes it",
+            hint=f"`{install_command('sandbox')}` in the program's folder installs it; `uv run -s deploy_spot.py` includes it",
             exit_code=ExitCode.USAGE,
         ) from error
     try:

@@ -64,6 +64,10 @@ class _Pool(TypedDict):
     vcpus: Count
     memory_mib: Count
     gpus: Count
+    gpu_name: str | None
+    """the model of each GPU, such as `T4`"""
+    gpu_memory_mib: Count | None
+    """the memory of each GPU"""
 
 
 class _Region(TypedDict):
@@ -241,6 +245,8 @@ def _pool(offer: PoolOffer) -> PoolOfferOutput:
         "vcpus": offer.info.vcpus,
         "memory_mib": offer.info.memory_mib,
         "gpus": offer.info.gpus,
+        "gpu_name": offer.info.gpu_name or None,
+        "gpu_memory_mib": offer.info.gpu_memory_mib or None,
         **_metrics(offer),
     }
 

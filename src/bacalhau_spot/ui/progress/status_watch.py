@@ -79,7 +79,7 @@ class StatusFrame:
     def _lines(self, console: Console, options: ConsoleOptions, *, room: int) -> list[list[Segment]]:
         if self.status is None:
             return []
-        view = StatusView(self.status, wide=self._wide)
+        view = StatusView(self.status, wide=self._wide, selected=self.selected)
         if not self._wide:
             return console.render_lines(view.fitted(console, options, room=room), options, pad=False)
         lines = console.render_lines(UnwrappedOutput(view), options.update(max_width=NO_WIDTH), pad=False)

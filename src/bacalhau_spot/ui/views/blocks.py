@@ -34,7 +34,7 @@ _QUOTED = re.compile(r"`[^`]*`")
 # Stands for a blank at which no line may be broken: in a command, and between a number and its noun. Of the private use
 # area, because Rich breaks lines at a no-break space, too.
 _HELD = "\ue000"
-_NUMBER_AND_NOUN = re.compile(r"(?<!\S)(\$?\d[\d.,/]*) (?=[^\W\d_])")
+_NUMBER_AND_NOUN = re.compile(r"(?<!\S)(\$?\d[\d.,/]*) (?=[^\W\d_]|%)")
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,8 @@ def failed_regions_text(failures: Sequence[ApiFailure]) -> list[Paragraph]:
 
 # Between two columns.
 _GAP = 2
+# A sentence in a narrower column cannot be read: it stands below its row.
+_LEAST_PROSE = 20
 
 
 class Cell(str):
@@ -146,9 +148,10 @@ class Cell(str):
 class TextTable:
     """A table without a frame. Only the columns of `prose` (default: the last one) are folded.
 
-    In a narrow window, whole columns are dropped, in the order of `spare`; the terminal handles the rest, because a
-    broken id cannot be copied. Empty columns are not shown. `right`: columns of numbers; `total`: an emphasised last
-    row. Before a column is dropped, `prose` is folded down to `at_least`; None: columns are dropped first.
+    In a narrow window, whole columns are dropped, in the order of `spare`; then the last column, if it is prose and
+    there is no room for it, stands below its row; the terminal handles the rest, because a broken id cannot be copied.
+    Empty columns are not shown. `right`: columns of numbers, never folded; `total`: an emphasised last row. Before a
+    column is dropped, `prose` is folded down to `at_least`; None: columns are dropped first.
     """
 
     heads: tuple[str, ...]
@@ -160,23 +163,58 @@ class TextTable:
     at_least: int | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        kept = [head for head in self.heads if not self.rows or any(self._cells(head))]
-        for head in self.spare:
-            if self._width(kept, folded=False) <= options.max_width:
-                break
-            kept = [column for column in kept if column != head]
+        kept = self._kept(options.max_width)
+        below = self._below(kept, options.max_width)
+        if below:
+            kept = kept[:-1]
         width = max(options.max_width, self._width(kept, folded=True))
+        table = self._table(kept)
         # Trailing blanks of a short row would be folded into an empty line, and would be part of a pipe's text.
-        for line in console.render_lines(self._table(kept), options.update(max_width=width), pad=False):
+        lines = console.render_lines(table, options.update(max_width=width), pad=False)
+        for number, line in enumerate(lines):
             yield from _stripped(line)
             yield Segment.line()
+            if below:
+                yield from console.render(self._below_line(number, below), options)
+
+    def _kept(self, width: int) -> list[str]:
+        """The columns that are not empty, without spare ones that have no room."""
+        kept = [head for head in self.heads if not self.rows or any(self._cells(head))]
+        for head in self.spare:
+            if self._width(kept, folded=False) <= width:
+                break
+            kept = [column for column in kept if column != head]
+        return kept
+
+    def _below_line(self, number: int, column: int) -> Paragraph | Group:
+        """The cell of a column without room, on lines of its own, after this line of the table; the first has the heads."""
+        cell = self._all_rows[number - 1][column] if 0 < number <= len(self._all_rows) else ""
+        if not cell:
+            return Group()
+        label = "" if self._folds(self.heads[column]) else f"{self.heads[column]}: "
+        style = cell.style if isinstance(cell, Cell) else ""
+        return Paragraph(f"{'':{_GOES_ON}}{label}{in_one_line(cell)}", style=style)
+
+    def _below(self, kept: Sequence[str], width: int) -> int:
+        """The index of the last column, if the others are not folded and its room is too narrow to read; otherwise 0."""
+        last = kept[-1] if len(kept) > 1 else ""
+        if not last or last in self.right or any(map(self._folds, kept[:-1])):
+            return 0
+        widest = max(map(cell_len, [last, *self._cells(last)]))
+        least = min(widest, _LEAST_PROSE) if self._folds(last) else widest
+        room = width - self._width(kept[:-1], folded=False) - _GAP
+        return self.heads.index(last) if room < least else 0
+
+    @property
+    def _all_rows(self) -> list[Sequence[str]]:
+        return [*self.rows, *([self.total] if self.total else ())]
 
     def _cells(self, head: str) -> list[str]:
         index = self.heads.index(head)
-        return [in_one_line(row[index]) for row in (*self.rows, *([self.total] if self.total else ()))]
+        return [in_one_line(row[index]) for row in self._all_rows]
 
     def _folds(self, head: str) -> bool:
-        return head in (self.prose or self.heads[-1:])
+        return head in (self.prose or self.heads[-1:]) and head not in self.right
 
     def _width(self, kept: Sequence[str], *, folded: bool) -> int:
         """How wide the table is; with `folded`, how narrow it may become."""

@@ -65,8 +65,7 @@ def listing_view(listing: Listing, *, wide: bool, now: datetime, configured: boo
             *drift_lines(listing.drifted, nodes=alive),
         ]
     elif listing.orchestrator is None:
-        where = plural(len(listing.regions_scanned), "region")
-        parts.append(Paragraph(f"no instances of {listing.cluster} in {where}"))
+        parts.append(Paragraph(f"no instances of {listing.cluster} in {_where(listing)}"))
     else:
         parts.append(Paragraph(f"no nodes of {listing.cluster}"))
     parts.extend(_orchestrator(listing, wide=wide, now=now))
@@ -106,6 +105,16 @@ def _others(listing: Listing, *, configured: bool) -> list[RenderableType]:
     if not _has_instances(listing):
         parts.extend(next_commands(("bacalhau-spot destroy",), label="to remove everything: "))
     return parts
+
+
+def _where(listing: Listing) -> str:
+    """`17 regions`, or `13 of 17 regions; 4 were not scanned`: the sentence alone must not read as an empty cluster."""
+    missing = len(listing.failed_regions)
+    scanned = len(listing.regions_scanned)
+    if not missing:
+        return plural(scanned, "region")
+    was = "was" if missing == 1 else "were"
+    return f"{scanned} of {plural(scanned + missing, 'region')}; {missing} {was} not scanned"
 
 
 def _has_instances(listing: Listing) -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from bacalhau_spot.core.model import TypeInfo
     from bacalhau_spot.core.placement.offers import OfferMetrics, Offers, PoolOffer, RegionOffer
     from bacalhau_spot.core.problem import ApiFailure
 
@@ -26,14 +27,13 @@ _MIB_PER_GIB = 1024
 _DEAL = ("spot now", "7 days", "on demand", "saving", "interrupted", "score", "room")
 _POOL = ("region", "zone", "type", "vCPU", "GiB", "GPU", "arch", *_DEAL)
 _REGION = ("region", "zones", "pools", *_DEAL, "remark")
-_NUMBERS = ("vCPU", "GiB", "GPU", "zones", "pools", *_DEAL)
+_NUMBERS = ("vCPU", "GiB", "zones", "pools", *_DEAL)
 # Columns to drop in a narrow window, in this order.
 _SPARE = (
     "arch",
     "pools",
     "zones",
     "7 days",
-    "GPU",
     "on demand",
     "GiB",
     "vCPU",
@@ -79,7 +79,6 @@ def offers_view(offers: Offers, *, by_region: bool, ranked: bool, more: int) -> 
 
 
 def _pools(pools: Sequence[PoolOffer]) -> TextTable:
-    gpus = any(pool.info.gpus for pool in pools)
     return TextTable(
         _POOL,
         [
@@ -89,7 +88,7 @@ def _pools(pools: Sequence[PoolOffer]) -> TextTable:
                 pool.pool.type,
                 str(pool.info.vcpus),
                 _gib(pool.info.memory_mib),
-                str(pool.info.gpus) if gpus else "",
+                _gpus(pool.info),
                 str(pool.arch),
                 *_deal(pool),
             )
@@ -98,6 +97,12 @@ def _pools(pools: Sequence[PoolOffer]) -> TextTable:
         right=_NUMBERS,
         spare=_SPARE,
     )
+
+
+def _gpus(info: TypeInfo) -> str:
+    """`4 A10G, 24 GiB`: their number, their model, and the memory of each."""
+    memory = f", {_gib(info.gpu_memory_mib)} GiB" if info.gpu_memory_mib else ""
+    return f"{info.gpus} {info.gpu_name}".rstrip() + memory if info.gpus else ""
 
 
 def _regions(offers: Offers) -> TextTable:

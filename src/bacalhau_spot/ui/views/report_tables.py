@@ -51,7 +51,7 @@ def region_table(report: ClusterReport) -> ReportTable:
         ("region", *_STATE, "interruptions", *_MONEY),
         tuple((region.name, *_region_cells(region)) for region in report.regions),
         right=(*_STATE, "interruptions", *_MONEY),
-        spare=("hours", "bad", "wanted", "now per hour", "on demand"),
+        spare=("hours", "bad", "wanted", "now per hour", "on demand", "saved"),
         total=(
             "total",
             "" if total.wanted is None else str(total.wanted),
@@ -145,7 +145,7 @@ def interruption_table(report: ClusterReport) -> ReportTable:
         ("time (UTC)", "node", "zone", "type", "age", "per hour", "reason", "replacement", *_AFTER),
         tuple(_interruption_row(event) for event in events),
         right=("age", "per hour", *_AFTER),
-        spare=("per hour", "type", "age", "zone", "launched after"),
+        spare=("per hour", "type", "age", "zone", "launched after", "joined after"),
         empty="no interruption is recorded in the period",
     )
 

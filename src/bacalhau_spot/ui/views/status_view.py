@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.text import Text
 
 from bacalhau_spot.core.health.diagnosis import Severity
-from bacalhau_spot.core.health.observation import ApiAvailability, NodeObservation
+from bacalhau_spot.core.health.observation import ApiAvailability, NodeObservation, StatusCheck
 from bacalhau_spot.core.health.orchestrator_status import OrchestratorVerdict
 from bacalhau_spot.core.history.interruptions import pool_counts
 from bacalhau_spot.core.launch.plan_warnings import version_difference
@@ -56,10 +56,14 @@ _WIDE = (*_NODE[:-1], "checks", "address", "version", "at the orchestrator", "ve
 
 @dataclass(frozen=True)
 class StatusView:
-    """On a terminal it fits the window: good nodes are dropped first, problems never. `wide`: everything, always."""
+    """On a terminal it fits the window: good nodes are dropped first, problems never. `wide`: everything, always.
+
+    `selected`: the id of a node, whose row is never dropped.
+    """
 
     status: ClusterStatus
     wide: bool = False
+    selected: str | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if self.wide or not console.is_terminal:
@@ -102,9 +106,10 @@ class StatusView:
 
     def _nodes_at(self, level: int, status: ClusterStatus) -> list[RenderableType]:
         if level > _ROWS_OF_SOME:
-            return _grouped(status)
+            chosen = [node for node in status.nodes if node.id == self.selected]
+            return [*([_nodes(chosen, status, wide=False)] if chosen else []), *_grouped(status)]
         if level == _ROWS_OF_SOME:
-            return _not_good(status)
+            return _not_good(status, self.selected)
         return [Text(""), _nodes(status.nodes, status, wide=self.wide), Text("")] if status.nodes else []
 
 
@@ -198,7 +203,9 @@ def _reachability(observation: NodeObservation) -> tuple[str, str]:
     instance, checks = observation.instance, observation.checks
     if instance is None:
         return _NOTHING, _NOTHING
-    return f"{checks.system}, {checks.instance}", instance.public_ip or instance.private_ip or _NOTHING
+    both = {checks.system, checks.instance}
+    results = _NOTHING if both == {StatusCheck.NONE} else f"{checks.system}, {checks.instance}"
+    return results, instance.public_ip or instance.private_ip or _NOTHING
 
 
 def _load(load: Load | None, *, nothing: str) -> tuple[str, str]:
@@ -213,10 +220,16 @@ def _cores(cpu: Decimal) -> str:
     return f"{cpu:.1f}".removesuffix(".0")
 
 
-def _not_good(status: ClusterStatus) -> list[RenderableType]:
-    """The rows of nodes with a problem; the regions' rows count the others."""
-    telling = [node for node in status.nodes if not node.healthy]
-    return [Text(""), _nodes(telling, status, wide=False), Text("")] if telling else []
+def _not_good(status: ClusterStatus, selected: str | None) -> list[RenderableType]:
+    """The rows of nodes with a problem and of the selected node, and the number of the others."""
+    telling = [node for node in status.nodes if not node.healthy or node.id == selected]
+    rows: list[RenderableType] = [_nodes(telling, status, wide=False)] if telling else []
+    others = len(status.nodes) - len(telling)
+    if others:
+        verb = "is" if others == 1 else "are"
+        text = f"{plural(others, 'healthy node')} {verb} not listed; `-o wide` lists all"
+        rows.append(Paragraph(text, style="dim"))
+    return [Text(""), *rows, Text("")] if rows else []
 
 
 def _grouped(status: ClusterStatus) -> list[RenderableType]:
