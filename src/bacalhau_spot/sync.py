@@ -9,6 +9,7 @@ import queue
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from bacalhau_spot.api import requests
+from bacalhau_spot.api.arguments import check_arguments
 from bacalhau_spot.api.errors import unconfirmed
 from bacalhau_spot.api.requests import Access
 
@@ -126,7 +127,7 @@ def destroy(  # noqa: PLR0913 -- one parameter for each option
         disable_protection=disable_protection, delete_results=delete_results, timeout_s=timeout_s
     )
     access = Access(config=config, profile=profile, sandbox=sandbox, cluster=cluster)
-    request = requests.deletion_request(access, {**options, "dry_run": dry_run})
+    request = requests.deletion_request(access, options, dry_run=dry_run)
     return _finished(request, on_event)
 
 
@@ -151,8 +152,7 @@ def nuke_resources(  # noqa: PLR0913 -- one parameter for each option
         disable_protection=disable_protection, delete_results=delete_results, timeout_s=timeout_s
     )
     access = Access(config=config, profile=profile, sandbox=sandbox)
-    only_list = dry_run or not force
-    request = requests.nuke_request(access, options, regions=regions, dry_run=only_list)
+    request = requests.nuke_request(access, options, regions=regions, force=force, dry_run=dry_run)
     report = _finished(request, on_event)
     if report.to_delete and not dry_run:
         raise unconfirmed(report)
@@ -160,5 +160,6 @@ def nuke_resources(  # noqa: PLR0913 -- one parameter for each option
 
 
 def _finished(request: CommandRequest[T], on_event: OnEvent | None = None) -> T:
+    check_arguments(on_event=on_event)
     events: queue.SimpleQueue[ProgressEvent | None] = queue.SimpleQueue()
     return requests.command_thread(request, events.put).wait_blocking(events, on_event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -37,6 +38,10 @@ from support.cli_runner import CliRunner
 from support.planted_secrets import SESSION_TOKEN
 
 HEAVY = ("asyncio", "botocore", "cyclopts", "pydantic", "rich", "urllib3")
+
+
+async def _unawaited(event: ProgressEvent) -> None:
+    """A coroutine function where a function is due."""
 
 
 def own_threads() -> list[str]:
@@ -137,6 +142,52 @@ def test_a_cancelled_create_ends_its_calls_and_the_next_one_goes_on(sandbox: Any
     assert sandbox.leftovers() == before
 
 
+def test_asyncio_prints_nothing_about_an_error_or_a_cancellation(
+    user: CliRunner, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def ended() -> None:
+        with pytest.raises(ConfigurationError):
+            await plan("nowhere.yaml")
+
+        def stop(event: ProgressEvent) -> None:
+            if event.name == "resource-created" and not task.cancelling():
+                task.cancel()
+
+        task = asyncio.ensure_future(create(on_event=stop))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(ended())
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
+
+
+def test_a_caller_that_left_twice_ends_no_command_with_its_loop(sandbox: Any, user: CliRunner) -> None:
+    """Its event loop is closed while the command runs: the events of that command go nowhere, and its calls end as usual."""
+
+    async def left() -> None:
+        begun = asyncio.Event()
+        task = asyncio.ensure_future(create(on_event=lambda _: begun.set()))
+        await begun.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    failures: list[Any] = []
+    before, threading.excepthook = threading.excepthook, failures.append
+    try:
+        asyncio.run(left())
+        for thread in threading.enumerate():
+            if thread.name.startswith("bacalhau-spot"):
+                thread.join(30)
+    finally:
+        threading.excepthook = before
+    assert failures == []
+    assert sync.destroy().remaining == ()  # the lock was released
+
+
 def test_a_cancelled_plan_ends_at_once(sandbox: Any, user: CliRunner) -> None:
     async def cancelled() -> None:
         task = asyncio.ensure_future(plan())
@@ -211,6 +262,27 @@ def test_nuke_without_force_deletes_nothing(sandbox: Any, user: CliRunner) -> No
         (lambda: sync.status(regions=["us-esat-1"]), "us-esat-1"),
         (lambda: sync.destroy(cluster="x" * 300), "--cluster"),
         (lambda: sync.nuke_resources([], force=True), "regions is empty"),
+        (lambda: sync.nuke_resources(force=cast("bool", "false")), "force: 'false' is not True or False"),
+        (lambda: sync.nuke_resources(cast("list[str]", True)), "regions: True is not a list"),
+        (lambda: sync.nuke_resources("us-east-1", force=True), "regions: 'us-east-1' is not a list"),
+        (lambda: sync.status(regions=[""]), "regions"),
+        (lambda: sync.create(wait=cast("Any", "joind")), "wait: 'joind' is not one of 'joined', 'running'"),
+        (lambda: sync.create(ttl=cast("Any", "2h")), "ttl: '2h' is not a timedelta"),
+        (lambda: sync.create(grace=cast("Any", 60)), "grace: 60 is not a timedelta"),
+        (lambda: sync.create(allow_removal=cast("Any", "no")), "allow_removal"),
+        (lambda: sync.create(on_event=cast("Any", 5)), "on_event"),
+        (lambda: sync.create(on_event=_unawaited), "on_event: .* is not a function that is no coroutine"),
+        (lambda: sync.destroy(timeout_s=0), "timeout_s: 0 is not a whole number of seconds from 1 to"),
+        (lambda: sync.destroy(timeout_s=cast("Any", 0.5)), "timeout_s"),
+        (lambda: sync.destroy(cluster=cast("Any", 5)), "cluster"),
+        (lambda: sync.destroy(sandbox=cast("Any", "false")), "sandbox"),
+        (lambda: sync.plan(""), "config: '' is not the path"),
+        (lambda: sync.plan("a\0b"), "config"),
+        (lambda: sync.plan(cast("Any", 5)), "config: 5 is not the path of a file"),
+        (lambda: sync.plan(budget_usd_per_hour=cast("Any", True)), "budget_usd_per_hour: True"),
+        (lambda: asyncio.run(create(wait=cast("Any", "joind"))), "wait"),
+        (lambda: asyncio.run(create(on_event=_unawaited)), "on_event"),
+        (lambda: asyncio.run(nuke_resources(force=cast("Any", 1))), "force: 1"),
     ],
 )
 def test_an_invalid_argument_is_a_configuration_error(

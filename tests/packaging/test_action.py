@@ -198,6 +198,21 @@ def test_a_strange_command_is_refused(runner: Runner) -> None:
     assert "::error::" in done.stdout
 
 
+@pytest.mark.parametrize("value", ["True", "yes", " true", "1"])
+def test_a_strange_value_for_sandbox_is_refused_and_never_means_aws(runner: Runner, value: str) -> None:
+    done = runner.action({"command": "plan", "sandbox": value})
+    assert done.returncode == 2
+    assert f"::error::sandbox: {value} is not true or false" in done.stdout
+
+
+def test_options_on_several_lines_all_count(runner: Runner) -> None:
+    """As in a block of YAML: without the last line, `destroy` would delete the configuration's cluster."""
+    inputs = {"command": "destroy", "sandbox": "true", "arguments": "--dry-run\n\n  --cluster\tother\n"}
+    assert runner.action(inputs).returncode == 0
+    done = runner.action({**inputs, "arguments": "--dry-run\n--clusters other"})
+    assert done.returncode == 2, done.stdout
+
+
 def test_the_installation_accepts_only_files_with_a_known_hash(tmp_path: Path) -> None:
     """With a Python that writes down what it is asked for."""
     venv = tmp_path / "bacalhau-spot"

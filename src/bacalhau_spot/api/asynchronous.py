@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from bacalhau_spot.api import requests
+from bacalhau_spot.api.arguments import check_arguments
 from bacalhau_spot.api.errors import unconfirmed
 from bacalhau_spot.api.requests import Access
 
@@ -121,7 +123,7 @@ async def destroy(  # noqa: PLR0913 -- one parameter for each option
         disable_protection=disable_protection, delete_results=delete_results, timeout_s=timeout_s
     )
     access = Access(config=config, profile=profile, sandbox=sandbox, cluster=cluster)
-    request = requests.deletion_request(access, {**options, "dry_run": dry_run})
+    request = requests.deletion_request(access, options, dry_run=dry_run)
     return await _finished(request, on_event)
 
 
@@ -146,8 +148,7 @@ async def nuke_resources(  # noqa: PLR0913 -- one parameter for each option
         disable_protection=disable_protection, delete_results=delete_results, timeout_s=timeout_s
     )
     access = Access(config=config, profile=profile, sandbox=sandbox)
-    only_list = dry_run or not force
-    request = requests.nuke_request(access, options, regions=regions, dry_run=only_list)
+    request = requests.nuke_request(access, options, regions=regions, force=force, dry_run=dry_run)
     report = await _finished(request, on_event)
     if report.to_delete and not dry_run:
         raise unconfirmed(report)
@@ -155,10 +156,12 @@ async def nuke_resources(  # noqa: PLR0913 -- one parameter for each option
 
 
 async def _finished(request: CommandRequest[T], on_event: OnEvent | None = None) -> T:
+    check_arguments(on_event=on_event)
     loop = asyncio.get_running_loop()
 
     def tell(event: ProgressEvent) -> None:
         if on_event is not None:
-            loop.call_soon_threadsafe(on_event, event)
+            with contextlib.suppress(RuntimeError):  # a caller that has left twice has closed its event loop
+                loop.call_soon_threadsafe(on_event, event)
 
     return await requests.command_thread(request, tell).wait()

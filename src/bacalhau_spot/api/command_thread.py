@@ -45,6 +45,8 @@ class CommandThread(Generic[T]):
         """Raises CancelledError after the end of the command, if the waiting task is cancelled."""
         self._thread.start()
         end = asyncio.wrap_future(self._future)
+        # The caller gets the exception of the other future; asyncio would print that nobody has asked for that of this one.
+        end.add_done_callback(lambda done: done.exception())
         try:
             await asyncio.wait([end])
         except asyncio.CancelledError as cancelled:

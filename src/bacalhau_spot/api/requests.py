@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bacalhau_spot.api import parsing
+from bacalhau_spot.api.arguments import check_arguments
 from bacalhau_spot.api.command_thread import CommandThread
 from bacalhau_spot.cli.runtime.cancellation import Cancellation, thread_name
 from bacalhau_spot.core.lifecycle.durations import duration_text
@@ -48,6 +49,9 @@ class Access:
     sandbox: bool
     cluster: str | None = None
 
+    def __post_init__(self) -> None:
+        check_arguments(config=self.config, profile=self.profile, sandbox=self.sandbox, cluster=self.cluster)
+
 
 @dataclass(frozen=True, kw_only=True)
 class CommandRequest(Generic[T]):
@@ -83,6 +87,13 @@ def launch_options(
     allow_removal: bool,
 ) -> dict[str, Any]:
     """The options of `create`, as they are typed."""
+    check_arguments(
+        max_price_usd_per_hour=max_price_usd_per_hour,
+        budget_usd_per_hour=budget_usd_per_hour,
+        ttl=ttl,
+        without_orchestrator=without_orchestrator,
+        allow_removal=allow_removal,
+    )
     return {
         "max_price": None if max_price_usd_per_hour is None else str(max_price_usd_per_hour),
         "budget": None if budget_usd_per_hour is None else str(budget_usd_per_hour),
@@ -107,6 +118,7 @@ def create_request(
     access: Access, options: dict[str, Any], *, wait: str | None, grace: timedelta | None
 ) -> CommandRequest[LaunchReceipt]:
     """Of `create --yes`."""
+    check_arguments(wait=wait, grace=grace)
     given = {"yes": True, "wait": wait, "grace": None if grace is None else _grace_text(grace)}
     return CommandRequest(
         name="create",
@@ -124,6 +136,7 @@ def _grace_text(grace: timedelta) -> str:
 
 def status_request(access: Access, regions: Sequence[str]) -> CommandRequest[ClusterHealth]:
     """Of `status`."""
+    check_arguments(regions=regions)
     return CommandRequest(
         name="status",
         access=access,
@@ -134,28 +147,34 @@ def status_request(access: Access, regions: Sequence[str]) -> CommandRequest[Clu
     )
 
 
-def deletion_request(access: Access, options: dict[str, Any]) -> CommandRequest[CleanupReport]:
+def deletion_request(
+    access: Access, options: dict[str, Any], *, dry_run: bool
+) -> CommandRequest[CleanupReport]:
     """Of `destroy --yes`."""
+    check_arguments(dry_run=dry_run)
     return CommandRequest(
         name="destroy",
         access=access,
         load=_load_destroy,
-        options={**options, "yes": True, "cluster": access.cluster},
+        options={**options, "dry_run": dry_run, "yes": True, "cluster": access.cluster},
         read=parsing.report_from_output,
     )
 
 
 def nuke_request(
-    access: Access, options: dict[str, Any], *, regions: Sequence[str] | None, dry_run: bool
+    access: Access, options: dict[str, Any], *, regions: Sequence[str] | None, force: bool, dry_run: bool
 ) -> CommandRequest[CleanupReport]:
-    """Of `nuke --force`."""
+    """Of `nuke --force`; without `force`, of its list."""
+    check_arguments(force=force, dry_run=dry_run)
+    if regions is not None:
+        check_arguments(regions=regions)
     return CommandRequest(
         name="nuke",
         access=access,
         load=_load_nuke,
         options={
             **options,
-            "dry_run": dry_run,
+            "dry_run": dry_run or not force,
             "regions": regions,
         },
         read=parsing.report_from_output,
@@ -166,6 +185,7 @@ def deletion_options(
     *, disable_protection: bool, delete_results: bool, timeout_s: int | None
 ) -> dict[str, Any]:
     """The options of `destroy` and `nuke`."""
+    check_arguments(disable_protection=disable_protection, delete_results=delete_results, timeout_s=timeout_s)
     given = {} if timeout_s is None else {"timeout": timeout_s}
     return {"disable_protection": disable_protection, "delete_results": delete_results, **given}
 

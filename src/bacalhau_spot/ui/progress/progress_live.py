@@ -13,6 +13,7 @@ from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.progress import Progress, RegionProgress, apply_event
 from bacalhau_spot.ui.formatting import kind_label
 from bacalhau_spot.ui.progress.progress_log import event_text
+from bacalhau_spot.ui.progress.suspension import CursorDuringStops
 from bacalhau_spot.ui.progress.typed_keys import EchoOff
 
 if TYPE_CHECKING:
@@ -219,6 +220,8 @@ class LiveScreen:
             redirect_stdout=False,
             redirect_stderr=False,
         )
+        self._cursor = CursorDuringStops(console)
+        self._cursor.start()
         self._live.start()
 
     def emit(self, event: Event) -> None:
@@ -229,4 +232,5 @@ class LiveScreen:
 
     def close(self) -> None:
         self._live.stop()
+        self._cursor.stop()
         self._echo.stop()

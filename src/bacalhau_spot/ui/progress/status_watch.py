@@ -9,6 +9,7 @@ from rich.style import Style
 from rich.text import Text
 
 from bacalhau_spot.ui import json_output
+from bacalhau_spot.ui.progress.suspension import CursorDuringStops
 from bacalhau_spot.ui.terminal import NO_WIDTH, UnwrappedOutput
 from bacalhau_spot.ui.views.blocks import Paragraph
 from bacalhau_spot.ui.views.status_view import StatusView
@@ -131,6 +132,8 @@ class LiveWatcher:
             redirect_stderr=False,
             vertical_overflow="crop",
         )
+        self._cursor = CursorDuringStops(console)
+        self._cursor.start()
         self._live.start(refresh=True)
 
     def show(self, status: ClusterStatus) -> None:
@@ -164,8 +167,10 @@ class LiveWatcher:
     def pause(self) -> None:
         """Give the terminal to another program."""
         self._live.stop()
+        self._cursor.stop()
 
     def resume(self) -> None:
+        self._cursor.start()
         self._live.start(refresh=True)
 
     def fail(self, why: str) -> None:
@@ -174,6 +179,7 @@ class LiveWatcher:
 
     def close(self) -> None:
         self._live.stop()
+        self._cursor.stop()
 
 
 class PlainWatcher:
