@@ -30,7 +30,7 @@ trust-record: # the figures of the last `make trust`, into docs/promises.md
 	uv run python docs/generate.py
 
 live: # the life of a small cluster in the AWS account LIVE_ACCOUNT, for less than a dollar; docs/live.md
-	uv run pytest -n 0 -s -rs -m live tests/live/test_live.py
+	uv run pytest -n 0 -s -rs --confcutdir tests/live -m live tests/live/test_live.py
 
 live-clean: # what a former `make live` has left in the account LIVE_ACCOUNT; shows it and asks
 	PYTHONPATH=tests uv run python -m support.live.clean
