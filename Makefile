@@ -1,5 +1,5 @@
 # The handful of things one does here. `make check` is what .ci/run runs.
-.PHONY: check test quick long storms group-storms replace-nodes versions lint lock relock lock-files sbom image dist docs pictures site bench bench-record bench-startup growth boot
+.PHONY: check test quick long storms group-storms trust trust-record live live-clean live-rehearsal audit replace-nodes versions lint lock relock lock-files sbom image dist docs pictures site bench bench-record bench-startup growth boot
 
 PROSE = src docs examples *.md benchmarks/*.md packages/*/*.md
 
@@ -20,6 +20,27 @@ storms: # a thousand random storms over clusters that `reconcile` keeps; STORMS=
 
 group-storms: # the same over self-healing clusters
 	GROUP_STORMS=$${GROUP_STORMS:-1-1000} uv run pytest -q tests/cli/test_storms.py -k groups
+
+trust: # reliability as figures, in full: build/trust/*.json; about an hour on two cores
+	rm -rf build/trust
+	TRUST=1 TRUST_FIGURES=$(CURDIR)/build/trust uv run pytest -q -n 0 tests/trust
+
+trust-record: # the figures of the last `make trust`, into docs/promises.md
+	mkdir -p docs/data/trust && rm -f docs/data/trust/*.json && cp build/trust/*.json docs/data/trust/
+	uv run python docs/generate.py
+
+live: # the life of a small cluster in the AWS account LIVE_ACCOUNT, for less than a dollar; docs/live.md
+	uv run pytest -n 0 -s -rs --confcutdir tests/live -m live tests/live/test_live.py
+
+live-clean: # what a former `make live` has left in the account LIVE_ACCOUNT; shows it and asks
+	PYTHONPATH=tests uv run python -m support.live.clean
+
+live-rehearsal: # `make live` in a sandbox of its own, in real time
+	PYTHONPATH=tests uv run python -m support.live.rehearsal
+
+audit: # bandit over all files, and the locked packages against the database of known vulnerabilities, which is on the internet
+	TRUST=1 uv run pytest -n 0 tests/packaging/test_static_security.py
+	uv run python .ci/audit.py
 
 replace-nodes: # `replace --drifted` over twenty nodes of the program that BACALHAU_BIN names, while jobs run
 	REPLACE_NODES=$${REPLACE_NODES:-20} uv run pytest -n 0 -s tests/cli/test_real_replace.py
@@ -43,7 +64,7 @@ relock: # for a dependency that was added or removed: all others keep their vers
 
 lock-files: # from uv.lock, which is not committed
 	uv export -q --frozen --no-emit-workspace --format requirements.txt -o requirements.lock
-	uv export -q --frozen --no-emit-workspace --no-dev --all-extras --format requirements.txt -o requirements-run.lock
+	uv export -q --frozen --no-emit-workspace --no-default-groups --all-extras --format requirements.txt -o requirements-run.lock
 	uv export -q --frozen --no-emit-workspace --only-group build --format requirements.txt -o requirements-build.lock
 	uv run --frozen python docs/generate.py --constraints
 

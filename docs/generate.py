@@ -14,6 +14,7 @@ import botocore.exceptions
 import completion_values
 import help_pages
 import output_models
+import promises
 from botocore.exceptions import BotoCoreError
 
 from bacalhau_spot.cli.app import build_app
@@ -223,6 +224,11 @@ SECTIONS = {
         "events": output_models.event_reference,
     },
     "docs/permissions.md": {"permissions": permissions},
+    "docs/promises.md": {
+        "promises": promises.promises,
+        "figures": promises.figures,
+        "suite": promises.suite,
+    },
     "docs/status.md": {"verdicts": verdicts, "orchestrator verdicts": orchestrator_verdicts},
     "pyproject.toml": {"pins": constraints},
 }

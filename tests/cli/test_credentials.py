@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -11,7 +12,7 @@ import botocore.credentials
 import botocore.utils
 import pytest
 
-from aws_spot_sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from aws_spot_sandbox.state import ACCESS_KEY_ID, ACCOUNT_ID, SECRET_ACCESS_KEY
 from bacalhau_spot.cloud import credentials
 from support.cli_runner import CliResult, CliRunner
 from support.misbehaving_servers import SILENT, bad_server, page
@@ -248,6 +249,16 @@ def test_credentials_come_first(sandbox: Any, user: User, command: list[str]) ->
     assert {"sts:GetCallerIdentity"} <= asked <= ABOUT_THE_ACCOUNT
 
 
+def admin_role(sandbox: Any) -> None:
+    """Which the account's identities may assume, and which may do everything."""
+    principal = {"AWS": f"arn:aws:iam::{ACCOUNT_ID}:root"}
+    trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}]}
+    policy = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    iam, version = sandbox.client("iam"), {"Version": "2012-10-17"}
+    iam.create_role(RoleName="admin", AssumeRolePolicyDocument=json.dumps(version | trust))
+    iam.put_role_policy(RoleName="admin", PolicyName="all", PolicyDocument=json.dumps(version | policy))
+
+
 def test_an_mfa_code_is_asked_for_on_a_terminal(
     sandbox: Any, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,11 +270,14 @@ def test_an_mfa_code_is_asked_for_on_a_terminal(
         return "123456"
 
     monkeypatch.setattr("bacalhau_spot.ui.prompts.getpass", ask)
-    user.aws(ROLE.replace("source_profile", "mfa_serial = arn:aws:iam::1:mfa/ann\nsource_profile"))
+    admin_role(sandbox)
+    role = ROLE.replace("123456789012", ACCOUNT_ID)
+    user.aws(role.replace("source_profile", "mfa_serial = arn:aws:iam::1:mfa/ann\nsource_profile"))
+    # The session expires by the sandbox's clock, and botocore looks at this machine's.
+    sandbox.clock.advance(max(0.0, time.time() - sandbox.clock.now()))
     for _ in range(2):
-        # The role's keys are moto's, which the sandbox does not know.
         result = user.program("list", "--profile", "work", answers="")
-        assert "AWS does not accept these credentials" in result.stderr
+        assert result.code == 0, result.stderr
     assert requests == ["Enter MFA code for arn:aws:iam::1:mfa/ann: "]
     assert list((Path(user.home) / ".aws" / "cli" / "cache").glob("*.json"))
 

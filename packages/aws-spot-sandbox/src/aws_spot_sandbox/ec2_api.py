@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from moto.core.exceptions import ServiceException
 
+from aws_spot_sandbox import fault_injection
 from aws_spot_sandbox.autoscaling import health
 from aws_spot_sandbox.autoscaling.api import AutoScaling
 from aws_spot_sandbox.ec2 import (
@@ -161,6 +162,7 @@ AFTERWARDS: Mapping[str, Check] = {
 # Services that list, launch or write for EC2 resources, or that lack AWS's checks in moto; by signing name
 BESIDE: Mapping[str, Callable[[Region, Call, Handler], Reply]] = {
     "autoscaling": AutoScaling(),
+    "fis": fault_injection.answer,
     "iam": iam.answer,
     "logs": logs.answer,
     "tagging": tagging.answer,

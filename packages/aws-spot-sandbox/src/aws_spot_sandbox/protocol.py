@@ -11,7 +11,7 @@ from uuid import uuid4
 from xml.sax.saxutils import escape
 
 from aws_spot_sandbox.http_types import Call, Http, Reply
-from aws_spot_sandbox.services import s3_operations
+from aws_spot_sandbox.services import fis_operations, s3_operations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,8 +50,15 @@ def take_apart(http: Http, body: bytes) -> Call:
         body=body,
         access_key_id=scope.access_key_id,
         http=http,
-        rest=s3_operations.operation(http) if scope.service == "s3" and not action else "",
+        rest="" if action else _rest_operation(scope.service, http),
     )
+
+
+def _rest_operation(service: str, http: Http) -> str:
+    """The operation of a REST call, where it is known."""
+    if service == "s3":
+        return s3_operations.operation(http)
+    return fis_operations.operation(http) if service == "fis" else ""
 
 
 def not_in_xml(text: str) -> bool:

@@ -105,6 +105,7 @@ class Region:
     vanished: dict[str, tuple[float, dict[str, str]]] = field(
         default_factory=dict
     )  # time of deletion, and the last tags
+    experiments: Any = None  # of the Fault Injection Service, from its first call on
     scaling: Any = None  # its Auto Scaling groups and their records, from the first call to Auto Scaling on
     on_end: list[Callable[[Region, Machine], None]] = field(
         default_factory=list

@@ -262,7 +262,7 @@ def _new_in_iam(name: str, args: Args) -> Iterator[Ask]:
 def _rest_action(call: Call) -> str:
     if call.service == "s3":
         return s3_operations.action(call.rest)
-    return call.http.path.rpartition("/")[2]  # …/operation/DescribeAlarms
+    return call.rest or call.http.path.rpartition("/")[2]  # …/operation/DescribeAlarms
 
 
 def _s3(call: Call) -> list[Ask]:

@@ -1,4 +1,4 @@
-"""Temporary credentials of instances, and what their roles' policies allow.
+"""Temporary credentials of instances and of assumed roles, and what the roles' policies allow.
 
 AWS: EC2 User Guide, "Retrieve security credentials" (the instance metadata service gives out those of the profile's role);
 IAM User Guide, "Roles terms and concepts": a session has the permissions of its role.
@@ -28,13 +28,13 @@ _RENEWED_BEFORE_S = 300.0
 
 @dataclass(frozen=True)
 class Session:
-    """The credentials of one instance."""
+    """The credentials of one instance, or of one who has assumed the role."""
 
     access_key_id: str
     secret_access_key: str
     token: str
     role: str
-    name: str  # of the session: the instance's id
+    name: str  # of the session: an instance's id, or the one that its caller chose
     expires_at: float
 
     @property
@@ -51,15 +51,20 @@ def of_machine(world: World, machine: Machine) -> Session | None:
         lasts_s = session.expires_at - world.now()
         if (session.name, session.role) == (machine.id, role) and lasts_s > _RENEWED_BEFORE_S:
             return session
-    seed = hashlib.sha512(f"{world.seed}/{machine.id}/{role}/{len(world.sessions)}".encode())
+    return begin(world, role=role, name=machine.id, lasts_s=LIFETIME_S)
+
+
+def begin(world: World, *, role: str, name: str, lasts_s: float) -> Session:
+    """New credentials."""
+    seed = hashlib.sha512(f"{world.seed}/{name}/{role}/{len(world.sessions)}".encode())
     text = base64.b32encode(seed.digest()).decode()
     session = Session(
         access_key_id=f"ASIA{text[:16]}",
         secret_access_key=base64.b64encode(seed.digest()[:30]).decode(),
         token=f"sandbox-session-{text[20:84]}",
         role=role,
-        name=machine.id,
-        expires_at=world.now() + LIFETIME_S,
+        name=name,
+        expires_at=world.now() + lasts_s,
     )
     world.sessions[session.access_key_id] = session
     return session
@@ -78,5 +83,7 @@ def documents(role_name: str) -> list[Document]:
     role = next((role for role in backend.roles.values() if role.name == role_name), None)
     if role is None:
         return []
-    texts = [*role.policies.values(), *(policy.document for policy in role.managed_policies.values())]
+    versions = (version for policy in role.managed_policies.values() for version in policy.versions)
+    attached = (version.document for version in versions if version.is_default)
+    texts = [*role.policies.values(), *attached]
     return [json.loads(text) if isinstance(text, str) else text for text in texts]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aws_spot_sandbox.middleware.assume_role import AssumeRole
 from aws_spot_sandbox.middleware.call_log import Record
 from aws_spot_sandbox.middleware.client_token import ClientToken
 from aws_spot_sandbox.middleware.credentials import Credentials
@@ -44,6 +45,7 @@ STAGES = (
     ClientToken,
     ReadLag,
     Identity,
+    AssumeRole,
     Decoder,
 )
 

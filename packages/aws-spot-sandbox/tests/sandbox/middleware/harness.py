@@ -67,6 +67,8 @@ class Harness:
 
 def sample(service: str, *, region: str = HOME, key: str = ACCESS_KEY_ID) -> Call:
     """A call in each protocol: EC2's, the query services' (sts, iam) and the JSON services' (ssm)."""
-    action = {"ec2": "CreateVpc", "sts": "AssumeRole", "iam": "ListUsers", "ssm": "GetParameter"}[service]
+    action = {"ec2": "CreateVpc", "sts": "GetSessionToken", "iam": "ListUsers", "ssm": "GetParameter"}[
+        service
+    ]
     headers = {"x-amz-target": f"AmazonSSM.{action}"} if service == "ssm" else {}
     return Call(service, region, action, access_key_id=key, http=Http(headers=headers))
