@@ -32,7 +32,7 @@ class TrustFigures:
     groups: Mapping[str, int] = field(default_factory=dict)
 
 
-def record(  # noqa: PLR0913 - one parameter for each figure
+def record(
     part: str,
     *,
     cases: int,
