@@ -131,7 +131,7 @@ def _services(client: Callable[..., Any], region: str) -> Iterator[tuple[str, An
 
 def _buckets(s3: Any, region: str) -> Iterator[tuple[str, Any]]:
     for row in s3.list_buckets()["Buckets"]:
-        where = s3.get_bucket_location(Bucket=row["Name"])["LocationConstraint"] or "us-east-1"
+        where = s3.get_bucket_location(Bucket=row["Name"]).get("LocationConstraint") or "us-east-1"
         if where != region:
             continue
         try:
