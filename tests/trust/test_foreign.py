@@ -26,7 +26,7 @@ from support.foreign_dependencies import IN_OUR_NETWORK, ForeignScene
 from support.one_of_each import ResourceFixture
 from support.processes import run_as_processes, users
 from support.storms import ask_sandbox_orchestrator, machines, region_of
-from support.trust_figures import FULL, SEED, record
+from support.trust_figures import FULL, SEED, SHARE, record
 
 REGIONS = ("us-east-1", foreign_dependencies.REGION)
 CONFIGS = {
@@ -69,7 +69,7 @@ SCENES = (
     Scene("another cluster of many nodes", neighbour=210),
 )
 IN_CI = SCENES[:1]
-SIZE, ROUNDS = (1500, 3) if FULL else (12, 1)
+SIZE, ROUNDS = (1500, max(1, round(3 * SHARE))) if FULL else (12, 1)
 # What changes once stays so: the sample reads everything after these alone, and runs these and a few others.
 READ_IN_CI = ("reconcile", "nuke")
 RUN_IN_CI = ("create", "replace", "destroy", *READ_IN_CI)

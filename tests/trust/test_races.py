@@ -6,7 +6,6 @@ can be deleted. Other operators have another machine; two terminals of one opera
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,11 @@ import pytest
 
 from support.cli_runner import CliRunner
 from support.history_account import HistoryAccount
-from support.trust_figures import FULL, SEED
+from support.trust_figures import FULL, SEED, SHARE
 
 Command = tuple[str, dict[str, Any]]
-# Of each race, with a seed each; RACES runs fewer or more.
-ROUNDS = int(os.environ.get("RACES", "40")) if FULL else 1
+# Of each race, with a seed each.
+ROUNDS = max(1, round(40 * SHARE)) if FULL else 1
 
 CREATE: Command = ("create", {})
 DESTROY: Command = ("destroy", {})
