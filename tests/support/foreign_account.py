@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any
@@ -39,6 +40,9 @@ NEAR: tuple[Mapping[str, str], ...] = (
     {"*": "*"},
     {},
 )
+# No spaces at the ends: moto's S3 drops them, and `bacalhau-cluster ` becomes our own key.
+_PLAIN = re.compile(r"(?! )[A-Za-z0-9 _.:/=+@-]*(?<! )")
+PLAIN = [tags for tags in NEAR if all(map(_PLAIN.fullmatch, (*tags.keys(), *tags.values())))]
 NOBODY = json.dumps({"Version": "2012-10-17", "Statement": []})
 
 
@@ -182,6 +186,7 @@ class ForeignAccount:
         ec2 = self._ec2(region)
         made = ec2.allocate_address(Domain="vpc", TagSpecifications=self._tagged("elastic-ip"))
         if self.instances[region] and self.random.random() < 0.5:
+            self.sandbox.clock.advance(5)  # a pending instance takes none
             ec2.associate_address(AllocationId=made["AllocationId"], InstanceId=self.instances[region].pop())
 
     def template(self, region: str) -> None:
@@ -235,37 +240,41 @@ class ForeignAccount:
 
     def parameter(self, region: str) -> None:
         self.sandbox.client("ssm", region).put_parameter(
-            Name=f"/bacalhau-spot/theirs/{next(self.numbers)}", Value="v", Type="String", Tags=self._tags()
+            Name=f"/bacalhau-spot/theirs/{next(self.numbers)}",
+            Value="v",
+            Type="String",
+            Tags=self._plain_tags(),
         )
 
     def log_group(self, region: str) -> None:
         self.sandbox.client("logs", region).create_log_group(
             logGroupName=f"/{NAME}/{next(self.numbers)}",
-            tags={tag["Key"]: tag["Value"] for tag in self._tags()},
+            tags={tag["Key"]: tag["Value"] for tag in self._plain_tags()},
         )
 
     def queue(self, region: str) -> None:
         self.sandbox.client("sqs", region).create_queue(
-            QueueName=f"{NAME}-{next(self.numbers)}", tags={tag["Key"]: tag["Value"] for tag in self._tags()}
+            QueueName=f"{NAME}-{next(self.numbers)}",
+            tags={tag["Key"]: tag["Value"] for tag in self._plain_tags()},
         )
 
     def topic(self, region: str) -> None:
         self.sandbox.client("sns", region).create_topic(
-            Name=f"{NAME}-{next(self.numbers)}", Tags=self._tags()
+            Name=f"{NAME}-{next(self.numbers)}", Tags=self._plain_tags()
         )
 
     def bucket(self, region: str) -> None:
         s3, name = self.sandbox.client("s3", region), f"{NAME}-{next(self.numbers)}"
         where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
         s3.create_bucket(Bucket=name, **where)
-        tags = self._tags()
+        tags = self._plain_tags()
         if tags:
             s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
 
     def role(self, _: str) -> None:
         iam, name = self.sandbox.client("iam", "us-east-1"), f"bacalhau-{next(self.numbers)}"
         path = self.random.choice(["/", "/bacalhau-spot/theirs/"])
-        iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=NOBODY, Tags=self._tags())
+        iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=NOBODY, Tags=self._plain_tags())
 
     # What was not made by us, and yet carries our tag
 
@@ -348,6 +357,10 @@ class ForeignAccount:
 
     def _tags(self) -> list[dict[str, str]]:
         return _list(self.random.choice(NEAR))
+
+    def _plain_tags(self) -> list[dict[str, str]]:
+        """For other services than EC2, which take fewer characters (IAM API reference, Tag)."""
+        return _list(self.random.choice(PLAIN))
 
     def _tagged(self, *kinds: str) -> list[dict[str, Any]]:
         tags = self._tags()
