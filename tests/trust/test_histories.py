@@ -32,7 +32,7 @@ from support.trust_figures import FULL, SEED, SHARE
 
 KEPT = json.loads((Path(__file__).parent / "histories.json").read_text())
 # Histories a seed, and steps a history. In full: 10,000 steps, or those of the seeds that HISTORIES names (first and last).
-EXAMPLES, STEPS = (10, 40) if FULL else (1, 20)
+EXAMPLES, STEPS = (10, 40) if FULL else (1, 12)
 SEEDS = [int(number) for number in os.environ.get("HISTORIES", "").split("-") if number]
 SEEDS = SEEDS or [SEED, SEED + (max(1, round(25 * SHARE)) if FULL else 1) - 1]
 

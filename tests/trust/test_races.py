@@ -57,7 +57,7 @@ RACES: dict[str, tuple[Sequence[Command], Command, Command]] = {
     ),
     "extend||destroy": (STANDING, ("extend", {"to": "4h"}), DESTROY),
 }
-IN_CI = ("create||create", "destroy||reconcile")
+IN_CI = ("create||create",)
 
 
 @pytest.fixture
