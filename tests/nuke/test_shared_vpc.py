@@ -68,3 +68,28 @@ def test_a_shared_vpc_with_our_tag_stays(sandbox: Any, program: CliRunner, net: 
     assert set(sandbox.leftovers()) == before
     assert net.vpc in result.stdout and net.public in result.stdout
     assert "UnauthorizedOperation" in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("whose", ["another account", "AWS's default"])
+@pytest.mark.parametrize("command", [("create",), ("image", "bake")], ids=" ".join)
+def test_a_vpc_with_our_tag_that_is_not_ours_is_not_used(
+    sandbox: Any, program: CliRunner, net: Net, whose: str, command: tuple[str, ...]
+) -> None:
+    """Found by tests/trust/test_foreign.py: nodes were launched in it, and a second gateway was created for it."""
+    vpc, subnet = net.vpc, net.public
+    if whose == "AWS's default":
+        sandbox.settings.shared_vpcs = []
+        default = [{"Name": "default-for-az", "Values": ["true"]}]
+        row = net.ec2.describe_subnets(Filters=default)["Subnets"][0]
+        vpc, subnet = row["VpcId"], row["SubnetId"]
+    net.ec2.create_tags(Resources=[vpc, subnet], Tags=OUR_TAGS)
+    program.configure(nodes=1, regions=f"[{REGION}]")
+    result = program(*command, "--yes")
+    assert result.code == 0, result.stdout + result.stderr
+    rows = net.ec2.describe_instances()["Reservations"]
+    assert {row["Instances"][0]["VpcId"] for row in rows if row["Instances"][0].get("VpcId")} & {vpc} == set()
+    inside = [{"Name": "vpc-id", "Values": [vpc]}]
+    groups = net.ec2.describe_security_groups(Filters=inside)["SecurityGroups"]
+    assert [group["GroupName"] for group in groups] == ["default"]
+    gateways = net.ec2.describe_internet_gateways(Filters=[{"Name": "tag:bacalhau-cluster", "Values": ["*"]}])
+    assert [row["Attachments"][0]["VpcId"] == vpc for row in gateways["InternetGateways"]] == [False]

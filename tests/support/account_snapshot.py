@@ -79,8 +79,18 @@ def _region(client: Callable[..., Any], region: str) -> Iterator[tuple[str, Any]
 
 
 def _rows(ec2: Any, operation: str, key: str, **only: Any) -> list[Any]:
-    rows: list[Any] = getattr(ec2, operation)(**only)[key]
+    rows = _all(ec2, operation, key, **only)
     return [instance for row in rows for instance in row["Instances"]] if key == "Reservations" else rows
+
+
+def _all(client: Any, operation: str, key: str, **only: Any) -> list[Any]:
+    """Of all pages."""
+    if client.can_paginate(operation):
+        reply = client.get_paginator(operation).paginate(**only).build_full_result()
+    else:
+        reply = getattr(client, operation)(**only)
+    rows: list[Any] = reply.get(key, [])
+    return rows
 
 
 def _entries(prefix: str, row: Any, id_key: str) -> Iterator[tuple[str, Any]]:
@@ -94,34 +104,34 @@ def _entries(prefix: str, row: Any, id_key: str) -> Iterator[tuple[str, Any]]:
 
 
 def _services(client: Callable[..., Any], region: str) -> Iterator[tuple[str, Any]]:
-    for row in client("autoscaling", region).describe_auto_scaling_groups()["AutoScalingGroups"]:
+    for row in _all(client("autoscaling", region), "describe_auto_scaling_groups", "AutoScalingGroups"):
         yield f"{region} group {row['AutoScalingGroupName']}", row
     ssm = client("ssm", region)
-    for row in ssm.describe_parameters()["Parameters"]:
+    for row in _all(ssm, "describe_parameters", "Parameters"):
         tags = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=row["Name"])["TagList"]
         value = ssm.get_parameter(Name=row["Name"])["Parameter"]["Value"]
         yield f"{region} parameter {row['Name']}", [row, tags, value]
-    for row in client("secretsmanager", region).list_secrets()["SecretList"]:
+    for row in _all(client("secretsmanager", region), "list_secrets", "SecretList"):
         yield f"{region} secret {row['Name']}", row
     events = client("events", region)
-    for row in events.list_rules()["Rules"]:
+    for row in _all(events, "list_rules", "Rules"):
         targets = events.list_targets_by_rule(Rule=row["Name"])["Targets"]
         yield f"{region} rule {row['Name']}", [row, targets]
-    for row in client("cloudwatch", region).describe_alarms()["MetricAlarms"]:
+    for row in _all(client("cloudwatch", region), "describe_alarms", "MetricAlarms"):
         yield f"{region} alarm {row['AlarmName']}", row
     sqs = client("sqs", region)
-    for url in sqs.list_queues().get("QueueUrls", ()):
+    for url in _all(sqs, "list_queues", "QueueUrls"):
         yield f"{region} queue {url}", sqs.list_queue_tags(QueueUrl=url).get("Tags")
-    for row in client("sns", region).list_topics()["Topics"]:
+    for row in _all(client("sns", region), "list_topics", "Topics"):
         yield f"{region} topic {row['TopicArn']}", row
-    for row in client("logs", region).describe_log_groups()["logGroups"]:
+    for row in _all(client("logs", region), "describe_log_groups", "logGroups"):
         yield f"{region} log group {row['logGroupName']}", row
     yield from _buckets(client("s3", region), region)
 
 
 def _buckets(s3: Any, region: str) -> Iterator[tuple[str, Any]]:
     for row in s3.list_buckets()["Buckets"]:
-        where = s3.get_bucket_location(Bucket=row["Name"])["LocationConstraint"] or "us-east-1"
+        where = s3.get_bucket_location(Bucket=row["Name"]).get("LocationConstraint") or "us-east-1"
         if where != region:
             continue
         try:
@@ -136,14 +146,14 @@ def _buckets(s3: Any, region: str) -> Iterator[tuple[str, Any]]:
 
 
 def _iam(iam: Any) -> Iterator[tuple[str, Any]]:
-    for row in iam.list_roles()["Roles"]:
+    for row in _all(iam, "list_roles", "Roles"):
         inline = iam.list_role_policies(RoleName=row["RoleName"])["PolicyNames"]
         attached = iam.list_attached_role_policies(RoleName=row["RoleName"])["AttachedPolicies"]
         yield f"role {row['RoleName']}", [iam.get_role(RoleName=row["RoleName"])["Role"], inline, attached]
-    for row in iam.list_instance_profiles()["InstanceProfiles"]:
+    for row in _all(iam, "list_instance_profiles", "InstanceProfiles"):
         yield f"profile {row['InstanceProfileName']}", row
-    for row in iam.list_users()["Users"]:
+    for row in _all(iam, "list_users", "Users"):
         attached = iam.list_attached_user_policies(UserName=row["UserName"])["AttachedPolicies"]
         yield f"user {row['UserName']}", [row, attached]
-    for row in iam.list_policies(Scope="Local")["Policies"]:
+    for row in _all(iam, "list_policies", "Policies", Scope="Local"):
         yield f"policy {row['PolicyName']}", row

@@ -46,7 +46,11 @@ class AwsNetworking:
             self._session.pages("ec2", region, "describe_route_tables", "RouteTables", Filters=_MAIN),
             self._session.pages("ec2", region, "describe_security_groups", "SecurityGroups", Filters=filters),
         )
-        networks = [_network(vpc["VpcId"], subnets, gateways, tables, groups) for vpc in vpcs]
+        networks = [
+            _network(vpc["VpcId"], subnets, gateways, tables, groups)
+            for vpc in vpcs
+            if _may_be_used(vpc, self._session.account_id)
+        ]
         networks.sort(key=lambda found: (-_completeness(found), found.vpc_id or ""))
         loose = next((row["InternetGatewayId"] for row in gateways if not row.get("Attachments")), None)
         if not networks:
@@ -210,6 +214,15 @@ def _permission(port: int, cidrs: Sequence[str]) -> dict[str, Any]:
 def _of_nodes(groups: Rows) -> Iterator[dict[str, Any]]:
     """The nodes' groups: the group of a managed orchestrator has the cluster's tag, too."""
     return (row for row in groups if ROLE_KEY not in tags_of(row))
+
+
+def _may_be_used(vpc: dict[str, Any], account_id: str) -> bool:
+    """Not the account's default VPC, and not one that another account shares, although both can have the cluster's tag.
+
+    `destroy` retains both, and only their owner can change the second one.
+    """
+    shared = account_id and vpc.get("OwnerId", account_id) != account_id
+    return not vpc.get("IsDefault") and not shared
 
 
 def _network(vpc_id: str, subnets: Rows, gateways: Rows, tables: Rows, groups: Rows) -> Network:

@@ -56,6 +56,7 @@ class Session:
         self._denials = Denials()
         self._ended = False  # no call may begin any more
         self._identified = False  # STS has accepted these credentials
+        self.account_id = ""  # as returned by STS; empty before
         # By region, from the last list of its VPCs: an existing VPC never becomes the default one.
         self.default_vpcs: dict[str, asyncio.Future[frozenset[str]]] = {}
 
@@ -162,7 +163,8 @@ class Session:
             with in_region(asked):
                 reply = call()
             outcome = "ok"
-            self._identified = self._identified or operation == "get_caller_identity"
+            if operation == "get_caller_identity":
+                self._identified, self.account_id = True, str(reply.get("Account", ""))
         except (BotoCoreError, ClientError) as error:
             outcome = str(error)
             raise self._translate(error, operation, region, asked) from error

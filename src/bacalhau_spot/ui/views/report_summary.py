@@ -70,6 +70,8 @@ def _drift(report: ClusterReport) -> Figure:
     detail = "as configured" if not count else "launched with other values"
     if report.status.missing is None:
         return Figure("drifted nodes", "unknown", "not the configuration's cluster")
+    if not report.status.visible.nodes:
+        detail = "there is no node"
     return Figure("drifted nodes", str(count), detail)
 
 

@@ -199,5 +199,5 @@ def trouble_table(report: ClusterReport) -> ReportTable:
             for node in nodes
         ),
         spare=("zone",),
-        empty="every node is healthy",
+        empty="every node is healthy" if report.status.visible.nodes else "there is no node",
     )
