@@ -135,7 +135,7 @@ class KillRun:
         stage, wire = self.stage, self.stage.wire
         if kill.elsewhere:
             stage.elsewhere()
-        self._list()
+        self._list(exact=not self.lag_s)
         if kill.again and kill.second:
             first = wire.calls
 
@@ -149,12 +149,12 @@ class KillRun:
             wire.at = None
         return self._end(kill)
 
-    def _list(self) -> None:
-        """Everything that exists is listed, as soon as AWS lists it; nothing else is."""
+    def _list(self, *, exact: bool) -> None:
+        """`exact`: AWS's lists show everything."""
         rows = self.stage.must("list", "-o", "json").data["instances"]
         listed = {row["id"] for row in rows if row["state"] in {"pending", "running"}}
         there = set(self.stage.nodes())
-        assert self.lag_s or listed == there, f"listed {listed}, there are {there}"
+        assert not exact or listed == there, f"listed {listed}, there are {there}"
 
     def _end(self, kill: Kill | None) -> KillOutcome:
         stage, scenario = self.stage, self.scenario
@@ -163,6 +163,7 @@ class KillRun:
             if kill is not None:
                 stage.finish(*self._words)
             stage.pass_time(self.lag_s + 5)
+            self._list(exact=True)
             nodes = len(stage.nodes())
             assert nodes == scenario.nodes, f"{nodes} nodes instead of {scenario.nodes}\n{stage.log}"
             scenario.check(stage)

@@ -59,13 +59,14 @@ class Copies:
         """End this copy with the result of `work`, in a thread of its own: the command that is under way here is frozen."""
         outcome: list[object] = []
         thread = threading.Thread(target=lambda: outcome.append(_attempt(work)))
-        thread.start()
-        thread.join()
-        if self._outlet is None:
-            raise AssertionError("not in a copy")
-        with os.fdopen(self._outlet, "wb") as pipe:
-            pickle.dump(outcome[0] if outcome else (True, "no outcome"), pipe)
-        os._exit(0)
+        try:
+            thread.start()
+            thread.join()
+            if self._outlet is not None:
+                with os.fdopen(self._outlet, "wb") as pipe:
+                    pickle.dump(outcome[0] if outcome else (True, "no outcome"), pipe)
+        finally:  # also if the original has ended: a copy must never go on as one
+            os._exit(0)
 
 
 def _attempt(work: Callable[[], object]) -> tuple[bool, object]:

@@ -56,7 +56,7 @@ def test_a_few_faults(
 def _record(scenario: Scenario, outcomes: list[FaultOutcome], *, cpu_s: float) -> None:
     problems = [outcome for outcome in outcomes if outcome.problem]
     trust_figures.record(
-        "every fault at every call",
+        "faults at every call",
         cases=len(outcomes),
         leaks=sum(outcome.leaks for outcome in problems),
         double_launches=sum(outcome.double_launch for outcome in problems),

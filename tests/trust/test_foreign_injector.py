@@ -215,4 +215,4 @@ def test_a_fault_on_the_way(
     last = _run(program, sandbox.url, "destroy", "--yes")
     assert last.returncode == 0, last.stdout + last.stderr
     assert sandbox.leftovers() == before
-    record("faults through mitmproxy", cases=1, groups={command: 1})
+    record("faults by mitmproxy", cases=1, groups={command: 1})
