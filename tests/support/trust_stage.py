@@ -28,7 +28,7 @@ orchestrator: managed
 ssh_cidrs: [52.94.76.1/32]  # the address of the sandbox's operator
 """
 _PLAN_IS_OLD = "another command has changed the cluster since this plan was made; nothing was changed"
-_MISTAKES = (
+MISTAKES = (
     "Traceback (most recent call last)",
     "InternalMistake",
     "internal error:",
@@ -109,7 +109,7 @@ class Stage:
         result = self.user(*words)
         self.log.append(f"{' '.join(words)} -> {result.code}, {dict(living(self.sandbox))} nodes")
         said = result.stdout + result.stderr
-        for mistake in _MISTAKES:
+        for mistake in MISTAKES:
             assert mistake not in said, said
         return result
 
