@@ -306,14 +306,13 @@ SCENARIOS = (
     Scenario(
         name="remove",
         words=("remove", "--grace", "0", "--yes"),
-        sampled=3,
         prepare=_SIX,
         arrange=_choose,
         chosen=True,
         nodes=4,
         check=_chosen_are_gone,
     ),
-    Scenario(name="extend", words=("extend", "4h", "--yes"), sampled=2, prepare=_SIX, check=_one_end),
+    Scenario(name="extend", words=("extend", "4h", "--yes"), prepare=_SIX, check=_one_end),
     Scenario(name="extend, self_heal", words=("extend", "4h", "--yes"), prepare=_SIX_HEALED, check=_one_end),
     Scenario(
         name="reconcile",
@@ -330,7 +329,6 @@ SCENARIOS = (
     Scenario(
         name="image bake",
         words=("image", "bake", "--yes"),
-        sampled=4,
         prepare=_NONE,
         nodes=0,
         check=_an_image_in_each_region,
