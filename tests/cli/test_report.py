@@ -208,6 +208,8 @@ def test_an_empty_cluster_has_a_page(sandbox: Any, user: CliRunner) -> None:
     page = Parsed(result.stdout)
     assert page.tags["svg"] == 0
     assert "no spot node in the period" in page.text
+    assert "every node is healthy" not in page.text
+    assert "there is no node" in page.text
     contract("report", user("report", "-o", "json").data)
 
 

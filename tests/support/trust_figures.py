@@ -55,7 +55,7 @@ def record(
     new = TrustFigures(
         part, cases, leaks, double_launches, foreign_changes, wrong, seed, cpu_s, dict(groups or {})
     )
-    path = Path(folder) / f"{part}.json"
+    path = Path(folder) / f"{part.replace(' ', '-')}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
