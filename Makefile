@@ -1,5 +1,5 @@
 # The handful of things one does here. `make check` is what .ci/run runs.
-.PHONY: check test quick long storms group-storms replace-nodes versions lint lock relock lock-files sbom image dist docs pictures site bench bench-record bench-startup growth boot
+.PHONY: check test quick long storms group-storms trust replace-nodes versions lint lock relock lock-files sbom image dist docs pictures site bench bench-record bench-startup growth boot
 
 PROSE = src docs examples *.md benchmarks/*.md packages/*/*.md
 
@@ -20,6 +20,10 @@ storms: # a thousand random storms over clusters that `reconcile` keeps; STORMS=
 
 group-storms: # the same over self-healing clusters
 	GROUP_STORMS=$${GROUP_STORMS:-1-1000} uv run pytest -q tests/cli/test_storms.py -k groups
+
+trust: # reliability as figures, in full: build/trust/*.json; about an hour on two cores
+	rm -rf build/trust
+	TRUST=1 TRUST_FIGURES=$(CURDIR)/build/trust uv run pytest -q -n 0 tests/trust
 
 replace-nodes: # `replace --drifted` over twenty nodes of the program that BACALHAU_BIN names, while jobs run
 	REPLACE_NODES=$${REPLACE_NODES:-20} uv run pytest -n 0 -s tests/cli/test_real_replace.py
