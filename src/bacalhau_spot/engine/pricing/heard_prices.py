@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import InvalidOperation
 from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.ec2_params import parse_usd
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -34,6 +36,6 @@ def remembered_prices(
     if heard is None:
         return None
     try:
-        return {(region, name, zone): Decimal(heard[name][zone]) for name, zone in pools}
-    except (TypeError, KeyError, InvalidOperation):
+        return {(region, name, zone): parse_usd(heard[name][zone]) for name, zone in pools}
+    except (TypeError, ValueError, KeyError, InvalidOperation):
         return None  # not all of them were heard, or it is a file that somebody has edited
