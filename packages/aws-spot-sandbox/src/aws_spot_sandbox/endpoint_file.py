@@ -30,8 +30,10 @@ def open_private(path: Path, *, truncate: bool = False) -> BinaryIO:
 
 
 def private_folder(path: Path) -> None:
-    """Creates a folder of this user, with mode 0700. OSError if it belongs to another user."""
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Creates a folder of this user, and those above it, with mode 0700. OSError if it belongs to another user."""
+    for folder in reversed([path, *path.parents]):  # Python gives the mode to the last one alone
+        if not folder.exists():
+            folder.mkdir(exist_ok=True, mode=0o700)
     status = path.stat()
     if status.st_uid != os.geteuid():
         raise OSError(errno.EPERM, f"it belongs to another user (id {status.st_uid})")
