@@ -94,8 +94,7 @@ def ssh(  # noqa: PLR0913 -- one parameter for each option
     with context.runner() as runner:
         inventory = node_prompt.reachable_instances(context, runner, naming)
         instances = _meant(context, runner, inventory, naming, word, every=every)
-        wait_s = 0.0 if show else timeout
-        way.host_keys = find_host_keys(context, runner, instances, wait_s=wait_s, accept_new=accept_new_key)
+        way.host_keys = find_host_keys(context, runner, instances, wait_s=timeout, accept_new=accept_new_key)
         if show:
             shown = _shown(way, instances, unattended=every)
             return _mark_partial(context, shown, inventory.failed_regions if every else ())
