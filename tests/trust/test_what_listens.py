@@ -62,6 +62,32 @@ def test_security_groups_admit_what_the_page_lists(sandbox: Any, program: CliRun
         by_role["orchestrator" in roles].append(group)
     assert admitted(by_role[False]) == listed("node")
     assert admitted(by_role[True]) == listed("managed orchestrator")
+    check_credentials(sandbox, program, result.stdout + result.stderr)
+
+
+def check_credentials(sandbox: Any, program: CliRunner, shown: str) -> None:
+    """What `create` made for a managed orchestrator is in its parameter; the token alone is in the nodes' user data, too."""
+    ssm, ec2 = sandbox.client("ssm", "us-west-2"), sandbox.client("ec2", "us-west-2")
+    (name,) = (
+        row["Name"]
+        for row in ssm.describe_parameters()["Parameters"]
+        if row["Name"].endswith("/orchestrator")
+    )
+    parameter = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]
+    assert parameter["Type"] == "SecureString"
+    values = json.loads(parameter["Value"])
+    texts = [value for value in values.values() if isinstance(value, str) and len(value) >= 20]
+    keys = [text for text in texts if "PRIVATE KEY" in text]
+    tokens = [text for text in texts if "-----" not in text]
+    assert keys and tokens
+    files = "".join(
+        path.read_text(errors="replace") for path in (program.folder / ".local").rglob("*") if path.is_file()
+    )
+    tags = json.dumps(ec2.describe_tags()["Tags"])
+    for secret in (*keys, *tokens):
+        for where, text in (("output", shown), ("files", files), ("tags", tags)):
+            assert secret not in text and json.dumps(secret)[1:-1] not in text, where
+    assert "PRIVATE KEY" not in files + shown
 
 
 def test_bacalhau_listens_where_the_page_says() -> None:
