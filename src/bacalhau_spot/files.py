@@ -93,8 +93,11 @@ def append(path: Path, text: str) -> None:
 
 
 def private_folder(path: Path) -> None:
-    """Creates a folder of this user. OSError if it belongs to another user."""
-    path.mkdir(parents=True, exist_ok=True, mode=_FOLDER_MODE)
+    """Creates a folder of this user, and those above it that are missing. OSError if it belongs to another user."""
+    # Python gives the mode to the last folder alone; a folder above it that others may write to is no protection.
+    for folder in reversed([path, *path.parents]):
+        if not path_exists(folder):
+            folder.mkdir(exist_ok=True, mode=_FOLDER_MODE)
     result = path.stat()
     _check_owner(result)
     if stat.S_IMODE(result.st_mode) & _OTHERS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import shutil
@@ -117,6 +118,25 @@ def test_a_damaged_file_completes_nothing(tmp_path: Path, text: str) -> None:
     folder.mkdir(parents=True)
     (folder / "known_nodes.json").write_text(text)
     assert words("remove ", environ={"XDG_STATE_HOME": str(tmp_path)}) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["$(touch pwned)", "a;b", "a b", "-x", "a\nb", "`id`", "a\x1b[2J", "~", "*", "a|b", "{a,b}"]
+)
+def test_a_name_that_a_shell_would_run_is_not_offered(tmp_path: Path, name: str) -> None:
+    """Anybody who may tag a resource names a cluster, and bash inserts a candidate unquoted."""
+    folder = tmp_path / "bacalhau-spot" / "cache"
+    folder.mkdir(parents=True)
+    for file, value in (("known_clusters", ""), ("known_nodes", {name: "us-east-1a\x1b[2J", "i-0": "zone"})):
+        content = {cluster: {"at": "2026-11-25T09:00:00+00:00", "value": value} for cluster in (name, "good")}
+        (folder / f"{file}.json").write_text(json.dumps(content))
+    (tmp_path / "config").write_text(f"[profile {name}]\n[profile good]\n")
+    environ = {"XDG_STATE_HOME": str(tmp_path), "AWS_CONFIG_FILE": str(tmp_path / "config")}
+    assert words("list --cluster ", environ=environ) == ["good"]
+    assert words("remove ", environ=environ) == ["i-0"]
+    assert set(words("list --profile ", environ=environ)) <= {"good", "a"}
+    for line in completion_lines(["fish", "remove", ""], environ=environ, cwd="."):
+        assert line.replace("\t", " ").isprintable()
 
 
 def install(folder: Path) -> None:

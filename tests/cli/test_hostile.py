@@ -22,6 +22,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # its makers ship no types
 
 from aws_spot_sandbox.ec2 import console as serial_console
+from aws_spot_sandbox.ec2 import host_keys
 from bacalhau_spot.cli import run
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.core.launch import events
@@ -104,7 +105,10 @@ def hostile(sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(
         serial_console,
         "_lines",
-        lambda *_: [f"bacalhau-spot: 2026-11-25T09:29:42Z failed: docker: {HOSTILE}"],
+        lambda _, machine: [
+            *host_keys.keys_block(machine.id, "host"),
+            f"bacalhau-spot: 2026-11-25T09:29:42Z failed: docker: {HOSTILE}",
+        ],
     )
     ssh = program.folder / "bin" / "ssh"
     ssh.parent.mkdir()

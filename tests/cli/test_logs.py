@@ -141,7 +141,7 @@ def test_following_goes_on_with_the_console(
         in " ".join(result.stderr.split())
     )
     assert f"{east} 2025-11-24T16:00:02Z docker: late {east}" in lines
-    console = [line for line in lines if line.startswith(west)]
+    console = [line for line in lines if line.startswith(west) and "bacalhau-spot:" in line]
     assert console and len(console) == len(set(console))
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from bacalhau_spot.cloud.ec2_params import parse_usd
 from support.cli_runner import CliResult, CliRunner
+from support.internal_errors import check_no_internal_error
 from support.malformed import malformed
 
 READS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -22,10 +23,7 @@ READS: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 def assert_handled(result: CliResult, what: str) -> None:
-    output = result.stdout + result.stderr
-    assert "mistake" not in result.stderr.lower(), f"{what}: {result.stderr[-600:]}"
-    assert "InternalMistake" not in output, what
-    assert "Traceback" not in output, what
+    check_no_internal_error(result.stdout + result.stderr, what)
     assert len(result.stderr) < 20_000, f"{what}: the answer is quoted"
 
 

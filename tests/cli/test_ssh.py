@@ -112,7 +112,8 @@ def test_one_node(user: CliRunner) -> None:
     assert words[-4:] == ["echo", "-o", "json"] or words[-3:] == ["echo", "-o", "json"]
     assert alias(words) == first and words[words.index("-l") + 1] == "bob" and f"{user.folder}/key" in words
     known_hosts = next(word for word in words if word.startswith("UserKnownHostsFile="))
-    assert f"{user.folder}/state/bacalhau-spot/known_hosts/" in known_hosts
+    assert f'"{user.folder}/state/bacalhau-spot/host_keys/{first}"' in known_hosts
+    assert "StrictHostKeyChecking=yes" in words
 
     assert user("ssh", f"bacalhau-{second}", "--", "fail").code == 3
     assert user("ssh", third, "--", "killed").code == 128 + 9
@@ -267,6 +268,7 @@ def test_a_console(sandbox: Any, user: CliRunner) -> None:
 def test_ctrl_c_ends_what_runs_on_all_nodes(sandbox: Any, user: CliRunner) -> None:
     """A process of its own, because it takes a signal: it ends with 130, and no ssh outlives it."""
     created(user)
+    sandbox.clock.advance(60)  # the nodes have shown their host keys
     environ = {**os.environ, **user.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "bacalhau_spot", "ssh", "--all", "-o", "json", "--", "hang"]
     with subprocess.Popen(

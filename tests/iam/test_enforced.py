@@ -79,7 +79,7 @@ def test_the_policy_suffices(sandbox: Any, user: CliRunner) -> None:
         ["reconcile"],
         ["console", REGION],
         ["logs", "--console"],
-        ["ssh", REGION, "--print"],
+        ["ssh", REGION, "--print", "--accept-new-key"],
         ["prune", "--yes"],
         ["doctor"],
         ["offers", "--region", REGION],

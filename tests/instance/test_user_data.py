@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import dataclasses
 import gzip
 import json
@@ -28,6 +29,7 @@ from bacalhau_spot.core.model import (
     Secrets,
     TlsMode,
 )
+from bacalhau_spot.core.ssh.host_keys import HostKey, console_host_keys
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance import minify
 from bacalhau_spot.instance.template import MAX_BYTES
@@ -140,9 +142,25 @@ def test_nothing_upgrades_or_reboots() -> None:
 
 
 def test_no_shell_stands_between_cloud_init_and_our_programs() -> None:
-    assert read(FULL)["runcmd"] == [
+    assert read(FULL)["runcmd"][1:] == [
         ["env", "-C", "/usr/local/lib/bacalhau-spot", "python3", "-m", "node.first_boot"]
     ]
+
+
+def test_the_first_command_shows_the_host_keys_on_the_console(tmp_path: Path) -> None:
+    """Before the first boot, because cloud-init prints them after it; and after a line that somebody has left open."""
+    command = read(FULL)["runcmd"][0]
+    blob = b"".join(len(part).to_bytes(4) + part for part in (b"ssh-ed25519", bytes(range(32))))
+    key = base64.b64encode(blob).decode()
+    (tmp_path / "ssh_host_ed25519_key.pub").write_text(f"ssh-ed25519 {key} root@host\n")
+    (tmp_path / "ssh_host_ed25519_key").write_text("private")
+    console = tmp_path / "console"
+    console.write_text("[    1.0] kernel: ")
+    here = command.replace("/etc/ssh", str(tmp_path)).replace(">/dev/console", f">>{console}")
+    assert str(tmp_path) in here and str(console) in here
+    subprocess.run(["/bin/sh", "-c", here], check=True)
+    assert console_host_keys(console.read_text()).keys == (HostKey("ssh-ed25519", key),)
+    assert "private" not in console.read_text()
 
 
 def test_the_user_has_the_key_and_sudo_and_no_password() -> None:

@@ -11,7 +11,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from bacalhau_spot.core.model import ORCHESTRATOR_ROLE, ROLE_KEY, State
 from bacalhau_spot.core.problem import ApiFailure
-from bacalhau_spot.core.ssh.ssh_command import SshOptions, ssh_command
+from bacalhau_spot.core.ssh.ssh_command import KnownHosts, SshOptions, ssh_command
 from bacalhau_spot.core.ssh.ssh_results import CommandResult, FanOutResult
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import json_output, views
@@ -52,6 +52,7 @@ VIEWS: dict[str, RenderableType] = {
     "unreached in the sandbox": views.unreachable_view(NODES[0], closed=False, sandbox=True),
     "menu with the orchestrator": views.menu_view([*NODES[:2], HOST], now=NOW),
     "unreached, closed, private": views.unreachable_view(node(1, public_ip=None), closed=True),
+    "host keys to come": views.awaited_host_keys_view(NODES, wait_s=60),
     "silent console": views.empty_console_view(NODES[0]),
     "unseen": views.failed_regions_view(
         [ApiFailure("UnauthorizedOperation", "no", "DescribeTags", "us-west-2")]
@@ -69,7 +70,7 @@ def test_what_is_read(name: str, width: int, snapshot: SnapshotAssertion) -> Non
 def test_what_programs_get_is_published(snapshot: SnapshotAssertion) -> None:
     """To the key: a command on nodes, its command lines, a console."""
     recorded = golden(snapshot)
-    line = ssh_command(NODES[0], SshOptions("me", None, "k"))
+    line = ssh_command(NODES[0], SshOptions("me", None), KnownHosts("k"))
     for fan_out in (json_output.ssh_data(MIXED), json_output.ssh_lines_data([(NODES[0], line)])):
         assert output_text("ssh", fan_out) == recorded
         contract("ssh", fan_out)

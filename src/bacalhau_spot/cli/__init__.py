@@ -22,6 +22,7 @@ _PAGES = frozenset({"--help", "-h", "--version", "-V", "help", "version"})
 def main() -> NoReturn:
     """The console script."""
     garbage.pause()
+    _switch_off_core_files()
     # A stream that was closed before the start is None.
     sys.stdin = safe_streams.wrap_input(sys.stdin)
     out = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
@@ -42,6 +43,14 @@ def main() -> NoReturn:
     if code in {ExitCode.INTERRUPTED, ExitCode.TERMINATED} or _has_live_threads():
         os._exit(code)
     sys.exit(code)
+
+
+def _switch_off_core_files() -> None:
+    """The memory has secrets, and a crash would write it into a file. Programs that this one starts inherit it."""
+    import resource  # noqa: PLC0415 - the module is not on every system, and the Python API has another main
+
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
 
 
 def _has_live_threads() -> bool:

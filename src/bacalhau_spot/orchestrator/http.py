@@ -121,6 +121,15 @@ class HttpOrchestrator:
     def address(self) -> str:
         return self._base
 
+    @property
+    def sends_login_in_clear(self) -> bool:
+        """Whether credentials go over plain http to another machine."""
+        return (
+            bool(self._login.headers())
+            and urlsplit(self._base).scheme != "https"
+            and not is_loopback(self._base)
+        )
+
     async def nodes(self) -> tuple[OrchestratorNode, ...]:
         return (await self.listing()).nodes
 

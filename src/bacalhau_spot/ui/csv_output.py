@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.cells import cell_len
 
@@ -54,10 +55,20 @@ def aligned_text(table: CsvTable) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+# A spreadsheet takes a cell that begins so for a formula, which may send the others somewhere; texts come from tags and nodes.
+_FORMULA: Final = re.compile(r"[=+\-@\t\r](?![0-9.]+(?:[eE][0-9+-]+)?$)")
+
+
 def csv_text(table: CsvTable) -> str:
+    """A text that a spreadsheet would take for a formula has an apostrophe before it."""
     out = StringIO()
-    csv.writer(out, lineterminator="\n").writerows((table.heads, *table.rows))
+    rows = (table.heads, *table.rows)
+    csv.writer(out, lineterminator="\n").writerows([_as_text(cell) for cell in row] for row in rows)
     return out.getvalue()
+
+
+def _as_text(cell: str) -> str:
+    return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def cost_rows(report: CostReport) -> CsvTable:

@@ -12,7 +12,7 @@ from bacalhau_spot.core.health.boot_console import boot_lines_only, new_output
 from bacalhau_spot.core.model import Instance
 from bacalhau_spot.core.sanitize import without_sequences
 from bacalhau_spot.core.ssh.node_selector import matching_nodes
-from bacalhau_spot.core.ssh.ssh_command import SshOptions, ssh_command
+from bacalhau_spot.core.ssh.ssh_command import KnownHosts, SshOptions, ssh_command
 from bacalhau_spot.core.ssh.ssh_results import CommandResult, FanOutResult, group_identical
 from bacalhau_spot.errors import ExitCode
 from support.health import console_output, node, orchestrator_instance
@@ -81,21 +81,29 @@ def test_an_exact_id_is_never_ambiguous(word: str, instance: Instance) -> None:
     assert all(node in ALL for node in matching_nodes(word, ALL, prefix=PREFIX))
 
 
-ACCESS = SshOptions("bacalhau", "/home/me/.ssh/id", "/state/known hosts/100%")
+ACCESS = SshOptions("bacalhau", "/home/me/.ssh/id")
+KNOWN = KnownHosts("/state/host keys/100%")
 
 
 def test_the_command_line() -> None:
-    """Known by its id, learnt once, in a file of its own, whose name may hold blanks and percent signs."""
-    line = ssh_command(A, ACCESS, remote=("uptime", "-p"))
+    """Known by its id, never learnt, in a file of its own, whose name may hold blanks and percent signs."""
+    line = ssh_command(A, ACCESS, KNOWN, remote=("uptime", "-p"))
     assert shlex.join(line) == (
-        "ssh -i /home/me/.ssh/id -o 'UserKnownHostsFile=\"/state/known hosts/100%%\"' -o StrictHostKeyChecking=accept-new "
-        "-o HostKeyAlias=i-0aaa1 -o ConnectTimeout=10 -o IdentitiesOnly=yes -l bacalhau -- 127.0.1.1 uptime -p"
+        "ssh -i /home/me/.ssh/id -o 'UserKnownHostsFile=\"/state/host keys/100%%\"' -o StrictHostKeyChecking=yes "
+        "-o UpdateHostKeys=no -o HostKeyAlias=i-0aaa1 -o ConnectTimeout=10 -o IdentitiesOnly=yes -l bacalhau "
+        "-- 127.0.1.1 uptime -p"
     )
+
+
+def test_a_key_is_learnt_by_an_explicit_choice_only() -> None:
+    """Under the name by which it is found again."""
+    line = ssh_command(A, ACCESS, KnownHosts("k", accept_new=True))
+    assert {"StrictHostKeyChecking=accept-new", "HashKnownHosts=no", f"HostKeyAlias={A.id}"} <= set(line)
 
 
 def test_nobody_is_asked_when_nobody_is_there() -> None:
     """For all nodes at once: no questions, no input, no chatter. Without a key ssh tries what it has."""
-    line = ssh_command(node(1, public_ip=None), SshOptions("me", None, "k"), remote=("x",), unattended=True)
+    line = ssh_command(node(1, public_ip=None), SshOptions("me", None), KNOWN, remote=("x",), unattended=True)
     assert "BatchMode=yes" in line and "-n" in line and "-i" not in line and "IdentitiesOnly=yes" not in line
     assert line[-2:] == ("10.0.0.1", "x")
 

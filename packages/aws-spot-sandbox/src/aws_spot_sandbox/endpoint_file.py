@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import re
 import stat
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 NAME = "sandbox.json"
 _MAX_BYTES = 4096
+# A part before `@` would be a user's name, and the host would follow it.
+_LOOPBACK = re.compile(r"http://127\.0\.0\.1:[0-9]{1,5}/?")
 
 
 def open_private(path: Path, *, truncate: bool = False) -> BinaryIO:
@@ -23,6 +27,18 @@ def open_private(path: Path, *, truncate: bool = False) -> BinaryIO:
     handle = os.open(path, flags, 0o600)
     os.fchmod(handle, 0o600)
     return os.fdopen(handle, "wb")
+
+
+def private_folder(path: Path) -> None:
+    """Creates a folder of this user, and those above it, with mode 0700. OSError if it belongs to another user."""
+    for folder in reversed([path, *path.parents]):  # Python gives the mode to the last one alone
+        if not folder.exists():
+            folder.mkdir(exist_ok=True, mode=0o700)
+    status = path.stat()
+    if status.st_uid != os.geteuid():
+        raise OSError(errno.EPERM, f"it belongs to another user (id {status.st_uid})")
+    if stat.S_IMODE(status.st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
+        path.chmod(0o700)
 
 
 @dataclass(frozen=True)
@@ -44,11 +60,11 @@ class AddressFile:
         except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
         # Clients send credentials to this URL, so only a loopback address is accepted
-        return endpoint if endpoint.url.startswith("http://127.0.0.1:") else None
+        return endpoint if _LOOPBACK.fullmatch(endpoint.url) else None
 
     def write(self, state_dir: Path) -> None:
         """Atomically, and readable by this user only."""
-        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(state_dir)
         draft = state_dir / f"{NAME}.{os.getpid()}"
         draft.unlink(missing_ok=True)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -54,6 +54,9 @@ class Plugin(Protocol):
     def console_lines(self, region: Region, machine: Machine) -> Iterable[tuple[float, str]]:
         """The lines that its programs write to the instance's console, each with its time."""
 
+    def scripts_end_at(self, region: Region, machine: Machine) -> float:
+        """When the programs of the instance's user data end; infinity while that is not known."""
+
     def respond(self, http: Http, body: bytes) -> Reply | None:
         """The reply to a request under the sandbox's own path; None for a path that is not the plug-in's."""
 
@@ -102,6 +105,9 @@ class Plugins:
 
     def console_lines(self, region: Region, machine: Machine) -> Iterable[tuple[float, str]]:
         return [line for plugin in self._plugins for line in plugin.console_lines(region, machine)]
+
+    def scripts_end_at(self, region: Region, machine: Machine) -> float:
+        return max((plugin.scripts_end_at(region, machine) for plugin in self._plugins), default=0.0)
 
     def respond(self, http: Http, body: bytes) -> Reply | None:
         replies = (plugin.respond(http, body) for plugin in self._plugins)

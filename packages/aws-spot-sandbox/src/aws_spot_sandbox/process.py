@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aws_spot_sandbox import __version__, admin_client
-from aws_spot_sandbox.endpoint_file import AddressFile, open_private
+from aws_spot_sandbox.endpoint_file import AddressFile, open_private, private_folder
 from aws_spot_sandbox.errors import SandboxError
 from aws_spot_sandbox.state import ACCESS_KEY_ID, ACCOUNT_ID, SECRET_ACCESS_KEY
 
@@ -201,7 +201,7 @@ def _assignment(text: str) -> tuple[str, Any]:
 @contextlib.contextmanager
 def _lock(state_dir: Path) -> Iterator[None]:
     try:
-        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(state_dir)
         file = open_private(state_dir / "sandbox.lock")
     except OSError as error:
         raise SandboxError(
@@ -242,10 +242,19 @@ def _start(state_dir: Path, idle_s: float, settings: dict[str, Any]) -> AddressF
     raise SandboxError("the sandbox did not start", why=how, details=_tail(log), hint=f"the log is {log}")
 
 
+# The sandbox runs for hours, and whoever reads its environment would find the secrets of the terminal that started it.
+_NEEDED = frozenset(
+    {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "DOCKER_HOST", "BACALHAU_BIN"}
+)
+_NEEDED_FAMILIES = ("LC_", "PYTHON", "LD_", "DYLD_", "COVERAGE_")
+
+
 def _environment() -> dict[str, str]:
-    """The environment without variables that direct moto to the user's AWS account, and with this package's path."""
+    """The variables that the sandbox and the programs of its instances need, and this package's path."""
     environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))
+        name: value
+        for name, value in os.environ.items()
+        if name in _NEEDED or name.startswith(_NEEDED_FAMILIES)
     }
     here = str(Path(__file__).resolve().parents[1])
     return {**environment, "PYTHONPATH": os.pathsep.join(filter(None, (here, environment.get("PYTHONPATH"))))}

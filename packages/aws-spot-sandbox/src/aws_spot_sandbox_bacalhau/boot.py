@@ -6,6 +6,7 @@ word for word; the timeouts are theirs, too.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from aws_spot_sandbox_bacalhau import user_data_parser
 from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from aws_spot_sandbox.ec2.machine import Machine
     from aws_spot_sandbox.ec2.region import Region
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from aws_spot_sandbox_bacalhau.user_data_parser import Given, ImageGiven
 
 # Start of each phase, as a fraction of the time from running to joined
+HOST_KEYS = 0.37  # the first act of a node's first boot
 WATCHES, PACKAGES, DOCKER, DOWNLOAD, START = 0.38, 0.4, 0.75, 0.85, 0.9
 BEFORE_START = frozenset({"boot", "packages", "docker", "download", "parameter", "start"})
 # The boot of an image with Docker, as a part of the whole one: 80 s instead of 161 s in a virtual machine (Debian 13)
@@ -34,6 +36,7 @@ WHY = {"token": REFUSED}
 LASTING_S = 11.0  # join_check.py reports a connection that has lasted this long
 READS_TOKEN_S = 300.0  # secret.py retries for this long
 MARGIN_S = 20.0  # interruption_watcher.py reserves this much of the notice
+_COMMANDS = "additional_commands "
 _DOCKER_S, _APT_S, _DOWNLOAD_S, _START_S = 300.0, 60.0, 240.0, 900.0
 
 
@@ -56,6 +59,23 @@ class Timeline:
 def node_configuration(machine: Machine) -> Given | None:
     """The node's configuration in its user data, if any."""
     return user_data_parser.read(str(machine.moto.user_data)) if machine.moto.user_data else None
+
+
+def shows_host_keys(region: Region, machine: Machine) -> bool:
+    """Whether it is a node whose first boot gets as far as its programs."""
+    if machine.started_at is None or node_configuration(machine) is None:
+        return False
+    return _stuck(region, machine) != "boot"
+
+
+def ends_at(lines: Iterable[Line]) -> float:
+    """When a node's first boot has ended: cloud-init goes on then. Failed commands of the user do not end it."""
+    ends = (
+        line.at
+        for line in lines
+        if line.phase == "joined" or (line.phase == "failed" and not line.detail.startswith(_COMMANDS))
+    )
+    return min(ends, default=math.inf)
 
 
 def fetch_token(region: Region, machine: Machine) -> None:
@@ -164,9 +184,7 @@ def starts_at(region: Region, machine: Machine, directory: Directory) -> float |
 def _obstacle(course: _Course) -> str:
     """The phase at which the boot stops; empty if the node joins."""
     region, machine, about = course.region, course.machine, course.about
-    stuck = selectors.value(
-        region.world.settings_of(NodeSettings).stuck, selectors.names(region, machine), ""
-    )
+    stuck = _stuck(region, machine)
     if stuck:
         return stuck
     if not ways_out.reaches_internet(region, machine):
@@ -179,6 +197,11 @@ def _obstacle(course: _Course) -> str:
         return "nowhere"
     wanted = region.world.settings_of(NodeSettings).orchestrator_token
     return "token" if wanted is not None and token(machine, about) != wanted else ""
+
+
+def _stuck(region: Region, machine: Machine) -> str:
+    """The phase of the switch, if any."""
+    return selectors.value(region.world.settings_of(NodeSettings).stuck, selectors.names(region, machine), "")
 
 
 def token(machine: Machine, about: Given) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import os
 import tarfile
 import time
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from aws_spot_sandbox.ec2 import instances
+from aws_spot_sandbox.ec2 import console, host_keys, instances
 from aws_spot_sandbox.ec2.machine import RUNNING
 from aws_spot_sandbox.http_types import AwsError, Call, Reply
 from aws_spot_sandbox.middleware.faults import Faults
@@ -155,23 +156,36 @@ class BacalhauPlugin:
 
     def console_lines(self, region: Region, machine: Machine) -> Iterator[tuple[float, str]]:
         """In the format of the node's programs."""
+        if boot.shows_host_keys(region, machine):
+            at = (machine.started_at or 0.0) + region.world.settings.boot_s * boot.HOST_KEYS
+            for text in ("", *host_keys.keys_block(machine.id, console.host_name(machine))):
+                yield at, text
+        for line in self._lines(region, machine):
+            moment = f"{datetime.fromtimestamp(line.at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+            detail = f": {line.detail}" if line.detail else ""
+            yield line.at, f"{CONSOLE_PREFIX} {moment} {line.phase}{detail}"
+
+    def scripts_end_at(self, region: Region, machine: Machine) -> float:
+        """A node's first boot ends with its join; an orchestrator's programs are started in the background."""
+        if image_boot.recognised(machine) is not None:
+            return math.inf
+        if boot.node_configuration(machine) is None:
+            return 0.0
+        return boot.ends_at(self._lines(region, machine))
+
+    def _lines(self, region: Region, machine: Machine) -> list[Line]:
         host = self.directory.hosts.get(machine.id)
         if host is not None:
             if not host.ended:
                 self._follow(host)
             lines = host.boot.lines
-            if isinstance(host.server, RealOrchestrator):
-                lines = [*lines, *host.server.lines()]
-        elif (image := image_boot.recognised(machine)) is not None:
-            lines = list(image_boot.lines(region, machine, image)) if machine.started_at is not None else []
-        else:
-            lines = list(boot.timeline(region, machine, self.directory).lines)
-            if machine.id in self._real_nodes:
-                lines = list(self._real_nodes[machine.id].lines(iter(lines)))
-        for line in lines:
-            moment = f"{datetime.fromtimestamp(line.at, UTC):%Y-%m-%dT%H:%M:%SZ}"
-            detail = f": {line.detail}" if line.detail else ""
-            yield line.at, f"{CONSOLE_PREFIX} {moment} {line.phase}{detail}"
+            return [*lines, *host.server.lines()] if isinstance(host.server, RealOrchestrator) else lines
+        if (image := image_boot.recognised(machine)) is not None:
+            return list(image_boot.lines(region, machine, image)) if machine.started_at is not None else []
+        lines = list(boot.timeline(region, machine, self.directory).lines)
+        if machine.id in self._real_nodes:
+            return list(self._real_nodes[machine.id].lines(iter(lines)))
+        return lines
 
     def respond(self, http: Http, body: bytes) -> Reply | None:
         if http.path.startswith(f"{_ORCHESTRATOR}/"):

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from bacalhau_spot.cli.commands.ssh import environ_for_ssh
 from bacalhau_spot.cli.runtime import node_prompt, ssh_setup
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.known_hosts import find_host_keys
 from bacalhau_spot.cli.runtime.node_logs import LogQuery, NodeLogs, SshWay
 from bacalhau_spot.cli.runtime.parsers import moment
 from bacalhau_spot.cli.runtime.reporting import consoles
@@ -83,9 +83,11 @@ def logs(  # noqa: PLR0913 -- one parameter for each option
     start = moment(since, flag="--since", now=runtime.clock.now()) if since is not None else None
     query = LogQuery(units=unit, last=None if start else lines, since=start)
     naming = context.naming(cluster)
-    way = None if from_console else _way(context, naming)
+    way = None if from_console else _way(context)
     with context.runner() as runner:
         nodes = _nodes(context, runner, words, naming, reachable=way is not None)
+        if way is not None:
+            way.host_keys = find_host_keys(context, runner, [node for node in nodes if ssh_address(node)])
         found = NodeLogs(nodes, query, way, runtime.clock)
         if follow:
             return _follow(context, runner, found, interval_s=interval)
@@ -128,15 +130,15 @@ def _check_format(context: CommandContext, *, follow: bool) -> None:
         )
 
 
-def _way(context: CommandContext, naming: Naming) -> SshWay | None:
+def _way(context: CommandContext) -> SshWay | None:
     """None if the configuration admits SSH from no address. Raises UserError for a key that ssh would refuse."""
     spec, runtime = context.spec(lenient=True), context.runtime
     if not spec.ssh_cidrs:
         return None
     return SshWay(
         program=ssh_setup.program(runtime),
-        options=ssh_setup.ssh_options(spec, naming, runtime),
-        environ=environ_for_ssh(runtime.environ),
+        options=ssh_setup.ssh_options(spec),
+        environ=ssh_setup.environ_for_ssh(runtime.environ),
     )
 
 

@@ -7,7 +7,7 @@ import shlex
 import signal
 import subprocess
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -16,18 +16,20 @@ from cyclopts.validators import Number
 from bacalhau_spot.cli.runtime import node_prompt, ssh_setup
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.known_hosts import NodeHostKeys, find_host_keys, unknown_host_key
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, NO_OPTIONS, Cluster, CommonOptions
 from bacalhau_spot.core.model import Instance, State
+from bacalhau_spot.core.ssh.host_keys import HOST_KEYS_UNKNOWN
 from bacalhau_spot.core.ssh.ssh_command import SSH_FAILED, SshOptions, ssh_address, ssh_command
-from bacalhau_spot.core.ssh.ssh_results import FanOutResult
+from bacalhau_spot.core.ssh.ssh_results import CommandResult, FanOutResult
 from bacalhau_spot.engine.ssh import ssh_fanout
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui.formatting import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from bacalhau_spot.cli.runtime.runner import Runner
     from bacalhau_spot.core.inventory import ClusterInventory
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 _BY_SIGNAL = 128
 
 
-def ssh(
+def ssh(  # noqa: PLR0913 -- one parameter for each option
     *words: str,
     every: Annotated[bool, Parameter(name=["--all", "-a"], negative="")] = False,
     group: Annotated[bool, Parameter(name="--group", negative="")] = False,
@@ -47,6 +49,7 @@ def ssh(
         float, Parameter(name="--timeout", validator=Number(gt=0, lte=86400), metavar="SECONDS")
     ] = 60.0,
     at_once: Annotated[int, AT_LEAST_ONE, Parameter(name="--at-once", metavar="NODES")] = 16,
+    accept_new_key: Annotated[bool, Parameter(name="--accept-new-key", negative="")] = False,
     cluster: Cluster = None,
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
@@ -54,7 +57,7 @@ def ssh(
     """Open a shell on a node, or run a command on one node or all: `ssh [NODE] [-- COMMAND]`.
 
     Uses the system's ssh with `username` and `private_ssh_key_path` of the configuration. On one node it ends with ssh's exit
-    code; on all with 1 if the command failed on any.
+    code; on all with 1 if the command failed on any. ssh accepts only the host keys in the node's console output.
 
     Parameters
     ----------
@@ -68,9 +71,11 @@ def ssh(
     show
         Print the command line instead of running it.
     timeout
-        With --all: seconds to wait for a node.
+        Seconds to wait for the host keys of booting nodes; with --all: for the command on a node.
     at_once
         With --all: number of nodes at a time.
+    accept_new_key
+        Accept the key of the machine that answers if the node's console output does not have its host keys.
     cluster
         Another cluster, by its tag value, instead of the configuration's.
     """
@@ -85,14 +90,14 @@ def ssh(
             exit_code=ExitCode.USAGE,
         )
     spec, naming = context.spec(lenient=True), context.naming(cluster)
-    way = _SshTarget(ssh_setup.ssh_options(spec, naming, runtime), command, closed=not spec.ssh_cidrs)
+    way = _SshTarget(ssh_setup.ssh_options(spec), command, closed=not spec.ssh_cidrs)
     with context.runner() as runner:
         inventory = node_prompt.reachable_instances(context, runner, naming)
         instances = _meant(context, runner, inventory, naming, word, every=every)
+        way.host_keys = find_host_keys(context, runner, instances, wait_s=timeout, accept_new=accept_new_key)
         if show:
-            return _mark_partial(
-                context, way.shown(instances, unattended=every), inventory.failed_regions if every else ()
-            )
+            shown = _shown(way, instances, unattended=every)
+            return _mark_partial(context, shown, inventory.failed_regions if every else ())
         if collecting:
             ran = _run_on_all(context, runner, way, instances, at_once=at_once, timeout_s=timeout)
             done = _result_of(ran, group=group, closed=way.closed)
@@ -100,24 +105,41 @@ def ssh(
     return _exec_interactive(context, way, instances[0])
 
 
-@dataclass(frozen=True)
+@dataclass
 class _SshTarget:
     """The connection options and the command. `closed`: the configuration allows SSH from no address."""
 
     access: SshOptions
     command: tuple[str, ...]
     closed: bool
+    host_keys: NodeHostKeys = field(default_factory=NodeHostKeys)
 
     def line(self, node: Instance, *, unattended: bool) -> tuple[str, ...]:
-        return ssh_command(node, self.access, remote=self.command, unattended=unattended)
+        """Raises UserError if the node's host keys are not known."""
+        known = self.host_keys.known.get(node.id)
+        if known is None:
+            raise unknown_host_key(node, self.host_keys.unknown[node.id])
+        return ssh_command(node, self.access, known, remote=self.command, unattended=unattended)
 
-    def shown(self, nodes: Sequence[Instance], *, unattended: bool) -> Result:
-        made = [(instance, self.line(instance, unattended=unattended)) for instance in nodes]
-        return Result(
-            "ssh",
-            view=views.raw("\n".join(shlex.join(line) for _, line in made)),
-            data=json_output.ssh_lines_data(made),
-        )
+    def split(self, nodes: Sequence[Instance]) -> tuple[list[Instance], list[Instance]]:
+        """Those with known host keys, and the others."""
+        unknown = self.host_keys.without(nodes)
+        return [node for node in nodes if node not in unknown], unknown
+
+
+def _shown(way: _SshTarget, nodes: Sequence[Instance], *, unattended: bool) -> Result:
+    """The command lines of nodes whose host keys are known; an error if there is none."""
+    known, unknown = way.split(nodes)
+    made = [(node, way.line(node, unattended=unattended)) for node in known or nodes]
+    warnings = tuple(f"{node.id}: no command line: {way.host_keys.unknown[node.id]}" for node in unknown)
+    return Result(
+        "ssh",
+        view=views.raw("\n".join(shlex.join(line) for _, line in made)),
+        data=json_output.ssh_lines_data(made),
+        warnings=warnings,
+        stderr_warnings=warnings,
+        exit_code=ExitCode.FAILED if unknown else ExitCode.DONE,
+    )
 
 
 def _meant(
@@ -187,12 +209,15 @@ def _run_on_all(
             f"{shlex.join(way.command)}"
         )
     )
-    jobs = [(instance, (program, *way.line(instance, unattended=True)[1:])) for instance in nodes]
-    environ = environ_for_ssh(context.runtime.environ)
-    return FanOutResult(
-        way.command,
-        runner.run_readonly(ssh_fanout.run_all(jobs, environ=environ, at_once=at_once, timeout_s=timeout_s)),
-    )
+    known, unknown = way.split(nodes)
+    jobs = [(instance, (program, *way.line(instance, unattended=True)[1:])) for instance in known]
+    environ = ssh_setup.environ_for_ssh(context.runtime.environ)
+    ran = runner.run_readonly(ssh_fanout.run_all(jobs, environ=environ, at_once=at_once, timeout_s=timeout_s))
+    results = {result.instance.id: result for result in ran}
+    for node in unknown:
+        reason = f"{HOST_KEYS_UNKNOWN}: {way.host_keys.unknown[node.id]}\n"
+        results[node.id] = CommandResult(node, SSH_FAILED, stderr=reason)
+    return FanOutResult(way.command, tuple(results[node.id] for node in nodes))
 
 
 def _result_of(results: FanOutResult, *, group: bool, closed: bool) -> Result:
@@ -209,27 +234,10 @@ def _exec_interactive(context: CommandContext, way: _SshTarget, node: Instance) 
     program = ssh_setup.program(context.runtime)
     context.print_status(views.connecting_view(node))
     command = (program, *way.line(node, unattended=False)[1:])
-    code = _run_foreground(command, environ=environ_for_ssh(context.runtime.environ))
+    code = _run_foreground(command, environ=ssh_setup.environ_for_ssh(context.runtime.environ))
     if code == SSH_FAILED:
         context.print_status(views.unreachable_view(node, closed=way.closed, sandbox=context.common.sandbox))
     return Result("ssh", already_printed=True, subprocess_exit_code=code)
-
-
-# The variables for ssh, its agent, its password prompt and the terminal. Tokens and AWS keys are not passed on.
-_SSH_NEEDS = frozenset(
-    {
-        "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "COLORTERM", "LANG", "LANGUAGE", "TZ", "TMPDIR", "DISPLAY",
-        "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "KRB5CCNAME", "GPG_TTY",
-    }
-)  # fmt: skip
-_SSH_FAMILIES = ("SSH_", "LC_")
-
-
-def environ_for_ssh(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that ssh gets."""
-    return {
-        name: value for name, value in environ.items() if name in _SSH_NEEDS or name.startswith(_SSH_FAMILIES)
-    }
 
 
 def _run_foreground(command: Sequence[str], *, environ: dict[str, str]) -> int:

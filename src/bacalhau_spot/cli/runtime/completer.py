@@ -38,6 +38,9 @@ _TYPE = re.compile(
 _PROFILE = re.compile(r"^\s*\[(?:profile\s+)?([^\]\s]+)\s*\]", re.MULTILINE)
 _CHOICES = re.compile(r"\[choices: (.*)\]")
 _MAX_BYTES = 1 << 20
+# Names come from tags, which others write, and bash puts a candidate into the line as it is: a name with characters that a
+# shell interprets is not offered.
+_WORD = re.compile(r"[\w.:/=+@,][\w.:/=+@,-]*")
 
 Candidate = tuple[str, str]  # a word, and its description
 
@@ -230,7 +233,7 @@ class _Line:
         path = os.path.join(base, "bacalhau-spot", *sandbox, "cache", f"{what}.json")  # noqa: PTH118
         try:
             content = json.loads(_text(path))
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         entries = content.items() if isinstance(content, dict) else ()
         return {name: entry.get("value") for name, entry in entries if isinstance(entry, dict)}
@@ -243,17 +246,22 @@ class _Line:
         for cluster, nodes in entries.items():
             if chosen in {None, cluster} and isinstance(nodes, dict):
                 found += [
-                    (node, f"{zone} {cluster}") for node, zone in nodes.items() if node not in self._arguments
+                    (node, _printable(f"{zone} {cluster}"))
+                    for node, zone in nodes.items()
+                    if _WORD.fullmatch(node) and node not in self._arguments
                 ]
         return found
 
     def _clusters(self) -> list[Candidate]:
-        return _plain({**self._known("known_nodes"), **self._known("known_clusters")})
+        names = {**self._known("known_nodes"), **self._known("known_clusters")}
+        return _plain(name for name in names if _WORD.fullmatch(name))
 
     def _profiles(self) -> list[Candidate]:
         path = self._environ.get("AWS_CONFIG_FILE") or os.path.join(self._home(), ".aws", "config")  # noqa: PTH118
         return _plain(
-            name for name in _PROFILE.findall(_text(path)) if name not in {"sso-session", "services"}
+            name
+            for name in _PROFILE.findall(_text(path))
+            if _WORD.fullmatch(name) and name not in {"sso-session", "services"}
         )
 
     def _types(self, current: str) -> list[Candidate]:
@@ -299,6 +307,11 @@ def _choices(row: Mapping[str, Any]) -> list[str]:
 
 def _summary(row: Mapping[str, Any]) -> str:
     return row["text"][0].replace("`", "") if row["text"] else ""
+
+
+def _printable(text: str) -> str:
+    """A description in one line, without characters that a terminal obeys."""
+    return "".join(letter for letter in text if letter.isprintable())
 
 
 def _plain(names: Iterable[str]) -> list[Candidate]:

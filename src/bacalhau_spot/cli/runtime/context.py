@@ -66,6 +66,7 @@ class CommandContext:
         self._line = self._look_line()
         self.call_listener: Callable[[str], None] | None = None  # of every AWS call; set before the first
         self._account_line = self._display_of_account()
+        self._warned_of_clear_login = False
         self.local_api: str | None = None  # the managed orchestrator's API, on its own machine
 
         # Output
@@ -425,16 +426,25 @@ class CommandContext:
             return BacalhauSpec(api_host=url, api_key=Secret(key) if key else None)
         return self.spec(lenient=True).bacalhau
 
-    @staticmethod
-    def api_client(api: BacalhauSpec) -> HttpOrchestrator | None:
-        """The client for these settings; None without an address."""
+    def api_client(self, api: BacalhauSpec) -> HttpOrchestrator | None:
+        """The client for these settings; None without an address. Warns once if it sends a key without encryption."""
         if api.api_host is None:
             return None
         # Most commands do not use the orchestrator, and need no HTTP client.
         from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login  # noqa: PLC0415
 
         login = Login(api.api_key, user=api.api_user, password=api.api_password)
-        return HttpOrchestrator(api.api_host, login=login, ca_pem=api.api_ca_pem)
+        client = HttpOrchestrator(api.api_host, login=login, ca_pem=api.api_ca_pem)
+        if client.sends_login_in_clear and not self._warned_of_clear_login:
+            self._warned_of_clear_login = True
+            self.print_status(
+                views.note(
+                    "warning",
+                    f"the key of the orchestrator's API crosses the network unencrypted, to {client.address}: "
+                    "use https in `bacalhau.api.host`, or a tunnel to this machine",
+                )
+            )
+        return client
 
     def operator_api(self) -> BacalhauSpec:
         """The settings for the API, with the key or user that may submit jobs. `api_host` is set.

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.cli.runtime.known_hosts import NodeHostKeys
 from bacalhau_spot.core.health.boot_console import new_output
 from bacalhau_spot.core.logs.log_lines import (
     CONSOLE,
@@ -17,7 +18,8 @@ from bacalhau_spot.core.logs.log_lines import (
     merged,
     recent,
 )
-from bacalhau_spot.core.ssh.ssh_command import ssh_command
+from bacalhau_spot.core.ssh.host_keys import HOST_KEYS_UNKNOWN
+from bacalhau_spot.core.ssh.ssh_command import ssh_address, ssh_command
 from bacalhau_spot.engine.ssh.line_stream import stream_lines
 from bacalhau_spot.engine.ssh.ssh_fanout import run_all
 
@@ -47,17 +49,28 @@ class LogQuery:
     since: datetime | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class SshWay:
     """The way to the journals."""
 
     program: str
     options: SshOptions
     environ: Mapping[str, str]
+    host_keys: NodeHostKeys = field(default_factory=NodeHostKeys)
+
+    def obstacle(self, node: Instance) -> str:
+        """Why ssh cannot connect; empty if it can."""
+        if not ssh_address(node):
+            return "it has no address"
+        if node.id in self.host_keys.known:
+            return ""
+        return f"{HOST_KEYS_UNKNOWN}: {self.host_keys.unknown[node.id]}"
 
     def command(self, node: Instance, query: LogQuery, *, follow: bool) -> tuple[str, ...]:
+        """Of a node without an obstacle."""
+        known = self.host_keys.known[node.id]
         remote = journal_command(units=query.units, last=query.last, since=query.since, follow=follow)
-        return (self.program, *ssh_command(node, self.options, remote=remote, unattended=True)[1:])
+        return (self.program, *ssh_command(node, self.options, known, remote=remote, unattended=True)[1:])
 
 
 @dataclass
@@ -84,7 +97,13 @@ class NodeLogs:
         return merged(found)
 
     async def _journals(self, way: SshWay) -> list[LogLine]:
-        jobs = [(node, way.command(node, self.query, follow=False)) for node in self.nodes]
+        obstacles = {node.id: way.obstacle(node) for node in self.nodes}
+        self.problems |= {name: obstacle for name, obstacle in obstacles.items() if obstacle}
+        jobs = [
+            (node, way.command(node, self.query, follow=False))
+            for node in self.nodes
+            if not obstacles[node.id]
+        ]
         found: list[LogLine] = []
         for result in await run_all(jobs, environ=way.environ, at_once=_AT_ONCE, timeout_s=_TIMEOUT_S):
             if result.succeeded:
@@ -162,7 +181,11 @@ class _Follower:
 
     async def _node(self, node: Instance) -> None:
         way, logs = self._logs.way, self._logs
-        if way is not None:
+        obstacle = "" if way is None else way.obstacle(node)
+        if obstacle:
+            logs.problems[node.id] = obstacle
+            self._note(f"{node.id}: {obstacle}. Its console output follows")
+        elif way is not None:
             logs.sources[node.id] = JOURNAL
             ending = await stream_lines(
                 way.command(node, logs.query, follow=True),

@@ -1,4 +1,4 @@
-"""The local requirements of ssh: the program, the private key, a folder for known hosts."""
+"""The local requirements of ssh: the program, the private key, and the environment."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bacalhau_spot import files
 from bacalhau_spot.core.ssh.ssh_command import INSTALL_OPENSSH, SshOptions
-from bacalhau_spot.core.tags import slug
 from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bacalhau_spot.cli.runtime.environment import Runtime
-    from bacalhau_spot.core.model import ClusterSpec, Naming
+    from bacalhau_spot.core.model import ClusterSpec
 
 # Permissions of other users: ssh refuses a key that has any of them (ssh(1), ~/.ssh/id_rsa).
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -32,21 +32,11 @@ def program(runtime: Runtime) -> str:
     return program_path
 
 
-def ssh_options(spec: ClusterSpec, naming: Naming, runtime: Runtime) -> SshOptions:
+def ssh_options(spec: ClusterSpec) -> SshOptions:
     """The options for connections to the cluster's nodes. Raises UserError for a key that ssh would refuse."""
     if spec.private_ssh_key_path:
         check_key(Path(spec.private_ssh_key_path))
-    known_hosts = runtime.state_dir / "known_hosts" / slug(naming)
-    try:
-        files.private_folder(runtime.state_dir)
-        files.private_folder(known_hosts.parent)
-    except OSError as error:
-        raise UserError(
-            f"the folder for known hosts, {known_hosts.parent}, cannot be created",
-            why=error.strerror or str(error),
-            hint="set XDG_STATE_HOME to a folder that can be written to",
-        ) from error
-    return SshOptions(spec.username, spec.private_ssh_key_path, str(known_hosts))
+    return SshOptions(spec.username, spec.private_ssh_key_path)
 
 
 def check_key(key: Path) -> None:
@@ -73,3 +63,20 @@ def check_key(key: Path) -> None:
             hint=f"chmod 600 {shlex.quote(str(key))}",
             exit_code=ExitCode.USAGE,
         )
+
+
+# The variables for ssh, its agent, its password prompt and the terminal. Tokens and AWS keys are not passed on.
+_SSH_NEEDS = frozenset(
+    {
+        "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "COLORTERM", "LANG", "LANGUAGE", "TZ", "TMPDIR", "DISPLAY",
+        "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "KRB5CCNAME", "GPG_TTY",
+    }
+)  # fmt: skip
+_SSH_FAMILIES = ("SSH_", "LC_")
+
+
+def environ_for_ssh(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that ssh gets."""
+    return {
+        name: value for name, value in environ.items() if name in _SSH_NEEDS or name.startswith(_SSH_FAMILIES)
+    }

@@ -42,7 +42,7 @@ class ChangeMark:
         with suppress(OSError):  # see the class
             files.private_folder(self._path.parent.parent)
             files.private_folder(self._path.parent)
-            self._path.write_text(self._clock.now().isoformat())
+            files.write(self._path, self._clock.now().isoformat())
 
     def clear(self) -> None:
         """AWS lists everything that the command has created."""
@@ -56,6 +56,8 @@ def changed_recently(state: Path, *, now: datetime) -> bool:
     recent = False
     with suppress(OSError):
         for path in (state / _FOLDER).iterdir():
+            if path.name.startswith("."):  # another process is writing it
+                continue
             if _is_recent(path, now=now):
                 recent = True
             else:

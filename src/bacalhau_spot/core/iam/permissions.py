@@ -204,7 +204,7 @@ _READ = (
     *_rows(
         "ec2",
         "GetConsoleOutput",
-        commands=("status", "report", "logs", "console", *_IMAGE),
+        commands=("status", "report", "ssh", "logs", "console", *_IMAGE),
         scopes=(ResourceScope.TAGGED,),
     ),
     # The first boot of a managed orchestrator, and `reconcile` on its machine

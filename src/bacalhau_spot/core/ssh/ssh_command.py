@@ -2,9 +2,9 @@
 
 Rules:
 1. A host is identified by its instance id, not by its address: AWS reuses addresses.
-2. A new host key is accepted, a changed one is refused (`accept-new`): a node's key is created at first boot and never
-   changes.
-3. Known hosts have a file for each cluster, so that the user's own file is not filled with terminated nodes.
+2. The host keys are known before the first connection, from the node's console output (host_keys.py); ssh refuses any other
+   key, and learns none. Only an explicit choice of the user accepts the key of a node whose console does not show it.
+3. Known hosts have a file for each node, so that the user's own file is not filled with terminated nodes.
 4. The system's ssh does the rest: configuration, agent, passphrases and terminal are the user's.
 """
 
@@ -30,7 +30,14 @@ class SshOptions:
 
     user: str
     key: str | None
-    known_hosts: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownHosts:
+    """The file with the host keys of a node. `accept_new`: ssh writes the key of a first connection into it."""
+
+    path: str
+    accept_new: bool = False
 
 
 def ssh_address(instance: Instance) -> str | None:
@@ -39,12 +46,21 @@ def ssh_address(instance: Instance) -> str | None:
 
 
 def ssh_command(
-    instance: Instance, ssh_options: SshOptions, *, remote: Sequence[str] = (), unattended: bool = False
+    instance: Instance,
+    ssh_options: SshOptions,
+    known_hosts: KnownHosts,
+    *,
+    remote: Sequence[str] = (),
+    unattended: bool = False,
 ) -> tuple[str, ...]:
     """`ssh …` for an instance with an address. `unattended`: without prompts and without input."""
     options = {
-        "UserKnownHostsFile": _quoted(ssh_options.known_hosts),
-        "StrictHostKeyChecking": "accept-new",
+        "UserKnownHostsFile": _quoted(known_hosts.path),
+        "StrictHostKeyChecking": "accept-new" if known_hosts.accept_new else "yes",
+        # The user's own configuration may allow ssh to add keys that a host names.
+        "UpdateHostKeys": "no",
+        # A later run reads the accepted key under the instance's id.
+        **({"HashKnownHosts": "no"} if known_hosts.accept_new else {}),
         "HostKeyAlias": instance.id,
         "ConnectTimeout": str(_CONNECT_S),
         **({"IdentitiesOnly": "yes"} if ssh_options.key else {}),

@@ -251,12 +251,21 @@ async def _interruptions(
     cache: Cache, rates: Callable[[], Awaitable[Rates | None]]
 ) -> dict[tuple[str, str], int]:
     """Empty if they are not available."""
-    found: Rates | None = cache.get(_RATES, "linux", max_age=_RATES_FRESH)
+    found = _remembered_rates(cache)
     if found is None:
         found = await rates()
         if found is not None:
             cache.put(_RATES, "linux", found)
     return {(region, name): band for region, here in (found or {}).items() for name, band in here.items()}
+
+
+def _remembered_rates(cache: Cache) -> Rates | None:
+    """None also for a file that somebody has edited."""
+    found = cache.get(_RATES, "linux", max_age=_RATES_FRESH)
+    if not isinstance(found, dict):
+        return None
+    rows = [row for here in found.values() for row in (here.values() if isinstance(here, dict) else [None])]
+    return found if all(type(row) is int for row in rows) else None
 
 
 def _notes(types: Mapping[str, Types], *, rates_known: bool) -> tuple[str, ...]:

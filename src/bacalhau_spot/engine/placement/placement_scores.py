@@ -77,7 +77,7 @@ async def placement_scores(
     named = sorted(regions) if len(regions) <= MOST_SCORED_REGIONS else []
     target = round_up_target(nodes)
     key = _key(account, names, named, target)
-    fresh: dict[str, int] | None = cache.get(_WHAT, key, max_age=_MAX_AGE)
+    fresh = _remembered(cache, key, max_age=_MAX_AGE)
     if fresh is not None:
         return Scores(fill_missing_scores(fresh, regions))
     try:
@@ -85,10 +85,18 @@ async def placement_scores(
             "", partial(calls.cloud.placement_scores, names, target=target, regions=named)
         )
     except CloudError as error:
-        old = cache.get(_WHAT, key, max_age=_STALE) or {}
+        old = _remembered(cache, key, max_age=_STALE) or {}
         return Scores(fill_missing_scores(old, regions), api_failure(error))
     cache.put(_WHAT, key, scores)
     return Scores(fill_missing_scores(scores, regions))
+
+
+def _remembered(cache: Cache, key: str, *, max_age: timedelta) -> dict[str, int] | None:
+    """None also for a file that somebody has edited."""
+    found = cache.get(_WHAT, key, max_age=max_age)
+    if isinstance(found, dict) and all(type(score) is int for score in found.values()):
+        return found
+    return None
 
 
 def _key(account: str, types: Sequence[str], regions: Sequence[str], target: int) -> str:

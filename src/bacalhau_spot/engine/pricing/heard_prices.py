@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import InvalidOperation
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.cloud.ec2_params import parse_usd
 from bacalhau_spot.core.pricing.cost import Rates
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from decimal import Decimal
 
     from bacalhau_spot.core.pricing.list_prices import Prices
     from bacalhau_spot.engine.aws_calls.cache import Cache
@@ -44,8 +46,8 @@ def remembered_prices(
     if heard is None:
         return None
     try:
-        return {(region, name, zone): Decimal(heard[name][zone]) for name, zone in pools}
-    except (TypeError, KeyError, InvalidOperation):
+        return {(region, name, zone): parse_usd(heard[name][zone]) for name, zone in pools}
+    except (TypeError, ValueError, KeyError, InvalidOperation):
         return None  # not all of them were heard, or it is a file that somebody has edited
 
 
@@ -73,9 +75,9 @@ def remembered_rates(cache: Cache, *, regions: Collection[str], types: Collectio
             return None
         try:
             volume, machines = heard["gib_month"], {name: heard["on_demand"][name] for name in types}
-            gib_month |= {} if volume is None else {region: Decimal(volume)}
-            on_demand |= {(region, name): Decimal(usd) for name, usd in machines.items() if usd is not None}
-        except (TypeError, KeyError, InvalidOperation):
+            gib_month |= {} if volume is None else {region: parse_usd(volume)}
+            on_demand |= {(region, name): parse_usd(usd) for name, usd in machines.items() if usd is not None}
+        except (TypeError, ValueError, KeyError, InvalidOperation):
             return None  # not all of them were heard, or it is a file that somebody has edited
     return Rates(on_demand=on_demand, gib_month=gib_month)
 

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.ui.views.report_view import page_written_view, report_view
     from bacalhau_spot.ui.views.smoke_test_view import smoke_test_view, smoke_test_warnings
     from bacalhau_spot.ui.views.ssh_view import (
+        awaited_host_keys_view,
         connecting_view,
         empty_console_view,
         failed_regions_view,
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
 __all__ = [
     "StatusView",
     "account_text",
+    "awaited_host_keys_view",
     "backtest_view",
     "bake_plan_view",
     "bake_result_view",
@@ -188,6 +190,7 @@ __getattr__ = import_when_used(
         ".report_view": ("page_written_view", "report_view"),
         ".smoke_test_view": ("smoke_test_view", "smoke_test_warnings"),
         ".ssh_view": (
+            "awaited_host_keys_view",
             "connecting_view",
             "empty_console_view",
             "failed_regions_view",

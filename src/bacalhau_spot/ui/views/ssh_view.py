@@ -74,6 +74,14 @@ def connecting_view(node: Instance) -> Paragraph:
     return Paragraph(where if node.public_ip else f"{where}, its private address", style="dim")
 
 
+def awaited_host_keys_view(nodes: Sequence[Instance], *, wait_s: float) -> Paragraph:
+    names = first_few([node.id for node in nodes])
+    return Paragraph(
+        f"waiting up to {wait_s:g} s for the host keys in the console output of {names}; Ctrl-C ends",
+        style="dim",
+    )
+
+
 def unreachable_view(node: Instance, *, closed: bool, sandbox: bool = False) -> Group:
     """After ssh's own exit code. A command may have the same one, so the text names possible reasons only."""
     if sandbox:
@@ -103,6 +111,13 @@ def _reasons(*, closed: bool, private: bool) -> list[Paragraph]:
         lines.append(Paragraph(PRIVATE, prefix="  - "))
     lines.append(
         Paragraph("it may still be booting: `bacalhau-spot status` shows its progress", prefix="  - ")
+    )
+    lines.append(
+        Paragraph(
+            "if ssh reported another host key, it did not reach the node: another machine answers at this address, or the node's "
+            "keys were replaced (`bacalhau-spot explain ssh`)",
+            prefix="  - ",
+        )
     )
     return lines
 

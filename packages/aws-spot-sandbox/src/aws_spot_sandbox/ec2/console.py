@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-from aws_spot_sandbox.ec2 import catalog, instances
+from aws_spot_sandbox.ec2 import catalog, host_keys, instances
 from aws_spot_sandbox.http_types import AwsError
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ _MACHINE = (
     (0.3, "cloud-init[701]: Cloud-init v. 25.1.4 running 'modules:config'"),
     (0.36, "cloud-init[745]: Cloud-init v. 25.1.4 running 'modules:final'"),
 )
+# cloud-init's last modules, of which one prints the host keys, run after the programs of the user data.
+_KEYS_AT = 0.37
 _POWER_DOWN = "reboot: Power down"
 
 
@@ -71,8 +73,20 @@ def _lines(region: Region, machine: Machine) -> list[str]:
 
 
 def _of_machine(region: Region, machine: Machine, began: float) -> Iterator[tuple[float, str]]:
-    address = next((eni.private_ip_address for eni in machine.moto.nics.values()), "10-0-0-0")
-    host = f"ip-{address.replace('.', '-')}"
+    host = host_name(machine)
+    boot_s = region.world.settings.boot_s
     for part, text in _MACHINE:
-        after = region.world.settings.boot_s * part
+        after = boot_s * part
         yield began + after, f"[{after:12.6f}] {text.format(type=machine.type, host=host)}"
+    at = max(began + boot_s * _KEYS_AT, region.plugins.scripts_end_at(region, machine))
+    if at <= region.now():
+        for line in host_keys.fingerprints_block(machine.id, host, at=at):
+            yield at, line
+        for line in host_keys.keys_block(machine.id, host):
+            yield at, line
+
+
+def host_name(machine: Machine) -> str:
+    """Of the machine for itself, from its private address."""
+    address = next((eni.private_ip_address for eni in machine.moto.nics.values()), "10-0-0-0")
+    return f"ip-{address.replace('.', '-')}"
