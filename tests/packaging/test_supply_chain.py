@@ -41,6 +41,7 @@ SPELLINGS = {
 }
 # Tools of the development with another licence: they run, and no part of them is distributed with the program.
 TOOLS = {
+    "asyncssh": "EPL-2.0: a server in the tests, which OpenSSH's client refuses",
     "codespell": "GPL-2.0: a check of words",
     "docutils": "parts under other licences, the GPL among them: the site is built with it",
     "pyte": "LGPL-3.0: the pictures of the documentation are taken with it",

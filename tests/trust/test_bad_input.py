@@ -55,7 +55,7 @@ def test_mutations(target: str) -> None:
     began = time.process_time()
     with memory_limit(_MEMORY_BYTES):
         done = fuzz(target, (_CASES if trust_figures.FULL else _FEW)[target])
-    trust_figures.record("bad-input", cases=done, cpu_s=time.process_time() - began, groups={target: done})
+    trust_figures.record("bad input", cases=done, cpu_s=time.process_time() - began, groups={target: done})
 
 
 def _endless() -> None:

@@ -78,5 +78,5 @@ def test_every_cached_answer_may_be_anything(program: CliRunner, value: object) 
             check_screen(shown)
             cases += 1
     trust_figures.record(
-        "bad-input", cases=cases, cpu_s=time.process_time() - began, groups={"caches": cases}
+        "bad input", cases=cases, cpu_s=time.process_time() - began, groups={"caches": cases}
     )

@@ -70,7 +70,7 @@ def test_answers_of_aws(sandbox: Any, cluster: CliRunner) -> None:
             result = cluster(*words)
         check(result, cluster, (number, words))
     figures = {"AWS's answers": count}
-    trust_figures.record("bad-input", cases=count, cpu_s=time.process_time() - began, groups=figures)
+    trust_figures.record("bad input", cases=count, cpu_s=time.process_time() - began, groups=figures)
 
 
 def test_answers_of_the_orchestrator(cluster: CliRunner) -> None:
@@ -89,4 +89,4 @@ def test_answers_of_the_orchestrator(cluster: CliRunner) -> None:
                 result = cluster(*words)
             check(result, cluster, (number, words))
     figures = {"the orchestrator's answers": count}
-    trust_figures.record("bad-input", cases=count, cpu_s=time.process_time() - began, groups=figures)
+    trust_figures.record("bad input", cases=count, cpu_s=time.process_time() - began, groups=figures)
