@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import textwrap
 import threading
 from collections.abc import Sequence
@@ -69,6 +70,22 @@ def test_what_was_typed_during_the_scan_deletes_nothing(sandbox: Any, program: C
     assert "nothing was changed" in seat.shown
     instances = program("list", "-o", "json").data["instances"]
     assert [instance["state"] for instance in instances] == ["running"] * 12
+
+
+@pytest.mark.parametrize("argv", [("destroy",), ("nuke",)], ids=lambda argv: argv[0])
+def test_sigterm_at_a_question_releases_the_lock(
+    sandbox: Any, program: CliRunner, argv: tuple[str, ...]
+) -> None:
+    """As Ctrl-C does: the next command waits for nobody."""
+    program.configure(nodes=1, regions="[us-west-1]")
+    assert program("create", "--yes").code == 0
+    before = sandbox.leftovers()
+    seat = Seat(program, *argv)
+    seat.until("to go on: ")
+    seat.signal(signal.SIGTERM)
+    assert seat.end() == 143
+    assert "nothing was changed" in seat.shown
+    assert sandbox.leftovers() == before
 
 
 LINES = (

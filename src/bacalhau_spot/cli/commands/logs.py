@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,6 @@ from bacalhau_spot.cli.runtime.parsers import moment
 from bacalhau_spot.cli.runtime.reporting import consoles
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import INTERVAL, NO_OPTIONS, Cluster, CommonOptions, several
-from bacalhau_spot.cli.runtime.termination import sigterm_as_interrupt
 from bacalhau_spot.core.logs.log_lines import UNITS
 from bacalhau_spot.core.model import State
 from bacalhau_spot.core.ssh.ssh_command import ssh_address
@@ -192,9 +192,6 @@ def _follow(context: CommandContext, runner: Runner, found: NodeLogs, *, interva
     def note(text: str) -> None:
         context.print_status(views.note("note", text))
 
-    try:
-        with sigterm_as_interrupt():
-            found.follow(runner, interval_s=interval_s, emit=show, note=note)
-    except KeyboardInterrupt:
-        pass
+    with contextlib.suppress(KeyboardInterrupt):
+        found.follow(runner, interval_s=interval_s, emit=show, note=note)
     return Result("logs", already_printed=True)

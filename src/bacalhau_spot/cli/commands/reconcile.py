@@ -449,13 +449,13 @@ class _Repetition:
         try:
             while True:
                 begun_s = self._runtime.clock.monotonic_s()
-                with sigterm_as_interrupt():
+                with sigterm_as_interrupt(self._runtime.signals):
                     last = self._pass(first=passes == 0)
                 passes += 1
                 self._print(last)
                 if passes == self._most or last.exit_code is ExitCode.INTERRUPTED:
                     break
-                with sigterm_as_interrupt():
+                with sigterm_as_interrupt(self._runtime.signals):
                     self._pause(self._runtime.clock.monotonic_s() - begun_s)
         except KeyboardInterrupt:
             if last is None:

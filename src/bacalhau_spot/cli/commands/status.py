@@ -22,7 +22,6 @@ from bacalhau_spot.cli.runtime.shared_options import (
     Regions,
     TabularOptions,
 )
-from bacalhau_spot.cli.runtime.termination import sigterm_as_interrupt
 from bacalhau_spot.cli.runtime.watch_keys import WatchKeys, watch_keys
 from bacalhau_spot.cli.state import known_nodes
 from bacalhau_spot.cli.state.audit_log import known_usages
@@ -277,7 +276,7 @@ def _watch(context: CommandContext, reader: StatusReader, *, interval_s: float) 
     watcher: status_watch.StatusWatcher | None = None
     warnings: dict[str, None] = {}
     try:
-        with sigterm_as_interrupt(), context.runner() as runner, contextlib.ExitStack() as stack:
+        with context.runner() as runner, contextlib.ExitStack() as stack:
             found = reader.now(runner)
             runner.hide_looks()  # the watcher shows the time of the last check
             watcher = _watcher(context, interval_s=interval_s)

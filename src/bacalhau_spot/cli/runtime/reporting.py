@@ -138,9 +138,9 @@ def error_envelope(error: UserError, runtime: Runtime) -> json_output.Data:
 
 
 def _of_signal(code: ExitCode, runtime: Runtime) -> ExitCode:
-    """By the signal: Ctrl-C and SIGTERM end a command in the same way."""
-    terminated = code is ExitCode.INTERRUPTED and signal.SIGTERM in runtime.signals
-    return ExitCode.TERMINATED if terminated else code
+    """By the signal: Ctrl-C and SIGTERM end a command in the same way. At a question both are a no."""
+    ended = code in {ExitCode.INTERRUPTED, ExitCode.DECLINED}
+    return ExitCode.TERMINATED if ended and signal.SIGTERM in runtime.signals else code
 
 
 def _as_typed_here(envelope: json_output.Data, runtime: Runtime) -> json_output.Data:

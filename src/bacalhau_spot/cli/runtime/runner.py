@@ -13,6 +13,7 @@ from bacalhau_spot.cli.runtime import garbage
 from bacalhau_spot.cli.runtime.aws_profile import selected_profile
 from bacalhau_spot.cli.runtime.redaction import redacted
 from bacalhau_spot.cli.runtime.reporting import consoles
+from bacalhau_spot.cli.runtime.termination import handle_signal, sigterm_as_interrupt
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 from bacalhau_spot.errors import ExitCode
@@ -101,9 +102,12 @@ class Runner:
             else "",
         )
         self.log: list[Event] = []
+        self._signals = contextlib.ExitStack()
         self._listeners: list[Callable[[Event], None]] = []
 
     def __enter__(self) -> Self:
+        # Questions too, between two parts: a lock may be held.
+        self._signals.enter_context(sigterm_as_interrupt(self._runtime.signals))
         return self
 
     def __exit__(
@@ -111,6 +115,7 @@ class Runner:
     ) -> None:
         self._screen.close()
         self._runner.close()
+        self._signals.close()
         if kind is None:
             self._cloud.close()
         elif issubclass(kind, Exception):  # Ctrl-C waits for nothing
@@ -154,17 +159,9 @@ class Runner:
             if task is not None:
                 task.cancel()
 
-        before = signal.getsignal(signal.SIGTERM)
         with contextlib.ExitStack() as stack:
-            # Signal handlers are only possible on the main thread, which a test may not use.
-            with contextlib.suppress(ValueError, RuntimeError):
-                if before is not None and before is not signal.SIG_IGN:
-                    loop.add_signal_handler(signal.SIGTERM, end)
-                    # In between asyncio sets the default, which would end the process with the terminal as it is now.
-                    stack.callback(signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGTERM})
-                    stack.callback(signal.signal, signal.SIGTERM, before)
-                    stack.callback(loop.remove_signal_handler, signal.SIGTERM)
-                    stack.callback(signal.pthread_sigmask, signal.SIG_BLOCK, {signal.SIGTERM})
+            if signal.getsignal(signal.SIGTERM) not in {None, signal.SIG_IGN}:
+                handle_signal(loop, signal.SIGTERM, end, until=stack)
             return await part
 
     async def _run_with_line(self, part: Coroutine[object, object, T], line: LookLine, *, other: str) -> T:
@@ -220,10 +217,7 @@ class Runner:
         loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as stack:
             for number in _SIGNALS:
-                # Signal handlers are only possible on the main thread, which a test may not use.
-                with contextlib.suppress(ValueError, RuntimeError):
-                    loop.add_signal_handler(number, self._interrupted, number)
-                    stack.callback(loop.remove_signal_handler, number)
+                handle_signal(loop, number, partial(self._interrupted, number), until=stack)
             if self._cancellation is not None:
                 stack.enter_context(self._cancellation.handled_by(self._stop))
             # From here on no signal can interrupt between taking and restoring the terminal.
