@@ -26,9 +26,9 @@ def nodes_of_clusters(shown: dict[str, str]) -> Counter[str]:
 @pytest.fixture
 def account(sandbox: Any, program: CliRunner) -> dict[str, str]:
     """What is not ours, as it reads before anything of ours is there."""
-    busy_account.bystanders(sandbox, busy_account.REGIONS)
+    busy_account.bystanders(sandbox, busy_account.BUSY)
     busy_account.cluster(program, busy_account.STRANGERS, nodes=9, regions=busy_account.BESIDE_BEASTS)
-    return account_snapshot(sandbox.client, busy_account.REGIONS)
+    return account_snapshot(sandbox.client, busy_account.BUSY)
 
 
 def test_nuke_takes_all_that_is_ours_and_nothing_else(
@@ -38,10 +38,10 @@ def test_nuke_takes_all_that_is_ours_and_nothing_else(
     busy_account.cluster(program, busy_account.SECOND, nodes=9, regions=busy_account.BESIDE_BEASTS)
     busy_account.cluster(program, nodes=22)
     beasts = busy_account.beasts(sandbox)
-    everybody = account_snapshot(sandbox.client, busy_account.REGIONS)
+    everybody = account_snapshot(sandbox.client, busy_account.BUSY)
     assert nodes_of_clusters(everybody) == {"bacalhau-aws-spot": 22, "second": 9, "third": 9}
     assert set(beasts.resource_ids) == set(ResourceKind)
-    for region in busy_account.REGIONS:
+    for region in busy_account.BUSY:
         assert sum(key.startswith(f"{region} Reservations") for key in account) >= 2, "machines of bystanders"
     result = program("nuke", "--force", "-o", "json")
     assert result.code == 0, result.stdout[-3000:]
@@ -54,7 +54,7 @@ def test_nuke_takes_all_that_is_ours_and_nothing_else(
         (kind.value, resource_id) for kind, ids in beasts.resource_ids.items() for resource_id in ids
     } <= deleted_resources
     assert sum(kind == "instance" for kind, _ in deleted_resources) >= 30
-    assert account_snapshot(sandbox.client, busy_account.REGIONS) == account
+    assert account_snapshot(sandbox.client, busy_account.BUSY) == account
 
 
 def test_destroy_takes_one_cluster_and_nothing_else(
@@ -63,12 +63,12 @@ def test_destroy_takes_one_cluster_and_nothing_else(
     """Not the one beside it that is ours as well."""
     assert account
     busy_account.cluster(program, busy_account.SECOND, nodes=9, regions=busy_account.BESIDE_BEASTS)
-    before = account_snapshot(sandbox.client, busy_account.REGIONS)
+    before = account_snapshot(sandbox.client, busy_account.BUSY)
     busy_account.cluster(program, nodes=10)
     busy_account.beasts(sandbox)
     result = program("destroy", "--yes", "-o", "json")
     assert result.code == 0, result.stdout[-3000:]
-    assert account_snapshot(sandbox.client, busy_account.REGIONS) == before
+    assert account_snapshot(sandbox.client, busy_account.BUSY) == before
 
 
 def test_destroy_by_name_needs_no_matching_configuration(sandbox: Any, program: CliRunner) -> None:
