@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from bacalhau_spot.engine.aws_calls.cache import Cache
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
-# A spot price applies to a whole instance-hour (core.pricing.cost, rule 1), so an older one could be another hour's.
-_HEARD: Final = timedelta(hours=1)
+# AWS changes spot prices gradually (EC2 user guide, "Spot Instance pricing history"): a sum over more hours needs the history,
+# which `cost` always asks for.
+_HEARD: Final = timedelta(hours=12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class PriceMemory:
     account_id: str
 
     def points(self, usage: ClusterUsage) -> dict[str, tuple[PricePoint, ...]]:
-        """The regions whose spot instances all began within the last hour, with the prices heard within it."""
+        """The regions whose spot instances all began within the last twelve hours, with the prices heard within them."""
         priced = [life for life in usage.market_data if life.type]
         starts = first_starts(priced, usage.window)
         found: dict[str, tuple[PricePoint, ...]] = {}
