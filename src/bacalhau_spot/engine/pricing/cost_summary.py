@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.model import PricePoint
 from bacalhau_spot.core.pricing.cost import Window
@@ -17,7 +16,7 @@ from bacalhau_spot.engine.pricing.cost import (
     spot_pools,
     usage_prices,
 )
-from bacalhau_spot.engine.pricing.heard_prices import remember_prices, remembered_prices
+from bacalhau_spot.engine.pricing.heard_prices import HEARD_FOR, remember_prices, remembered_prices
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -28,10 +27,6 @@ if TYPE_CHECKING:
     from bacalhau_spot.engine.aws_calls.cache import Cache
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
-# AWS changes spot prices gradually (EC2 user guide, "Spot Instance pricing history"): a sum over more hours needs the history,
-# which `cost` always asks for.
-_HEARD: Final = timedelta(hours=12)
-
 
 @dataclass(frozen=True, slots=True)
 class PriceMemory:
@@ -41,14 +36,17 @@ class PriceMemory:
     account_id: str
 
     def points(self, usage: ClusterUsage) -> dict[str, tuple[PricePoint, ...]]:
-        """The regions whose spot instances all began within the last twelve hours, with the prices heard within them."""
+        """The regions whose spot instances all began within the last twelve hours, with the prices heard within them.
+
+        A sum over more hours needs the history of prices, which `cost` always asks for.
+        """
         priced = [life for life in usage.market_data if life.type]
         starts = first_starts(priced, usage.window)
         found: dict[str, tuple[PricePoint, ...]] = {}
         for region, pools in spot_pools(priced).items():
-            if starts[region] < usage.window.now - _HEARD:
+            if starts[region] < usage.window.now - HEARD_FOR:
                 continue
-            prices = remembered_prices(self.cache, self.account_id, region, pools, max_age=_HEARD)
+            prices = remembered_prices(self.cache, self.account_id, region, pools)
             if prices is not None:
                 found[region] = tuple(
                     PricePoint(name, zone, starts[region], usd) for (_, name, zone), usd in prices.items()

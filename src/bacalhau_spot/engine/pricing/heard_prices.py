@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _CACHE = "spot-prices"
 _LISTED = "list-prices"
-# AWS changes spot prices gradually (EC2 user guide, "Spot Instance pricing history"), and the figure is an estimate.
-_MAX_AGE = timedelta(hours=12)
+# AWS changes spot prices gradually (EC2 user guide, "Spot Instance pricing history"), and the figures are estimates.
+HEARD_FOR = timedelta(hours=12)
 # List prices change a few times a year (AWS Price List user guide, "Finding services and products": versions).
 _LISTED_FOR = timedelta(days=1)
 
@@ -34,15 +34,10 @@ def remember_prices(cache: Cache, account_id: str, prices: Prices) -> None:
 
 
 def remembered_prices(
-    cache: Cache,
-    account_id: str,
-    region: str,
-    pools: Collection[tuple[str, str]],
-    *,
-    max_age: timedelta = _MAX_AGE,
+    cache: Cache, account_id: str, region: str, pools: Collection[tuple[str, str]]
 ) -> Prices | None:
-    """The prices of all these (type, zone); None if one of them was not heard within `max_age`."""
-    heard = cache.get(_CACHE, f"{account_id}/{region}", max_age=max_age)
+    """The prices of all these (type, zone); None if one of them was not heard within twelve hours."""
+    heard = cache.get(_CACHE, f"{account_id}/{region}", max_age=HEARD_FOR)
     if heard is None:
         return None
     try:
