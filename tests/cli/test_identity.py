@@ -15,8 +15,8 @@ from bacalhau_spot.cli.runtime.banner import print_banner
 from bacalhau_spot.cli.runtime.endpoint import other_endpoints
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cloud import credentials
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.connection import AwsConnection
-from bacalhau_spot.cloud.port import CloudError
 from support.cli_runner import CliRunner
 
 ELSEWHERE = "eu-west-1"

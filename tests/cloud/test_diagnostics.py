@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.diagnostics import AwsDiagnostics
-from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.iam.policy import SimulationQuery
 
 WHO = "arn:aws:iam::123456789012:user/somebody"

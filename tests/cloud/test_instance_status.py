@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.instance_status import AwsInstanceStatus
-from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.session import Session
 from bacalhau_spot.core.health.observation import StatusCheck, StatusChecks
 

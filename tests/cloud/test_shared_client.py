@@ -15,10 +15,10 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.httpsession import URLLib3Session
 
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.connection import AwsConnection
 from bacalhau_spot.cloud.credentials import core_session
 from bacalhau_spot.cloud.operations import OPERATIONS
-from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.session import Session
 from bacalhau_spot.cloud.shared_client import follows_rules
 

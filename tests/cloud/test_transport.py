@@ -18,8 +18,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bacalhau_spot.cloud import transport
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.connection import AwsConnection
-from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.session import Session
 from support.certificates import self_signed
 from support.proxy import Proxy

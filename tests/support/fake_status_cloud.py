@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, cast
 
-from bacalhau_spot.cloud.port import Cloud, CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
+from bacalhau_spot.cloud.port import Cloud
 from bacalhau_spot.core.health.cluster_status import ClusterSnapshot
 from bacalhau_spot.core.health.observation import SpotStatus, StatusCheck, StatusChecks
 from bacalhau_spot.core.model import Instance, Naming, SpotRequest

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bacalhau_spot.cloud.port import CloudError, Deletion, FailedDeletion
+from bacalhau_spot.cloud.cloud_error import CloudError
+from bacalhau_spot.cloud.port import Deletion, FailedDeletion
 from bacalhau_spot.core.cleanup.deletion_order import SPEC_BY_KIND, is_known_kind
 from bacalhau_spot.core.cleanup.deletion_result import Dependency
 from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pytest
 
 from aws_spot_sandbox.http_types import Call, Reply
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.session import Session
 from bacalhau_spot.http_client import Request, Response
 from bacalhau_spot.orchestrator import http as orchestrator_http

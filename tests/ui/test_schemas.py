@@ -23,8 +23,9 @@ from bacalhau_spot.core.cleanup.deletion_result import (
 )
 from bacalhau_spot.core.cleanup.nuke_preview import NukePreview
 from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents, OrchestratorLoss, ResultsBucket
+from bacalhau_spot.core.clusters.listing import Listing
 from bacalhau_spot.core.launch import events
-from bacalhau_spot.core.launch.create_result import CreateResult, Listing, PoolFailure, RegionResult
+from bacalhau_spot.core.launch.create_result import CreateResult, PoolFailure, RegionResult
 from bacalhau_spot.core.launch.instance_phases import Phase
 from bacalhau_spot.core.launch.plan import Plan, PoolExposure, RegionPlan
 from bacalhau_spot.core.lifecycle.drain_result import DrainedNode, DrainEnd, DrainResult

@@ -14,7 +14,8 @@ from syrupy.assertion import SnapshotAssertion
 
 from bacalhau_spot.core.cleanup.deletion_result import DeletionOutcome, DeletionResult, DeletionStatus
 from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents, OrchestratorLoss, ResultsBucket
-from bacalhau_spot.core.launch.create_result import CreateResult, Listing, PoolFailure, RegionResult
+from bacalhau_spot.core.clusters.listing import Listing
+from bacalhau_spot.core.launch.create_result import CreateResult, PoolFailure, RegionResult
 from bacalhau_spot.core.launch.group_plan import GroupPlan, GroupStep
 from bacalhau_spot.core.launch.plan import Plan, RegionPlan
 from bacalhau_spot.core.lifecycle.drain_result import DrainedNode, DrainEnd, DrainResult

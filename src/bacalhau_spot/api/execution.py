@@ -16,7 +16,7 @@ from bacalhau_spot.cli.runtime import reporting
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.invocation import Invocation
 from bacalhau_spot.cli.runtime.shared_options import CommonOptions
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.orchestrator.port import OrchestratorError
 from bacalhau_spot.ui.formatting import plural

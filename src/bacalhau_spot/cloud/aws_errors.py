@@ -12,8 +12,8 @@ from subprocess import TimeoutExpired
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.exception_codes import DNS, code_of
-from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.error_catalog.classifier import CLOSED_ZONE
 
 # Exceptions of the credential chain (a missing file, output that is not JSON, a prompt without a terminal).

@@ -8,15 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.aws_errors import plain_text, split
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.ec2_params import escape, specification, tag_filter, tag_list, tags_of
-from bacalhau_spot.cloud.port import (
-    CloudError,
-    FleetResult,
-    FoundFleet,
-    FoundTemplate,
-    LaunchedInstance,
-    PoolError,
-)
+from bacalhau_spot.cloud.port import FleetResult, FoundFleet, FoundTemplate, LaunchedInstance, PoolError
 from bacalhau_spot.cloud.replies import answered_at, required
 from bacalhau_spot.core.model import Instance, SpotRequest, State
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore import xform_name
 
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.ec2_params import specification, tag_filter
-from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.replies import answered_at
 from bacalhau_spot.core.iam.policy import depends_on_unknown_keys
 

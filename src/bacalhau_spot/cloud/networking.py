@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.ec2_params import specification, tag_filter, tags_of
-from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch.network_egress import EgressRoute, PublicAccess, Subnet
 from bacalhau_spot.core.model import ROLE_KEY, Network
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.compute import AWS_KEY, metadata_options, root_volume
 from bacalhau_spot.cloud.ec2_params import specification, tag_filter, tag_list, tags_of
 from bacalhau_spot.cloud.networking import admitted_ranges
-from bacalhau_spot.cloud.port import CloudError, RequestedInstance, RequestedVolume
+from bacalhau_spot.cloud.port import RequestedInstance, RequestedVolume
 from bacalhau_spot.cloud.replies import answered_at
 from bacalhau_spot.core.model import ORCHESTRATOR_ROLE, ROLE_KEY
 from bacalhau_spot.core.orchestrator.managed_state import DataVolume, ElasticAddress, InboundGroup

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from decimal import Decimal
 
+    from bacalhau_spot.cloud.cloud_error import CloudError
     from bacalhau_spot.core.cleanup.deletion_result import Dependency
     from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents
     from bacalhau_spot.core.health.observation import StatusChecks
@@ -40,18 +41,6 @@ if TYPE_CHECKING:
     )
     from bacalhau_spot.core.orchestrator.managed_state import DataVolume, ElasticAddress, InboundGroup
     from bacalhau_spot.core.tags import Scope
-
-
-class CloudError(Exception):
-    """An error of AWS or the transport. `code` is AWS's or the transport's, `operation` the API action."""
-
-    def __init__(self, code: str, message: str, *, operation: str, region: str, request_id: str = "") -> None:
-        super().__init__(f"{operation} in {region}: {code}: {message}")
-        self.code = code
-        self.message = message
-        self.operation = operation
-        self.region = region
-        self.request_id = request_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.ec2_params import tag_list, tags_of
-from bacalhau_spot.cloud.port import CloudError, InstanceProfile, StoredParameter
+from bacalhau_spot.cloud.port import InstanceProfile, StoredParameter
 from bacalhau_spot.core.model import Secret
 
 if TYPE_CHECKING:

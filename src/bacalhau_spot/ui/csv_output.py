@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from rich.cells import cell_len
 
 from bacalhau_spot.core.model import State
-from bacalhau_spot.ui.json_output import listing_data, offers_data, status_data
+from bacalhau_spot.ui import json_output
 from bacalhau_spot.ui.json_output.values import exact, hours, optional_time, time_text
 from bacalhau_spot.ui.table_columns import COLUMNS, OFFERED_REGIONS
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bacalhau_spot.core.clusters.cluster_summary import ClusterOverview, ClusterSummary
+    from bacalhau_spot.core.clusters.listing import Listing
     from bacalhau_spot.core.health.cluster_status import ClusterStatus
-    from bacalhau_spot.core.launch.create_result import Listing
     from bacalhau_spot.core.placement.offers import Offers
     from bacalhau_spot.core.pricing.cost import Charge
     from bacalhau_spot.core.pricing.cost_report import CostReport
@@ -135,7 +135,7 @@ def _cluster_row(cluster: ClusterSummary, *, managed: str) -> tuple[str, ...]:
 
 def listing_rows(listing: Listing) -> CsvTable:
     """A row for each instance, the managed orchestrator last."""
-    data = listing_data(listing)
+    data = json_output.listing_data(listing)
     places = [("node", dict(instance)) for instance in data["instances"]]
     if data["orchestrator"] is not None:
         places.append(("orchestrator", dict(data["orchestrator"])))
@@ -145,7 +145,7 @@ def listing_rows(listing: Listing) -> CsvTable:
 
 def status_rows(status: ClusterStatus) -> CsvTable:
     """A row for each node, in the order of the table."""
-    data = status_data(status)
+    data = json_output.status_data(status)
     return _table(
         "status", [{"cluster": data["cluster"], **_node_cells(dict(node))} for node in data["nodes"]]
     )
@@ -169,7 +169,7 @@ def _node_cells(node: dict[str, Any]) -> dict[str, Any]:
 
 def offer_rows(offers: Offers, *, by_region: bool) -> CsvTable:
     """A row for each capacity pool, or for each region."""
-    data = offers_data(offers)
+    data = json_output.offers_data(offers)
     items: Sequence[Mapping[str, Any]] = data["regions"] if by_region else data["pools"]
     rows = [
         {**item, **{f"week_{end}_usd_per_hour": (item["week"] or {}).get(end) for end in ("low", "high")}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from bacalhau_spot.core.sanitize import sanitized
@@ -34,14 +35,19 @@ class FilteredStream:
 
     def redacted(self, value: Any) -> Any:
         """`value`, nested as it may be, without secrets in any of its texts."""
-        if isinstance(value, str):
-            return self.hide(value)
-        if isinstance(value, dict):
-            return {self.redacted(key): self.redacted(inner) for key, inner in value.items()}
-        return [self.redacted(inner) for inner in value] if isinstance(value, list | tuple) else value
+        # Keys and many values of a document are the same texts.
+        return _changed(value, cache(self.hide))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.raw, name)
+
+
+def _changed(value: Any, change: Hide) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {_changed(key, change): _changed(inner, change) for key, inner in value.items()}
+    return [_changed(inner, change) for inner in value] if isinstance(value, list | tuple) else value
 
 
 class _Styled:

@@ -8,7 +8,8 @@ from typing import cast
 
 import pytest
 
-from bacalhau_spot.cloud.port import Cloud, CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
+from bacalhau_spot.cloud.port import Cloud
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.engine.aws_calls.caller import AwsCalls, Cancelled, gather_all
 from support.clock import FakeClock

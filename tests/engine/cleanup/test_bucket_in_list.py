@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.launch.create_result import Listing
+from bacalhau_spot.cloud.cloud_error import CloudError
+from bacalhau_spot.core.clusters.listing import Listing
 from bacalhau_spot.core.model import Instance, Naming, Resource, State
 from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 from bacalhau_spot.engine.cleanup.job_results import with_results_bucket

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.cloud.aws import Aws
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.cleanup.deletion_order import SPEC_BY_KIND
 from bacalhau_spot.core.cleanup.deletion_result import DeletionResult, DeletionStatus
 from bacalhau_spot.core.error_catalog.classifier import Category, classify

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from bacalhau_spot.cloud.port import Cloud, CloudError, Deletion
+from bacalhau_spot.cloud.cloud_error import CloudError
+from bacalhau_spot.cloud.port import Cloud, Deletion
 from bacalhau_spot.core.cleanup.deletion_result import DeletionResult, DeletionStatus
 from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
 from bacalhau_spot.core.launch.events import Deleted, Deleting, Event, RegionFailed, ResourceFound

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.cloud.aws import Aws
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.cleanup.deletion_result import DeletionStatus
 from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents, OrchestratorLoss
 from bacalhau_spot.core.kinds import ResourceKind

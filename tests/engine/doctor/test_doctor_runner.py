@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 
 from bacalhau_spot.cloud import archive
-from bacalhau_spot.cloud.port import Cloud, CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
+from bacalhau_spot.cloud.port import Cloud
 from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus, Finding, doctor_exit_code
 from bacalhau_spot.core.model import Identity
 from bacalhau_spot.engine.aws_calls.caller import AwsCalls

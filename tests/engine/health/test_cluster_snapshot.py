@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.health.cluster_status import ClusterSnapshot, ClusterStatus, cluster_status
 from bacalhau_spot.core.health.diagnosis import Diagnosis
 from bacalhau_spot.core.health.observation import ApiAvailability

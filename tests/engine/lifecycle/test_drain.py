@@ -12,7 +12,7 @@ import pytest
 
 from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 from bacalhau_spot.cloud.aws import Aws
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.launch import events, planner
 from bacalhau_spot.core.launch.events import Event
 from bacalhau_spot.core.launch.plan import Plan

@@ -16,7 +16,7 @@ import pytest
 
 from bacalhau_spot.cloud import archive
 from bacalhau_spot.cloud.aws import Aws
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.launch import events, planner
 from bacalhau_spot.core.launch.create_result import CreateResult
 from bacalhau_spot.core.launch.facts import LaunchFacts

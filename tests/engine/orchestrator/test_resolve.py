@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.cloud.aws import Aws
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.model import (
     BacalhauSpec,
     ClusterSpec,

@@ -22,7 +22,7 @@ from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
 from bacalhau_spot.cli.state.audit_log import known_usages
 from bacalhau_spot.cli.state.audit_log.writer import AuditLog
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.history.node_records import node_records
 from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.refusals import Refusal

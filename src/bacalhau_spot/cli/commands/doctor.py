@@ -12,7 +12,7 @@ from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.fact_sources import fact_sources
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.doctor.account_checks import (
     AccountCheck,
     CheckStatus,

@@ -28,8 +28,8 @@ from bacalhau_spot.ui import csv_output, json_output, views
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
 
+    from bacalhau_spot.core.clusters.listing import Listing
     from bacalhau_spot.core.inventory import AccountContext
-    from bacalhau_spot.core.launch.create_result import Listing
     from bacalhau_spot.core.model import Naming
     from bacalhau_spot.core.pricing.cost_summary import CostSummary
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls

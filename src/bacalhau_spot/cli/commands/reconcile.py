@@ -31,7 +31,7 @@ from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, NO_OPTIONS, C
 from bacalhau_spot.cli.runtime.termination import sigterm_as_interrupt
 from bacalhau_spot.cli.state.audit_log import known_usages
 from bacalhau_spot.cli.state.audit_log.writer import AuditLog, budget_key
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.launch.refusals import no_orchestrator_chosen
 from bacalhau_spot.core.lifecycle.expiry import ExpiryKind
 from bacalhau_spot.core.model import OrchestratorMode

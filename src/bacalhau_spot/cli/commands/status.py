@@ -25,7 +25,7 @@ from bacalhau_spot.cli.runtime.shared_options import (
 from bacalhau_spot.cli.runtime.watch_keys import WatchKeys, watch_keys
 from bacalhau_spot.cli.state import known_nodes
 from bacalhau_spot.cli.state.audit_log import known_usages
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.health.cluster_status import ClusterSnapshot, ClusterStatus
 from bacalhau_spot.core.health.cluster_status import cluster_status as judged
 from bacalhau_spot.core.health.observation import ApiAvailability

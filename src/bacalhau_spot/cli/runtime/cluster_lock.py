@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 from bacalhau_spot.cli.runtime.cancellation import runs_in_thread
 from bacalhau_spot.cli.runtime.runner import NullProgress
 from bacalhau_spot.cli.state.recent_changes import ChangeMark
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.lifecycle.operator_lock import LockHolder
 from bacalhau_spot.engine.aws_calls.caller import Cancelled

@@ -16,7 +16,7 @@ from bacalhau_spot.cli.runtime.redaction import secrets_of
 from bacalhau_spot.cli.runtime.reporting import consoles, record
 from bacalhau_spot.cli.runtime.runner import NullProgress, Runner, Screen
 from bacalhau_spot.cli.state.cache import FileCache
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.launch.node_spec import drifted_nodes
 from bacalhau_spot.core.model import BacalhauSpec, Naming, OrchestratorMode, OrchestratorSpec, Secret
 from bacalhau_spot.core.partitions import COMMERCIAL, partition_of

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cli.runtime.context import no_api
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.lifecycle.idle import idle_since
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.orchestrator.port import OrchestratorError

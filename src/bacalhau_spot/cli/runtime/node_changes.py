@@ -17,7 +17,7 @@ from bacalhau_spot.cli.runtime.node_prompt import resolve_nodes
 from bacalhau_spot.cli.runtime.notices import send_notices
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.state.audit_log.writer import AuditLog
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.group_plan import GroupStep
 from bacalhau_spot.core.launch.refusals import Refusal

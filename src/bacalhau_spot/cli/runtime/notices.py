@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from bacalhau_spot.cli.runtime.reporting import unexpected
 from bacalhau_spot.cli.state.audit_log import known_usages
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.notices import create_failed, delivery_warning, interruptions, replacements_joined
 from bacalhau_spot.errors import UserError
 

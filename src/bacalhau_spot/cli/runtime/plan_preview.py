@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.cli.runtime.fact_sources import fact_sources
 from bacalhau_spot.cli.runtime.reporting import unexpected
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.refusals import Refusal
 from bacalhau_spot.engine.launch.facts_gathering import gather_facts, refusal_error

@@ -155,7 +155,7 @@ def interrupted() -> UserError:
 
 def unexpected(error: Exception, runtime: Runtime) -> UserError:
     """Errors of AWS and the orchestrator are cataloged; any other is internal, and its traceback is saved."""
-    from bacalhau_spot.cloud.port import CloudError  # noqa: PLC0415 - not needed for successful runs
+    from bacalhau_spot.cloud.cloud_error import CloudError  # noqa: PLC0415 - not needed for successful runs
     from bacalhau_spot.engine.orchestrator.orchestrator_sync import orchestrator_failure  # noqa: PLC0415 - likewise
     from bacalhau_spot.orchestrator.port import OrchestratorError  # noqa: PLC0415 - likewise
 

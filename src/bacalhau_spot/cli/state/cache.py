@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot import files
-from bacalhau_spot.engine.launch.archive_checksums import MAX_AGE, WHAT
+from bacalhau_spot.engine.aws_calls.cache import ARCHIVE_AGE, ARCHIVES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,7 @@ class FileCache:
 
     def put_all(self, cache_name: str, values: Mapping[str, Any]) -> None:
         """Concurrent runs may lose one of two answers, but never write a partial file."""
-        kept = MAX_AGE if cache_name == WHAT else _KEPT
+        kept = ARCHIVE_AGE if cache_name == ARCHIVES else _KEPT
         entries = {
             name: entry for name, entry in self._entries(cache_name).items() if self._age(entry) <= kept
         }

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.cleanup import tag_index
 from bacalhau_spot.cloud.cleanup.handler import DENIED, FindRequest, is_gone_error, plain_error
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.ec2_params import tag_list
-from bacalhau_spot.cloud.port import CloudError, Deletion
+from bacalhau_spot.cloud.port import Deletion
 from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
 from bacalhau_spot.core.model import TaggingApiIndex
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.cleanup.dependency_queries import DEPENDENCY_QUERIES, DependencyQuery, interfaces
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.ec2_params import tags_of
-from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.cleanup.deletion_result import AWS_SERVICE_OWNER, Dependency
 from bacalhau_spot.core.error_catalog.classifier import Category, Recovery, classify
 from bacalhau_spot.core.kinds import ResourceKind, kind_of_id

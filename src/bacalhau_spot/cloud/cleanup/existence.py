@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.cleanup.handler import is_gone_error
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 
 if TYPE_CHECKING:
     from bacalhau_spot.cloud.session import Session

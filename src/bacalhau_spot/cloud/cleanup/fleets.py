@@ -16,8 +16,8 @@ from bacalhau_spot.cloud.cleanup.handler import (
     ec2,
     is_gone_error,
 )
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.ec2_params import scope_filter, tags_of
-from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.model import Resource
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.ec2_params import scope_filter, tags_of
-from bacalhau_spot.cloud.port import CloudError, Deletion, FailedDeletion
+from bacalhau_spot.cloud.port import Deletion, FailedDeletion
 from bacalhau_spot.core.model import Resource
 from bacalhau_spot.core.tags import NAME_KEY
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.cleanup.handler import FindRequest, Handler, Row, deletion, is_gone_error
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.ec2_params import tags_of
-from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
 from bacalhau_spot.core.model import Resource
 from bacalhau_spot.core.tags import IAM_ROOT

@@ -20,7 +20,8 @@ from bacalhau_spot.cloud.cleanup.handler import (
     ec2,
     is_gone_error,
 )
-from bacalhau_spot.cloud.port import CloudError, Deletion
+from bacalhau_spot.cloud.cloud_error import CloudError
+from bacalhau_spot.cloud.port import Deletion
 from bacalhau_spot.core.kinds import ResourceKind
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.cleanup.handler import DENIED, FindRequest, Handler, Row, deletion, is_gone_error
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.ec2_params import tags_of
-from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.cleanup.orchestrator_loss import BucketContents
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.model import Resource

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.error_catalog.classifier import Category, classify, most_severe
 from bacalhau_spot.core.launch.instance_phases import Phase, phase_of
-from bacalhau_spot.core.lifecycle.expiry import cluster_expiry
 from bacalhau_spot.core.placement.pool_distribution import PoolDistribution
 from bacalhau_spot.core.scaling_group.groups import GROUP_CHANGES
 from bacalhau_spot.errors import ExitCode
@@ -18,13 +17,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from bacalhau_spot.core.launch.node_spec import DriftedNode
     from bacalhau_spot.core.lifecycle.drain_result import DrainedNode, DrainResult
-    from bacalhau_spot.core.lifecycle.expiry import ClusterExpiry
-    from bacalhau_spot.core.model import Instance, Resource
-    from bacalhau_spot.core.pricing.cost_summary import CostSummary
+    from bacalhau_spot.core.model import Instance
     from bacalhau_spot.core.problem import ApiFailure
-    from bacalhau_spot.core.scaling_group.groups import GroupState
 
 
 def _has_to_be_mended(problem: ApiFailure) -> bool:
@@ -228,34 +223,3 @@ class CreateResult:
             for pool_failure in (*region.pool_failures, *([region.problem] if region.problem else ()))
         ]
         return not self.launched and not self.not_removed and set(categories) == {Category.CONFIG}
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """The resources under the cluster's tag. `failed_regions`: regions that could not be scanned, with the reason.
-
-    `instances`: of nodes. `orchestrator`: the managed one, unless it has ended. `others`: everything but the instances, from
-    the tag index.
-    """
-
-    cluster: str
-    instances: tuple[Instance, ...] = ()
-    regions_scanned: tuple[str, ...] = ()
-    failed_regions: tuple[ApiFailure, ...] = ()
-    others: tuple[Resource, ...] = ()
-    orchestrator: Instance | None = None
-    drifted: tuple[DriftedNode, ...] = ()  # nodes that differ from the configuration
-    groups: tuple[GroupState, ...] = ()  # Auto Scaling groups
-    cost: CostSummary | None = None  # None: nothing costs, or it was not asked
-
-    @property
-    def expiry(self) -> ClusterExpiry:
-        """The orchestrator's included, and that of the Auto Scaling groups."""
-        return cluster_expiry(
-            [*self.instances, *([self.orchestrator] if self.orchestrator else [])],
-            [state.group for state in self.groups],
-        )
-
-    @property
-    def exit_code(self) -> ExitCode:
-        return ExitCode.INCOMPLETE if self.failed_regions else ExitCode.DONE

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import timedelta
+
+ARCHIVES: Final = "archives"
+# A release does not change: every node must receive the same archive, however much later.
+ARCHIVE_AGE: Final = timedelta(days=3650)
 
 
 class Cache(Protocol):

@@ -7,7 +7,7 @@ import hashlib
 import math
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.backoff import Bucket, backoff_s
 from bacalhau_spot.core.error_catalog.classifier import (
     INTERNAL_ERROR,
@@ -16,7 +16,6 @@ from bacalhau_spot.core.error_catalog.classifier import (
     classify,
     most_severe,
 )
-from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.engine.aws_calls.open_reads import OpenReads
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from bacalhau_spot.cloud.port import Cloud
-    from bacalhau_spot.core.launch.events import Event
+    from bacalhau_spot.core.launch.events import Event, ResourceCreated
     from bacalhau_spot.core.model import Identity
     from bacalhau_spot.engine.aws_calls.clock import Clock
 
@@ -95,7 +94,7 @@ class AwsCalls:
         self.sent = 0  # requests, retries included; a list of several pages counts once
         self.changes = 0  # that were asked for
         self.changed_at_s = 0.0  # the last of them (monotonic)
-        self.made: list[events.ResourceCreated] = []
+        self.made: list[ResourceCreated] = []
         self.mistakes: list[Exception] = []
         self.stop = CancelSignal()
         self.open_reads = OpenReads()
@@ -111,9 +110,16 @@ class AwsCalls:
 
     def emit(self, event: Event) -> None:
         """Pass the event to the listener; created resources are also recorded for the result."""
-        if isinstance(event, events.ResourceCreated):
+        from bacalhau_spot.core.launch.events import ResourceCreated  # noqa: PLC0415 - a look has no event
+
+        if isinstance(event, ResourceCreated):
             self.made.append(event)
         self._listener(event)
+
+    def report_retry(self, region: str, operation: str, code: str, *, attempt: int, wait_s: float) -> None:
+        from bacalhau_spot.core.launch.events import Retrying  # noqa: PLC0415 - see `emit`
+
+        self.emit(Retrying(region=region, operation=operation, code=code, attempt=attempt, wait_s=wait_s))
 
     def internal_error(self, error: Exception, *, region: str) -> ApiFailure:
         """An unexpected exception in one region: stored with its traceback, and reported like an AWS failure."""
@@ -229,15 +235,7 @@ class AwsCalls:
                     by_s=deadline_s - wait_s,
                 ):
                     raise
-                self.emit(
-                    events.Retrying(
-                        region=region,
-                        operation=error.operation,
-                        code=error.code,
-                        attempt=attempt,
-                        wait_s=wait_s,
-                    )
-                )
+                self.report_retry(region, error.operation, error.code, attempt=attempt, wait_s=wait_s)
             await (self.pause(wait_s) if brake else self.clock.sleep(wait_s))
 
     def _last_s(self, error: CloudError) -> float:

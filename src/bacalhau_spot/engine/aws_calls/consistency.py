@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.kinds import ResourceKind
-from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.tags import cluster_scope
 
 if TYPE_CHECKING:
@@ -48,14 +47,8 @@ async def tagged_and_instances(
         calls, region, tagged, instances, waited_s=calls.clock.monotonic_s() - begun_s
     ):
         attempt += 1
-        calls.emit(
-            events.Retrying(
-                region=region,
-                operation="DescribeInstances",
-                code="InvalidInstanceID.NotFound",
-                attempt=attempt,
-                wait_s=_PAUSE_S,
-            )
+        calls.report_retry(
+            region, "DescribeInstances", "InvalidInstanceID.NotFound", attempt=attempt, wait_s=_PAUSE_S
         )
         await calls.pause(_PAUSE_S)
         instances = await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))

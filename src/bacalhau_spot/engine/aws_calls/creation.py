@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.launch import events
 

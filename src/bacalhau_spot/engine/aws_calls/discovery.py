@@ -6,7 +6,8 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
+from bacalhau_spot.core.clusters.listing import Listing
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.inventory import (
     AccountContext,
@@ -15,7 +16,6 @@ from bacalhau_spot.core.inventory import (
     orchestrators_only,
 )
 from bacalhau_spot.core.kinds import ResourceKind
-from bacalhau_spot.core.launch.create_result import Listing
 from bacalhau_spot.core.model import Resource, State
 from bacalhau_spot.core.orchestrator.managed_state import newest_usable
 from bacalhau_spot.core.partitions import region_advice

@@ -15,7 +15,7 @@ from bacalhau_spot.engine.cleanup.region_inventory import local_key
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from bacalhau_spot.cloud.port import CloudError
+    from bacalhau_spot.cloud.cloud_error import CloudError
     from bacalhau_spot.core.kinds import ResourceKind
     from bacalhau_spot.core.model import Resource
     from bacalhau_spot.engine.cleanup.region_inventory import LocalKey

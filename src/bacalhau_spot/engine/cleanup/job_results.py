@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.cleanup.orchestrator_loss import (
     NO_LOSS,
     BucketContents,
@@ -29,7 +29,7 @@ from bacalhau_spot.orchestrator.port import OrchestratorError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bacalhau_spot.core.launch.create_result import Listing
+    from bacalhau_spot.core.clusters.listing import Listing
     from bacalhau_spot.core.model import ClusterSpec, Naming, Resource
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.engine.cleanup.deletion_failures import DeletionFailures

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.cleanup.deletion_result import DeletionResult
 from bacalhau_spot.core.cleanup.orchestrator_loss import orchestrator_instances
 from bacalhau_spot.core.kinds import ResourceKind

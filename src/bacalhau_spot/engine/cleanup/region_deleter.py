@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.cleanup.deletion_order import SPEC_BY_KIND
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.kinds import ResourceKind

@@ -15,7 +15,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.cleanup.deletion_result import DeletionResult
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.kinds import GLOBAL

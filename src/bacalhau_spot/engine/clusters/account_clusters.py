@@ -7,7 +7,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.cleanup.deletion_order import is_known_kind
 from bacalhau_spot.core.clusters.cluster_summary import AccountResources, CurrentPrices
 from bacalhau_spot.core.kinds import ResourceKind

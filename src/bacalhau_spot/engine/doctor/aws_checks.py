@@ -8,8 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.diagnostics import DRY_RUNS, SPOT_ROLE
-from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.doctor import account_checks, orchestrator_checks
 from bacalhau_spot.core.doctor.account_checks import AccountCheck, Finding, SimulatedPermissions, aws_message
 from bacalhau_spot.core.error_catalog.classifier import Category, classify

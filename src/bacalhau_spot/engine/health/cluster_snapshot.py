@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.health.boot_console import console_lines, parse_boot
 from bacalhau_spot.core.health.cluster_status import ClusterSnapshot, member_of, needs_console
 from bacalhau_spot.core.health.observation import ApiAvailability, spot_status

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from bacalhau_spot.cloud.port import CloudError, InstanceProfile
+from bacalhau_spot.cloud.cloud_error import CloudError
+from bacalhau_spot.cloud.port import InstanceProfile
 from bacalhau_spot.core.error_catalog.categories import AGAIN_IN_A_MINUTE
 from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
 from bacalhau_spot.core.tags import has_tag

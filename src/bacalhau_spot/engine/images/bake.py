@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.error_catalog.internal import IMAGE_NOT_AVAILABLE
 from bacalhau_spot.core.images.account_image import AVAILABLE, PENDING

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from bacalhau_spot.cloud.port import CloudError, InstanceRequest
+from bacalhau_spot.cloud.cloud_error import CloudError
+from bacalhau_spot.cloud.port import InstanceRequest
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.health.boot_console import console_lines
 from bacalhau_spot.core.kinds import ResourceKind

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.cloud.web import FetchError
 from bacalhau_spot.core.model import Arch, arch_of_name
+from bacalhau_spot.engine.aws_calls.cache import ARCHIVE_AGE, ARCHIVES
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance.user_data import DOWNLOAD_URL
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec
     from bacalhau_spot.engine.aws_calls.cache import Cache
 
-WHAT: Final = "archives"
-# A release does not change: every node must receive the same archive, however much later.
-MAX_AGE: Final = timedelta(days=3650)
 _SPELLED: Final = {Arch.X86_64: "amd64", Arch.ARM64: "arm64"}  # in the names of Bacalhau's archives
 _SUM: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -47,7 +44,7 @@ async def with_sums(
             continue
         url = template.replace("{version}", bacalhau.version).replace("{arch}", _SPELLED[arch])
         sums[arch] = await _sum(url, arch, source=source, memory=memory)
-        memory.put(WHAT, sums[arch], bacalhau.version)
+        memory.put(ARCHIVES, sums[arch], bacalhau.version)
     return replace(bacalhau, sha256=tuple(sorted(sums.items())))
 
 
@@ -62,7 +59,7 @@ def architectures_from_names(spec: ClusterSpec) -> tuple[Arch, ...]:
 
 def _check_version(bacalhau: BacalhauSpec, arch: Arch, digest: str, *, memory: Cache) -> None:
     """Raises UserError for a sum that the cache has for another version: every node would refuse its archive."""
-    version = memory.get(WHAT, digest, max_age=MAX_AGE)
+    version = memory.get(ARCHIVES, digest, max_age=ARCHIVE_AGE)
     by_version = "{version}" in (bacalhau.download_url or DOWNLOAD_URL)
     if not isinstance(version, str) or version == bacalhau.version or not by_version:
         return
@@ -76,14 +73,14 @@ def _check_version(bacalhau: BacalhauSpec, arch: Arch, digest: str, *, memory: C
 
 
 async def _sum(url: str, arch: Arch, *, source: ArchiveSource, memory: Cache) -> str:
-    kept = memory.get(WHAT, url, max_age=MAX_AGE)
+    kept = memory.get(ARCHIVES, url, max_age=ARCHIVE_AGE)
     if isinstance(kept, str) and _SUM.fullmatch(kept):
         return kept
     try:
         fresh = await source.digest(url)
     except FetchError as error:
         raise _unknown(url, arch, str(error)) from error
-    memory.put(WHAT, url, fresh)
+    memory.put(ARCHIVES, url, fresh)
     return fresh
 
 

@@ -10,7 +10,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import CloudError, FleetResult
+from bacalhau_spot.cloud.cloud_error import CloudError
+from bacalhau_spot.cloud.port import FleetResult
 from bacalhau_spot.core.error_catalog.classifier import Category, Recovery, classify, most_severe
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.create_result import CreateResult, PoolFailure, RegionResult

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.history.interruptions import interrupted_pools
 from bacalhau_spot.core.history.node_records import node_records
 from bacalhau_spot.core.launch.facts import LaunchFacts

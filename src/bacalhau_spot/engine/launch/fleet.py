@@ -16,7 +16,8 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import CloudError, FleetRequest, FleetResult, LaunchedInstance, PoolError
+from bacalhau_spot.cloud.cloud_error import CloudError
+from bacalhau_spot.cloud.port import FleetRequest, FleetResult, LaunchedInstance, PoolError
 from bacalhau_spot.core.error_catalog.classifier import UNFULFILLABLE, Category, classify
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.model import State

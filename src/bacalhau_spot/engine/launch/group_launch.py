@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import CloudError, FleetResult, PoolError
+from bacalhau_spot.cloud.cloud_error import CloudError
+from bacalhau_spot.cloud.port import FleetResult, PoolError
 from bacalhau_spot.cloud.scaling_groups import GroupLaunch
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events

@@ -9,14 +9,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from bacalhau_spot.cloud.port import (
-    CloudError,
-    FleetPool,
-    FleetRequest,
-    FleetResult,
-    PoolError,
-    TemplateContent,
-)
+from bacalhau_spot.cloud.cloud_error import CloudError
+from bacalhau_spot.cloud.port import FleetPool, FleetRequest, FleetResult, PoolError, TemplateContent
 from bacalhau_spot.core.error_catalog.classifier import POOL_SHARE, Category, classify, most_severe
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events

@@ -14,7 +14,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.launch.create_result import CreateResult, RegionResult
 from bacalhau_spot.core.launch.surplus import keeping_regions, nodes_to_keep
 from bacalhau_spot.core.lifecycle.drain_result import DrainedNode, DrainEnd, DrainResult

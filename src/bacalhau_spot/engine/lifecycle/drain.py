@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.lifecycle.drain_result import (

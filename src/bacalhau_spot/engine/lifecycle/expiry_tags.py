@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.lifecycle.expiry import SHORTEST, expiry_time
 from bacalhau_spot.core.tags import EXPIRES_KEY, expiry_tags

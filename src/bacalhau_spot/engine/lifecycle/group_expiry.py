@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.lifecycle.expiry import expiry_time
 from bacalhau_spot.core.scaling_group.groups import is_member
 from bacalhau_spot.core.tags import EXPIRES_KEY, expiry_tags

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.backoff import backoff_s
 from bacalhau_spot.core.error_catalog.classifier import CLOSED_ZONE, Category, classify
 from bacalhau_spot.core.kinds import ResourceKind

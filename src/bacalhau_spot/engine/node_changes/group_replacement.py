@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.scaling_groups import MAX_INSTANCES_A_CALL
 from bacalhau_spot.core.error_catalog.internal import GROUP_GONE
 from bacalhau_spot.core.launch import events

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.launch import events, planner
 from bacalhau_spot.core.launch.refusals import Refusal
 from bacalhau_spot.core.node_changes.change_result import BatchResult, ChangeResult, Stop

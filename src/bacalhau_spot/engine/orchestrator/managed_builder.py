@@ -11,7 +11,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from bacalhau_spot.cloud.port import CloudError, InstanceRequest
+from bacalhau_spot.cloud.cloud_error import CloudError
+from bacalhau_spot.cloud.port import InstanceRequest
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events

@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.model import ROLE_KEY, OrchestratorMode, arch_of_name
 from bacalhau_spot.core.orchestrator.managed_plan import admits_nodes
 from bacalhau_spot.core.orchestrator.managed_state import (

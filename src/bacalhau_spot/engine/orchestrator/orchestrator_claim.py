@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.tags import orchestrator_name, orchestrator_tags

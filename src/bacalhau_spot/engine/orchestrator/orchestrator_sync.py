@@ -7,7 +7,7 @@ import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.orchestrator.prune import PruneResult, instances_to_check, plan_prune
 from bacalhau_spot.core.problem import ApiFailure

@@ -10,8 +10,8 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.placement_scores import MOST_SCORED_REGIONS
-from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.placement.offers import TYPES_FOR_A_SCORE, fill_missing_scores, round_up_target
 from bacalhau_spot.core.placement.quotas import SERVICE, Headroom, quotas_of, used_vcpus
 from bacalhau_spot.engine.aws_calls.caller import api_failure

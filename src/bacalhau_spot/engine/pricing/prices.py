@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.pricing.cost import Rates
 from bacalhau_spot.engine.aws_calls.caller import api_failure, gather_all
 from bacalhau_spot.engine.pricing.heard_prices import remember_rates, remembered_rates

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.error_catalog.classifier import Category, classify, most_severe
 from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.refusals import Refusal

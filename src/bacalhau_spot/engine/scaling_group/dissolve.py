@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.scaling_groups import MAX_INSTANCES_A_CALL
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.scaling_group.groups import LAUNCH

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.scaling_group.groups import GroupState, regions_of_groups
 from bacalhau_spot.core.scaling_group.refused_launches import last_refusal
 from bacalhau_spot.core.tags import template_name
@@ -16,7 +16,7 @@ from bacalhau_spot.engine.aws_calls.caller import api_failure, gather_all
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from bacalhau_spot.core.launch.create_result import Listing
+    from bacalhau_spot.core.clusters.listing import Listing
     from bacalhau_spot.core.model import ClusterSpec, Instance, Naming
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.core.scaling_group.groups import RefusedLaunch, ScalingActivity, ScalingGroup

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.ssh.host_keys import ConsoleHostKeys, console_host_keys
 from bacalhau_spot.engine.aws_calls.caller import api_failure
 

@@ -38,7 +38,8 @@ from bacalhau_spot.ui.json_output.values import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bacalhau_spot.core.launch.create_result import CreateResult, Listing, RegionResult
+    from bacalhau_spot.core.clusters.listing import Listing
+    from bacalhau_spot.core.launch.create_result import CreateResult, RegionResult
     from bacalhau_spot.core.launch.group_plan import GroupPlan
     from bacalhau_spot.core.launch.plan import Plan, PoolExposure, RegionPlan
     from bacalhau_spot.core.launch.pool_avoidance import InterruptedPool

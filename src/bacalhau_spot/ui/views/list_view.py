@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from bacalhau_spot.core.launch.create_result import Listing
+    from bacalhau_spot.core.clusters.listing import Listing
     from bacalhau_spot.core.model import Instance
 
 _NARROW = ("region", "zone", "instance", "type", "state", "age", "address")
