@@ -12,6 +12,7 @@ from aws_spot_sandbox.ec2 import regions
 from aws_spot_sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support import planted_secrets, shared_clients
 from support.cli_runner import CliRunner
+from support.direct_calls import answer_directly
 from support.engine_clock import EngineClock
 from support.planted_secrets import SESSION_TOKEN
 from support.sandbox import sandbox, sandbox_server
@@ -31,7 +32,11 @@ def few_regions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def program(
-    sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_regions: None
+    request: pytest.FixtureRequest,
+    sandbox: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    few_regions: None,
 ) -> Iterator[CliRunner]:
     """A user with a configuration of twelve nodes over four regions. Whatever a test runs, its secrets must not come out."""
     for name, value in {
@@ -47,6 +52,8 @@ def program(
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     shared_clients.keep(monkeypatch)
+    if request.node.get_closest_marker("sockets") is None:
+        answer_directly(sandbox, monkeypatch)
     user = CliRunner(folder=tmp_path, clock=EngineClock(sandbox.clock))
     user.configure()
     yield user

@@ -103,6 +103,7 @@ def test_watch_is_no_table(program: CliRunner, sandbox: Any) -> None:
         assert "not a single table" in result.stderr
 
 
+@pytest.mark.sockets
 def test_json_is_a_short_option(user: CliRunner) -> None:
     """Also in a line that is wrong, and never in another program's words."""
     assert user("list", "--json").data["instances"]

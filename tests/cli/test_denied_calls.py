@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import pytest
+
 from support.cli_runner import CliRunner
 
 HERE, THERE = "us-west-1", "eu-west-1"
@@ -51,6 +53,7 @@ LOOKS = (
 )  # fmt: skip
 
 
+@pytest.mark.sockets
 def test_a_command_that_looks(sandbox: Any, program: CliRunner) -> None:
     """Each command beside a cluster that is there, with one call refused everywhere or in one region."""
     program.configure(nodes=2, regions=f"[{HERE}, {THERE}]")

@@ -17,6 +17,8 @@ from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 from bacalhau_spot.core.ssh.host_keys import console_host_keys
 from support.cli_runner import CliRunner
 
+pytestmark = pytest.mark.sockets
+
 # Notes its words. As ssh does, it writes the key of a machine whose key it is to accept.
 SSH = """\
 #!/bin/sh

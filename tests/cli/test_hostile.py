@@ -130,6 +130,7 @@ def hostile(sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch) -
         yield Hostile(program, orchestrator)
 
 
+@pytest.mark.sockets
 def test_nodes_and_the_orchestrator(hostile: Hostile) -> None:
     """What root on a node, or whoever registers as one, can say; each form of output once with each source."""
     for form in FORMS:

@@ -108,6 +108,7 @@ def test_both_architectures_of_the_configured_types(sandbox: Any, user: CliRunne
     assert user("create", "--yes", "--wait", "running").code == 0
 
 
+@pytest.mark.sockets
 def test_a_machine_that_fails_is_told_and_terminated(sandbox: Any, user: CliRunner) -> None:
     sandbox.world.settings_of(NodeSettings).stuck = {"*": "download"}
     result = bake(user)

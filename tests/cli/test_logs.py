@@ -12,6 +12,8 @@ import pytest
 
 from support.cli_runner import CliRunner
 
+pytestmark = pytest.mark.sockets
+
 # Prints two lines of a journal, the later one first in time for the second node; fails for a node in us-west-2.
 SSH = """\
 #!/bin/sh

@@ -88,6 +88,7 @@ def launched(sandbox: Any) -> int:
     )
 
 
+@pytest.mark.sockets
 @pytest.mark.parametrize(
     ("phase", "what", "reason"),
     [

@@ -153,6 +153,7 @@ def test_without_an_orchestrator_nothing_waits_for_joins(
     assert (receipt["running"], receipt["joined"]) == (2, None)
 
 
+@pytest.mark.sockets
 def test_a_cluster_without_an_orchestrator_is_healthy_as_chosen(sandbox: Any, program: CliRunner) -> None:
     """The nodes' consoles report that they join nothing."""
     configured(program, more="orchestrator: none\n")

@@ -57,6 +57,7 @@ def interrupt(sandbox: Any) -> str:
     return str(gone.id)
 
 
+@pytest.mark.sockets
 def test_an_interrupted_node_is_replaced_and_nobody_types_anything(
     user: CliRunner, sandbox: Any, machine: MachinePasses
 ) -> None:
@@ -94,6 +95,7 @@ def test_a_dry_run_tells_of_another_configuration(user: CliRunner) -> None:
     )
 
 
+@pytest.mark.sockets
 def test_machine_and_user_never_work_against_each_other(
     user: CliRunner, sandbox: Any, machine: MachinePasses
 ) -> None:

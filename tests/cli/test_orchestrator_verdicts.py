@@ -102,6 +102,7 @@ def test_from_nothing_to_an_answer_and_back(operator: CliRunner, sandbox: Any) -
     assert (seen["verdict"], seen["instance"]["public_ip"]) == ("answers", address)
 
 
+@pytest.mark.sockets
 def test_booting_and_then_silent(operator: CliRunner, sandbox: Any) -> None:
     """Its API does not answer for as long as it may boot, and then it is a problem. Its nodes are not."""
     created(operator)
@@ -127,6 +128,7 @@ def test_booting_and_then_silent(operator: CliRunner, sandbox: Any) -> None:
     assert verdict(operator)[1]["verdict"] == "answers"
 
 
+@pytest.mark.sockets
 def test_credentials_that_cannot_be_read_or_do_not_exist(operator: CliRunner, sandbox: Any) -> None:
     created(operator)
     sandbox.clock.advance(60)  # the nodes' consoles report that they have joined

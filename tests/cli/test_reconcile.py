@@ -85,6 +85,7 @@ def test_missing_and_stale_nodes(sandbox: Any, user: CliRunner) -> None:
     ]
 
 
+@pytest.mark.sockets
 def test_node_that_never_joins_is_replaced(sandbox: Any, user: CliRunner) -> None:
     created(user, sandbox)
     sandbox.server.interrupt(

@@ -21,6 +21,8 @@ from bacalhau_spot.core.model import Naming
 from support.cli_runner import CliResult, CliRunner
 from support.engine_clock import EngineClock
 
+pytestmark = pytest.mark.sockets
+
 # Notes its words, one a line and one file a call, and does what the remote command says.
 SSH = """\
 #!/bin/sh

@@ -10,6 +10,8 @@ from cli.test_destroy_orchestrator import CREATE, HOME, configure
 from cli.test_managed_life import SandboxClock
 from support.cli_runner import CliRunner
 
+pytestmark = pytest.mark.sockets
+
 
 @pytest.fixture(autouse=True)
 def clock(program: CliRunner, sandbox: Any) -> None:

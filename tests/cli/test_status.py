@@ -64,6 +64,7 @@ def kinds(result: CliResult) -> dict[str, str]:
     return {node["id"]: node["diagnosis"]["kind"] for node in result.data["nodes"]}
 
 
+@pytest.mark.sockets
 def test_thirty_nodes_in_six_regions(sandbox: Any, newcomer: CliRunner) -> None:
     """An interruption, a notice, a refused token, no docker, a ghost, a slow boot, an impaired machine, and the rest joined.
 
@@ -148,6 +149,7 @@ def look(user: CliRunner, *argv: str, width: int, height: int) -> list[str]:
     return stdout.getvalue().splitlines()
 
 
+@pytest.mark.sockets
 def test_a_cluster_as_asked_and_what_keeps_it_from_being_seen(sandbox: Any, user: CliRunner) -> None:
     """0 when all have joined; 1 before that, and when the configuration asks for more; 5 and 4 when it cannot be known."""
     instance_ids = created(user)
@@ -198,6 +200,7 @@ def test_the_rest_of_a_notice_is_told(sandbox: Any, program: CliRunner) -> None:
     assert "terminates in 15 s" in program("status", *HERE).stdout
 
 
+@pytest.mark.sockets
 def test_without_an_api(sandbox: Any, program: CliRunner) -> None:
     """Who has joined is what the consoles say, and that is good enough."""
     program.configure(nodes=2, regions="[us-west-2]")

@@ -153,6 +153,7 @@ def test_a_sentence_in_a_pipe_is_one_line() -> None:
     assert stream.getvalue().count("\n") == 1
 
 
+@pytest.mark.sockets
 def test_wide_on_a_terminal_has_every_column_and_a_row_a_node(
     sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

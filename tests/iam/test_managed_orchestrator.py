@@ -93,6 +93,7 @@ def without_orchestrator(program: CliRunner) -> list[Document]:
     return documents
 
 
+@pytest.mark.sockets
 def test_every_command_works_under_its_own_policy(sandbox: Any, program: CliRunner) -> None:
     """With an orchestrator that answers, from the first create to the last destroy."""
     program.clock = SandboxClock(sandbox)

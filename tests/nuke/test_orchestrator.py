@@ -20,6 +20,7 @@ def clock(program: CliRunner, sandbox: Any) -> None:
     program.clock = SandboxClock(sandbox)
 
 
+@pytest.mark.sockets
 def test_it_is_marked_in_the_list_and_its_results_stay(sandbox: Any, program: CliRunner) -> None:
     before = account_snapshot(sandbox.client, [HOME])
     configure(program)

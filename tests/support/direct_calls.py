@@ -1,6 +1,7 @@
 """The program's calls answered by the sandbox in the same thread, without sockets.
 
-For long stories: a call costs less than half, and the order of all calls is the same on every machine, so that a seed repeats.
+A call costs less than half, and the order of all calls is the same on every machine, so that a seed repeats. Tests marked
+`sockets` have HTTP, signatures and threads, as a user has.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from functools import cache, lru_cache
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import botocore.utils
@@ -36,6 +37,9 @@ from support.engine_clock import EngineClock
 
 T = TypeVar("T")
 
+# botocore's own.
+CALL: Final = BaseClient._make_api_call
+_SEND: Final = URLLib3Session.send
 _read_invocation = cache(command_line.read_invocation)
 _known_time = lru_cache(maxsize=10_000)(botocore.utils._parse_timestamp_with_tzinfo)
 
@@ -46,11 +50,10 @@ def _known_invocation(argv: Sequence[str]) -> Invocation:
 
 def answer_directly(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on, in this test: AWS's calls, and those of the orchestrator's API."""
-    send, make_api_call = URLLib3Session.send, BaseClient._make_api_call
 
     def send_directly(client: URLLib3Session, request: Any) -> AWSResponse:
         if not request.url.startswith(sandbox.url):
-            response: AWSResponse = send(client, request)
+            response: AWSResponse = _SEND(client, request)
             return response
         try:
             reply = _reply(sandbox, request.method, request.url, request.headers, request.body)
@@ -63,7 +66,7 @@ def answer_directly(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def call_directly(client: BaseClient, name: str, parameters: dict[str, Any]) -> Any:
         service = client.meta.service_model
         if service.service_name != "ec2" or client.meta.endpoint_url != sandbox.url:
-            return make_api_call(client, name, parameters)
+            return CALL(client, name, parameters)
         return _ec2_call(sandbox, client, service.operation_model(name), parameters)
 
     async def exchange_directly(request: Request, read: Callable[[Response], T]) -> T:

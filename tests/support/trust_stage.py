@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from botocore.client import BaseClient
 
 from aws_spot_sandbox.ec2 import regions
 from bacalhau_spot.cli.runtime import cluster_lock
 from cli.test_managed_life import SandboxClock
 from support.cli_runner import CliResult, CliRunner
-from support.direct_calls import answer_directly
+from support.direct_calls import CALL, answer_directly
 from support.direct_orchestrators import answer_managed_directly
 from support.faults import FAULTS, Fault
 from support.storms import ask_sandbox_orchestrator, living, machines, region_of
@@ -81,7 +80,6 @@ class Stage:
         if not managed:
             ask_sandbox_orchestrator(sandbox, monkeypatch)
         monkeypatch.setattr(regions, "ENABLED_BY_DEFAULT", REGIONS)
-        whole_call = BaseClient._make_api_call
         answer_directly(sandbox, monkeypatch)
         if managed:
             answer_managed_directly(monkeypatch)
@@ -90,7 +88,7 @@ class Stage:
         wire.install(monkeypatch)
         # The process that was killed is gone, although its copy goes on under another id.
         monkeypatch.setattr(cluster_lock, "_runs", lambda _pid: False)
-        return cls(sandbox, user, wire, whole_call=whole_call)
+        return cls(sandbox, user, wire, whole_call=CALL)
 
     def prepare(self, scenario: Scenario) -> None:
         self.before = self.left()
