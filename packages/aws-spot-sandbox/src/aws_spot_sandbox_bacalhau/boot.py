@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 HOST_KEYS = 0.37  # the first act of a node's first boot
 WATCHES, PACKAGES, DOCKER, DOWNLOAD, START = 0.38, 0.4, 0.75, 0.85, 0.9
 BEFORE_START = frozenset({"boot", "packages", "docker", "download", "parameter", "start"})
-# The boot of an image with Docker, as a part of the whole one: 80 s instead of 161 s in a virtual machine (Debian 13)
+# The boot of an image with Docker, as a part of the whole one: 288 s instead of 553 s in an emulated machine (Debian 13)
 BAKED = 0.5
 REFUSED = "nats: Authorization Violation"
 UNREACHABLE = "nats: no servers available for connection"
