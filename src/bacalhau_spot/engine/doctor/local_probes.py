@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PIP_S = 15.0
+# The variables for pip, its package index, its proxy and its certificates. Tokens and AWS keys are not passed on.
+_PIP_NEEDS = frozenset(
+    {
+        "PATH", "HOME", "USER", "LANG", "TMPDIR", "VIRTUAL_ENV", "NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
+        "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
+    }
+)  # fmt: skip
+_PIP_FAMILIES = ("PIP_", "SSL_CERT_", "LC_", "XDG_")
 # The limit for a private key file; a large RSA key has a twelfth of it.
 _MAX_BYTES = 65536
 
@@ -41,7 +49,7 @@ async def newest_version(name: str, *, environ: Mapping[str, str]) -> tuple[str 
         return None, "pip is not on the PATH"
     process = await asyncio.create_subprocess_exec(
         *(pip, "index", "versions", "--disable-pip-version-check", name),
-        env=dict(environ),
+        env=_environ_for_pip(environ),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -54,3 +62,9 @@ async def newest_version(name: str, *, environ: Mapping[str, str]) -> tuple[str 
         return None, f"pip did not answer within {_PIP_S:.0f} seconds"
     match = re.match(rf"{re.escape(name)} \(([^)]+)\)", output.decode("utf-8", "replace"))
     return (match[1], "") if match else (None, "pip finds no package of that name")
+
+
+def _environ_for_pip(environ: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value for name, value in environ.items() if name in _PIP_NEEDS or name.startswith(_PIP_FAMILIES)
+    }
