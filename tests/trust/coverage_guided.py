@@ -26,8 +26,11 @@ def _quoted(word: bytes) -> str:
 def main(target: str, options: list[str]) -> None:
     corpus = Path("build/fuzz") / target
     corpus.mkdir(parents=True, exist_ok=True)
-    for number, data in enumerate(examples(target)):
-        (corpus / f"example-{number}").write_bytes(data)
+    # What a target imports when it runs is instrumented, too.
+    with atheris.instrument_imports(include=["bacalhau_spot"]):
+        for number, data in enumerate(examples(target)):
+            (corpus / f"example-{number}").write_bytes(data)
+            TARGETS[target](data)
     words = corpus.with_suffix(".dict")
     words.write_text("".join(map(_quoted, WORDS)))
     atheris.Setup(
