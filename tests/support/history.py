@@ -9,9 +9,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from aws_spot_sandbox.ec2.machine import Machine
 from bacalhau_spot.core.tags import DRAIN_KEY
@@ -32,7 +35,8 @@ NAME, OTHER = "bacalhau-aws-spot", "other"
 _MISTAKE = re.compile(r"internal error|Traceback|mistake in this program|SandboxFailure")
 # Refusals that no weather causes: the configuration itself forbids the launch.
 _REFUSALS = re.compile(
-    r"budget|ends (in|within|at)|lifetime|expire|has ended|has no node|no instance of cluster|is not a region of"
+    r"budget|ends (in|within|at)|lifetime|expire|has ended|has no node|no instance of cluster|is not a region of|"
+    r"another command has changed the cluster since this plan"  # a killed one, for whose lock it has waited
 )
 # Reading everything takes as long as a command: after so many commands, and after each deletion.
 _ROWS_EVERY = 5
@@ -213,7 +217,9 @@ class History:
 
     def terminate_by_hand(self, *, count: int) -> None:
         for machine in self._machines()[-count:]:
-            self.sandbox.client("ec2", region_of(machine)).terminate_instances(InstanceIds=[machine.id])
+            # An ordered fault may meet this call: the machine goes on.
+            with suppress(ClientError):
+                self.sandbox.client("ec2", region_of(machine)).terminate_instances(InstanceIds=[machine.id])
 
     def capacity(self, *, region: int, nodes: int | None) -> None:
         capacity = {**self.sandbox.settings.capacity}
