@@ -311,6 +311,21 @@ def test_expired_cluster_is_told(sandbox: Any, user: CliRunner) -> None:
         assert news(server) == []
 
 
+def test_tags_that_cannot_be_read_are_not_a_cluster_without_templates(sandbox: Any, user: CliRunner) -> None:
+    """AWS refuses only the list of tags: nothing is launched, and the pass says in which regions and why."""
+    created(user, sandbox)
+    gone = next(machine for machine in machines(sandbox) if region_of(machine) == "us-west-2")
+    sandbox.client("ec2", "us-west-2").terminate_instances(InstanceIds=[gone.id])
+    sandbox.clock.advance(120)
+    sandbox.settings.faults = [{"match": "DescribeTags", "code": "RequestLimitExceeded", "status": 503}]
+    result = user("reconcile", "-o", "json")
+    assert (result.code, result.data["hindrance"]) == (1, "not-scanned"), result.stdout
+    assert result.data["reason"] == "us-east-1, us-west-2"
+    assert {problem["code"] for problem in result.data["problems"]} == {"RequestLimitExceeded"}
+    assert "us-east-1, us-west-2" in user("reconcile").stdout
+    assert sum(living(sandbox).values()) == 3
+
+
 def test_failed_pass_ends_nothing(sandbox: Any, user: CliRunner) -> None:
     """Later passes follow after longer pauses; SIGTERM ends the command after a pass, with its exit code."""
     created(user, sandbox)

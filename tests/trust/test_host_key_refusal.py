@@ -90,6 +90,7 @@ def node(sandbox: Any, program: CliRunner, tmp_path: Path) -> str:
     return str(name)
 
 
+@pytest.mark.sockets
 def test_only_the_machine_of_the_console_is_logged_in_to(
     program: CliRunner, node: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

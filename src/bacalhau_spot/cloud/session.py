@@ -36,7 +36,7 @@ MAX_PAGES = 1000
 # limit is 60.
 SLOW_OPERATIONS = {"CreateFleet": 300.0}
 # The read timeout. It is short for STS, which answers at once, so that an unresponsive endpoint fails soon.
-CONNECT_S, READ_S, WHO_AM_I_S = 5.0, 45.0, 10.0
+CONNECT_S, READ_S, WHO_AM_I_S = 5.0, 45.0, 7.0
 # In place of a page size: the largest that the operation allows, which its model has.
 _LARGEST: Final = object()
 # A look asks two things of each of AWS's regions at once. asyncio's own pool would have six threads on two cores.

@@ -176,6 +176,8 @@ class _Launch:
         if facts.inventory is not None:
             templates = await find_templates(self._calls, facts)
             hindrance = existence_problem(facts, templates, now=self._calls.clock.now())
+            if hindrance is Hindrance.NO_CLUSTER and facts.inventory.failed_regions:
+                return _not_scanned(done, facts.inventory.failed_regions)
             if hindrance is not None:
                 ends_at = recorded_end(templates) if hindrance is Hindrance.EXPIRED else None
                 return replace(done, hindrance=hindrance, expired_at=ends_at)
@@ -230,6 +232,14 @@ def _cost(planned: Plan) -> str:
     if budget is None or budget.total_usd is None:
         return ""
     return f"{budget.total_usd.normalize():f}"
+
+
+def _not_scanned(done: PassActions, failures: Sequence[ApiFailure]) -> PassActions:
+    """A list that could not be read shows no absence."""
+    regions = ", ".join(failure.region for failure in failures)
+    return replace(
+        done, hindrance=Hindrance.NOT_SCANNED, reason=regions, failures=(*done.failures, *failures)
+    )
 
 
 def _refused(done: PassActions, refused: Refusal) -> PassActions:
