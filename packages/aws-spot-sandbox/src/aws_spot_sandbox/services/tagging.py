@@ -125,7 +125,8 @@ def _other_services(region: Region, moto: Handler) -> TagsByArn:
                 and service not in {"ec2", "events"}
                 and (service != "s3" or _bucket_here(region, arn))
             ):
-                shown[arn] = {tag["Key"]: tag["Value"] for tag in row["Tags"]}
+                # Moto omits an empty value.
+                shown[arn] = {tag["Key"]: tag.get("Value", "") for tag in row["Tags"]}
         token = reply.get("PaginationToken") or ""
         if not token:
             return shown
