@@ -32,8 +32,10 @@ from bacalhau_spot.errors import UserError
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
+    from bacalhau_spot.cloud.port import FoundTemplate
     from bacalhau_spot.core.health.cluster_status import ClusterStatus
     from bacalhau_spot.core.launch.create_result import CreateResult
     from bacalhau_spot.core.launch.facts import LaunchFacts
@@ -175,12 +177,9 @@ class _Launch:
         facts = await gather_facts(self._calls, self._spec, self._sources.facts)
         if facts.inventory is not None:
             templates = await find_templates(self._calls, facts)
-            hindrance = existence_problem(facts, templates, now=self._calls.clock.now())
-            if hindrance is Hindrance.NO_CLUSTER and facts.inventory.failed_regions:
-                return _not_scanned(done, facts.inventory.failed_regions)
-            if hindrance is not None:
-                ends_at = recorded_end(templates) if hindrance is Hindrance.EXPIRED else None
-                return replace(done, hindrance=hindrance, expired_at=ends_at)
+            hindered = _hindered(done, facts, templates, now=self._calls.clock.now())
+            if hindered is not None:
+                return hindered
             facts = with_recorded_expiry(facts, templates, now=self._calls.clock.now())
         planned = planner.plan(facts)
         if isinstance(planned, Refusal):
@@ -234,12 +233,25 @@ def _cost(planned: Plan) -> str:
     return f"{budget.total_usd.normalize():f}"
 
 
-def _not_scanned(done: PassActions, failures: Sequence[ApiFailure]) -> PassActions:
-    """A list that could not be read shows no absence."""
-    regions = ", ".join(failure.region for failure in failures)
-    return replace(
-        done, hindrance=Hindrance.NOT_SCANNED, reason=regions, failures=(*done.failures, *failures)
-    )
+def _hindered(
+    done: PassActions,
+    facts: LaunchFacts,
+    templates: Mapping[str, FoundTemplate | None],
+    *,
+    now: datetime,
+) -> PassActions | None:
+    """None for a cluster that exists. A list that could not be read shows no absence."""
+    hindrance = existence_problem(facts, templates, now=now)
+    failures = facts.inventory.failed_regions if facts.inventory is not None else ()
+    if hindrance is Hindrance.NO_CLUSTER and failures:
+        regions = ", ".join(failure.region for failure in failures)
+        return replace(
+            done, hindrance=Hindrance.NOT_SCANNED, reason=regions, failures=(*done.failures, *failures)
+        )
+    if hindrance is None:
+        return None
+    ends_at = recorded_end(templates) if hindrance is Hindrance.EXPIRED else None
+    return replace(done, hindrance=hindrance, expired_at=ends_at)
 
 
 def _refused(done: PassActions, refused: Refusal) -> PassActions:
