@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from bacalhau_spot.cloud import transport
 from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.connection import AwsConnection
-from bacalhau_spot.cloud.session import Session
+from bacalhau_spot.cloud.session import WHO_AM_I_S, Session
 from support.certificates import self_signed
 from support.proxy import Proxy
 
@@ -227,7 +227,7 @@ def test_timeouts_are_the_clients(sent: list[tuple[str, Any]]) -> None:
     ask(session, "ec2", "eu-west-1", "describe_regions")
     ask(session, "ec2", "us-east-1", "describe_regions")
     timeouts = [(pool._timeout.connect_timeout, pool._timeout.read_timeout) for _, pool in sent]
-    assert timeouts == [(5, 10), (5, 45), (5, 45)]
+    assert timeouts == [(5, WHO_AM_I_S), (5, 45), (5, 45)]
     assert sent[1][1] is sent[2][1]
 
 

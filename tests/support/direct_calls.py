@@ -113,7 +113,9 @@ def _ec2_call(sandbox: Any, client: BaseClient, model: OperationModel, parameter
     except ConnectionLost as lost:
         raise ConnectionClosedError(error=lost, request=None, endpoint_url=sandbox.url) from lost
     answer = {"status_code": reply.status, "headers": _headers(sandbox, reply), "body": reply.body}
-    parsed = client._response_parser.parse(answer, model.output_shape)
+    # The session's: the client's own one is botocore's default, and reads no answer.
+    parser = client._endpoint._response_parser_factory.create_parser("ec2")
+    parsed = parser.parse(answer, model.output_shape)
     if reply.status >= HTTPStatus.MULTIPLE_CHOICES:
         error_class = client.exceptions.from_code(parsed.get("Error", {}).get("Code"))
         raise error_class(parsed, model.name)

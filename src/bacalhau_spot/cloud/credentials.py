@@ -19,6 +19,7 @@ from botocore.exceptions import NoCredentialsError
 from botocore.utils import JSONFileCache
 
 from bacalhau_spot.cloud.aws_errors import CHAIN_ERRORS, translate_chain
+from bacalhau_spot.cloud.replies import StrictParserFactory
 from bacalhau_spot.cloud.service_models import service_models
 from bacalhau_spot.cloud.timestamps import timestamp
 
@@ -48,7 +49,9 @@ def core_session(connection: AwsConnection) -> Any:
         "data_loader",
         lambda: service_models(connection.models_folder, core.get_config_variable("data_path")),
     )
-    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=timestamp)
+    parsers = StrictParserFactory()
+    parsers.set_parser_defaults(timestamp_parser=timestamp)
+    core.register_component("response_parser_factory", parsers)
     if explicit:
         core.set_credentials(connection.access_key_id, connection.secret_access_key)
         return core

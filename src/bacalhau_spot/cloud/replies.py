@@ -14,7 +14,7 @@ import textwrap
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from botocore.parsers import ResponseParserError
+from botocore.parsers import ResponseParserError, ResponseParserFactory
 
 from bacalhau_spot.cloud.aws_errors import non_aws_response
 
@@ -31,6 +31,8 @@ _SUCCESS = range(200, 300)
 # Protocols whose successful replies have a root element named after the operation (AWS Query and EC2 Query protocol of
 # the Smithy specification).
 _NAMED_ROOT = frozenset({"ec2", "query"})
+_XML = frozenset({"ec2", "query", "rest-xml"})
+_REPEATED = frozenset({"list", "map"})
 _PROLOG = re.compile(rb"^\s*(<\?xml[^>]*\?>\s*)?")
 _JSON = frozenset({"json", "rest-json"})
 _JSON_TYPES = {"structure": dict, "list": list, "map": dict, "string": str}
@@ -48,6 +50,31 @@ MALFORMED = (
     ArithmeticError,
     RecursionError,
 )
+
+
+class StrictParserFactory(ResponseParserFactory):  # type: ignore[misc]  # botocore is not typed
+    """Parsers that refuse an element that occurs twice where AWS has one. botocore returns both, and reads two booleans as false.
+
+    Without this method in botocore, they are as any others.
+    """
+
+    def create_parser(self, protocol_name: str) -> Any:
+        parser = super().create_parser(protocol_name)
+        if protocol_name in _XML:
+            parser.__class__ = _strict(type(parser))  # type: ignore[arg-type]  # a type is hashable
+        return parser
+
+
+@functools.cache
+def _strict(parser: Any) -> Any:
+    return type(f"Strict{parser.__name__}", (_OnceOnly, parser), {})
+
+
+class _OnceOnly:
+    def _parse_shape(self, shape: Any, node: Any) -> Any:
+        if isinstance(node, list) and shape.type_name not in _REPEATED:
+            raise ResponseParserError(f"{shape.name} occurs {len(node)} times")
+        return super()._parse_shape(shape, node)  # type: ignore[misc]  # of botocore's parser
 
 
 def reject_foreign_replies(client: Any) -> None:
