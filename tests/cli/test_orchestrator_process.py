@@ -15,6 +15,8 @@ from aws_spot_sandbox_bacalhau.plugin import BacalhauPlugin
 from cli.test_orchestrator_reconcile import configure
 from support.cli_runner import CliRunner
 
+pytestmark = pytest.mark.sockets
+
 _PATIENCE_S = 60.0
 
 

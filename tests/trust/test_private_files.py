@@ -131,6 +131,7 @@ def check_programs(trace: AuditTrace) -> None:
         assert not [secret for secret in SECRETS if secret in told], program.argv
 
 
+@pytest.mark.sockets
 def test_every_command(user: CliRunner, umask: int) -> None:
     """Files 0600, folders 0700, nothing outside of the state folder but the files that the user named."""
     began = time.process_time()
