@@ -7,6 +7,7 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
+from bacalhau_spot.child_environment import needed_variables
 from bacalhau_spot.cli.runtime.reporting import unexpected
 from bacalhau_spot.cli.state.audit_log import known_usages
 from bacalhau_spot.cloud.cloud_error import CloudError
@@ -132,8 +133,5 @@ def _encoded(body: NoticeOutput) -> bytes:
 
 
 def _environ(environ: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name: value
-        for name, value in environ.items()
-        if name in _FOR_COMMANDS or name.startswith(_FAMILIES) or name.lower() in _PROXIES
-    }
+    proxies = {name for name in environ if name.lower() in _PROXIES}
+    return needed_variables(environ, _FOR_COMMANDS | proxies, families=_FAMILIES)

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.child_environment import needed_variables
 from bacalhau_spot.core.ssh.ssh_command import INSTALL_OPENSSH, SshOptions
 from bacalhau_spot.errors import ExitCode, UserError
 
@@ -77,6 +78,4 @@ _SSH_FAMILIES = ("SSH_", "LC_")
 
 def environ_for_ssh(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables that ssh gets."""
-    return {
-        name: value for name, value in environ.items() if name in _SSH_NEEDS or name.startswith(_SSH_FAMILIES)
-    }
+    return needed_variables(environ, _SSH_NEEDS, families=_SSH_FAMILIES)

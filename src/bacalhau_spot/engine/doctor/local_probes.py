@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bacalhau_spot import files
+from bacalhau_spot.child_environment import needed_variables
 from bacalhau_spot.core.doctor.local_checks import KeyFile
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ async def newest_version(name: str, *, environ: Mapping[str, str]) -> tuple[str 
         return None, "pip is not on the PATH"
     process = await asyncio.create_subprocess_exec(
         *(pip, "index", "versions", "--disable-pip-version-check", name),
-        env=_environ_for_pip(environ),
+        env=needed_variables(environ, _PIP_NEEDS, families=_PIP_FAMILIES),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -62,9 +63,3 @@ async def newest_version(name: str, *, environ: Mapping[str, str]) -> tuple[str 
         return None, f"pip did not answer within {_PIP_S:.0f} seconds"
     match = re.match(rf"{re.escape(name)} \(([^)]+)\)", output.decode("utf-8", "replace"))
     return (match[1], "") if match else (None, "pip finds no package of that name")
-
-
-def _environ_for_pip(environ: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name: value for name, value in environ.items() if name in _PIP_NEEDS or name.startswith(_PIP_FAMILIES)
-    }
