@@ -240,16 +240,14 @@ def _hindered(
     *,
     now: datetime,
 ) -> PassActions | None:
-    """None for a cluster that exists. A list that could not be read shows no absence."""
+    """None for a cluster that exists."""
     hindrance = existence_problem(facts, templates, now=now)
-    failures = facts.inventory.failed_regions if facts.inventory is not None else ()
-    if hindrance is Hindrance.NO_CLUSTER and failures:
-        regions = ", ".join(failure.region for failure in failures)
-        return replace(
-            done, hindrance=Hindrance.NOT_SCANNED, reason=regions, failures=(*done.failures, *failures)
-        )
     if hindrance is None:
         return None
+    if hindrance is Hindrance.NOT_SCANNED and facts.inventory is not None:
+        failures = facts.inventory.failed_regions
+        regions = ", ".join(failure.region for failure in failures)
+        return replace(done, hindrance=hindrance, reason=regions, failures=(*done.failures, *failures))
     ends_at = recorded_end(templates) if hindrance is Hindrance.EXPIRED else None
     return replace(done, hindrance=hindrance, expired_at=ends_at)
 

@@ -55,11 +55,16 @@ async def find_templates(calls: AwsCalls, facts: LaunchFacts) -> dict[str, Found
 def existence_problem(
     facts: LaunchFacts, templates: Mapping[str, FoundTemplate | None], *, now: datetime
 ) -> Hindrance | None:
-    """None for a cluster that exists, whose nodes AWS lists, and whose time is not over."""
+    """None for a cluster that exists, whose nodes AWS lists, and whose time is not over.
+
+    A list that could not be read shows no absence.
+    """
     existing = [template for template in templates.values() if template is not None]
     alive = _has_nodes(facts)
     if not existing:
-        return Hindrance.DESTROYED_NOW if alive else Hindrance.NO_CLUSTER
+        if alive:
+            return Hindrance.DESTROYED_NOW
+        return Hindrance.NOT_SCANNED if _not_scanned(facts) else Hindrance.NO_CLUSTER
     if _is_new(existing):
         return Hindrance.JUST_CREATED
     if _lacks_template(facts, templates, since=now - _oldest(existing)):
@@ -71,6 +76,10 @@ def _has_nodes(facts: LaunchFacts) -> bool:
     """Or is about to get them from an Auto Scaling group."""
     launching = any(group.desired for group in facts.groups.values())
     return launching or any(instance.alive for instance in facts.instances)
+
+
+def _not_scanned(facts: LaunchFacts) -> bool:
+    return facts.inventory is not None and bool(facts.inventory.failed_regions)
 
 
 def _oldest(templates: Sequence[FoundTemplate]) -> timedelta:
