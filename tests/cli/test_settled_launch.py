@@ -7,14 +7,12 @@ from typing import Any
 import pytest
 
 from support.cli_runner import CliRunner
-from support.direct_calls import answer_directly
 from support.storms import Watch, ask_sandbox_orchestrator, fixed_prices, living, machines, region_of
 
 
 @pytest.fixture
 def user(sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     ask_sandbox_orchestrator(sandbox, monkeypatch)
-    answer_directly(sandbox, monkeypatch)
     fixed_prices(sandbox)
     program.configure(nodes=4, regions="[us-east-1]")
     assert program("create", "--yes", "--wait", "none").code == 0

@@ -11,7 +11,6 @@ import pytest
 
 from aws_spot_sandbox.ec2.machine import Machine
 from support.cli_runner import FOUR_REGIONS, CliRunner
-from support.direct_calls import answer_directly
 from support.storms import (
     GroupStorm,
     RandomStorm,
@@ -32,7 +31,6 @@ GROUP_SEEDS = [int(number) for number in os.environ.get("GROUP_STORMS", "1-1").s
 @pytest.fixture
 def user(sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     ask_sandbox_orchestrator(sandbox, monkeypatch)
-    answer_directly(sandbox, monkeypatch)
     return program
 
 
