@@ -34,7 +34,7 @@ _LABELLED = re.compile(
 
 def redacted(text: str, runtime: Runtime) -> str:
     """`text` without the secrets of the environment and of the configuration."""
-    for secret in sorted({*_known(runtime)}, key=len, reverse=True):
+    for secret in sorted(_known(runtime), key=len, reverse=True):
         text = _without(text, secret)
     return _LABELLED.sub(rf"\1{HIDDEN}", text)
 
