@@ -31,7 +31,7 @@ _SUCCESS = range(200, 300)
 # Protocols whose successful replies have a root element named after the operation (AWS Query and EC2 Query protocol of
 # the Smithy specification).
 _NAMED_ROOT = frozenset({"ec2", "query"})
-_XML = frozenset({"ec2", "query", "rest-xml"})
+_XML = _NAMED_ROOT | {"rest-xml"}
 _REPEATED = frozenset({"list", "map"})
 _PROLOG = re.compile(rb"^\s*(<\?xml[^>]*\?>\s*)?")
 _JSON = frozenset({"json", "rest-json"})
