@@ -117,6 +117,7 @@ class AwsCalls:
         self._listener(event)
 
     def report_retry(self, region: str, operation: str, code: str, *, attempt: int, wait_s: float) -> None:
+        """Tell the listener that a call is repeated after `wait_s` seconds. `code` is AWS's."""
         from bacalhau_spot.core.launch.events import Retrying  # noqa: PLC0415 - see `emit`
 
         self.emit(Retrying(region=region, operation=operation, code=code, attempt=attempt, wait_s=wait_s))
