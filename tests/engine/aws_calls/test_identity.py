@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -38,7 +38,7 @@ class SlowSts:
 
 def asked(clock: FakeClock, *, slow: int) -> Identity:
     calls = AwsCalls(
-        cast("Cloud", cast("Any", SlowSts(clock, slow=slow))),
+        cast("Cloud", SlowSts(clock, slow=slow)),
         clock=EngineClock(clock),
         emit=lambda _: None,
         api_s=60,
