@@ -69,7 +69,7 @@ class HistoryAccount:
             yield
         except BaseException as error:
             broken[error.kind if isinstance(error, BrokenPromiseError) else "wrong"] += 1
-            _keep(part, seed, error)
+            keep_failure(part, seed, error)
             raise
         finally:
             groups = self.kinds - before
@@ -77,7 +77,7 @@ class HistoryAccount:
             record(part, cases=groups.total(), seed=seed, cpu_s=spent_s, groups=groups, **broken)
 
 
-def _keep(part: str, seed: int, error: BaseException) -> None:
+def keep_failure(part: str, seed: int, error: BaseException) -> None:
     """At once, for a run that takes hours: the failure, with the steps that repeat it."""
     folder = os.environ.get("TRUST_FIGURES")
     if folder:

@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 
 from support.cli_runner import CliRunner
 from support.history import BrokenPromiseError
-from support.history_account import HistoryAccount
+from support.history_account import HistoryAccount, keep_failure
 from support.trust_figures import FULL, SEED, SHARE
 
 KEPT = json.loads((Path(__file__).parent / "histories.json").read_text())
@@ -83,9 +83,10 @@ def account(
 class Histories(RuleBasedStateMachine):
     """Each rule is one step of a history."""
 
-    def __init__(self, account: HistoryAccount) -> None:
+    def __init__(self, account: HistoryAccount, number: int) -> None:
         super().__init__()
         self.account = account
+        self.number = number
         self.history = account.new()
         self.failed = False
 
@@ -93,8 +94,10 @@ class Histories(RuleBasedStateMachine):
         self.account.kinds[name] += 1
         try:
             self.history.step(name, **arguments)
-        except BrokenPromiseError:
+        except BrokenPromiseError as error:
             self.failed = True
+            # Hypothesis hides the error of a history that fails once and passes when it runs again.
+            keep_failure("histories", self.number, error)
             raise
 
     def teardown(self) -> None:
@@ -171,7 +174,7 @@ for _name in COMMANDS:
 def explore(account: HistoryAccount, *, number: int) -> None:
     @seed(number)
     def machine() -> Histories:
-        return Histories(account)
+        return Histories(account, number)
 
     factory: Any = machine
     run_state_machine_as_test(
