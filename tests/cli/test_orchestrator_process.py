@@ -12,6 +12,7 @@ import pytest
 from aws_spot_sandbox.state import World
 from aws_spot_sandbox_bacalhau import reconcile_service
 from aws_spot_sandbox_bacalhau.plugin import BacalhauPlugin
+from bacalhau_spot.engine.aws_calls.clock import RealClock
 from cli.test_orchestrator_reconcile import configure
 from support.cli_runner import CliRunner
 
@@ -41,6 +42,7 @@ def test_a_pass_finds_the_role_of_the_machine_by_itself(
     server = sandbox.server
     server.reset(World())
     server.world.settings.pending_s, server.world.settings.boot_s = 0.1, 0.5
+    program.clock = RealClock()
     configure(program, 1)
     created = program("create", "--yes", "--wait", "running", "-o", "json")
     assert created.code == 0, created.stdout
