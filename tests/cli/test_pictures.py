@@ -22,6 +22,7 @@ _VARIABLE = (
     (r"(?:\b0 (?:d|h|min|s) ?)+", "TIME "),
     (r"[<>]?0(?:-0)? ?%", "0 %"),
     (r"REGION[a-f]\b", "REGIONz"),
+    (r"\b[a-f]:0", "z:0"),
     (r"(?<= )(?:[a-f] )+(?= )", "z "),
     (r"  -  ", "  0  "),
 )
@@ -95,6 +96,7 @@ def test_instances_have_stand_ins_of_the_same_length(pictures: ModuleType) -> No
     ("one", "other"),
     [
         ("us-east-1  a b  t3.medium 12 s $0.01", "eu-west-1  c  t3a.medium 1 min 3 s $12.01"),
+        ("us-east-1  2/2  a:1 b:1", "eu-west-1  1/2  b:0 c:1"),
         ("us-east-1  3  z  61%  <5%  -  7", "ap-south-1  12  z  5%  5-10%  9  50000"),
     ],
 )
