@@ -80,18 +80,10 @@ def answer_directly(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
             raise TransportError(Failure.NO_HTTP, "the other side hung up") from lost
         return read(Response(reply.status, HeadersDict(_headers(sandbox, reply)), iter([reply.body])))
 
-    async def run_directly(session: Session, work: Callable[..., T], *args: Any) -> T:
-        if not _all_reach(sandbox):
-            return await run(session, work, *args)
-        # Calls of other regions get their turn, as while a thread waits for the answer.
-        await asyncio.sleep(0)
-        return work(*args)
-
-    run = Session._run
     monkeypatch.setattr(URLLib3Session, "send", send_directly)
     monkeypatch.setattr(BaseClient, "_make_api_call", call_directly)
     monkeypatch.setattr(orchestrator_http, "exchange", exchange_directly)
-    monkeypatch.setattr(Session, "_run", run_directly)
+    monkeypatch.setattr(Session, "_run", _run_directly(sandbox, Session._run))
     monkeypatch.setattr(EngineClock, "breath_s", 0)
     # The same few words and times are read again and again.
     monkeypatch.setattr(command_line, "read_invocation", _known_invocation)
@@ -100,13 +92,19 @@ def answer_directly(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=numbers.getrandbits(128), version=4))
 
 
-def _all_reach(sandbox: Any) -> bool:
-    """Whether no call leaves for another server: that one may be silent, which only a thread can wait for."""
-    return all(
-        address == sandbox.url
-        for name, address in os.environ.items()
-        if name.startswith("AWS_ENDPOINT_URL")
-    )
+def _run_directly(sandbox: Any, run_in_thread: Callable[..., Any]) -> Callable[..., Any]:
+    """Calls in the event loop's own thread, unless one may reach another server: that one may be silent."""
+
+    async def run(session: Session, work: Callable[..., T], *args: Any) -> T:
+        addresses = {address for name, address in os.environ.items() if name.startswith("AWS_ENDPOINT_URL")}
+        if addresses - {sandbox.url}:
+            result: T = await run_in_thread(session, work, *args)
+            return result
+        # Calls of other regions get their turn, as while a thread waits for the answer.
+        await asyncio.sleep(0)
+        return work(*args)
+
+    return run
 
 
 def _ec2_call(sandbox: Any, client: BaseClient, model: OperationModel, parameters: dict[str, Any]) -> Any:
