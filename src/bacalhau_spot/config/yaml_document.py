@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ruamel.yaml import YAML
@@ -103,6 +104,8 @@ class BoundedComposer(Composer):
         return super().compose_node(parent, index)
 
 
+# The same text is looked at several times: after each change of one key, before the next, and when it is checked.
+@lru_cache(maxsize=8)
 def _compose(text: str) -> Node | None:
     yaml = YAML(typ="rt", pure=True)
     yaml.max_depth = _MAX_DEPTH
