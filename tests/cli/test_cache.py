@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -29,6 +30,19 @@ def test_an_answer_is_kept_until_it_is_too_old(tmp_path: Path) -> None:
     clock.advance(3 * 86400)
     again.put("scores", "c", 1)
     assert "7" not in (tmp_path / "cache/scores.json").read_text()
+
+
+def test_another_run_writes_as_much_in_the_same_moment(tmp_path: Path) -> None:
+    """A file system's clock may stand still for milliseconds."""
+    clock = FakeClock()
+    one, other = memory(tmp_path, clock), memory(tmp_path, clock)
+    one.put("scores", "a", 1)
+    assert one.get("scores", "a", max_age=HOUR) == 1
+    file = tmp_path / "cache/scores.json"
+    moment = file.stat().st_mtime_ns
+    other.put("scores", "a", 2)
+    os.utime(file, ns=(moment, moment))
+    assert one.get("scores", "a", max_age=HOUR) == 2
 
 
 def test_what_is_broken_or_cannot_be_written_is_nothing_known(tmp_path: Path) -> None:

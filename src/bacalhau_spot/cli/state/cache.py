@@ -27,7 +27,7 @@ class FileCache:
     def __init__(self, folder: Path, *, clock: Clock) -> None:
         self._folder = folder / "cache"
         self._now = clock.now
-        self._parsed: dict[str, tuple[tuple[int, int], dict[str, dict[str, Any]]]] = {}
+        self._parsed: dict[str, tuple[tuple[int, ...], dict[str, dict[str, Any]]]] = {}
 
     def get(self, cache_name: str, key: str, *, max_age: timedelta) -> Any | None:
         """The value, if it is at most `max_age` old."""
@@ -60,7 +60,8 @@ class FileCache:
             status = self._path(what).stat()
         except (OSError, ValueError):
             return {}
-        version = (status.st_mtime_ns, status.st_size)
+        # Two runs may write within one tick of the file system's clock; each writes a file of its own.
+        version = (status.st_mtime_ns, status.st_size, status.st_ino)
         known = self._parsed.get(what)
         if known is None or known[0] != version:
             known = self._parsed[what] = (version, self._read(what))
