@@ -54,6 +54,39 @@ def test_nobody_reads_any_more(program: CliRunner) -> None:
     assert err == ""
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("status", "--watch", "-o", "ndjson"), ("status", "--watch"), ("logs", "--follow", "--console")],
+    ids=" ".join,
+)
+def test_what_repeats_ends_when_nobody_reads_any_more(
+    program: CliRunner, sandbox: Any, words: tuple[str, ...]
+) -> None:
+    """As with `| head -1`: at the next line, and without a call after it."""
+    program.configure(nodes=1, regions="[us-east-1]")
+    assert program("create", "--yes").code == 0
+    sandbox.clock.advance(20)  # the node boots: its console has the first lines
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bacalhau_spot", *words, "--interval", "2"],
+        cwd=program.folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": ""},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+    sandbox.clock.advance(600)  # and more of them
+    try:
+        assert process.wait(timeout=60) in (0, 1)
+        assert process.stderr.read().count("error") == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_a_full_disk(program: CliRunner) -> None:
     """What could not be written was not delivered: exit 1, and the reason."""
     with Path("/dev/full").open("w") as full:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from bacalhau_spot.cli.runtime import node_prompt, ssh_setup
+from bacalhau_spot.cli.runtime import node_prompt, safe_streams, ssh_setup
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.known_hosts import find_host_keys
@@ -171,7 +171,7 @@ def _is_able(node: Instance, *, reachable: bool) -> bool:
 
 
 def _follow(context: CommandContext, runner: Runner, found: NodeLogs, *, interval_s: float) -> Result:
-    """Until Ctrl-C, which is the normal end."""
+    """Until Ctrl-C, which is the normal end, or until nobody reads any more."""
     runner.hide_looks()  # the lines are on the screen
     out, _ = consoles(context.runtime)
     ids = [node.id for node in found.nodes]
@@ -179,7 +179,7 @@ def _follow(context: CommandContext, runner: Runner, found: NodeLogs, *, interva
         views.sentence_text(f"following the logs of {plural(len(ids), 'node')}; Ctrl-C ends")
     )
 
-    def show(lines: Sequence[LogLine]) -> None:
+    def show(lines: Sequence[LogLine]) -> bool:
         if context.for_people:
             out.print(views.log_lines_view(lines, nodes=ids), crop=False)
         else:
@@ -188,6 +188,7 @@ def _follow(context: CommandContext, runner: Runner, found: NodeLogs, *, interva
                     context.runtime.stdout, {"event": "log", **json_output.log_line_data(line)}, form="line"
                 )
         context.runtime.stdout.flush()
+        return safe_streams.is_read(context.runtime.stdout)
 
     def note(text: str) -> None:
         context.print_status(views.note("note", text))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from bacalhau_spot.cli.runtime import other_clusters
+from bacalhau_spot.cli.runtime import other_clusters, safe_streams
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.notices import observation_notices, send_notices, send_or_stop
@@ -271,7 +271,9 @@ def _result(context: CommandContext, found: ClusterStatus, *, warnings: tuple[st
 
 
 def _watch(context: CommandContext, reader: StatusReader, *, interval_s: float) -> Result:
-    """Until Ctrl-C. The first check may raise; after a later failure the previous result remains on screen."""
+    """Until Ctrl-C, or until nobody reads any more. The first check may raise; after a later failure the previous result
+    remains on screen.
+    """
     found: ClusterStatus | None = None
     watcher: status_watch.StatusWatcher | None = None
     warnings: dict[str, None] = {}
@@ -287,7 +289,7 @@ def _watch(context: CommandContext, reader: StatusReader, *, interval_s: float) 
                 warnings.update(dict.fromkeys(late))
                 if not isinstance(watcher, status_watch.LiveWatcher):
                     _print_warnings(context, late)
-                if stopped:
+                if stopped or not safe_streams.is_read(context.runtime.stdout):
                     break
                 if _pause(context, runner, keys, interval_s=interval_s):
                     break

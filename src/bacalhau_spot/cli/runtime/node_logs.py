@@ -135,10 +135,10 @@ class NodeLogs:
         runner: Runner,
         *,
         interval_s: float,
-        emit: Callable[[Sequence[LogLine]], None],
+        emit: Callable[[Sequence[LogLine]], bool],
         note: Callable[[str], None],
     ) -> None:
-        """Until KeyboardInterrupt, or until every node has ended. `note`: of a journal that is not read any more."""
+        """Until KeyboardInterrupt, or until `emit` says that nobody reads any more. `note`: of a journal that has ended."""
         follower = _Follower(self, runner.calls, interval_s=interval_s, emit=emit, note=note)
         runner.run_readonly(follower.run())
 
@@ -152,7 +152,7 @@ class _Follower:
         calls: AwsCalls,
         *,
         interval_s: float,
-        emit: Callable[[Sequence[LogLine]], None],
+        emit: Callable[[Sequence[LogLine]], bool],
         note: Callable[[str], None],
     ) -> None:
         self._logs, self._calls, self._interval_s = logs, calls, interval_s
@@ -160,24 +160,26 @@ class _Follower:
         self._pending: list[LogLine] = []
 
     async def run(self) -> None:
-        flushing = asyncio.ensure_future(self._flush_often())
+        following = [asyncio.ensure_future(self._node(node)) for node in self._logs.nodes]
+        flushing = asyncio.ensure_future(self._flush_while_read())
         try:
-            async with asyncio.TaskGroup() as group:
-                for node in self._logs.nodes:
-                    group.create_task(self._node(node))
+            ended, _ = await asyncio.wait({*following, flushing}, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
         finally:
-            flushing.cancel()
+            for task in (*following, flushing):
+                task.cancel()
+            await asyncio.gather(*following, flushing, return_exceptions=True)
             self._flush()
 
-    async def _flush_often(self) -> None:
-        while True:
+    async def _flush_while_read(self) -> None:
+        while self._flush():
             await asyncio.sleep(_FLUSH_S)
-            self._flush()
 
-    def _flush(self) -> None:
+    def _flush(self) -> bool:
+        """Whether somebody reads the lines."""
         lines, self._pending = merged(self._pending), []
-        if lines:
-            self._emit(lines)
+        return not lines or self._emit(lines)
 
     async def _node(self, node: Instance) -> None:
         way, logs = self._logs.way, self._logs

@@ -25,11 +25,13 @@ _ASCII = {
 
 
 class SafeStream:
-    """A text stream whose writes do not fail. `trouble`: why the output is incomplete; a closed pipe does not count."""
+    """A text stream whose writes do not fail. `is_gone`: a write has failed, and nothing is written any more. `trouble`: why the
+    output is incomplete; a closed pipe does not count.
+    """
 
     def __init__(self, inner: TextIO) -> None:
         self._inner = inner
-        self._gone = False
+        self.is_gone = False
         self.trouble = ""
 
     def write(self, text: str) -> int:
@@ -51,12 +53,12 @@ class SafeStream:
         return True
 
     def _safely(self, step: Callable[[], object]) -> None:
-        if self._gone:
+        if self.is_gone:
             return
         try:
             step()
         except OSError as error:
-            self._gone = True
+            self.is_gone = True
             if error.errno != errno.EPIPE:
                 self.trouble = error.strerror or str(error)
             self._let_go()
@@ -86,6 +88,11 @@ def wrap_input(stream: TextIO | None) -> TextIO:
 
 def write_error(stream: TextIO) -> str:
     return getattr(stream, "trouble", "")
+
+
+def is_read(stream: TextIO) -> bool:
+    """False after a failed write: the reader has ended, as `head` does, or the disk is full."""
+    return not getattr(stream, "is_gone", False)
 
 
 def _in_ascii(text: str) -> str:
