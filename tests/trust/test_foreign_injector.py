@@ -92,8 +92,8 @@ ACTIONS = {
     ),
     "destroy": (
         "Action=DescribeInstances&",
-        "Action=TerminateInstances",
         "Action=DeleteFleets",
+        "Action=DeleteSubnet",
         "Action=DeleteVpc",
     ),
 }
