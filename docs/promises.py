@@ -31,7 +31,7 @@ class Promise:
 
 PROMISES = (
     Promise(
-        "A command that is killed at any moment leaves nothing that `list` does not show and `destroy` does not delete; "
+        "After a command that is killed at any moment, `list` shows that something is left, and `destroy` deletes all of it; "
         "the same command again finishes the work.",
         (
             "tests/trust/test_killed*.py",
@@ -97,7 +97,7 @@ PROMISES = (
             "tests/trust/test_private_files.py",
             "tests/cli/test_secret_redaction.py",
         ),
-        ("private",),
+        ("private", "secret"),
     ),
     Promise(
         "`ssh` and `logs` connect only to the machine whose host keys AWS's console shows, and only known ports listen.",
