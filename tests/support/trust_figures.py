@@ -16,7 +16,7 @@ from pathlib import Path
 
 FULL = os.environ.get("TRUST", "") not in ("", "0")
 SEED = int(os.environ.get("TRUST_SEED", "19"))
-# Of the full size, at random: TRUST_SHARE=0.1 takes six minutes instead of an hour.
+# Of the full size, at random: TRUST_SHARE=0.1 runs a tenth, in minutes instead of hours.
 SHARE = float(os.environ.get("TRUST_SHARE", "1"))
 _CHOICE = random.Random(SEED)
 

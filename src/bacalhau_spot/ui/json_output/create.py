@@ -327,7 +327,7 @@ class ListOutput(TypedDict):
     groups: list[GroupOutput]
     """the Auto Scaling groups"""
     others: list[OtherResourceOutput]
-    """all other resources"""
+    """all other resources of EC2; roles, parameters and buckets are listed by `destroy` and `nuke`"""
     drifted: DriftedNodes
     regions_scanned: list[str]
     failed_regions: list[ProblemOutput]
