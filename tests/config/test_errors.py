@@ -56,6 +56,7 @@ BAD = [
     'max_price_usd_per_hour: "0.1"',
     "image: ubuntu",
     "username: root",
+    "cluster_name: blue",
     "self_heal: 7",
     "self_heal: maybe",
     "instance: {public_ip: 1}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from bacalhau_spot.config import field_types, json_schema
@@ -83,6 +84,9 @@ def _extra(_error: Mapping[str, Any], path: KeyPath) -> str:
     known = json_schema.keys_at(path[:-1])
     if key in known:
         return f"belongs to another form of `{dotted(path[:-1])}`; use the keys of one form"
+    whole = _path_in_one_word(key)
+    if whole:
+        return f"is not a key; did you mean `{whole}`?"
     close = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.75)
     if close:
         return f"is not a key; did you mean `{close[0]}`?"
@@ -90,6 +94,17 @@ def _extra(_error: Mapping[str, Any], path: KeyPath) -> str:
     if elsewhere:
         return f"is not a key here; it belongs {f'under `{elsewhere[0]}`' if elsewhere[0] else 'at the top level'}"
     return _nowhere(key) or f"is not a key; the keys here are {', '.join(known)}"
+
+
+def _path_in_one_word(key: str) -> str:
+    """`cluster_name` or `clustername` for `cluster.name`; empty for any other key."""
+    letters = _letters(key)
+    names = (name for name, _ in json_schema.every_key() if "." in name)
+    return next((name for name in names if _letters(name) == letters), "")
+
+
+def _letters(key: str) -> str:
+    return re.sub(r"[-_.]", "", key.lower())
 
 
 def _nowhere(key: str) -> str:
