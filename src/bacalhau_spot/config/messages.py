@@ -84,10 +84,7 @@ def _extra(_error: Mapping[str, Any], path: KeyPath) -> str:
     known = json_schema.keys_at(path[:-1])
     if key in known:
         return f"belongs to another form of `{dotted(path[:-1])}`; use the keys of one form"
-    whole = _path_in_one_word(key)
-    if whole:
-        return f"is not a key; did you mean `{whole}`?"
-    close = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.75)
+    close = _path_in_one_word(key) or difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.75)
     if close:
         return f"is not a key; did you mean `{close[0]}`?"
     elsewhere = json_schema.sections_with(key)
@@ -96,11 +93,10 @@ def _extra(_error: Mapping[str, Any], path: KeyPath) -> str:
     return _nowhere(key) or f"is not a key; the keys here are {', '.join(known)}"
 
 
-def _path_in_one_word(key: str) -> str:
-    """`cluster_name` or `clustername` for `cluster.name`; empty for any other key."""
+def _path_in_one_word(key: str) -> list[str]:
+    """`cluster.name` for `cluster_name` or `clustername`; nothing for any other key."""
     letters = _letters(key)
-    names = (name for name, _ in json_schema.every_key() if "." in name)
-    return next((name for name in names if _letters(name) == letters), "")
+    return [name for name, _ in json_schema.every_key() if "." in name and _letters(name) == letters]
 
 
 def _letters(key: str) -> str:
