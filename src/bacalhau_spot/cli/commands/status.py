@@ -289,7 +289,7 @@ def _watch(context: CommandContext, reader: StatusReader, *, interval_s: float) 
                 warnings.update(dict.fromkeys(late))
                 if not isinstance(watcher, status_watch.LiveWatcher):
                     _print_warnings(context, late)
-                if stopped or not safe_streams.is_read(context.runtime.stdout):
+                if stopped:
                     break
                 if _pause(context, runner, keys, interval_s=interval_s):
                     break
@@ -310,7 +310,9 @@ def _watch(context: CommandContext, reader: StatusReader, *, interval_s: float) 
 
 
 def _pause(context: CommandContext, runner: Runner, keys: WatchKeys | None, *, interval_s: float) -> bool:
-    """Until the next check; whether the user quits with a key."""
+    """Until the next check; whether there is none: nobody reads any more, or the user quits with a key."""
+    if not safe_streams.is_read(context.runtime.stdout):
+        return True
     if keys is not None:
         return keys.wait(runner, context.runtime.clock, interval_s)
     runner.run_readonly(context.runtime.clock.sleep(interval_s))
