@@ -49,7 +49,8 @@ def test_nothing_is_left_after_a_run_that_ended_by(
             cwd=ROOT, env=environ | {"LIVE_FOLDER": str(folder)}, stdout=out, stderr=out, start_new_session=True,
         )  # fmt: skip
     try:
-        until("its instances", lambda: sum(" instance i-" in line for line in remains(sandbox_folder)) > 1)
+        until("its instances", lambda: run.poll() is not None or has_instances(sandbox_folder))
+        assert run.poll() is None, (tmp_path / "output").read_text()
         run.send_signal(number)
         run.wait(PATIENCE_S)
         until("an empty account", lambda: remains(sandbox_folder) == [])
@@ -61,6 +62,10 @@ def test_nothing_is_left_after_a_run_that_ended_by(
     else:
         assert (folder / "report.md").exists() and not log.exists()
     record("live runs that end early", cases=1, groups={number.name: 1})
+
+
+def has_instances(folder: Path) -> bool:
+    return sum(" instance i-" in line for line in remains(folder)) > 1
 
 
 def remains(folder: Path) -> list[str]:

@@ -32,8 +32,9 @@ def stand_in_for_ssh(folder: Path) -> str:
 
 
 def environment(folder: Path, url: str, key_id: str, secret: str) -> dict[str, str]:
-    """As for AWS, with an endpoint."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LIVE_"))}
+    """As for AWS, with an endpoint; and as for a run of its own, whoever starts it."""
+    others = "AWS_", "LIVE_", "PYTEST_"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     return kept | {
         "PATH": stand_in_for_ssh(folder),
         "AWS_ENDPOINT_URL": url,
