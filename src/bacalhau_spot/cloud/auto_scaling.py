@@ -62,6 +62,13 @@ class AwsScalingGroups:
         found = [group for group in rows if group.tags.get(key) == value]
         return tuple(sorted(found, key=lambda group: group.name))
 
+    async def named_scaling_group(self, region: str, name: str) -> ScalingGroup | None:
+        reply = await self._session.call(
+            "autoscaling", region, "describe_auto_scaling_groups", AutoScalingGroupNames=[name]
+        )
+        rows = (_group(row, region) for row in reply.get("AutoScalingGroups", ()))
+        return next((group for group in rows if group.name == name), None)
+
     async def scaling_activities(self, region: str, name: str) -> tuple[ScalingActivity, ...]:
         reply = await self._session.call(
             "autoscaling",

@@ -35,6 +35,9 @@ class ScalingGroups(Protocol):
     async def scaling_groups(self, region: str, *, key: str, value: str) -> tuple[ScalingGroup, ...]:
         """All groups with the tag, also those that AWS is deleting, by name."""
 
+    async def named_scaling_group(self, region: str, name: str) -> ScalingGroup | None:
+        """The group of this name, whatever its tags; None if AWS does not list it."""
+
     async def scaling_activities(self, region: str, name: str) -> tuple[ScalingActivity, ...]:
         """The latest activities of a group, the newest first."""
 

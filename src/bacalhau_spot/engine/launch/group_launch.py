@@ -32,7 +32,12 @@ from bacalhau_spot.engine.launch.region_launch import prepare_region, template_c
 from bacalhau_spot.engine.lifecycle.expiry_tags import write_expiry
 from bacalhau_spot.engine.lifecycle.group_expiry import write_group_expiry
 from bacalhau_spot.engine.scaling_group.group_watch import GroupWatch, living_nodes
-from bacalhau_spot.engine.scaling_group.groups import activities_of, listed_group, scaling_group
+from bacalhau_spot.engine.scaling_group.groups import (
+    activities_of,
+    existing_group,
+    listed_group,
+    scaling_group,
+)
 from bacalhau_spot.engine.scaling_group.membership import INVALID, attach
 
 if TYPE_CHECKING:
@@ -196,8 +201,9 @@ async def _create(
     except CloudError as error:
         if error.code != _EXISTS:
             raise
-    else:
-        calls.emit(events.ResourceCreated(region=region, kind=ResourceKind.SCALING_GROUP, id=name))
+        # An interrupted create's, or another create's at the same time; a name alone proves nothing.
+        return await existing_group(calls, spec.naming, region, taken=error)
+    calls.emit(events.ResourceCreated(region=region, kind=ResourceKind.SCALING_GROUP, id=name))
     listed = await scaling_group(calls, spec.naming, region)
     return listed or ScalingGroup(name, region, desired=0, maximum=0)
 

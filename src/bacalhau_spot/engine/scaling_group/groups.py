@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.scaling_group.groups import GroupState, regions_of_groups
 from bacalhau_spot.core.scaling_group.refused_launches import last_refusal
-from bacalhau_spot.core.tags import template_name
+from bacalhau_spot.core.tags import has_tag, template_name
 from bacalhau_spot.engine.aws_calls.caller import api_failure, gather_all
+from bacalhau_spot.engine.aws_calls.consistency import LAG_S
+from bacalhau_spot.engine.iam.ownership import untagged_resource
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.core.scaling_group.groups import RefusedLaunch, ScalingActivity, ScalingGroup
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+_LOOK_PAUSE_S = 2.0
 
 
 def group_regions(spec: ClusterSpec, instances: Sequence[Instance]) -> tuple[str, ...]:
@@ -41,10 +45,32 @@ async def scaling_groups(
 async def scaling_group(calls: AwsCalls, naming: Naming, region: str) -> ScalingGroup | None:
     """The cluster's group in the region, with its scheduled end; None without one. Raises CloudError."""
     group = await listed_group(calls, naming, region)
-    if group is None or group.deleting:
-        return group
-    ends_at = await calls.read(region, partial(calls.cloud.scheduled_group_end, region, group.name))
-    return replace(group, ends_at=ends_at)
+    return group if group is None or group.deleting else await _with_end(calls, group)
+
+
+async def _with_end(calls: AwsCalls, group: ScalingGroup) -> ScalingGroup:
+    region, name = group.region, group.name
+    return replace(
+        group, ends_at=await calls.read(region, partial(calls.cloud.scheduled_group_end, region, name))
+    )
+
+
+async def existing_group(calls: AwsCalls, naming: Naming, region: str, *, taken: CloudError) -> ScalingGroup:
+    """The cluster's group, after AWS has refused to create it because its name is `taken`: as soon as AWS lists it.
+
+    A group has its tags from its creation on. Raises UserError for one without the cluster's tag, `taken` if AWS does not
+    list the group for longer than its lists lag, CloudError, Cancelled.
+    """
+    name, key, value = template_name(naming), naming.tag_key, naming.tag_value
+    look = partial(calls.cloud.named_scaling_group, region, name)
+    until_s = calls.clock.monotonic_s() + LAG_S
+    while (group := await calls.read(region, look)) is None:
+        if calls.clock.monotonic_s() >= until_s:
+            raise taken
+        await calls.pause(_LOOK_PAUSE_S)
+    if not has_tag(group.tags, key=key, value=value):
+        raise untagged_resource(f"the Auto Scaling group {name} in {region}", key=key, value=value)
+    return await _with_end(calls, group)
 
 
 async def listed_group(calls: AwsCalls, naming: Naming, region: str) -> ScalingGroup | None:
