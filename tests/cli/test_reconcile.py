@@ -15,7 +15,8 @@ import pytest
 
 from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 from bacalhau_spot.cli.runtime.context import CommandContext
-from bacalhau_spot.core.model import BacalhauSpec
+from bacalhau_spot.core.lifecycle.operator_lock import lock_name
+from bacalhau_spot.core.model import BacalhauSpec, Naming
 from bacalhau_spot.engine.launch import wait_running
 from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
 from support.cli_runner import CliRunner
@@ -83,6 +84,27 @@ def test_missing_and_stale_nodes(sandbox: Any, user: CliRunner) -> None:
     assert [row["launched"] for row in rows if row["event"] == "reconciled"] == [
         result.data["done"]["launched"]
     ]
+
+
+def test_template_with_the_locks_name_is_no_command(sandbox: Any, user: CliRunner) -> None:
+    """It is of others: no later pass would find it gone."""
+    created(user, sandbox)
+    sandbox.server.interrupt("us-west-2", living_in(sandbox, "us-west-2"), notice_s=1)
+    sandbox.clock.advance(120)
+    ec2 = sandbox.client("ec2", "us-east-1")
+    ec2.create_launch_template(
+        LaunchTemplateName=lock_name(Naming()),
+        LaunchTemplateData={"MetadataOptions": {"HttpTokens": "required"}},
+    )
+    result = user("reconcile")
+    assert result.code == 1, result.stdout
+    assert f"the launch template {lock_name(Naming())} in us-east-1 exists and does not" in result.stderr
+    names = [row["LaunchTemplateName"] for row in ec2.describe_launch_templates()["LaunchTemplates"]]
+    assert lock_name(Naming()) in names
+
+
+def living_in(sandbox: Any, region: str) -> str:
+    return str(next(machine.id for machine in machines(sandbox) if region_of(machine) == region))
 
 
 @pytest.mark.sockets

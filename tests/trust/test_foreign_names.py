@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.core.model import Naming
+from bacalhau_spot.core.lifecycle.operator_lock import LOCK_ROLE, lock_name
+from bacalhau_spot.core.model import ROLE_KEY, Naming
 from bacalhau_spot.core.tags import template_name
 from support.account_snapshot import account_snapshot
 from support.cli_runner import CliRunner
@@ -19,6 +20,8 @@ from support.cli_runner import CliRunner
 REGION = "us-east-1"
 NAMING = Naming()
 TAG = f"{NAMING.tag_key}={NAMING.tag_value}"
+OURS = {"Key": NAMING.tag_key, "Value": NAMING.tag_value}
+LOCK = {"Key": ROLE_KEY, "Value": LOCK_ROLE}
 THEIRS = [{"Key": "team", "Value": "payroll"}]
 SECRETS = "  token: planted-token-71\n  secrets: ssm\n"
 
@@ -50,16 +53,31 @@ def scaling_group(sandbox: Any) -> None:
 
 @dataclass(frozen=True)
 class Named:
-    """`noun`: of the refusal, with the name."""
+    """`noun`: of the refusal, with the name. `lacks`: the tag that the refusal names."""
 
     noun: str
     make: Callable[[Any], None]
     config: str = ""
+    lacks: str = TAG
 
 
 KINDS = {
     "Auto Scaling group": Named(
         f"the Auto Scaling group {template_name(NAMING)}", scaling_group, "self_heal: true\n"
+    ),
+    "lock": Named(
+        f"the launch template {lock_name(NAMING)}", lambda sandbox: template(sandbox, lock_name(NAMING))
+    ),
+    "lock of another cluster": Named(
+        f"the launch template {lock_name(NAMING)}",
+        lambda sandbox: template(
+            sandbox, lock_name(NAMING), [{"Key": NAMING.tag_key, "Value": "third"}, LOCK]
+        ),
+    ),
+    "template that is not a lock": Named(
+        f"the launch template {lock_name(NAMING)}",
+        lambda sandbox: template(sandbox, lock_name(NAMING), [OURS]),
+        lacks=f"{ROLE_KEY}={LOCK_ROLE}",
     ),
 }
 
@@ -74,7 +92,7 @@ def test_a_name_of_ours_without_our_tag_is_never_changed(
     theirs = shown(sandbox)
     created = program("create", "--yes", "-o", "json")
     assert created.code not in (0, 130), created.stdout
-    assert f"{kind.noun} in {REGION} exists and does not have the tag {TAG}" in created.stdout
+    assert f"{kind.noun} in {REGION} exists and does not have the tag {kind.lacks}" in created.stdout
     assert changed(sandbox, theirs) == {}
     program("destroy", "--yes")
     assert changed(sandbox, theirs) == {}

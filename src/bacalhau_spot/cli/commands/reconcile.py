@@ -40,6 +40,7 @@ from bacalhau_spot.core.pricing.estimate import current_cost
 from bacalhau_spot.core.reconcile.pass_result import Hindrance, PassActions, PassResult
 from bacalhau_spot.core.reconcile.reconcile_plan import reconcile_plan
 from bacalhau_spot.engine.cleanup.job_results import configured_home
+from bacalhau_spot.engine.iam.ownership import UntaggedResourceError
 from bacalhau_spot.engine.launch.facts_gathering import refusal_error
 from bacalhau_spot.engine.orchestrator.readiness import OrchestratorAccess
 from bacalhau_spot.engine.reconcile.orchestrator_pass import end_nodes, published_differences
@@ -332,6 +333,8 @@ class _Reconciler:
         with lock:
             try:
                 lock.take(wait_s=0)
+            except UntaggedResourceError:  # no command of the cluster
+                raise
             except UserError as held:
                 actions = PassActions(missing=found.plan.missing, hindrance=Hindrance.LOCKED, reason=held.why)
                 return _Done(found, actions)

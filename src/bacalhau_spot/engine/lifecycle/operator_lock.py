@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.lifecycle.operator_lock import (
     LEASE,
+    LOCK_ROLE,
     LockDecision,
     holder_of,
     lock_decision,
@@ -18,10 +19,12 @@ from bacalhau_spot.core.lifecycle.operator_lock import (
     lock_tags,
     renewal_tags,
 )
+from bacalhau_spot.core.model import ROLE_KEY
 from bacalhau_spot.engine.aws_calls.consistency import LAG_S
+from bacalhau_spot.engine.iam.ownership import untagged_resource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from bacalhau_spot.core.lifecycle.operator_lock import LockHolder
     from bacalhau_spot.core.model import Naming
@@ -64,7 +67,7 @@ class OperatorLock:
         """Wait for the lock. Returns None with the lock, or the other holder after `wait_s`.
 
         `told` is called once for each holder that this command waits for. Raises CloudError, also for a taken name that AWS
-        does not list for longer than its lists lag; Cancelled.
+        does not list for longer than its lists lag; Cancelled; UserError for a template of others with the lock's name.
         """
         begun_s = self._calls.clock.monotonic_s()
         known: str | None = None
@@ -72,6 +75,8 @@ class OperatorLock:
             found = await self._calls.read(
                 self._place.region, partial(self._calls.cloud.template, self._place.region, self._place.name)
             )
+            if found is not None:
+                self._check_owner(found.tags)
             waited_s = self._calls.clock.monotonic_s() - begun_s
             holder = holder_of(found.tags) if found else None
             if found is not None and self._may_take_over(holder):
@@ -99,7 +104,7 @@ class OperatorLock:
         """The command that holds the lock at present; None if none does. Read-only. Raises CloudError, Cancelled."""
         region, name = self._place.region, self._place.name
         found = await self._calls.read(region, partial(self._calls.cloud.template, region, name))
-        holder = holder_of(found.tags) if found else None
+        holder = holder_of(found.tags) if found and self._missing_tag(found.tags) is None else None
         return None if self._may_take_over(holder) else holder
 
     @property
@@ -169,6 +174,20 @@ class OperatorLock:
     def _may_take_over(self, holder: LockHolder | None) -> bool:
         ended = holder is not None and self._ended(holder)
         return lock_decision(holder, now=self._calls.clock.now(), ended=ended) is LockDecision.TAKE_OVER
+
+    def _check_owner(self, tags: Mapping[str, str]) -> None:
+        """A name proves nothing: every lock has both tags from its creation on."""
+        missing = self._missing_tag(tags)
+        if missing is not None:
+            key, value = missing
+            noun = f"the launch template {self._place.name} in {self._place.region}"
+            raise untagged_resource(noun, key=key, value=value)
+
+    def _missing_tag(self, tags: Mapping[str, str]) -> tuple[str, str] | None:
+        """The first tag of a lock of this cluster that is not there; None with both."""
+        naming = self._place.naming
+        required = ((naming.tag_key, naming.tag_value), (ROLE_KEY, LOCK_ROLE))
+        return next(((key, value) for key, value in required if tags.get(key) != value), None)
 
     async def _delete(self, lock_id: str) -> None:
         """By its id: a lock that another command has created since has another one."""
