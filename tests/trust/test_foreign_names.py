@@ -74,6 +74,10 @@ KINDS = {
             sandbox, lock_name(NAMING), [{"Key": NAMING.tag_key, "Value": "third"}, LOCK]
         ),
     ),
+    "launch template": Named(
+        f"the launch template {template_name(NAMING)}",
+        lambda sandbox: template(sandbox, template_name(NAMING)),
+    ),
     "template that is not a lock": Named(
         f"the launch template {lock_name(NAMING)}",
         lambda sandbox: template(sandbox, lock_name(NAMING), [OURS]),

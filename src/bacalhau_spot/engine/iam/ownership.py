@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.tags import has_tag
 from bacalhau_spot.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bacalhau_spot.core.model import Naming
 
 
 class UntaggedResourceError(UserError):
@@ -18,3 +26,9 @@ def untagged_resource(noun: str, *, key: str, value: str) -> UntaggedResourceErr
         "`cluster.tag_value`. Then run the command again",
         docs="docs/orchestrator.md",
     )
+
+
+def check_owner(noun: str, tags: Mapping[str, str], naming: Naming) -> None:
+    """Raises UserError for a resource without the cluster's tag. `noun`: with its name."""
+    if not has_tag(tags, key=naming.tag_key, value=naming.tag_value):
+        raise untagged_resource(noun, key=naming.tag_key, value=naming.tag_value)

@@ -28,6 +28,7 @@ from bacalhau_spot.core.tags import (
 )
 from bacalhau_spot.engine.aws_calls.caller import gather_all
 from bacalhau_spot.engine.aws_calls.consistency import LAG_S
+from bacalhau_spot.engine.iam.ownership import check_owner
 from bacalhau_spot.engine.launch.fleet import FleetLaunch, launched_of, request_fleet
 from bacalhau_spot.engine.lifecycle.expiry_tags import recorded_expiry
 from bacalhau_spot.engine.network.network_builder import NetworkBuilder, merge
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from bacalhau_spot.cloud.port import FoundTemplate, LaunchedInstance
-    from bacalhau_spot.core.model import ClusterSpec, Market, TaggedId
+    from bacalhau_spot.core.model import ClusterSpec, Market, Naming, TaggedId
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.engine.launch.node_secrets import NodeSecrets
 
@@ -276,11 +277,12 @@ async def _profile(region_launch: RegionLaunch, secrets: NodeSecrets | None) -> 
 
 
 async def _template(calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, *, count: int) -> str:
-    """The cluster's template in the region, created if missing. Raises CloudError if its name is taken but not listed."""
+    """The cluster's template in the region, created if missing.
+
+    Raises CloudError if its name is taken but not listed, UserError for a template of others.
+    """
     name = template_name(spec.naming)
-    look = partial(
-        calls.read, region_launch.region, partial(calls.cloud.template, region_launch.region, name)
-    )
+    look = partial(_named_template, calls, spec.naming, region_launch.region)
     known = (
         await look() if any(found.kind == ResourceKind.TEMPLATE for found in region_launch.tagged) else None
     )
@@ -304,6 +306,15 @@ async def _template(calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLau
     await _count_others(calls, spec, region_launch, known, count=count)
     await _settle(calls, spec, region_launch, known)
     return await _with_expiry(calls, region_launch, known)
+
+
+async def _named_template(calls: AwsCalls, naming: Naming, region: str) -> FoundTemplate | None:
+    """A name alone proves nothing: a template has its tags from its creation on."""
+    name = template_name(naming)
+    found = await calls.read(region, partial(calls.cloud.template, region, name))
+    if found is not None:
+        check_owner(f"the launch template {name} in {region}", found.tags, naming)
+    return found
 
 
 async def _with_expiry(calls: AwsCalls, region_launch: RegionLaunch, known: FoundTemplate) -> str:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.scaling_group.groups import GroupState, regions_of_groups
 from bacalhau_spot.core.scaling_group.refused_launches import last_refusal
-from bacalhau_spot.core.tags import has_tag, template_name
+from bacalhau_spot.core.tags import template_name
 from bacalhau_spot.engine.aws_calls.caller import api_failure, gather_all
 from bacalhau_spot.engine.aws_calls.consistency import LAG_S
-from bacalhau_spot.engine.iam.ownership import untagged_resource
+from bacalhau_spot.engine.iam.ownership import check_owner
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -61,15 +61,14 @@ async def existing_group(calls: AwsCalls, naming: Naming, region: str, *, taken:
     A group has its tags from its creation on. Raises UserError for one without the cluster's tag, `taken` if AWS does not
     list the group for longer than its lists lag, CloudError, Cancelled.
     """
-    name, key, value = template_name(naming), naming.tag_key, naming.tag_value
+    name = template_name(naming)
     look = partial(calls.cloud.named_scaling_group, region, name)
     until_s = calls.clock.monotonic_s() + LAG_S
     while (group := await calls.read(region, look)) is None:
         if calls.clock.monotonic_s() >= until_s:
             raise taken
         await calls.pause(_LOOK_PAUSE_S)
-    if not has_tag(group.tags, key=key, value=value):
-        raise untagged_resource(f"the Auto Scaling group {name} in {region}", key=key, value=value)
+    check_owner(f"the Auto Scaling group {name} in {region}", group.tags, naming)
     return await _with_end(calls, group)
 
 
