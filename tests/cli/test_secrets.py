@@ -92,14 +92,18 @@ def test_create_again_changes_nothing_and_a_new_token_is_written(sandbox: Any, u
 
 
 def test_a_new_token_replaces_one_that_is_there(sandbox: Any, user: CliRunner) -> None:
-    """A create that was cut short after it had written the token, and another token since."""
+    """A create that was cut short after it had written the token, and another token since: under the printed policy."""
     client(sandbox, "ssm", "eu-west-1").put_parameter(
         Name=PARAMETER,
         Value="old",
         Type="SecureString",
         Tags=[{"Key": "bacalhau-cluster", "Value": "bacalhau-aws-spot"}],
     )
+    printed = user("iam-policy", "-o", "json", "--account", "000000000000", "--command", "create").data
+    sandbox.settings.policies = [document["document"] for document in printed["documents"]]
     assert user("create", "--yes").code == 0
+    assert not {"AccessDenied", "AccessDeniedException"} & {code for _, _, code in sandbox.world.calls}
+    sandbox.settings.policies = []
     assert value(sandbox, "eu-west-1") == TOKEN
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from bacalhau_spot.core.lifecycle.operator_lock import LOCK_ROLE, lock_name
 from bacalhau_spot.core.model import ROLE_KEY, Naming
-from bacalhau_spot.core.tags import template_name
+from bacalhau_spot.core.tags import template_name, token_parameter
 from support.account_snapshot import account_snapshot
 from support.cli_runner import CliRunner
 
@@ -77,6 +77,13 @@ KINDS = {
     "launch template": Named(
         f"the launch template {template_name(NAMING)}",
         lambda sandbox: template(sandbox, template_name(NAMING)),
+    ),
+    "parameter of the token": Named(
+        f"the parameter {token_parameter(NAMING)}",
+        lambda sandbox: sandbox.client("ssm", REGION).put_parameter(
+            Name=token_parameter(NAMING), Value="theirs", Type="SecureString", Tags=THEIRS
+        ),
+        SECRETS,
     ),
     "template that is not a lock": Named(
         f"the launch template {lock_name(NAMING)}",

@@ -420,7 +420,7 @@ _CREATE = (
     *_rows("ssm", "GetParameters", commands=_IMAGE, scopes=(ResourceScope.PUBLIC_PARAMETERS,)),
     *_rows(
         "ssm",
-        "AddTagsToResource GetParameter PutParameter",
+        "AddTagsToResource GetParameter ListTagsForResource PutParameter",
         commands=_LAUNCH,
         scopes=(ResourceScope.CLUSTER_PARAMETER,),
         conditions=(Condition.SSM_SECRETS,),

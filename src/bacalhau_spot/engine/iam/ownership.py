@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.cloud.cloud_error import CloudError
+from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.tags import has_tag
 from bacalhau_spot.errors import UserError
 
@@ -11,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bacalhau_spot.core.model import Naming
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 
 class UntaggedResourceError(UserError):
@@ -32,3 +36,20 @@ def check_owner(noun: str, tags: Mapping[str, str], naming: Naming) -> None:
     """Raises UserError for a resource without the cluster's tag. `noun`: with its name."""
     if not has_tag(tags, key=naming.tag_key, value=naming.tag_value):
         raise untagged_resource(noun, key=naming.tag_key, value=naming.tag_value)
+
+
+async def check_parameter(calls: AwsCalls, naming: Naming, region: str, name: str) -> None:
+    """Before it is overwritten. Raises CloudError, Cancelled, and UserError for one without the cluster's tag."""
+    tags = await readable_tags(calls, region, name)
+    if tags is not None:
+        check_owner(f"the parameter {name} in {region}", tags, naming)
+
+
+async def readable_tags(calls: AwsCalls, region: str, name: str) -> Mapping[str, str] | None:
+    """Of a parameter. None without the permission: the value and its type must suffice."""
+    try:
+        return await calls.read(region, partial(calls.cloud.parameter_tags, region, name))
+    except CloudError as error:
+        if classify(error.code).category is not Category.PERMISSION:
+            raise
+    return None

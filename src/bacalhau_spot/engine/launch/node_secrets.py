@@ -15,6 +15,7 @@ from bacalhau_spot.core.partitions import partition_in
 from bacalhau_spot.core.tags import iam_path, role_name, tags_for, token_parameter
 from bacalhau_spot.engine.aws_calls.creation import create_unless_exists
 from bacalhau_spot.engine.iam.instance_profile import Profile, ProfileRequest, ensure_profile
+from bacalhau_spot.engine.iam.ownership import check_parameter
 from bacalhau_spot.instance.user_data import uses_ssm_token
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def policy(identity: Identity, parameter: str) -> str:
 
 
 class NodeSecrets:
-    """Creates missing resources. Raises CloudError, Cancelled."""
+    """Creates missing resources. Raises CloudError, Cancelled, UserError for resources of others."""
 
     def __init__(self, calls: AwsCalls, spec: ClusterSpec, identity: Identity, *, token: Secret) -> None:
         self._calls = calls
@@ -72,6 +73,7 @@ class NodeSecrets:
             self._calls, region, ResourceKind.PARAMETER, name, partial(put, replace=False)
         ):
             return
+        await check_parameter(self._calls, self._naming, region, name)
         await self._calls.write(region, partial(put, replace=True))
 
     async def _make_profile(self) -> Profile:

@@ -26,10 +26,10 @@ from bacalhau_spot.core.placement.quotas import (
     quota_of,
     used_vcpus,
 )
-from bacalhau_spot.core.tags import has_tag, orchestrator_parameter
-from bacalhau_spot.engine.iam.ownership import untagged_resource
+from bacalhau_spot.core.tags import orchestrator_parameter
+from bacalhau_spot.engine.iam.ownership import check_parameter
 from bacalhau_spot.engine.network.network_egress import judge, read_network
-from bacalhau_spot.engine.orchestrator.reconcile_configuration import published_configuration, readable_tags
+from bacalhau_spot.engine.orchestrator.reconcile_configuration import published_configuration
 from bacalhau_spot.engine.orchestrator.resolve import (
     find_orchestrator,
     foreign_parameter,
@@ -126,11 +126,7 @@ async def stored_credentials(
         check_authority(credentials)
     except ValueError as error:
         raise foreign_parameter(name, region=region) from error
-    tags = await readable_tags(calls, region, name)
-    if tags is not None and not has_tag(tags, key=naming.tag_key, value=naming.tag_value):
-        raise untagged_resource(
-            f"the parameter {name} in {region}", key=naming.tag_key, value=naming.tag_value
-        )
+    await check_parameter(calls, naming, region, name)
     return credentials
 
 

@@ -6,18 +6,16 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.cloud_error import CloudError
-from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.model import CALLER
 from bacalhau_spot.core.orchestrator.published_configuration import SWITCHED_OFF, PublishedConfiguration
-from bacalhau_spot.core.tags import has_tag, orchestrator_tags, reconcile_parameter
+from bacalhau_spot.core.tags import orchestrator_tags, reconcile_parameter
 from bacalhau_spot.engine.aws_calls.creation import create_unless_exists
-from bacalhau_spot.engine.iam.ownership import untagged_resource
+from bacalhau_spot.engine.iam.ownership import check_parameter
 from bacalhau_spot.engine.orchestrator.resolve import foreign_parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from bacalhau_spot.core.model import ClusterSpec, Naming
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
@@ -37,16 +35,6 @@ async def published_configuration(
         return PublishedConfiguration.from_parameter(stored.value)
     except ValueError as error:
         raise foreign_parameter(name, region=region) from error
-
-
-async def readable_tags(calls: AwsCalls, region: str, name: str) -> Mapping[str, str] | None:
-    """Of a parameter. None without the permission: the value and its type must suffice."""
-    try:
-        return await calls.read(region, partial(calls.cloud.parameter_tags, region, name))
-    except CloudError as error:
-        if classify(error.code).category is not Category.PERMISSION:
-            raise
-    return None
 
 
 async def publish(
@@ -72,18 +60,9 @@ async def publish(
         calls, region, ResourceKind.PARAMETER, name, partial(put, replace=False)
     ):
         return value
-    await _check_owner(calls, spec.naming, region, name)
+    await check_parameter(calls, spec.naming, region, name)
     await calls.write(region, partial(put, replace=True))
     return value
-
-
-async def _check_owner(calls: AwsCalls, naming: Naming, region: str, name: str) -> None:
-    """A name proves nothing. Raises UserError for a parameter without the cluster's tag."""
-    tags = await readable_tags(calls, region, name)
-    if tags is not None and not has_tag(tags, key=naming.tag_key, value=naming.tag_value):
-        raise untagged_resource(
-            f"the parameter {name} in {region}", key=naming.tag_key, value=naming.tag_value
-        )
 
 
 def _with_ranges(
