@@ -13,16 +13,31 @@ import pytest
 
 from bacalhau_spot.core.lifecycle.operator_lock import LOCK_ROLE, lock_name
 from bacalhau_spot.core.model import ROLE_KEY, Naming
-from bacalhau_spot.core.tags import template_name, token_parameter
+from bacalhau_spot.core.orchestrator.published_configuration import SWITCHED_OFF
+from bacalhau_spot.core.tags import (
+    orchestrator_name,
+    orchestrator_parameter,
+    orchestrator_role_name,
+    reconcile_parameter,
+    results_bucket,
+    role_name,
+    template_name,
+    token_parameter,
+)
+from bacalhau_spot.orchestrator.certificates import new_credentials
 from support.account_snapshot import account_snapshot
 from support.cli_runner import CliRunner
+from support.foreign_account import NOBODY
 
 REGION = "us-east-1"
 NAMING = Naming()
+BUCKET = results_bucket(NAMING, account_id="000000000000", region=REGION)
 TAG = f"{NAMING.tag_key}={NAMING.tag_value}"
 OURS = {"Key": NAMING.tag_key, "Value": NAMING.tag_value}
 LOCK = {"Key": ROLE_KEY, "Value": LOCK_ROLE}
 THEIRS = [{"Key": "team", "Value": "payroll"}]
+OWN, MANAGED = 'bacalhau:\n  orchestrators: ["nats://192.0.2.1:4222"]\n', "orchestrator: managed\n"
+OPERATOR = "52.94.76.1/32"  # the address that the sandbox sees
 SECRETS = "  token: planted-token-71\n  secrets: ssm\n"
 
 
@@ -51,42 +66,96 @@ def scaling_group(sandbox: Any) -> None:
     )
 
 
+def parameter(sandbox: Any, name: str, value: str = "theirs") -> None:
+    sandbox.client("ssm", REGION).put_parameter(Name=name, Value=value, Type="SecureString", Tags=THEIRS)
+
+
+def role(sandbox: Any, name: str) -> None:
+    sandbox.client("iam", REGION).create_role(RoleName=name, AssumeRolePolicyDocument=NOBODY, Tags=THEIRS)
+
+
+def profile(sandbox: Any, name: str) -> None:
+    sandbox.client("iam", REGION).create_instance_profile(InstanceProfileName=name, Tags=THEIRS)
+
+
+def bucket(sandbox: Any) -> None:
+    s3 = sandbox.client("s3", REGION)
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_bucket_tagging(Bucket=BUCKET, Tagging={"TagSet": THEIRS})
+
+
 @dataclass(frozen=True)
 class Named:
-    """`noun`: of the refusal, with the name. `lacks`: the tag that the refusal names."""
+    """`noun`: of the refusal, with the name. `orchestrator`: a managed one. `lacks`: the tag that the refusal names."""
 
     noun: str
     make: Callable[[Any], None]
     config: str = ""
+    orchestrator: str = ""
     lacks: str = TAG
 
 
 KINDS = {
     "Auto Scaling group": Named(
-        f"the Auto Scaling group {template_name(NAMING)}", scaling_group, "self_heal: true\n"
+        f"the Auto Scaling group {template_name(NAMING)} in {REGION}", scaling_group, "self_heal: true\n"
     ),
     "lock": Named(
-        f"the launch template {lock_name(NAMING)}", lambda sandbox: template(sandbox, lock_name(NAMING))
+        f"the launch template {lock_name(NAMING)} in {REGION}",
+        lambda sandbox: template(sandbox, lock_name(NAMING)),
     ),
     "lock of another cluster": Named(
-        f"the launch template {lock_name(NAMING)}",
+        f"the launch template {lock_name(NAMING)} in {REGION}",
         lambda sandbox: template(
             sandbox, lock_name(NAMING), [{"Key": NAMING.tag_key, "Value": "third"}, LOCK]
         ),
     ),
     "launch template": Named(
-        f"the launch template {template_name(NAMING)}",
+        f"the launch template {template_name(NAMING)} in {REGION}",
         lambda sandbox: template(sandbox, template_name(NAMING)),
     ),
     "parameter of the token": Named(
-        f"the parameter {token_parameter(NAMING)}",
-        lambda sandbox: sandbox.client("ssm", REGION).put_parameter(
-            Name=token_parameter(NAMING), Value="theirs", Type="SecureString", Tags=THEIRS
-        ),
+        f"the parameter {token_parameter(NAMING)} in {REGION}",
+        lambda sandbox: parameter(sandbox, token_parameter(NAMING)),
         SECRETS,
     ),
+    "role": Named(
+        f"the IAM role {role_name(NAMING)}", lambda sandbox: role(sandbox, role_name(NAMING)), SECRETS
+    ),
+    "instance profile": Named(
+        f"the IAM instance profile {role_name(NAMING)}",
+        lambda sandbox: profile(sandbox, role_name(NAMING)),
+        SECRETS,
+    ),
+    "claim on the orchestrator": Named(
+        f"the launch template {orchestrator_name(NAMING)} in {REGION}",
+        lambda sandbox: template(sandbox, orchestrator_name(NAMING)),
+        orchestrator=MANAGED,
+    ),
+    "role of the orchestrator": Named(
+        f"the IAM role {orchestrator_role_name(NAMING)}",
+        lambda sandbox: role(sandbox, orchestrator_role_name(NAMING)),
+        orchestrator=MANAGED,
+    ),
+    "instance profile of the orchestrator": Named(
+        f"the IAM instance profile {orchestrator_role_name(NAMING)}",
+        lambda sandbox: profile(sandbox, orchestrator_role_name(NAMING)),
+        orchestrator=MANAGED,
+    ),
+    "parameter of the orchestrator": Named(
+        f"the parameter {orchestrator_parameter(NAMING)} in {REGION}",
+        lambda sandbox: parameter(
+            sandbox, orchestrator_parameter(NAMING), new_credentials("192.0.2.1").to_json().reveal()
+        ),
+        orchestrator=MANAGED,
+    ),
+    "parameter of reconcile": Named(
+        f"the parameter {reconcile_parameter(NAMING)} in {REGION}",
+        lambda sandbox: parameter(sandbox, reconcile_parameter(NAMING), SWITCHED_OFF.to_parameter().reveal()),
+        orchestrator="orchestrator: {reconcile: {every: 60s, package: bacalhau-spot==1.0.0}}\n",
+    ),
+    "bucket": Named(f"the bucket {BUCKET}", bucket, orchestrator=MANAGED),
     "template that is not a lock": Named(
-        f"the launch template {lock_name(NAMING)}",
+        f"the launch template {lock_name(NAMING)} in {REGION}",
         lambda sandbox: template(sandbox, lock_name(NAMING), [OURS]),
         lacks=f"{ROLE_KEY}={LOCK_ROLE}",
     ),
@@ -97,13 +166,15 @@ KINDS = {
 def test_a_name_of_ours_without_our_tag_is_never_changed(
     sandbox: Any, program: CliRunner, kind: Named
 ) -> None:
-    program.configure(nodes=1, regions=f"[{REGION}]", more=kind.config)
+    path = program.configure(nodes=1, regions=f"[{REGION}]", more=kind.config)
+    if kind.orchestrator:
+        path.write_text(path.read_text().replace(OWN, kind.orchestrator).replace("192.0.2.0/24", OPERATOR))
     kind.make(sandbox)
     sandbox.clock.advance(300)
     theirs = shown(sandbox)
     created = program("create", "--yes", "-o", "json")
     assert created.code not in (0, 130), created.stdout
-    assert f"{kind.noun} in {REGION} exists and does not have the tag {kind.lacks}" in created.stdout
+    assert f"{kind.noun} exists and does not have the tag {kind.lacks}" in created.stdout
     assert changed(sandbox, theirs) == {}
     program("destroy", "--yes")
     assert changed(sandbox, theirs) == {}

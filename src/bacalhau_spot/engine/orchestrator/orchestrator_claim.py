@@ -17,6 +17,7 @@ from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.tags import orchestrator_name, orchestrator_tags
 from bacalhau_spot.engine.aws_calls.consistency import LAG_S
+from bacalhau_spot.engine.iam.ownership import check_owner
 from bacalhau_spot.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,13 +49,14 @@ class OrchestratorClaim:
     def __init__(self, calls: AwsCalls, region: str, naming: Naming) -> None:
         self._calls = calls
         self._region = region
+        self._naming = naming
         self._name = orchestrator_name(naming)
         self._tags = orchestrator_tags(naming, self._name)
 
     async def take(self, is_complete: Callable[[], Awaitable[bool]]) -> Claim:
         """Wait for the claim, or until another create has created those parts. `is_complete` reads them again.
 
-        Raises CloudError, Cancelled, UserError if other creates go on for minutes.
+        Raises CloudError, Cancelled, UserError if other creates go on for minutes, and for a template of others.
         """
         age_s: float | None = None  # of the last claim; None: to be read
         for _ in range(_ROUNDS):
@@ -95,13 +97,17 @@ class OrchestratorClaim:
         return True
 
     async def _template(self) -> FoundTemplate | None:
-        """The template of the other create, as soon as AWS lists it; None if it was deleted."""
+        """The template of the other create, as soon as AWS lists it; None if it was deleted.
+
+        A name alone proves nothing: a template has its tags from its creation on. Raises UserError for one of others.
+        """
         deadline_s = self._calls.clock.monotonic_s() + LAG_S
         look = partial(self._calls.cloud.template, self._region, self._name)
         while (found := await self._calls.read(self._region, look)) is None:
             if self._calls.clock.monotonic_s() >= deadline_s:
                 return None
             await self._calls.pause(_LOOK_PAUSE_S)
+        check_owner(f"the launch template {self._name} in {self._region}", found.tags, self._naming)
         return found
 
     async def _claimed_for_s(self, template: FoundTemplate | None) -> float:
