@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.core.iam.permissions import ON_ORCHESTRATOR
+from bacalhau_spot.core.model import Naming
+from bacalhau_spot.core.tags import template_name
 from cli.test_managed_life import SandboxClock
 from iam.test_enforced import policy, refusals
 from support.cli_runner import CliRunner
@@ -172,13 +174,17 @@ def test_passes_in_the_middle_of_destroy_launch_nothing(
 def test_an_idle_cluster_loses_its_nodes_and_keeps_its_orchestrator(
     user: CliRunner, sandbox: Any, machine: MachinePasses
 ) -> None:
-    """A machine cannot delete what it runs on."""
+    """A machine cannot delete what it runs on. A template of others with the name of the cluster's stays, too."""
     created(user, 1, config=CONFIG.replace("every: 60s", "every: 5m"), more="idle_ttl: 10m\n")
+    (region,) = {"us-east-1", "us-west-2"} - {region_of(node) for node in nodes(sandbox)}
+    ec2, name = sandbox.client("ec2", region), template_name(Naming())
+    ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData={"InstanceType": "t3.small"})
     machine.advance(1500, step_s=60)
     assert nodes(sandbox) == []
     (ended,) = [found.data for found in machine.results if found.data["changed"]]
     assert (ended["hindrance"], ended["found"]["ended"]["reason"]) == ("orchestrator-left", "idle")
     assert machine.results[-1].data["hindrance"] == "no-cluster"
+    ec2.delete_launch_template(LaunchTemplateName=name)  # refused if it is not there
     assert user("create", "--yes", "--wait", "none").code == 0
     assert len(nodes(sandbox)) == 1, "a person begins it again"
     assert user("destroy", "--yes").code == 0

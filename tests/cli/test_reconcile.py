@@ -17,6 +17,7 @@ from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.core.lifecycle.operator_lock import lock_name
 from bacalhau_spot.core.model import BacalhauSpec, Naming
+from bacalhau_spot.core.tags import template_name
 from bacalhau_spot.engine.launch import wait_running
 from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
 from support.cli_runner import CliRunner
@@ -180,8 +181,12 @@ def test_pass_right_after_a_killed_create_does_not_launch_what_is_not_listed_yet
 
 
 def test_destroyed_cluster_stays_destroyed(sandbox: Any, user: CliRunner) -> None:
+    """A template of others with the name of the cluster's is none of it."""
+    ec2, name = sandbox.client("ec2", "us-east-1"), template_name(Naming())
+    ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData={"InstanceType": "t3.small"})
     result = user("reconcile")
     assert (result.code, "no region has the cluster's launch template" in result.stdout) == (1, True)
+    ec2.delete_launch_template(LaunchTemplateName=name)
     created(user, sandbox)
     assert user("destroy", "--yes").code == 0
     result = user("reconcile", "-o", "json")

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.core.model import OrchestratorMode
 from bacalhau_spot.core.orchestrator.published_configuration import changed_keys
 from bacalhau_spot.core.reconcile.pass_result import Hindrance, PassActions
-from bacalhau_spot.core.tags import template_name
 from bacalhau_spot.engine.orchestrator.reconcile_configuration import published_configuration
 from bacalhau_spot.engine.reconcile.node_removal import remove_instances
+from bacalhau_spot.engine.reconcile.template_check import cluster_template
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.health.cluster_status import ClusterStatus
-    from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.core.model import ClusterSpec, Naming
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 
@@ -44,14 +44,14 @@ async def end_nodes(calls: AwsCalls, spec: ClusterSpec, status: ClusterStatus) -
     """
     living = [instance for instance in status.snapshot.instances if instance.alive]
     regions = dict.fromkeys([*(region.name for region in spec.regions), *(one.region for one in living)])
-    await asyncio.gather(*(_delete_template(calls, region, template_name(spec.naming)) for region in regions))
+    await asyncio.gather(*(_delete_template(calls, spec.naming, region) for region in regions))
     removed = await remove_instances(calls, living)
     return PassActions(
         deleted=len(removed.removed), failures=removed.failures, hindrance=Hindrance.ORCHESTRATOR_LEFT
     )
 
 
-async def _delete_template(calls: AwsCalls, region: str, name: str) -> None:
-    template = await calls.read(region, partial(calls.cloud.template, region, name))
+async def _delete_template(calls: AwsCalls, naming: Naming, region: str) -> None:
+    template = await cluster_template(calls, naming, region)
     if template is not None:
         await calls.write(region, partial(calls.cloud.delete_template, region, template.id))

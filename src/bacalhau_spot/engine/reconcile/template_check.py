@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.lifecycle.expiry import NEVER, expiry_time
 from bacalhau_spot.core.reconcile.pass_result import Hindrance
-from bacalhau_spot.core.tags import EXPIRES_KEY, template_name
+from bacalhau_spot.core.tags import EXPIRES_KEY, has_tag, template_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.cloud.port import FoundTemplate
     from bacalhau_spot.core.health.cluster_status import ClusterStatus
     from bacalhau_spot.core.launch.facts import LaunchFacts
-    from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.core.model import ClusterSpec, Naming
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 # Lists of AWS lag by seconds; a pass in that time would launch the nodes of the first create once more.
@@ -38,17 +38,21 @@ async def is_gone(
     if any(instance.alive for instance in status.snapshot.instances):
         return False
     names = [region.name for region in spec.regions] or list(regions)
-    name = template_name(spec.naming)
-    found = await asyncio.gather(
-        *(calls.read(region, partial(calls.cloud.template, region, name)) for region in names)
-    )
+    found = await asyncio.gather(*(cluster_template(calls, spec.naming, region) for region in names))
     return not any(found)
+
+
+async def cluster_template(calls: AwsCalls, naming: Naming, region: str) -> FoundTemplate | None:
+    """None also for a template of others with that name: it has not the cluster's tag. Raises CloudError."""
+    found = await calls.read(region, partial(calls.cloud.template, region, template_name(naming)))
+    is_ours = found is not None and has_tag(found.tags, key=naming.tag_key, value=naming.tag_value)
+    return found if is_ours else None
 
 
 async def find_templates(calls: AwsCalls, facts: LaunchFacts) -> dict[str, FoundTemplate | None]:
     """The template of each region with nodes or templates: one call each. Raises CloudError."""
     regions = _regions(facts)
-    found = await asyncio.gather(*(_template(calls, facts, name) for name in regions))
+    found = await asyncio.gather(*(cluster_template(calls, facts.spec.naming, region) for region in regions))
     return dict(zip(regions, found, strict=True))
 
 
@@ -128,8 +132,3 @@ def _regions(facts: LaunchFacts) -> tuple[str, ...]:
         region for region, rows in tagged.items() if any(row.kind == ResourceKind.TEMPLATE for row in rows)
     }
     return tuple(sorted(names | {instance.region for instance in facts.instances}))
-
-
-async def _template(calls: AwsCalls, facts: LaunchFacts, region: str) -> FoundTemplate | None:
-    name = template_name(facts.spec.naming)
-    return await calls.read(region, partial(calls.cloud.template, region, name))
