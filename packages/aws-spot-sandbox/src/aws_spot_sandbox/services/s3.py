@@ -49,6 +49,8 @@ def answer(world: World, call: Call, moto: Handler) -> Reply:
         _check_rules(call.body)
     if call.rest in {"PutObject", "CreateMultipartUpload", "CopyObject"}:
         _check_acl(call)
+    if call.rest == "DeleteBucket":
+        return _delete(call, bucket, moto)
     return moto(call)
 
 
@@ -77,6 +79,15 @@ def _create(world: World, call: Call, bucket: str, moto: Handler) -> Reply:
         _block_public_access(made)
         if tags:
             get_backend("s3")[ACCOUNT_ID]["aws"].put_bucket_tagging(bucket, dict(tags))
+    return reply
+
+
+def _delete(call: Call, bucket: str, moto: Handler) -> Reply:
+    """Its tags are deleted with it: moto keeps them by the ARN, and the next bucket of the name would have them."""
+    deleted = buckets().get(bucket)
+    reply = moto(call)
+    if deleted is not None and bucket not in buckets():
+        get_backend("s3")[ACCOUNT_ID]["aws"].tagger.delete_all_tags_for_resource(deleted.arn)
     return reply
 
 

@@ -78,6 +78,21 @@ def test_tags_of_a_bucket_are_replaced(sandbox: Any) -> None:
     assert s3.get_bucket_tagging(Bucket=BUCKET)["TagSet"] == TAGS[:1]
 
 
+def test_the_next_bucket_of_a_name_has_no_tags_of_the_deleted_one(sandbox: Any) -> None:
+    """S3 API Reference, DeleteBucket: it deletes the bucket; GetBucketTagging of a new one: NoSuchTagSet."""
+    s3 = sandbox.client("s3")
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"Tags": TAGS})
+    s3.put_object(Bucket=BUCKET, Key="k", Body=b"v")
+    with refused("BucketNotEmpty"):
+        s3.delete_bucket(Bucket=BUCKET)
+    assert s3.get_bucket_tagging(Bucket=BUCKET)["TagSet"] == TAGS
+    s3.delete_object(Bucket=BUCKET, Key="k")
+    s3.delete_bucket(Bucket=BUCKET)
+    s3.create_bucket(Bucket=BUCKET)
+    with refused("NoSuchTagSet"):
+        s3.get_bucket_tagging(Bucket=BUCKET)
+
+
 @pytest.mark.parametrize(
     ("tags", "code"),
     [
