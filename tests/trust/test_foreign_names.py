@@ -15,6 +15,7 @@ from bacalhau_spot.core.lifecycle.operator_lock import LOCK_ROLE, lock_name
 from bacalhau_spot.core.model import ROLE_KEY, Naming
 from bacalhau_spot.core.orchestrator.published_configuration import SWITCHED_OFF
 from bacalhau_spot.core.tags import (
+    group_name,
     orchestrator_name,
     orchestrator_parameter,
     orchestrator_role_name,
@@ -28,6 +29,7 @@ from bacalhau_spot.orchestrator.certificates import new_credentials
 from support.account_snapshot import account_snapshot
 from support.cli_runner import CliRunner
 from support.foreign_account import NOBODY
+from support.storms import ask_sandbox_orchestrator
 
 REGION = "us-east-1"
 NAMING = Naming()
@@ -177,6 +179,55 @@ def test_a_name_of_ours_without_our_tag_is_never_changed(
     assert f"{kind.noun} exists and does not have the tag {kind.lacks}" in created.stdout
     assert changed(sandbox, theirs) == {}
     program("destroy", "--yes")
+    assert changed(sandbox, theirs) == {}
+
+
+# Of these the cluster has none, so that others can have the names; its commands go on.
+FREE_NAMES = [
+    name for name in KINDS if name not in {"launch template", *(key for key in KINDS if "lock" in key)}
+]
+
+
+def test_a_living_cluster_changes_nothing_that_has_a_name_of_ours(
+    sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask_sandbox_orchestrator(sandbox, monkeypatch)
+    program.configure(nodes=1, regions=f"[{REGION}]")
+    assert program("create", "--yes").code == 0
+    for name in FREE_NAMES:
+        KINDS[name].make(sandbox)
+    sandbox.clock.advance(300)
+    theirs = {key: row for key, row in shown(sandbox).items() if "payroll" in row}
+    assert len(theirs) > len(FREE_NAMES), "the group has an instance"
+    for command in (
+        ("scale", "2", "--yes", "--grace", "0"),
+        ("extend", "4h", "--yes"),
+        ("reconcile",),
+        ("destroy", "--yes"),
+    ):
+        result = program(*command)
+        assert result.code == 0, result.stdout + result.stderr
+        assert changed(sandbox, theirs) == {}, command
+
+
+@pytest.mark.parametrize(
+    ("name", "orchestrator"), [(group_name(NAMING), OWN), (orchestrator_name(NAMING), MANAGED)]
+)
+def test_a_security_group_of_others_in_the_users_vpc_stays(
+    sandbox: Any, program: CliRunner, name: str, orchestrator: str
+) -> None:
+    """Its name is unique in the VPC."""
+    ec2 = sandbox.client("ec2", REGION)
+    (vpc,) = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    ec2.create_security_group(GroupName=name, Description="theirs", VpcId=vpc["VpcId"])
+    path = program.configure(nodes=1, regions=f"{{{REGION}: {{vpc_id: {vpc['VpcId']}}}}}")
+    path.write_text(path.read_text().replace(OWN, orchestrator).replace("192.0.2.0/24", OPERATOR))
+    theirs = shown(sandbox)
+    created = program("create", "--yes")
+    said = " ".join((created.stdout + created.stderr).split())
+    assert (created.code, name in said) == (1, True), said
+    assert changed(sandbox, theirs) == {}
+    assert program("destroy", "--yes").code == 0
     assert changed(sandbox, theirs) == {}
 
 
