@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.core.lifecycle.operator_lock import LEASE, LockHolder, lock_name, lock_tags
+from bacalhau_spot.core.lifecycle.operator_lock import LEASE, MAX_SKEW, LockHolder, lock_name, lock_tags
 from bacalhau_spot.core.model import Naming
 from bacalhau_spot.core.tags import time_in_tag
 from support.cli_runner import CliRunner
 
 REGION = "us-west-2"
 ARN = "arn:aws:sts::123456789012:assumed-role/operator/anna"
+
+# Of a lease that a command with another clock has written. A wait is shorter.
+LONGEST_S = (LEASE + MAX_SKEW).total_seconds()
 
 
 def locked(
@@ -35,9 +38,13 @@ def locked(
     return ec2
 
 
+def lock_rows(ec2: Any) -> list[dict[str, Any]]:
+    rows = ec2.describe_launch_templates()["LaunchTemplates"]
+    return [row for row in rows if row["LaunchTemplateName"].endswith("-lock")]
+
+
 def locks(ec2: Any) -> list[str]:
-    names = [row["LaunchTemplateName"] for row in ec2.describe_launch_templates()["LaunchTemplates"]]
-    return [name for name in names if name.endswith("-lock")]
+    return [row["LaunchTemplateName"] for row in lock_rows(ec2)]
 
 
 def test_a_command_leaves_no_lock(sandbox: Any, program: CliRunner) -> None:
@@ -54,12 +61,7 @@ def test_a_command_with_unlisted_nodes_leaves_its_lock_for_a_moment(sandbox: Any
     program.configure(nodes=1, regions=f"[{REGION}]")
     before = sandbox.leftovers()
     assert program("create", "--yes", "--wait", "none").code == 0
-    ec2 = sandbox.client("ec2", REGION)
-    (lock,) = [
-        row
-        for row in ec2.describe_launch_templates()["LaunchTemplates"]
-        if row["LaunchTemplateName"].endswith("-lock")
-    ]
+    (lock,) = lock_rows(sandbox.client("ec2", REGION))
     tags = {tag["Key"]: tag["Value"] for tag in lock["Tags"]}
     until = time_in_tag(tags["LockedUntil"])
     assert until is not None and until <= program.clock.now() + timedelta(seconds=12)
@@ -80,18 +82,41 @@ def test_a_second_command_waits_and_names_the_first(sandbox: Any, program: CliRu
     assert locks(ec2) == []
 
 
-def test_a_wait_has_an_end_and_changes_nothing(sandbox: Any, program: CliRunner) -> None:
+@pytest.mark.parametrize("command", ["create", "destroy"])
+def test_a_wait_has_an_end_and_changes_nothing(sandbox: Any, program: CliRunner, command: str) -> None:
     """The hint is to wait, never to destroy what belongs to the other."""
     program.configure(nodes=1, regions=f"[{REGION}]")
-    ec2 = locked(sandbox, program, left_s=7200)
+    ec2 = locked(sandbox, program, left_s=LONGEST_S)
     before = sandbox.leftovers()
-    for command in ("create", "destroy"):
-        refused = program(command, "--yes")
-        assert refused.code == 1
-        assert "another command is changing this cluster; nothing was changed" in refused.stderr
-        assert ARN in refused.stderr and "destroy" not in refused.stderr.partition("nothing was changed")[2]
+    refused = program(command, "--yes")
+    assert refused.code == 1
+    assert "another command is changing this cluster; nothing was changed" in refused.stderr
+    assert ARN in refused.stderr and "destroy" not in refused.stderr.partition("nothing was changed")[2]
     assert sandbox.leftovers() == before
     assert len(locks(ec2)) == 1
+
+
+@pytest.mark.parametrize(
+    "tag", [{"LockedOn": "{host}:99999999999999999999"}, {"LockedUntil": "2076-01-01T00:00:00Z"}]
+)
+def test_a_forged_tag_of_the_lock_stops_no_command(
+    sandbox: Any, program: CliRunner, tag: dict[str, str]
+) -> None:
+    """Whoever may tag resources can write any value: a number that no process has, a lease of fifty years."""
+    program.configure(nodes=1, regions=f"[{REGION}]")
+    before = sandbox.leftovers()
+    assert program("create", "--yes").code == 0
+    for words in (["extend", "4h"], ["scale", "2"], ["destroy"]):
+        ec2 = locked(sandbox, program)
+        (lock,) = lock_rows(ec2)
+        tags = [{"Key": key, "Value": value.format(host=program.host)} for key, value in tag.items()]
+        ec2.create_tags(Resources=[lock["LaunchTemplateId"]], Tags=tags)
+        changed = program(*words, "--yes")
+        assert "internal error" not in changed.stderr and "Traceback" not in changed.stderr
+        # A plan that was made before a wait is not carried out.
+        assert changed.code == 0 or "since this plan was made" in changed.stderr, changed.stderr
+        assert locks(ec2) == []
+    assert sandbox.leftovers() == before
 
 
 def test_the_lock_of_a_killed_process_of_this_machine_is_taken_over(sandbox: Any, program: CliRunner) -> None:
@@ -100,7 +125,7 @@ def test_the_lock_of_a_killed_process_of_this_machine_is_taken_over(sandbox: Any
     if dead == 0:
         os._exit(0)
     os.waitpid(dead, 0)
-    ec2 = locked(sandbox, program, host=program.host, pid=dead, left_s=7200)
+    ec2 = locked(sandbox, program, host=program.host, pid=dead, left_s=LONGEST_S)
     created = program("create", "--yes")
     assert created.code == 0 and "waiting" not in created.stderr
     assert locks(ec2) == []

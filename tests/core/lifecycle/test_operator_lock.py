@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from bacalhau_spot.core.lifecycle.operator_lock import (
     LEASE,
+    MAX_SKEW,
     LockDecision,
     LockHolder,
     holder_of,
@@ -17,6 +20,11 @@ from bacalhau_spot.core.model import Naming
 
 SINCE = datetime(2026, 11, 28, 12, tzinfo=UTC)
 HOLDER = LockHolder("create", "arn:aws:iam::123456789012:user/anna", "host", 12, "run", SINCE, SINCE + LEASE)
+
+
+def runs(_: LockHolder) -> bool:
+    """Of no holder is it known that it has ended."""
+    return False
 
 
 def test_the_holder_is_read_from_the_tags_that_name_it() -> None:
@@ -36,9 +44,39 @@ def test_incomplete_tags_name_nobody() -> None:
     assert holder_of({**tags, "LockedUntil": "tomorrow"}) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "pid"),
+    [("1", 1), ("2147483647", 2**31 - 1), ("0", 0), ("2147483648", 0), ("9" * 20, 0), ("9" * 200, 0)],
+)
+def test_a_number_that_no_process_has_names_a_process_of_another_machine(text: str, pid: int) -> None:
+    """The operating system is never asked about it; the lease decides."""
+    assert holder_of({**lock_tags(Naming(), HOLDER), "LockedOn": f"host:{text}"}) == replace(HOLDER, pid=pid)
+
+
 def test_a_lock_is_taken_over_when_nobody_can_hold_it_any_more() -> None:
     now = SINCE + timedelta(minutes=1)
-    assert lock_decision(HOLDER, now=now, ended=False) is LockDecision.WAIT
-    assert lock_decision(HOLDER, now=now, ended=True) is LockDecision.TAKE_OVER
-    assert lock_decision(HOLDER, now=SINCE + LEASE, ended=False) is LockDecision.TAKE_OVER
-    assert lock_decision(None, now=now, ended=False) is LockDecision.TAKE_OVER
+    assert lock_decision(HOLDER, now=now, ended=runs) is LockDecision.WAIT
+    assert lock_decision(HOLDER, now=now, ended=lambda _: True) is LockDecision.TAKE_OVER
+    assert lock_decision(HOLDER, now=SINCE + LEASE, ended=runs) is LockDecision.TAKE_OVER
+    assert lock_decision(None, now=now, ended=runs) is LockDecision.TAKE_OVER
+
+
+@pytest.mark.parametrize("until", [SINCE, SINCE + LEASE + MAX_SKEW + timedelta(seconds=1)])
+def test_an_ended_lease_decides_alone(until: datetime) -> None:
+    """Nothing is asked about the process."""
+    asked: list[LockHolder] = []
+
+    def ended(holder: LockHolder) -> bool:
+        asked.append(holder)
+        return False
+
+    assert lock_decision(replace(HOLDER, until=until), now=SINCE, ended=ended) is LockDecision.TAKE_OVER
+    assert asked == []
+
+
+def test_a_lease_of_fifty_years_is_nobody_s() -> None:
+    """No command whose clock AWS accepts has written it; the longest that one can write is respected."""
+    longest = replace(HOLDER, until=SINCE + LEASE + MAX_SKEW)
+    assert lock_decision(longest, now=SINCE, ended=runs) is LockDecision.WAIT
+    forged = replace(HOLDER, until=SINCE + timedelta(days=50 * 365))
+    assert lock_decision(forged, now=SINCE, ended=runs) is LockDecision.TAKE_OVER

@@ -165,7 +165,7 @@ class ClusterLock:
             return False
         if holder.pid == os.getpid():
             return not runs_in_thread(holder.run)
-        return not _runs(holder.pid)
+        return holder.pid > 0 and not _runs(holder.pid)
 
 
 def _runs(pid: int) -> bool:
@@ -173,6 +173,6 @@ def _runs(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # it is another user's
+    except (OSError, OverflowError):  # it is another user's; or nothing is known about it
         return True
     return True

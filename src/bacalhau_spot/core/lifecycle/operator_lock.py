@@ -23,7 +23,7 @@ from bacalhau_spot.core.tags import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from bacalhau_spot.core.model import Naming
@@ -31,15 +31,23 @@ if TYPE_CHECKING:
 LOCK_ROLE: Final = "operator-lock"
 # A holder renews it three times as often.
 LEASE: Final = timedelta(minutes=9)
+# Between the clocks of two machines: AWS accepts none that is more than five minutes off.
+MAX_SKEW: Final = timedelta(minutes=10)
 
 _COMMAND, _BY, _ON, _RUN = "LockedFor", "LockedBy", "LockedOn", "LockedByRun"
 _SINCE, _UNTIL = "LockedSince", "LockedUntil"
+# A process has none above it (a signed integer of C), and none below 1.
+_MAX_PID = 2**31 - 1
 _FOREIGN = re.compile(r"[^\w +\-=.:/@]", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class LockHolder:
-    """The command that holds the lock. `by`: its identity's ARN; `host`, `pid`: its process; `run`: distinct for each run."""
+    """The command that holds the lock.
+
+    `by`: its identity's ARN; `host`, `pid`: its process, 0 if the tag has a number that no process has; `run`: distinct for
+    each run.
+    """
 
     command: str
     by: str
@@ -93,18 +101,29 @@ def holder_of(tags: Mapping[str, str]) -> LockHolder | None:
         command=tags.get(_COMMAND, ""),
         by=tags.get(_BY, ""),
         host=host,
-        pid=int(pid),
+        pid=_number(pid),
         run=tags.get(_RUN, ""),
         since=since,
         until=until,
     )
 
 
-def lock_decision(holder: LockHolder | None, *, now: datetime, ended: bool) -> LockDecision:
-    """Whether to wait. `ended`: the holder was a process of this machine, and does not run any more."""
-    if holder is None or ended or holder.until <= now:
+def lock_decision(
+    holder: LockHolder | None, *, now: datetime, ended: Callable[[LockHolder], bool]
+) -> LockDecision:
+    """Whether to wait. `ended`: whether it was a process of this machine, and does not run any more; asked last.
+
+    No command writes a lease that ends later than LEASE and MAX_SKEW from now: such a value would lock the cluster for ever.
+    """
+    if holder is None or not now < holder.until <= now + LEASE + MAX_SKEW or ended(holder):
         return LockDecision.TAKE_OVER
     return LockDecision.WAIT
+
+
+def _number(digits: str) -> int:
+    """0 for a number that no process has."""
+    pid = int(digits)
+    return pid if pid <= _MAX_PID else 0
 
 
 def _text(value: str) -> str:

@@ -172,8 +172,8 @@ class OperatorLock:
         return None
 
     def _may_take_over(self, holder: LockHolder | None) -> bool:
-        ended = holder is not None and self._ended(holder)
-        return lock_decision(holder, now=self._calls.clock.now(), ended=ended) is LockDecision.TAKE_OVER
+        now = self._calls.clock.now()
+        return lock_decision(holder, now=now, ended=self._ended) is LockDecision.TAKE_OVER
 
     def _check_owner(self, tags: Mapping[str, str]) -> None:
         """A name proves nothing: every lock has both tags from its creation on."""
