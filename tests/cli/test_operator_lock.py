@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from bacalhau_spot.core.lifecycle.operator_lock import LEASE, MAX_SKEW, LockHolder, lock_name, lock_tags
+from bacalhau_spot.cli.state.machine_mark import machine_mark
+from bacalhau_spot.core.lifecycle.operator_lock import (
+    LEASE,
+    MAX_SKEW,
+    LockHolder,
+    holder_of,
+    lock_name,
+    lock_tags,
+)
 from bacalhau_spot.core.model import Naming
 from bacalhau_spot.core.tags import time_in_tag
 from support.cli_runner import CliRunner
@@ -22,13 +32,19 @@ LONGEST_S = (LEASE + MAX_SKEW).total_seconds()
 
 
 def locked(
-    sandbox: Any, user: CliRunner, *, host: str = "elsewhere", pid: int = 7, left_s: float = 540
+    sandbox: Any,
+    user: CliRunner,
+    *,
+    host: str = "elsewhere",
+    pid: int = 7,
+    left_s: float = 540,
+    machine: str = "",
 ) -> Any:
-    """The lock of a command on another machine. Returns a client of its region."""
+    """The lock of a command, on another machine unless `machine` is the user's. Returns a client of its region."""
     ec2 = sandbox.client("ec2", REGION)
     now = user.clock.now()
     until = now + timedelta(seconds=left_s)
-    holder = LockHolder("scale", ARN, host, pid, "other-run", until - LEASE, until)
+    holder = LockHolder("scale", ARN, host, pid, "other-run", until - LEASE, until, machine)
     tags = [{"Key": key, "Value": value} for key, value in lock_tags(Naming(), holder).items()]
     ec2.create_launch_template(
         LaunchTemplateName=lock_name(Naming()),
@@ -36,6 +52,10 @@ def locked(
         TagSpecifications=[{"ResourceType": "launch-template", "Tags": tags}],
     )
     return ec2
+
+
+def own_machine(user: CliRunner) -> str:
+    return machine_mark(user.folder / ".local" / "state" / "bacalhau-spot", host=user.host)
 
 
 def lock_rows(ec2: Any) -> list[dict[str, Any]]:
@@ -97,7 +117,7 @@ def test_a_wait_has_an_end_and_changes_nothing(sandbox: Any, program: CliRunner,
 
 
 @pytest.mark.parametrize(
-    "tag", [{"LockedOn": "{host}:99999999999999999999"}, {"LockedUntil": "2076-01-01T00:00:00Z"}]
+    "tag", [{"LockedOn": "{host}:{machine}:99999999999999999999"}, {"LockedUntil": "2076-01-01T00:00:00Z"}]
 )
 def test_a_forged_tag_of_the_lock_stops_no_command(
     sandbox: Any, program: CliRunner, tag: dict[str, str]
@@ -106,10 +126,11 @@ def test_a_forged_tag_of_the_lock_stops_no_command(
     program.configure(nodes=1, regions=f"[{REGION}]")
     before = sandbox.leftovers()
     assert program("create", "--yes").code == 0
+    own = {"host": program.host, "machine": own_machine(program)}
     for words in (["extend", "4h"], ["scale", "2"], ["destroy"]):
         ec2 = locked(sandbox, program)
         (lock,) = lock_rows(ec2)
-        tags = [{"Key": key, "Value": value.format(host=program.host)} for key, value in tag.items()]
+        tags = [{"Key": key, "Value": value.format(**own)} for key, value in tag.items()]
         ec2.create_tags(Resources=[lock["LaunchTemplateId"]], Tags=tags)
         changed = program(*words, "--yes")
         assert "internal error" not in changed.stderr and "Traceback" not in changed.stderr
@@ -119,16 +140,51 @@ def test_a_forged_tag_of_the_lock_stops_no_command(
     assert sandbox.leftovers() == before
 
 
-def test_the_lock_of_a_killed_process_of_this_machine_is_taken_over(sandbox: Any, program: CliRunner) -> None:
-    program.configure(nodes=1, regions=f"[{REGION}]")
+def ended_process() -> int:
     dead = os.fork()
     if dead == 0:
         os._exit(0)
     os.waitpid(dead, 0)
-    ec2 = locked(sandbox, program, host=program.host, pid=dead, left_s=LONGEST_S)
+    return dead
+
+
+def test_the_lock_of_a_killed_process_of_this_machine_is_taken_over(sandbox: Any, program: CliRunner) -> None:
+    program.configure(nodes=1, regions=f"[{REGION}]")
+    machine = own_machine(program)
+    ec2 = locked(sandbox, program, host=program.host, pid=ended_process(), left_s=LONGEST_S, machine=machine)
     created = program("create", "--yes")
     assert created.code == 0 and "waiting" not in created.stderr
     assert locks(ec2) == []
+
+
+@pytest.mark.parametrize("pid", [os.getpid, ended_process], ids=["own", "ended"])
+@pytest.mark.parametrize("known", [True, False], ids=["other", "unknown"])
+def test_a_host_of_the_same_name_is_not_this_machine(
+    sandbox: Any, program: CliRunner, pid: Callable[[], int], known: bool
+) -> None:
+    """Two containers with one host name, in which the program is process 1; two laptops. An earlier version wrote no more."""
+    program.configure(nodes=1, regions=f"[{REGION}]")
+    other = replace(program, folder=program.folder / "other")
+    other.folder.mkdir()
+    machine = own_machine(other) if known else ""
+    ec2 = locked(sandbox, program, host=program.host, pid=pid(), left_s=LONGEST_S, machine=machine)
+    before = sandbox.leftovers()
+    refused = program("create", "--yes")
+    assert refused.code == 1
+    assert f"waiting for `scale` of {ARN} on {program.host} (since" in refused.stderr
+    assert "another command is changing this cluster; nothing was changed" in refused.stderr
+    assert sandbox.leftovers() == before
+    assert len(locks(ec2)) == 1
+
+
+def test_a_lock_names_its_process(sandbox: Any, program: CliRunner) -> None:
+    """By what the next command of this machine compares."""
+    program.configure(nodes=1, regions=f"[{REGION}]")
+    assert program("create", "--yes", "--wait", "none").code == 0
+    (lock,) = lock_rows(sandbox.client("ec2", REGION))
+    holder = holder_of({tag["Key"]: tag["Value"] for tag in lock["Tags"]})
+    assert holder is not None and holder.is_on(own_machine(program))
+    assert (holder.host, holder.pid) == (program.host, os.getpid())
 
 
 def test_without_the_permission_for_a_lock_the_command_warns_and_goes_on(

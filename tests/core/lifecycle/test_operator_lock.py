@@ -17,9 +17,12 @@ from bacalhau_spot.core.lifecycle.operator_lock import (
     lock_tags,
 )
 from bacalhau_spot.core.model import Naming
+from bacalhau_spot.core.tags import MAX_VALUE
 
 SINCE = datetime(2026, 11, 28, 12, tzinfo=UTC)
-HOLDER = LockHolder("create", "arn:aws:iam::123456789012:user/anna", "host", 12, "run", SINCE, SINCE + LEASE)
+ARN = "arn:aws:iam::123456789012:user/anna"
+MACHINE = "0123456789abcdef"
+HOLDER = LockHolder("create", ARN, "host", 12, "run", SINCE, SINCE + LEASE, MACHINE)
 
 
 def runs(_: LockHolder) -> bool:
@@ -36,6 +39,28 @@ def test_letters_that_ec2_refuses_are_replaced() -> None:
     assert holder_of(tags) == replace(HOLDER, host="Anna-s laptop")
 
 
+def test_a_long_host_name_is_cut_before_the_process() -> None:
+    """Otherwise its number would be another one, or none."""
+    found = holder_of(lock_tags(Naming(), replace(HOLDER, host="h" * 300)))
+    assert found is not None
+    assert (found.machine, found.pid) == (MACHINE, 12)
+    assert len(lock_tags(Naming(), replace(HOLDER, host="h" * 300))["LockedOn"]) == MAX_VALUE
+
+
+@pytest.mark.parametrize("place", ["host", "a:b", "host:0123456789ABCDEF", ":0123456789abcde"])
+def test_a_tag_without_a_machine_is_of_no_machine(place: str) -> None:
+    """Of an earlier version: its host is shown, and its lease decides."""
+    found = holder_of({**lock_tags(Naming(), HOLDER), "LockedOn": f"{place}:12"})
+    assert found == replace(HOLDER, host=place, machine="")
+    assert not found.is_on(MACHINE) and not found.is_on("")
+
+
+def test_a_process_is_on_its_own_machine_alone() -> None:
+    assert HOLDER.is_on(MACHINE)
+    assert not HOLDER.is_on("fedcba9876543210") and not HOLDER.is_on("")
+    assert not replace(HOLDER, pid=0).is_on(MACHINE)
+
+
 def test_incomplete_tags_name_nobody() -> None:
     """Somebody else's template of this name, or one whose tags are not listed yet."""
     tags = lock_tags(Naming(), HOLDER)
@@ -50,7 +75,8 @@ def test_incomplete_tags_name_nobody() -> None:
 )
 def test_a_number_that_no_process_has_names_a_process_of_another_machine(text: str, pid: int) -> None:
     """The operating system is never asked about it; the lease decides."""
-    assert holder_of({**lock_tags(Naming(), HOLDER), "LockedOn": f"host:{text}"}) == replace(HOLDER, pid=pid)
+    tags = {**lock_tags(Naming(), HOLDER), "LockedOn": f"host:{MACHINE}:{text}"}
+    assert holder_of(tags) == replace(HOLDER, pid=pid)
 
 
 def test_a_lock_is_taken_over_when_nobody_can_hold_it_any_more() -> None:

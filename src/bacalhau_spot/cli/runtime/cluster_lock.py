@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from bacalhau_spot.cli.runtime.cancellation import runs_in_thread
 from bacalhau_spot.cli.runtime.runner import NullProgress
+from bacalhau_spot.cli.state.machine_mark import machine_mark
 from bacalhau_spot.cli.state.recent_changes import ChangeMark
 from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
@@ -53,6 +54,7 @@ class ClusterLock:
         self.warnings: tuple[str, ...] = ()
         runtime = context.runtime
         now = runtime.clock.now()
+        self._machine = machine_mark(runtime.state_dir, host=runtime.host)
         holder = LockHolder(
             command=command,
             by=identity.arn,
@@ -61,6 +63,7 @@ class ClusterLock:
             run=runtime.run_id,
             since=now,
             until=now,
+            machine=self._machine,
         )
         self._lock = OperatorLock(
             runner.calls, LockPlace(context.lock_region, naming), holder, ended=self._has_ended
@@ -161,11 +164,11 @@ class ClusterLock:
 
     def _has_ended(self, holder: LockHolder) -> bool:
         """A process of this machine that does not run any more, or a command of this process that has ended."""
-        if holder.host != self._context.runtime.host:
+        if not holder.is_on(self._machine):
             return False
         if holder.pid == os.getpid():
             return not runs_in_thread(holder.run)
-        return holder.pid > 0 and not _runs(holder.pid)
+        return not _runs(holder.pid)
 
 
 def _runs(pid: int) -> bool:

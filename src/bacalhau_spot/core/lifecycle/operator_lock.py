@@ -38,6 +38,7 @@ _COMMAND, _BY, _ON, _RUN = "LockedFor", "LockedBy", "LockedOn", "LockedByRun"
 _SINCE, _UNTIL = "LockedSince", "LockedUntil"
 # A process has none above it (a signed integer of C), and none below 1.
 _MAX_PID = 2**31 - 1
+_MACHINE = re.compile(r"[0-9a-f]{16}")
 _FOREIGN = re.compile(r"[^\w +\-=.:/@]", re.ASCII)
 
 
@@ -46,7 +47,7 @@ class LockHolder:
     """The command that holds the lock.
 
     `by`: its identity's ARN; `host`, `pid`: its process, 0 if the tag has a number that no process has; `run`: distinct for
-    each run.
+    each run; `machine`: where the pid counts, distinct for hosts of the same name; empty if unknown.
     """
 
     command: str
@@ -56,6 +57,11 @@ class LockHolder:
     run: str
     since: datetime
     until: datetime
+    machine: str = ""
+
+    def is_on(self, machine: str) -> bool:
+        """Whether the pid is one of this machine. Never if either is unknown: the lease then decides."""
+        return bool(machine) and self.machine == machine and self.pid > 0
 
 
 class LockDecision(Enum):
@@ -79,7 +85,7 @@ def lock_tags(naming: Naming, holder: LockHolder) -> dict[str, str]:
         ROLE_KEY: LOCK_ROLE,
         _COMMAND: _text(holder.command),
         _BY: _text(holder.by),
-        _ON: _text(f"{holder.host}:{holder.pid}"),
+        _ON: _process_text(holder),
         _RUN: _text(holder.run),
         _SINCE: tag_time(holder.since),
         **renewal_tags(holder.until),
@@ -93,10 +99,11 @@ def renewal_tags(until: datetime) -> dict[str, str]:
 
 def holder_of(tags: Mapping[str, str]) -> LockHolder | None:
     """The holder by the tags; None if they are not complete."""
-    host, _, pid = tags.get(_ON, "").rpartition(":")
+    place, _, pid = tags.get(_ON, "").rpartition(":")
     since, until = time_in_tag(tags.get(_SINCE, "")), time_in_tag(tags.get(_UNTIL, ""))
     if since is None or until is None or not pid.isdecimal():
         return None
+    host, machine = _host_and_machine(place)
     return LockHolder(
         command=tags.get(_COMMAND, ""),
         by=tags.get(_BY, ""),
@@ -105,6 +112,7 @@ def holder_of(tags: Mapping[str, str]) -> LockHolder | None:
         run=tags.get(_RUN, ""),
         since=since,
         until=until,
+        machine=machine,
     )
 
 
@@ -118,6 +126,18 @@ def lock_decision(
     if holder is None or not now < holder.until <= now + LEASE + MAX_SKEW or ended(holder):
         return LockDecision.TAKE_OVER
     return LockDecision.WAIT
+
+
+def _process_text(holder: LockHolder) -> str:
+    """`host:machine:pid`. A long host name is cut, and not what follows it."""
+    place = ":".join(filter(None, (holder.machine, str(holder.pid))))
+    return f"{_text(holder.host)[: MAX_VALUE - len(place) - 1]}:{place}"
+
+
+def _host_and_machine(place: str) -> tuple[str, str]:
+    """Without a machine from a program of an earlier version: then the whole is the host."""
+    host, _, machine = place.rpartition(":")
+    return (host, machine) if _MACHINE.fullmatch(machine) else (place, "")
 
 
 def _number(digits: str) -> int:
