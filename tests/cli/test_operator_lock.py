@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bacalhau_spot.cli.runtime.cluster_lock import ClusterLock
 from bacalhau_spot.cli.state.machine_mark import machine_mark
 from bacalhau_spot.core.lifecycle.operator_lock import (
     LEASE,
@@ -23,6 +24,8 @@ from bacalhau_spot.core.lifecycle.operator_lock import (
 from bacalhau_spot.core.model import Naming
 from bacalhau_spot.core.tags import time_in_tag
 from support.cli_runner import CliRunner
+from support.processes import Process, Turns, run_as_processes, users
+from support.storms import machines
 
 REGION = "us-west-2"
 ARN = "arn:aws:sts::123456789012:assumed-role/operator/anna"
@@ -185,6 +188,72 @@ def test_a_lock_names_its_process(sandbox: Any, program: CliRunner) -> None:
     holder = holder_of({tag["Key"]: tag["Value"] for tag in lock["Tags"]})
     assert holder is not None and holder.is_on(own_machine(program))
     assert (holder.host, holder.pid) == (program.host, os.getpid())
+
+
+@pytest.mark.parametrize(
+    "words", [["scale", "1", "--write"], ["replace", "--drifted"]], ids=["scale", "replace"]
+)
+def test_nothing_to_change_is_not_said_in_the_middle_of_another_command(
+    sandbox: Any, program: CliRunner, words: list[str]
+) -> None:
+    """`replace` has its new node before the old one leaves: the number is right for a moment, and then it is not."""
+    path = program.configure(nodes=1, regions=f"[{REGION}]")
+    assert program("create", "--yes").code == 0
+    ec2 = locked(sandbox, program, left_s=300)
+    before, began = path.read_text(), program.clock.now()
+    refused = program(*words, "--yes")
+    assert refused.code == 1 and "nothing to change" not in refused.stdout + refused.stderr
+    assert f"waiting for `scale` of {ARN} on elsewhere" in refused.stderr
+    assert "another command has changed the cluster since this plan was made" in refused.stderr
+    assert program.clock.now() - began >= timedelta(seconds=300)
+    assert (locks(ec2), path.read_text()) == ([], before)
+    unchanged = program(*words, "--yes")
+    assert unchanged.code == 0 and "nothing to change" in unchanged.stdout
+
+
+@pytest.mark.parametrize("after_s", [6, 8, 10])
+def test_a_scale_during_a_replacement_ends_with_its_number_or_not_in_order(
+    sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch, after_s: int
+) -> None:
+    """After 8 s there are three nodes: the two old ones, and the new one of `replace`."""
+    run_as_processes(sandbox, monkeypatch)
+    anna, bert = users(sandbox, program, "here", "there")
+    for user in (anna, bert):
+        user.configure(nodes=2, regions=f"[{REGION}]")
+    assert anna("create", "--yes").code == 0
+    old = next(machine.id for machine in machines(sandbox) if machine.spot)
+    replacement = Process(anna, ("replace", old, "--yes", "--grace", "0"))
+    scaling = Process(bert, ("scale", "3", "--yes"), wakes_at=sandbox.clock.now() + after_s)
+    Turns(sandbox.clock, seed=1).run([replacement, scaling])
+    assert replacement.result is not None and replacement.result.code == 0
+    assert scaling.result is not None
+    assert scaling.result.code == 1 or sum(machine.spot for machine in machines(sandbox)) == 3
+
+
+def test_a_dry_run_does_not_wait_for_another_command(sandbox: Any, program: CliRunner) -> None:
+    program.configure(nodes=1, regions=f"[{REGION}]")
+    assert program("create", "--yes").code == 0
+    locked(sandbox, program, left_s=300)
+    shown = program("scale", "1", "--dry-run")
+    assert shown.code == 0 and "waiting" not in shown.stderr
+
+
+def test_nothing_to_change_is_not_said_of_a_cluster_that_has_changed(
+    sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other command ended between the look and the answer: no lock tells of it."""
+    program.configure(nodes=1, regions=f"[{REGION}]")
+    assert program("create", "--yes").code == 0
+    (node,) = program("list", "-o", "json").data["instances"]
+
+    def ends(_: ClusterLock) -> str:
+        sandbox.client("ec2", REGION).terminate_instances(InstanceIds=[node["id"]])
+        return ""
+
+    monkeypatch.setattr(ClusterLock, "changing", ends)
+    refused = program("scale", "1", "--yes")
+    assert refused.code == 1
+    assert "another command has changed the cluster since this plan was made" in refused.stderr
 
 
 def test_without_the_permission_for_a_lock_the_command_warns_and_goes_on(

@@ -102,9 +102,21 @@ def look(context: CommandContext, runner: Runner, spec: ClusterSpec) -> Cluster:
         return Cluster(account, inventory.instances, inventory, prices)
 
     cluster = runner.run_readonly(ask(runner.calls))
-    if cluster.inventory.failed_regions:
-        raise context.errors_of(cluster.inventory.failed_regions, exit_code=ExitCode.INCOMPLETE)[0]
+    _check_complete(context, cluster.inventory)
     return cluster
+
+
+def _scanned(context: CommandContext, runner: Runner, cluster: Cluster) -> ClusterInventory:
+    """The cluster's instances at present. Raises as `look`."""
+    regions = cluster.account.enabled_regions
+    now = runner.run_readonly(discovery.instances_of(runner.calls, context.naming(), regions=regions))
+    _check_complete(context, now)
+    return now
+
+
+def _check_complete(context: CommandContext, inventory: ClusterInventory) -> None:
+    if inventory.failed_regions:
+        raise context.errors_of(inventory.failed_regions, exit_code=ExitCode.INCOMPLETE)[0]
 
 
 def check_words(words: Sequence[str], *, command: str) -> None:
@@ -241,17 +253,37 @@ def run_change(
         change,
         words=[word for word in words if word not in _DRY_RUN] if dry_run else (),
     )
+    outdated = lock_view.outdated_plan(shlex.join(words))
     if dry_run or change.empty:
+        if not dry_run and _is_outdated(context, runner, cluster):
+            raise outdated
         return Result(context.command, view=shown, data=json_output.node_change_data(change, None))
     context.print_status(shown)
     where = f"of {context.naming().tag_value} in account {identity.account_id}"
     context.confirm(_question(context.command, change, where), impact=Impact.ADDS, confirmed=yes)
-    with ClusterLock(
-        context, runner, naming=context.naming(), identity=identity, command=context.command
-    ) as lock:
+    with _lock(context, runner, cluster) as lock:
         if lock.take():
-            raise lock_view.outdated_plan(shlex.join(words))
+            raise outdated
         return _carried_out(context, runner, cluster, change, work, lock=lock)
+
+
+def _lock(context: CommandContext, runner: Runner, cluster: Cluster) -> ClusterLock:
+    identity, command = cluster.account.identity, context.command
+    return ClusterLock(context, runner, naming=context.naming(), identity=identity, command=command)
+
+
+def _is_outdated(context: CommandContext, runner: Runner, cluster: Cluster) -> bool:
+    """Whether there may be something to change after all: the look was in the middle of another command.
+
+    Waits for that one, as before a change. Raises UserError, CloudError as `look` and ClusterLock.take.
+    """
+    with _lock(context, runner, cluster) as lock:
+        if lock.changing():
+            lock.take()
+            return True
+    # It may have ended after the look.
+    now = _scanned(context, runner, cluster)
+    return {one.id for one in present_nodes(now.instances)} != {one.id for one in cluster.present}
 
 
 def _carried_out(
