@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from aws_spot_sandbox import __version__, settings_update
+from aws_spot_sandbox import __version__, running_mark, settings_update
 from aws_spot_sandbox.endpoint_file import AddressFile
 from aws_spot_sandbox.server import Sandbox
 from aws_spot_sandbox.state import World
@@ -25,6 +25,7 @@ def main() -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
+    held = running_mark.hold(arguments.state_dir)
     sandbox = Sandbox(World(), on_stop=ended.set)  # loads the plug-ins and their switches
     settings_update.apply(sandbox.world, json.loads(arguments.settings))
     file = AddressFile(os.getpid(), sandbox.start(arguments.port), __version__)
@@ -36,6 +37,7 @@ def main() -> None:
     finally:
         file.remove(arguments.state_dir)
         sandbox.stop()
+        held.close()
 
 
 def _arguments() -> argparse.Namespace:

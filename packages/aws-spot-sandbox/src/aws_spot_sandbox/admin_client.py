@@ -13,7 +13,11 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Unreachable(Exception):  # noqa: N818 - reads better without a suffix
-    """No answer, or none of a sandbox."""
+    """No answer, or none of a sandbox. `timed_out`: a process listens at the address."""
+
+    def __init__(self, reason: str, *, timed_out: bool = False) -> None:
+        super().__init__(reason)
+        self.timed_out = timed_out
 
 
 class Refused(Exception):  # noqa: N818 - reads better without a suffix
@@ -31,7 +35,8 @@ def ask(url: str, method: str, verb: str, body: Any = None) -> Any:
         with refusal:
             raise Refused(_why(refusal.read())) from refusal
     except (OSError, ValueError, EOFError) as error:
-        raise Unreachable(str(error)) from error
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise Unreachable(str(reason), timed_out=isinstance(reason, TimeoutError)) from error
 
 
 def _why(body: bytes) -> str:

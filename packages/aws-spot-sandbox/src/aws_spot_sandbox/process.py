@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aws_spot_sandbox import __version__, admin_client
+from aws_spot_sandbox import __version__, admin_client, running_mark
 from aws_spot_sandbox.endpoint_file import AddressFile, open_private, private_folder
 from aws_spot_sandbox.errors import SandboxError
 from aws_spot_sandbox.state import ACCESS_KEY_ID, ACCOUNT_ID, SECRET_ACCESS_KEY
@@ -74,13 +74,13 @@ def memory_dir(state_dir: Path) -> Path:
 
 
 def status(*, state_dir: Path) -> dict[str, Any] | None:
-    """The sandbox's status; None if it is not running."""
+    """The sandbox's status; None if it is not running. Raises SandboxError."""
     running = _saved_address(state_dir)
     return None if running is None else dict(_ask(running, "GET", "status"))
 
 
 def stop(*, state_dir: Path) -> bool:
-    """Stop the sandbox and discard its state. False if it was not running."""
+    """Stop the sandbox and discard its state. False if it was not running. Raises SandboxError."""
     running = _saved_address(state_dir)
     if running is None:
         return False
@@ -138,16 +138,51 @@ def leftovers(*, state_dir: Path) -> list[str]:
     return list(_ask(_needed(state_dir), "GET", "leftovers"))
 
 
+class _SilentError(SandboxError):
+    """A sandbox exists, and does not answer: a second one in its place would hide the resources of the first."""
+
+    def __init__(self, file: AddressFile, reason: str) -> None:
+        pid = file.pid
+        super().__init__(
+            f"the sandbox does not answer (process {pid})",
+            why=f"{file.url}: {reason}",
+            hint=f"if it is suspended, `kill -CONT {pid}` continues it; `kill -9 {pid}` ends it and discards its resources; "
+            "then run the same command again",
+            code="Silent",
+        )
+
+
 def _saved_address(state_dir: Path) -> AddressFile | None:
-    """The sandbox in the file, if it answers with the same pid."""
+    """The sandbox in the file, if it answers with the same pid. Raises SandboxError if it runs, and does not answer."""
     file = AddressFile.read(state_dir)
     if file is None:
         return None
     try:
         reply = admin_client.ask(file.url, "GET", "ping")
-    except (admin_client.Unreachable, admin_client.Refused):
+    except admin_client.Unreachable as error:
+        ended = AddressFile.read(state_dir) != file  # in order, during the call
+        if error.timed_out and not ended and running_mark.is_held(state_dir) and _exists(file.pid):
+            raise _SilentError(file, str(error)) from error
         return None  # stale: it was killed, or another process uses the port after a restart
+    except admin_client.Refused:
+        return None
     return file if isinstance(reply, dict) and reply.get("pid") == file.pid else None
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (OSError, OverflowError):  # the sandbox is this user's process
+        return False
+    return True
+
+
+def _answering(state_dir: Path) -> AddressFile | None:
+    """As `_saved_address`, of a sandbox that is starting: it may not answer for a moment."""
+    try:
+        return _saved_address(state_dir)
+    except _SilentError:
+        return None
 
 
 def _running(state_dir: Path) -> AddressFile | None:
@@ -231,7 +266,7 @@ def _start(state_dir: Path, idle_s: float, settings: dict[str, Any]) -> AddressF
         )
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline and started.poll() is None:
-        file = _saved_address(state_dir)
+        file = _answering(state_dir)
         if file is not None and file.pid == started.pid:
             return file
         time.sleep(_POLL_S)
@@ -263,9 +298,10 @@ def _environment() -> dict[str, str]:
 def _has_stopped(running: AddressFile, state_dir: Path) -> bool:
     deadline = time.monotonic() + _STOP_S
     while time.monotonic() < deadline:
-        file = _saved_address(state_dir)
-        if file is None or file.pid != running.pid:
-            return True
+        with contextlib.suppress(_SilentError):
+            file = _saved_address(state_dir)
+            if file is None or file.pid != running.pid:
+                return True
         time.sleep(_POLL_S)
     return False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -80,6 +81,25 @@ def test_it_ends_when_nobody_calls(state_dir: Path) -> None:
         time.sleep(0.05)
     with pytest.raises(admin_client.Unreachable):
         admin_client.ask(first.url, "GET", "ping")
+
+
+def test_a_suspended_sandbox_is_not_replaced(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the cluster: the next command says that it does not answer, and finds it again when it goes on."""
+    first = process.ensure_running(state_dir=state_dir)
+    file = AddressFile.read(state_dir)
+    assert file is not None
+    pid = file.pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        monkeypatch.setattr(admin_client, "_TIMEOUT_S", 0.2)
+        with pytest.raises(SandboxError, match=f"does not answer .process {pid}."):
+            process.ensure_running(state_dir=state_dir)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    monkeypatch.undo()
+    assert process.ensure_running(state_dir=state_dir) == first
+    os.kill(pid, signal.SIGKILL)
+    wait_until_gone(state_dir)
 
 
 def test_another_version_is_not_used(state_dir: Path) -> None:
