@@ -7,7 +7,9 @@ password, because Bacalhau's client needs it.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from bacalhau_spot.core.orchestrator.token_placeholder import is_placeholder
 
@@ -21,44 +23,79 @@ HIDDEN = "***"
 # A shorter value may be a common word.
 _SHORTEST = 6
 _SHORTEST_PATH = 16
+# A login without a password: a shorter one is a name.
+_SHORTEST_TOKEN = 16
 _VARIABLES = re.compile(r"SECRET|TOKEN|PASSWORD|API_?KEY", re.IGNORECASE)
 # Suffixes of variables that contain a path or a type instead of a secret.
 _NO_SECRETS = ("_FILE", "_DIR", "_PATH", "_TYPE")
+_PROXY = "_proxy"
+_NO_PROXY = "no_proxy"  # hosts
+# Before these characters, unencoded in a password, libraries see the end of the host.
+_HOST_ENDS = re.compile(r"[#/?@]")
 # Unknown secrets are recognized by their label: "SecretAccessKey": "…", token=…, Authorization: Bearer …
 _LABELLED = re.compile(
     r"((?:secret_?access_?key|session_?token|security_?token|access_?token|auth_?token|api_?key|password)"
     r"""["']?\s*[:=]\s*["']?|bearer\s+)[^\s"',}\x1b]{8,}""",
     re.IGNORECASE,
 )
+# One of these words is in each label. The search for them takes a twentieth of the expression's time, and most text has none.
+_LABELS = ("key", "token", "password", "bearer")
+# The password in an address, which may be of any program: //user:password@host
+_IN_ADDRESS = re.compile(r"""(//[^\s/:@"']*:)[^\s/@"']+(?=@)""")
 
 
 def redacted(text: str, runtime: Runtime) -> str:
     """`text` without the secrets of the environment and of the configuration."""
-    for secret in sorted(_known(runtime), key=len, reverse=True):
-        text = _without(text, secret)
-    return _LABELLED.sub(rf"\1{HIDDEN}", text)
+    for secret, wrapped in _known(runtime.environment_secrets, frozenset(runtime.secrets)):
+        text = text.replace(secret, HIDDEN) if wrapped is None else wrapped.sub(HIDDEN, text)
+    if "@" in text:
+        text = _IN_ADDRESS.sub(rf"\1{HIDDEN}", text)
+    lower = text.lower()
+    return _LABELLED.sub(rf"\1{HIDDEN}", text) if any(label in lower for label in _LABELS) else text
 
 
-def _without(text: str, secret: str) -> str:
+# A run learns few secrets after its first output.
+@lru_cache(maxsize=8)
+def _known(
+    environment: tuple[str, ...], learned: frozenset[str]
+) -> tuple[tuple[str, re.Pattern[str] | None], ...]:
+    """The secrets, the longest first, each with the expression that finds it if it contains a space."""
+    secrets = {*environment, *(secret for secret in learned if not is_placeholder(secret))}
+    secrets = {secret for secret in secrets if len(secret) >= _SHORTEST}
+    return tuple((secret, _wrapped(secret)) for secret in sorted(secrets, key=len, reverse=True))
+
+
+def _wrapped(secret: str) -> re.Pattern[str] | None:
     """The text may be wrapped at a space within the secret."""
     words = secret.split()
     if len(words) < 2:  # noqa: PLR2004 - it contains no space
-        return text.replace(secret, HIDDEN)
-    return re.sub(r"\s+".join(map(re.escape, words)), HIDDEN, text)
+        return None
+    return re.compile(r"\s+".join(map(re.escape, words)))
 
 
 def environment_secrets(environ: Mapping[str, str]) -> Iterator[str]:
     """The secrets in variables, by the names of these."""
     for name, value in environ.items():
-        if len(value) >= _SHORTEST and _VARIABLES.search(name) and not name.endswith(_NO_SECRETS):
+        if _VARIABLES.search(name) and not name.endswith(_NO_SECRETS):
             yield value
+        if name.lower().endswith(_PROXY) and name.lower() != _NO_PROXY:
+            yield from _secrets_of_proxy(value)
 
 
-def _known(runtime: Runtime) -> Iterator[str]:
-    yield from runtime.environment_secrets
-    yield from (
-        secret for secret in runtime.secrets if len(secret) >= _SHORTEST and not is_placeholder(secret)
-    )
+def _secrets_of_proxy(address: str) -> Iterator[str]:
+    """`//user:password@host`. Errors about it quote all of the password, the part that is taken for the host, or the rest."""
+    login = address[address.find("//") + 2 if "//" in address else 0 :].rpartition("@")[0]
+    user, colon, password = login.partition(":")
+    if not colon:
+        if len(user) >= _SHORTEST_TOKEN:
+            yield user
+        return
+    mark = _HOST_ENDS.search(password)
+    begin, rest = (password[: mark.start()], password[mark.end() :]) if mark else ("", "")
+    for part in filter(None, (password, begin, rest)):
+        yield from (part, unquote(part))
+    # A short password is found with its user.
+    yield from (f"{user}:{part}" for part in (password, begin) if part)
 
 
 def secrets_of(spec: ClusterSpec) -> Iterator[str]:
