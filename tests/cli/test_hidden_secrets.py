@@ -9,7 +9,10 @@ import pytest
 
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.redaction import redacted
+from bacalhau_spot.engine import notices
+from bacalhau_spot.orchestrator import nats_probe, parsing
 from support.cli_runner import CliRunner
+from support.orchestrator import stand_in
 from support.proxy_variables import PROXY_PASSWORD, proxies_of_the_user
 
 PROXIES = (
@@ -71,3 +74,66 @@ def test_the_password_in_any_address_is_hidden(tmp_path: Path) -> None:
 def test_hosts_without_a_proxy_are_shown(tmp_path: Path) -> None:
     runtime = surroundings(tmp_path, NO_PROXY="localhost:abcdefgh@example.com")
     assert redacted("localhost:abcdefgh", runtime) == "localhost:abcdefgh"
+
+
+KEY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+/"
+
+
+@pytest.mark.parametrize("shown", [4, 44, 63])
+@pytest.mark.parametrize("end", ["…", "…'", " …", "…\n"])
+def test_a_secret_in_which_a_text_was_cut_is_hidden(tmp_path: Path, shown: int, end: str) -> None:
+    runtime = surroundings(tmp_path, API_KEY=KEY)
+    assert redacted(f"012 the key {KEY[:shown]}{end} and more", runtime) == f"012 the key ***{end} and more"
+
+
+def test_the_longest_beginning_of_any_secret_is_hidden(tmp_path: Path) -> None:
+    """One secret may begin with the end of another, and contain its own beginning."""
+    runtime = surroundings(tmp_path, A_TOKEN="abcabcabd", B_TOKEN="abdefghij", C_TOKEN="one two three")
+    assert redacted("it is abcabcab… or abcabde…", runtime) == "it is ***… or abc***…"
+    assert redacted("it is one two t…", runtime) == "it is ***…"
+
+
+def test_a_few_letters_before_a_cut_are_shown(tmp_path: Path) -> None:
+    """Other words begin so; and the beginning of a webhook's address is that of any."""
+    runtime = surroundings(tmp_path, API_KEY=KEY, HOOK_TOKEN="https://hooks.example.com/secret")
+    text = "write 012… or https://…; 0123 and 0123, …"
+    assert redacted(text, runtime) == text
+    assert redacted("https://hooks.example…", runtime) == "***…"
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_an_error_of_the_orchestrator_that_is_cut_in_the_key(program: CliRunner, form: str) -> None:
+    """The message is shortened before it is known which secrets there are."""
+    with stand_in() as here:
+        api = f"  api: {{host: '{here.url}', key_env: BACALHAU_KEY}}\n"
+        path = program.configure(nodes=1, regions="[us-west-1]", more=api)
+        path.write_text(path.read_text().replace("192.0.2.1:4222", "127.0.0.1:9"))
+        program.environ["BACALHAU_KEY"] = KEY
+        for before in (100, 150, 190):
+            here.answer = (500, {}, f"{'x' * before} {KEY}".encode())
+            result = program("doctor", "-o", form)
+            assert f"{'x' * 100} ***" in result.stdout + result.stderr or before > 100
+            assert KEY[:5] not in result.stdout + result.stderr
+
+
+def test_each_cut_text_says_that_it_is_cut() -> None:
+    """The mark is what the beginning of a secret is found by."""
+    marked = f"{KEY[:9]}…"
+    assert parsing._text(f"{KEY}", longest=9) == marked
+    assert parsing._text(KEY[:9], longest=9) == KEY[:9]
+    assert nats_probe._cut(KEY, longest=9) == marked
+    assert nats_probe._cut(KEY[:9], longest=9) == KEY[:9]
+
+
+@pytest.mark.parametrize(
+    ("output", "shown"),
+    [
+        (b"ab " + b"c" * 10, "cccccccccc"),
+        (b"ab" * 10, ""),
+        (b"ab cd", "ab cd"),
+        (b"abc  cd efghi", "cd efghi"),
+    ],
+)
+def test_output_that_is_cut_at_its_beginning_starts_with_a_whole_word(output: bytes, shown: str) -> None:
+    """The end of a secret is in no other text."""
+    assert notices._end(output, longest=10).decode() == shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -30,6 +31,7 @@ _FINAL: Final = frozenset({Failure.UNTRUSTED, Failure.NO_TLS, Failure.TLS, Failu
 _TOO_MANY, _SERVER_ERRORS = 429, 500
 _LAST_SUCCESS = 299
 _MAX_BYTES: Final = 4096
+_SPACE: Final = re.compile(rb"\s+")
 _LONGEST: Final = 200  # the maximum length of foreign text in a message
 
 
@@ -134,8 +136,16 @@ async def _run(command: str, body: bytes, *, environ: Mapping[str, str]) -> str:
         await _kill(process)
     if process.returncode == 0:
         return ""
-    shown = _shortened(output[-_MAX_BYTES:])
+    shown = _shortened(_end(output, longest=_MAX_BYTES))
     return f"exit code {process.returncode}{f': {shown}' if shown else ''}"
+
+
+def _end(output: bytes, *, longest: int) -> bytes:
+    """The last bytes, from the beginning of a word: the end of a cut secret would not be recognized."""
+    if len(output) <= longest:
+        return output
+    space = _SPACE.search(output, len(output) - longest - 1)
+    return output[space.end() :] if space else b""
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:

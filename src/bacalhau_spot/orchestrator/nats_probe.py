@@ -62,7 +62,12 @@ async def probe_nats(address: str, bacalhau: BacalhauSpec, *, timeout_s: float =
     except OSError as error:
         detail = os.strerror(error.errno).lower() if error.errno else "no connection"
         status = NatsStatus.UNREACHABLE
-    return NatsCheck(address, status, sanitized(" ".join(detail.split()))[:_SHOWN])
+    return NatsCheck(address, status, _cut(sanitized(" ".join(detail.split())), longest=_SHOWN))
+
+
+def _cut(text: str, *, longest: int) -> str:
+    """The mark shows the redaction where a secret may have been cut."""
+    return text if len(text) <= longest else f"{text[:longest]}…"
 
 
 async def _connect(address: str, bacalhau: BacalhauSpec, *, timeout_s: float) -> tuple[NatsStatus, str]:
@@ -115,7 +120,7 @@ async def _info(reader: asyncio.StreamReader) -> dict[str, Any]:
     name, _, text = line.partition(" ")
     if name != "INFO":
         raise _UnexpectedError(
-            f"the server answered {line[:80]!r}" if line else "the server closed the connection"
+            f"the server answered {_cut(line, longest=80)!r}" if line else "the server closed the connection"
         )
     try:
         info = json.loads(text)

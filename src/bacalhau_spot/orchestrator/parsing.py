@@ -189,7 +189,9 @@ def _node(node: dict[str, Any]) -> tuple[OrchestratorNode, bool]:
 
 def _text(value: Any, *, longest: int = _LONGEST) -> str:
     """Text of limited length; empty for other types."""
-    return value[:longest] if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    return value if len(value) <= longest else f"{value[:longest]}…"
 
 
 def _membership(word: Any) -> Membership:

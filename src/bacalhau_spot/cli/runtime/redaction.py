@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from bacalhau_spot.core.orchestrator.token_placeholder import is_placeholder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bacalhau_spot.cli.runtime.environment import Runtime
     from bacalhau_spot.core.model import ClusterSpec
@@ -32,6 +32,10 @@ _PROXY = "_proxy"
 _NO_PROXY = "no_proxy"  # hosts
 # Before these characters, unencoded in a password, libraries see the end of the host.
 _HOST_ENDS = re.compile(r"[#/?@]")
+# The mark of a shortened text, which may have been cut within a secret before it came here.
+_CUT = "…"
+# Fewer letters of a secret may be shown before the mark: other words begin so, too.
+_FEW = 4
 # Unknown secrets are recognized by their label: "SecretAccessKey": "…", token=…, Authorization: Bearer …
 _LABELLED = re.compile(
     r"((?:secret_?access_?key|session_?token|security_?token|access_?token|auth_?token|api_?key|password)"
@@ -46,8 +50,11 @@ _IN_ADDRESS = re.compile(r"""(//[^\s/:@"']*:)[^\s/@"']+(?=@)""")
 
 def redacted(text: str, runtime: Runtime) -> str:
     """`text` without the secrets of the environment and of the configuration."""
-    for secret, wrapped in _known(runtime.environment_secrets, frozenset(runtime.secrets)):
+    known = _known(runtime.environment_secrets, frozenset(runtime.secrets))
+    for secret, wrapped in known:
         text = text.replace(secret, HIDDEN) if wrapped is None else wrapped.sub(HIDDEN, text)
+    if _CUT in text:
+        text = _without_cut_secrets(text, [secret for secret, _ in known])
     if "@" in text:
         text = _IN_ADDRESS.sub(rf"\1{HIDDEN}", text)
     lower = text.lower()
@@ -71,6 +78,31 @@ def _wrapped(secret: str) -> re.Pattern[str] | None:
     if len(words) < 2:  # noqa: PLR2004 - it contains no space
         return None
     return re.compile(r"\s+".join(map(re.escape, words)))
+
+
+def _without_cut_secrets(text: str, secrets: Sequence[str]) -> str:
+    """Text is shortened in many places that do not know the secrets, and all of them leave the same mark."""
+    *cut, rest = text.split(_CUT)
+    for number, before in enumerate(cut):
+        whole = before.rstrip()
+        start = min(_start_of_cut(whole, " ".join(secret.split())) for secret in ("", *secrets))
+        if start < len(whole):
+            cut[number] = f"{whole[:start]}{HIDDEN}{before[len(whole) :]}"
+    return _CUT.join([*cut, rest])
+
+
+def _start_of_cut(text: str, secret: str) -> int:
+    """The offset at which `text` ends with the beginning of the secret, the longest one; else its length."""
+    # The beginning of an address is no secret.
+    fewest = secret.find("//") + 2 + _FEW if "//" in secret else _FEW
+    if len(secret) < fewest:
+        return len(text)
+    start = text.find(secret[:fewest], max(0, len(text) - len(secret)))
+    while start >= 0:
+        if secret.startswith(text[start:]):
+            return start
+        start = text.find(secret[:fewest], start + 1)
+    return len(text)
 
 
 def environment_secrets(environ: Mapping[str, str]) -> Iterator[str]:
