@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
+from collections.abc import Callable
+from functools import partial
 from io import StringIO
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -137,3 +143,59 @@ def test_each_cut_text_says_that_it_is_cut() -> None:
 def test_output_that_is_cut_at_its_beginning_starts_with_a_whole_word(output: bytes, shown: str) -> None:
     """The end of a secret is in no other text."""
     assert notices._end(output, longest=10).decode() == shown
+
+
+ODD = 'API KEY"abc\\def/\u00e9'
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [str, repr, json.dumps, quote, partial(quote, safe=""), partial(json.dumps, ensure_ascii=False)],
+)
+def test_each_spelling_of_a_secret_is_hidden(tmp_path: Path, spelling: Callable[[str], str]) -> None:
+    """In JSON, in an address, in a message of Python."""
+    shown = redacted(f"before {spelling(ODD)} after", surroundings(tmp_path, API_KEY=ODD))
+    assert re.fullmatch(r"""before (["']?)\*\*\*\1 after""", shown)
+
+
+def test_a_secret_of_half_a_character_has_spellings(tmp_path: Path) -> None:
+    """A variable that is no text (UTF-8)."""
+    assert redacted("it is abc\udcffdef", surroundings(tmp_path, API_KEY="abc\udcffdef")) == "it is ***"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["me:open sesame", "proxy cGxhbg== refused", "Basic bWU6b3BlbiBzZXNhbWU=", "it is bWU6b3BlbiBzZXNhbWU="],
+)
+def test_the_login_of_a_proxy_is_hidden_as_it_is_sent(tmp_path: Path, text: str) -> None:
+    runtime = surroundings(tmp_path, HTTPS_PROXY="http://me:open%20sesame@proxy:8080", A_TOKEN="cGxhbg==")
+    assert redacted(text, runtime).endswith(("***", "proxy *** refused"))
+
+
+def test_an_unknown_login_is_known_by_its_label(tmp_path: Path) -> None:
+    runtime = surroundings(tmp_path)
+    assert redacted("Authorization: Basic am9lOnh5enp5MTIz", runtime) == "Authorization: Basic ***"
+    assert redacted("{'Proxy-Authorization': 'basic am9lOjE='}", runtime) == (
+        "{'Proxy-Authorization': 'basic ***'}"
+    )
+    assert redacted("Basic am9lOnh5enp5MT…", runtime) == "Basic ***"
+    for plain in (
+        "a basic configuration is enough",
+        "basic monitoring, Basic Authentication required",
+        "basic t3.medium-large",
+        "basic us-west-1a",
+    ):
+        assert redacted(plain, runtime) == plain
+
+
+def test_the_login_of_the_api_is_hidden_as_it_is_sent(program: CliRunner) -> None:
+    """An orchestrator that quotes the request."""
+    sent = base64.b64encode(b"joe:xyzzy/123").decode()
+    with stand_in() as here:
+        api = f"  api: {{host: '{here.url}', user_env: BACALHAU_USER, password_env: BACALHAU_PASS}}\n"
+        path = program.configure(nodes=1, regions="[us-west-1]", more=api)
+        path.write_text(path.read_text().replace("192.0.2.1:4222", "127.0.0.1:9"))
+        program.environ |= {"BACALHAU_USER": "joe", "BACALHAU_PASS": "xyzzy/123"}
+        here.answer = (500, {}, f"got {sent}, xyzzy%2F123 and xyzzy/123 of joe".encode())
+        result = program("doctor", "-o", "json")
+    assert "got ***, *** and *** of joe" in result.stdout

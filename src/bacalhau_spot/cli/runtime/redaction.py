@@ -6,10 +6,12 @@ password, because Bacalhau's client needs it.
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from bacalhau_spot.core.orchestrator.token_placeholder import is_placeholder
 
@@ -39,11 +41,13 @@ _FEW = 4
 # Unknown secrets are recognized by their label: "SecretAccessKey": "…", token=…, Authorization: Bearer …
 _LABELLED = re.compile(
     r"((?:secret_?access_?key|session_?token|security_?token|access_?token|auth_?token|api_?key|password)"
-    r"""["']?\s*[:=]\s*["']?|bearer\s+)[^\s"',}\x1b]{8,}""",
+    r"""["']?\s*[:=]\s*["']?|bearer\s+"""
+    # A login in base64, in contrast to a word after "basic": it has capitals or digits within.
+    r"""|basic\s+(?=[a-z0-9+/]{6,}={0,2}(?![\w.:-]))(?=(?-i:.[a-z]*[A-Z0-9+/=])))[^\s"',}\x1b]{8,}""",
     re.IGNORECASE,
 )
 # One of these words is in each label. The search for them takes a twentieth of the expression's time, and most text has none.
-_LABELS = ("key", "token", "password", "bearer")
+_LABELS = ("key", "token", "password", "bearer", "basic")
 # The password in an address, which may be of any program: //user:password@host
 _IN_ADDRESS = re.compile(r"""(//[^\s/:@"']*:)[^\s/@"']+(?=@)""")
 
@@ -68,8 +72,21 @@ def _known(
 ) -> tuple[tuple[str, re.Pattern[str] | None], ...]:
     """The secrets, the longest first, each with the expression that finds it if it contains a space."""
     secrets = {*environment, *(secret for secret in learned if not is_placeholder(secret))}
-    secrets = {secret for secret in secrets if len(secret) >= _SHORTEST}
+    secrets = {form for secret in secrets if len(secret) >= _SHORTEST for form in _spellings(secret)}
     return tuple((secret, _wrapped(secret)) for secret in sorted(secrets, key=len, reverse=True))
+
+
+def _spellings(secret: str) -> tuple[str, ...]:
+    """Itself, within JSON, within a message of Python, and in an address. Most secrets have one spelling."""
+    escaped = (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1])
+    in_address = (quote(secret, safe=safe, errors="surrogatepass") for safe in ("", "/"))
+    return (secret, *escaped, *in_address)
+
+
+def _login(user: str, password: str) -> str:
+    """As HTTP sends it: Basic …"""
+    pair = f"{user}:{password}".encode(errors="surrogatepass")
+    return base64.b64encode(pair).decode()
 
 
 def _wrapped(secret: str) -> re.Pattern[str] | None:
@@ -128,6 +145,7 @@ def _secrets_of_proxy(address: str) -> Iterator[str]:
         yield from (part, unquote(part))
     # A short password is found with its user.
     yield from (f"{user}:{part}" for part in (password, begin) if part)
+    yield from (_login(user, password), _login(unquote(user), unquote(password)))
 
 
 def secrets_of(spec: ClusterSpec) -> Iterator[str]:
@@ -135,6 +153,8 @@ def secrets_of(spec: ClusterSpec) -> Iterator[str]:
     for secret in (spec.bacalhau.token, spec.bacalhau.api_key, spec.bacalhau.api_password):
         if secret is not None:
             yield secret.reveal()
+    if spec.bacalhau.api_user is not None and spec.bacalhau.api_password is not None:
+        yield _login(spec.bacalhau.api_user, spec.bacalhau.api_password.reveal())
     for target in spec.notify:
         if target.url is not None:
             url = target.url.reveal()
