@@ -130,7 +130,39 @@ BAD = [
     "cluster: &a {tags: *a}",
     "? [a]\n: 1",
 ]
+# Tokens without quotation marks that are something else in YAML.
+SPECIAL_TOKENS = (
+    "!SECRETTOKEN12345",
+    "!!SECRETTOKEN12345",
+    "!SECRETTOKEN!12345",
+    "!<SECRETTOKEN12345>",
+    "!SECRETTOKEN12345 x",
+    "!SECRETTOKEN12345 {}",
+    "!SECRETTOKEN12345 []",
+    "*SECRETTOKEN12345",
+    "&SECRETTOKEN12345",
+    "@SECRETTOKEN12345",
+    "`SECRETTOKEN12345",
+    "%SECRETTOKEN12345",
+    "|SECRETTOKEN12345",
+    ">SECRETTOKEN12345",
+    "{SECRETTOKEN12345",
+    "[SECRETTOKEN12345",
+    "'SECRETTOKEN'12345",
+    '"SECRETTOKEN"12345',
+    "- SECRETTOKEN12345",
+    "? SECRETTOKEN12345",
+    "SECRETTOKEN12345: x",
+)
 ENVIRON = {"HOME": "/home/me", "TWO_LINES": "a\nb"}
+
+
+@pytest.mark.parametrize("token", SPECIAL_TOKENS)
+def test_a_token_that_yaml_reads_otherwise_is_not_named(refused: Refusal, token: str) -> None:
+    error = refused(f"bacalhau:\n  token: {token}\n")
+    words = repr((error.what, error.why, error.hint, error.details))
+    assert "SECRETTOKEN" not in words
+    assert ("put it in quotation marks" in words) == token.startswith("!"), words
 
 
 def test_a_mistake_is_one_line_with_its_place(refused: Refusal, snapshot: SnapshotAssertion) -> None:

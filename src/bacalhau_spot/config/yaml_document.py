@@ -30,6 +30,8 @@ _TEXT_TAGS: Final = {"str", "timestamp", "merge", "value"}
 # without bound, so the number of values is limited.
 _MAX_NODES: Final = 10_000
 _MAX_DEPTH: Final = 40
+# A tag is not named: it may be a token.
+_TAG: Final = "a value that begins with ! is a YAML tag, which is not supported; put it in quotation marks"
 _MAX_DIGITS: Final = 40  # of a number; a longer one stays text, and is refused
 
 
@@ -165,6 +167,7 @@ _SYNTAX: Final = (
     ("but got '<stream end>'", "a bracket is opened and never closed"),
     ("could not find expected ':'", "a key without its `:`"),
     ("expected <block end>", "the indentation does not fit the lines above"),
+    ("found undefined tag handle", _TAG),
     ("found undefined alias", "an alias (`*name`) without its anchor (`&name`)"),
 )
 
@@ -219,7 +222,7 @@ class _Reader:
 
     def _inside(self, node: Node, path: KeyPath) -> object:
         if _tag(node) not in {"map", "seq", "omap"}:
-            self._problem(f"the tag {node.tag} is not supported; leave it out", path, node)
+            self._problem(_TAG, path, node)
         if isinstance(node, SequenceNode):
             return [self.value(item, (*path, number)) for number, item in enumerate(node.value)]
         if isinstance(node, MappingNode):
@@ -277,7 +280,7 @@ class _Reader:
             return text
         convert = _SCALARS.get(tag)
         if convert is None:
-            self._problem(f"the tag {node.tag} is not supported; leave it out", path, node)
+            self._problem(_TAG, path, node)
             return text
         try:
             return convert(text)
