@@ -199,3 +199,33 @@ def test_the_login_of_the_api_is_hidden_as_it_is_sent(program: CliRunner) -> Non
         here.answer = (500, {}, f"got {sent}, xyzzy%2F123 and xyzzy/123 of joe".encode())
         result = program("doctor", "-o", "json")
     assert "got ***, *** and *** of joe" in result.stdout
+
+
+SIGNATURE = "0123456789abcdef0123456789abcdef"
+MIRROR = (
+    f"https://me:xyzzy-123@127.0.0.1:9/{{version}}_{{arch}}.tar.gz?X-Amz-Signature={SIGNATURE}&v={{version}}"
+)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["config", "show"],
+        ["config", "show", "--sources"],
+        ["config", "show", "-o", "json"],
+        ["configure", "--set", "nodes=2"],
+        ["configure", "--set", "bacalhau.version=v1.9.4"],
+        ["create", "--yes", "--debug"],
+        ["create", "--dry-run", "-o", "json"],
+        ["doctor"],
+    ],
+    ids=" ".join,
+)
+def test_the_login_and_the_signature_of_a_mirror_are_hidden(program: CliRunner, command: list[str]) -> None:
+    path = program.configure(nodes=1, regions="[us-west-1]", more=f"  download_url: '{MIRROR}'\n")
+    path.write_text(path.read_text().replace("192.0.2.1:4222", "127.0.0.1:9"))
+    result = program(*command)
+    output = result.stdout + result.stderr
+    assert "xyzzy" not in output and SIGNATURE[:6] not in output
+    if command[0] in {"config", "create"}:
+        assert "https://***@127.0.0.1:9/" in output and "?***" in output

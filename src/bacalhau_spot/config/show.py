@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from bacalhau_spot.core.addresses import shown_address
 from bacalhau_spot.core.model import OrchestratorMode
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _reconcile(published: PublishedConfiguration | None) -> _Rows:
         return [("orchestrator.reconcile", "none")]
     return [
         ("orchestrator.reconcile.every", f"{published.every_s}s"),
-        ("orchestrator.reconcile.package", published.package),
+        ("orchestrator.reconcile.package", shown_address(published.package)),
     ]
 
 
@@ -174,7 +175,7 @@ def _bacalhau(spec: BacalhauSpec) -> _Rows:
         ("bacalhau.tls", spec.tls.value),
         ("bacalhau.ca_file", "a certificate" if spec.ca_pem else "none"),
         ("bacalhau.version", spec.version),
-        ("bacalhau.download_url", spec.download_url or "Bacalhau's own"),
+        ("bacalhau.download_url", shown_address(spec.download_url or "Bacalhau's own")),
         *((f"bacalhau.sha256.{arch.value}", value) for arch, value in spec.sha256),
         ("bacalhau.verify_archive", "yes" if spec.verify_archive else "no"),
         *((f"bacalhau.labels.{key}", value) for key, value in spec.labels),

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
+from bacalhau_spot.core.addresses import address_secrets
 from bacalhau_spot.core.orchestrator.token_placeholder import is_placeholder
 
 if TYPE_CHECKING:
@@ -150,16 +151,24 @@ def _secrets_of_proxy(address: str) -> Iterator[str]:
 
 def secrets_of(spec: ClusterSpec) -> Iterator[str]:
     """The secrets in the configuration."""
-    for secret in (spec.bacalhau.token, spec.bacalhau.api_key, spec.bacalhau.api_password):
+    bacalhau = spec.bacalhau
+    for secret in (bacalhau.token, bacalhau.api_key, bacalhau.api_password):
         if secret is not None:
             yield secret.reveal()
-    if spec.bacalhau.api_user is not None and spec.bacalhau.api_password is not None:
-        yield _login(spec.bacalhau.api_user, spec.bacalhau.api_password.reveal())
+    if bacalhau.api_password is not None:
+        yield _login(bacalhau.api_user or "", bacalhau.api_password.reveal())
+    published = spec.orchestrator.reconcile
+    for address in (bacalhau.download_url, published.package if published else None):
+        yield from address_secrets(address or "")
     for target in spec.notify:
         if target.url is not None:
-            url = target.url.reveal()
-            yield url
-            # The path is the secret of a webhook, and errors may name it alone. A short one is a word.
-            path = url.partition("://")[2].partition("/")[2]
-            if len(path) >= _SHORTEST_PATH:
-                yield path
+            yield from _secrets_of_webhook(target.url.reveal())
+
+
+def _secrets_of_webhook(url: str) -> Iterator[str]:
+    yield url
+    yield from address_secrets(url)
+    # The path is the secret of a webhook, and errors may name it alone. A short one is a word.
+    path = url.partition("://")[2].partition("/")[2]
+    if len(path) >= _SHORTEST_PATH:
+        yield path

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.cloud.web import FetchError
+from bacalhau_spot.core.addresses import shown_address
 from bacalhau_spot.core.model import Arch, arch_of_name
 from bacalhau_spot.engine.aws_calls.cache import ARCHIVE_AGE, ARCHIVES
 from bacalhau_spot.errors import ExitCode, UserError
@@ -86,7 +87,7 @@ async def _sum(url: str, arch: Arch, *, source: ArchiveSource, memory: Cache) ->
 
 def _unknown(url: str, arch: Arch, why: str) -> UserError:
     return UserError(
-        f"cannot fetch the SHA-256 sum of Bacalhau's archive for {arch}: {url}",
+        f"cannot fetch the SHA-256 sum of Bacalhau's archive for {arch}: {shown_address(url)}",
         why=why,
         hint=f"write the sum into the configuration as `bacalhau.sha256.{arch}`, or set `bacalhau.verify_archive: false` "
         "to let the nodes run an unverified archive",
