@@ -76,20 +76,35 @@ def write(path: Path, text: str, *, overwrite: bool = True) -> None:
 
 
 def append(path: Path, text: str) -> None:
-    """Appends `text` to a file of mode 0600, in one write."""
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    """Appends lines to a file of mode 0600, in one write: all of `text`, or nothing if the disk is full."""
+    # Reading and writing: the last letter is read.
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         handle = os.open(path, flags, _FILE_MODE)
     except OSError as error:
         if error.errno == errno.ELOOP:
             _refuse_link(path)
         raise
-    with os.fdopen(handle, "ab", buffering=0) as file:
+    with os.fdopen(handle, "ab", buffering=0):
         result = os.fstat(handle)
         _check_regular(result.st_mode)
         _check_owner(result)
         os.fchmod(handle, _FILE_MODE)
-        file.write(text.encode("utf-8", "backslashreplace"))
+        raw = text.encode("utf-8", "backslashreplace")
+        # Otherwise the end of a line that was cut short, by an earlier version or by the machine's end, would spoil this one.
+        is_cut = result.st_size > 0 and os.pread(handle, 1, result.st_size - 1) != b"\n"
+        _write_whole(handle, b"\n" + raw if is_cut else raw)
+
+
+def _write_whole(handle: int, raw: bytes) -> None:
+    """At the end of the file. OSError if the disk has room for a part only, which is taken back."""
+    count = os.write(handle, raw)
+    if count == len(raw):
+        return
+    end = os.lseek(handle, 0, os.SEEK_CUR)
+    if os.fstat(handle).st_size == end:  # otherwise another program has written since
+        os.ftruncate(handle, end - count)
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def private_folder(path: Path) -> None:

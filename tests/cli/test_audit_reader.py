@@ -11,6 +11,7 @@ import pytest
 
 from bacalhau_spot.cli.state.audit_log.reader import audit_rows
 from bacalhau_spot.core.pricing.usage_history import LoggedInstance
+from support.cli_runner import CliRunner
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -165,3 +166,14 @@ def test_joins_and_notices(tmp_path: Path) -> None:
 def test_rows_of_earlier_versions_have_no_reason(tmp_path: Path) -> None:
     (logged,) = read(tmp_path, row("usage-ended", 45, **node(ended_at=at(42), interrupted=True)))
     assert (logged.interrupted, logged.reason, logged.joined_at) == (True, "", None)
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "one row of"), (2, "2 rows of")])
+def test_rows_that_cannot_be_read_are_counted_in_words(program: CliRunner, count: int, words: str) -> None:
+    program.configure(nodes=1, regions="[us-west-1]")
+    assert program("create", "--yes").code == 0
+    (log,) = program.folder.rglob("audit.jsonl")
+    log.write_text("{\n" * count + log.read_text())
+    verb = "is" if count == 1 else "are"
+    result = program("cost")
+    assert f"{words} the audit log {log} cannot be read and {verb} ignored" in result.stderr

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
-from collections.abc import Sequence
+import resource
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -207,6 +209,55 @@ def test_a_log_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "log")
     with pytest.raises(OSError):  # noqa: PT011 -- no reader (ENXIO), or no file
         files.append(tmp_path / "log", "x")
+
+
+@contextlib.contextmanager
+def room(path: Path, more: int) -> Iterator[None]:
+    """A disk that has room for so many more bytes of the file."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + more, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_line_for_which_the_disk_has_no_room_leaves_nothing(tmp_path: Path) -> None:
+    """A part of it would spoil the next line, too."""
+    log = tmp_path / "log"
+    files.append(log, "first\n")
+    for more in (0, 1, 6):
+        with room(log, more), pytest.raises(OSError, match=r"No space left|File too large"):
+            files.append(log, "second\n")
+        assert log.read_text() == "first\n"
+    with room(log, 7):
+        files.append(log, "second\n")
+    assert log.read_text() == "first\nsecond\n"
+
+
+def test_a_part_of_a_line_stays_if_another_program_wrote_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, write = tmp_path / "log", os.write
+
+    def cut(handle: int, raw: bytes) -> int:
+        count = write(handle, raw[:3])
+        with log.open("a") as other:
+            other.write("x\n")
+        return count
+
+    monkeypatch.setattr(os, "write", cut)
+    with pytest.raises(OSError, match="No space left"):
+        files.append(log, "second\n")
+    assert log.read_text() == "secx\n"
+
+
+def test_a_line_after_one_that_was_cut_short_begins_a_line(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text('{"a": ')
+    files.append(log, "second\n")
+    files.append(log, "third\n")
+    assert log.read_text() == '{"a": \nsecond\nthird\n'
 
 
 def test_a_folder_of_somebody_elses_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

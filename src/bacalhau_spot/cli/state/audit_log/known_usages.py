@@ -42,8 +42,8 @@ def log_trouble(context: CommandContext, identity: Identity, *, cluster: str) ->
     """Warnings about rows or a file that cannot be read."""
     rows = _rows(context, identity, cluster=cluster)
     if rows.skipped:
-        what = "one row" if rows.skipped == 1 else f"{rows.skipped} rows"
-        return (f"{what} of the audit log {context.cache_dir / NAME} cannot be read and are ignored",)
+        what, verb = ("one row", "is") if rows.skipped == 1 else (f"{rows.skipped} rows", "are")
+        return (f"{what} of the audit log {context.cache_dir / NAME} cannot be read and {verb} ignored",)
     return (rows.trouble,) if rows.trouble else ()
 
 
