@@ -11,7 +11,10 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # `~` unchanged, where the home directory is unknown.
 UNKNOWN_HOME: Final = Path("~")
@@ -29,15 +32,23 @@ _SORTS: Final = (
 
 def read(path: Path, *, max_bytes: int) -> bytes:
     """The content of a regular file of at most `max_bytes`."""
+    with opened(path, max_bytes=max_bytes) as file:
+        raw = file.read(max_bytes + 1)
+    _check_size(len(raw), max_bytes)  # also of a file that grew
+    return raw
+
+
+@contextlib.contextmanager
+def opened(path: Path, *, max_bytes: int) -> Iterator[BinaryIO]:
+    """A regular file of at most `max_bytes`, for reading."""
     _check_regular(path.stat().st_mode)  # before it is opened: opening a device may do something
     # A pipe that replaced the file is opened without waiting for its other end, and refused.
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     with os.fdopen(handle, "rb") as file:
-        _check_regular(os.fstat(handle).st_mode)
-        raw = file.read(max_bytes + 1)
-    if len(raw) > max_bytes:
-        raise OSError(errno.EFBIG, f"it is larger than {_size(max_bytes)}")
-    return raw
+        result = os.fstat(handle)
+        _check_regular(result.st_mode)
+        _check_size(result.st_size, max_bytes)
+        yield file
 
 
 def read_text(path: Path, *, max_bytes: int, keep_bom: bool = False) -> str:
@@ -129,6 +140,11 @@ def _check_regular(mode: int) -> None:
         return
     sort = next((word for is_sort, word in _SORTS if is_sort(mode)), "something else")
     raise OSError(errno.EINVAL, f"it is {sort}, not a file")
+
+
+def _check_size(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise OSError(errno.EFBIG, f"it is larger than {_size(max_bytes)}")
 
 
 def _refuse_link(path: Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from bacalhau_spot.cli.state.audit_log.reader import audit_rows
+from bacalhau_spot.cli.state.audit_log import reader
+from bacalhau_spot.cli.state.audit_log.reader import LogIndex, audit_rows
 from bacalhau_spot.core.pricing.usage_history import LoggedInstance
 from support.cli_runner import CliRunner
 
@@ -177,3 +180,105 @@ def test_rows_that_cannot_be_read_are_counted_in_words(program: CliRunner, count
     verb = "is" if count == 1 else "are"
     result = program("cost")
     assert f"{words} the audit log {log} cannot be read and {verb} ignored" in result.stderr
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The rows that were parsed."""
+    rows: list[str] = []
+
+    def loads(text: str) -> Any:
+        rows.append(text)
+        return json.loads(text)
+
+    monkeypatch.setattr(reader, "json", SimpleNamespace(loads=loads))
+    return rows
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "audit.jsonl"
+    path.write_text(
+        "".join(f"{row('instance-seen', 1, **instance(f'i-{n}'), phase='running')}\n" for n in range(9))
+    )
+    return path
+
+
+def ids(index: LogIndex, minutes: int = 60) -> tuple[list[str], int]:
+    """Of the instances, and the number of skipped rows."""
+    rows = index.content(NOON + timedelta(minutes=minutes)).rows
+    return [logged.id for logged in rows.logged], rows.skipped
+
+
+def test_a_log_to_which_rows_were_appended_is_read_on(log: Path, parsed: list[str]) -> None:
+    """Each row is parsed once, although a command asks several times, and writes rows between."""
+    index = LogIndex(log, account_id="1", cluster="c")
+    assert ids(index) == ids(index)
+    with log.open("a") as file:
+        file.write(f"{row('instance-seen', 1, **instance('i-new'), phase='running')}\n{{\n")
+    names, skipped = ids(index, 61)
+    assert (len(names), "i-new" in names, skipped) == (10, True, 1)
+    assert ids(index, 62) == (names, 1)
+    assert len(parsed) == 9 + 2
+
+
+@pytest.mark.parametrize("change", ["replaced", "rewritten", "shortened", "removed", "a row was completed"])
+def test_a_log_that_changed_otherwise_is_read_again(log: Path, change: str) -> None:
+    index = LogIndex(log, account_id="1", cluster="c")
+    whole = log.read_text()
+    last = row("instance-seen", 1, **instance("i-last"), phase="running")
+    if change == "a row was completed":
+        log.write_text(whole + last[:40])
+        assert ids(index)[1] == 1
+    assert len(ids(index)[0]) == 9
+    match change:
+        case "replaced":
+            (log.parent / "new").write_text(whole + last + "\n")
+            (log.parent / "new").replace(log)
+        case "rewritten":
+            log.write_text(whole.replace("i-8", "i-7") + last + "\n")
+        case "shortened":
+            log.write_text(last + "\n")
+        case "removed":
+            log.unlink()
+        case _:
+            log.write_text(whole + last + "\n")
+    assert ids(index) == ids(LogIndex(log, account_id="1", cluster="c"))
+    assert ("i-last" in ids(index)[0]) == (change != "removed")
+
+
+def test_a_row_that_was_in_the_future_is_read_when_its_time_has_come(log: Path) -> None:
+    """A machine's clock was wrong."""
+    with log.open("a") as file:
+        file.write(f"{row('instance-seen', 3000, **instance('i-late'), phase='running')}\n")
+    index = LogIndex(log, account_id="1", cluster="c")
+    assert ids(index, 0)[1] == 1
+    assert "i-late" in ids(index, 3000)[0]
+    assert ids(index, 0)[1] == 1  # and the clock was set back
+
+
+def test_the_rows_of_a_long_log_are_not_kept(tmp_path: Path) -> None:
+    """217 MB took 1.5 GB: the bytes, the text, its lines."""
+    path = tmp_path / "audit.jsonl"
+    line = row("instance-seen", 1, **instance(), phase="running")
+    path.write_text(f"{line}\n" * 20_000)
+    tracemalloc.start()
+    try:
+        rows = audit_rows(path, account_id="1", cluster="c")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (len(rows.logged), rows.skipped) == (1, 0)
+    assert path.stat().st_size > 3_000_000 > 10 * peak
+
+
+@pytest.mark.parametrize("command", ["list", "history", "cost", "status", "clusters"])
+def test_a_command_parses_each_row_once(program: CliRunner, parsed: list[str], command: str) -> None:
+    program.configure(nodes=1, regions="[us-west-1]")
+    assert program("create", "--yes").code == 0
+    (log,) = program.folder.rglob("audit.jsonl")
+    parsed.clear()
+    assert program(command).code in {0, 1}
+    count = len(log.read_text().splitlines())
+    assert 0 < len(parsed) <= count
+    assert len(set(parsed)) == len(parsed)

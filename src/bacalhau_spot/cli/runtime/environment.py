@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bacalhau_spot.cli.runtime.cancellation import Cancellation
+    from bacalhau_spot.cli.state.audit_log.reader import LogIndex
 
 
 def _jitter() -> float:
@@ -53,6 +54,8 @@ class Runtime:
     )
     secrets: set[str] = field(default_factory=set)  # secrets that this run has read and must not show
     signals: set[int] = field(default_factory=set)  # that have ended the work of this run
+    # By file, account and cluster: the rows of a run's first reading need no second one.
+    audit_indexes: dict[tuple[Path, str, str], LogIndex] = field(default_factory=dict)
     # Searched once: every text of the output is redacted.
     environment_secrets: tuple[str, ...] = field(init=False)
 

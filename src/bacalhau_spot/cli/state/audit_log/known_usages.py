@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from bacalhau_spot.cli.state.audit_log.reader import audit_rows, create_identities, pass_rows, terminations
+from bacalhau_spot.cli.state.audit_log.reader import LogIndex
 from bacalhau_spot.cli.state.audit_log.writer import NAME, AuditLog
 from bacalhau_spot.core.pricing.usage_history import more_precise_reason
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from bacalhau_spot.cli.runtime.context import CommandContext
-    from bacalhau_spot.cli.state.audit_log.reader import AuditRows
+    from bacalhau_spot.cli.state.audit_log.reader import AuditRows, LogContent
     from bacalhau_spot.core.history.node_records import NodeRecord
     from bacalhau_spot.core.model import Identity
     from bacalhau_spot.core.pricing.cost import Usage
@@ -28,8 +28,19 @@ def logged_usages(context: CommandContext, identity: Identity, *, cluster: str) 
 
 
 def _rows(context: CommandContext, identity: Identity, *, cluster: str) -> AuditRows:
-    now = context.runtime.clock.now()
-    return audit_rows(context.cache_dir / NAME, account_id=identity.account_id, cluster=cluster, now=now)
+    return _content(context, identity, cluster=cluster).rows
+
+
+def _content(context: CommandContext, identity: Identity, *, cluster: str | None = None) -> LogContent:
+    """Of any cluster without `cluster`, so that the log is read once if it was read for one."""
+    indexes, path = context.runtime.audit_indexes, context.cache_dir / NAME
+    if cluster is None:
+        known = (key[2] for key in indexes if key[:2] == (path, identity.account_id))
+        cluster = next(known, "")
+    key = (path, identity.account_id, cluster)
+    if key not in indexes:
+        indexes[key] = LogIndex(path, account_id=identity.account_id, cluster=cluster)
+    return indexes[key].content(context.runtime.clock.now())
 
 
 def launched_in(context: CommandContext, identity: Identity) -> set[str]:
@@ -49,25 +60,22 @@ def log_trouble(context: CommandContext, identity: Identity, *, cluster: str) ->
 
 def terminated_by(context: CommandContext, identity: Identity) -> dict[str, str]:
     """The command of this machine that terminated each instance."""
-    return terminations(context.cache_dir / NAME, account_id=identity.account_id)
+    return dict(_content(context, identity).terminations)
 
 
 def launched_by(context: CommandContext, identity: Identity) -> dict[str, str]:
     """The ARN of the identity that last ran `create` on this machine, by cluster."""
-    return create_identities(context.cache_dir / NAME, account_id=identity.account_id)
+    return dict(_content(context, identity).creators)
 
 
 def replaced_by_passes(context: CommandContext, identity: Identity, *, cluster: str) -> frozenset[str]:
     """The unhealthy nodes that passes of `reconcile` on this machine terminated in order to replace them."""
-    rows = pass_rows(context.cache_dir / NAME, account_id=identity.account_id, cluster=cluster)
-    lists = [row.get("replaced") for row in rows]
-    return frozenset(name for names in lists if isinstance(names, list) for name in names)
+    return frozenset(_content(context, identity, cluster=cluster).replaced)
 
 
 def last_budget_key(context: CommandContext, identity: Identity, *, cluster: str) -> str | None:
     """Of the last pass of `reconcile` on this machine: `writer.budget_key`."""
-    rows = pass_rows(context.cache_dir / NAME, account_id=identity.account_id, cluster=cluster)
-    return rows[-1].get("budget") if rows else None
+    return _content(context, identity, cluster=cluster).budget
 
 
 @dataclass(frozen=True, slots=True)

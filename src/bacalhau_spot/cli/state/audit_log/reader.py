@@ -9,9 +9,11 @@ and interruption notices. Rows that cannot be read are skipped and counted: the 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import os
+import sys
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, NoReturn
 
 from bacalhau_spot import files
 from bacalhau_spot.core.kinds import ResourceKind
@@ -31,6 +33,8 @@ _LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
 _CLOCK_SKEW: Final = timedelta(days=1)
 _LONGEST: Final = 256
 _MAX_BYTES: Final = 256 << 20
+_LONGEST_ROW: Final = 16 << 20  # ten thousand instances of a create are a tenth
+_TAIL: Final = 256
 _MALFORMED: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
@@ -42,92 +46,149 @@ class AuditRows(NamedTuple):
     trouble: str = ""
 
 
-def audit_rows(path: Path, *, account_id: str, cluster: str, now: datetime = _LATEST) -> AuditRows:
-    """One record for each instance of the cluster in that account, by id.
+@dataclass(slots=True)
+class LogContent:
+    """What the log has of an account, and of one of its clusters.
 
-    Rows later than `now`, or not in the log's format, are skipped and counted.
+    `terminations`: for each instance, the command of this machine that terminated it. `creators`: for each cluster, the ARN of
+    the identity that last ran `create` on this machine. `replaced`: the nodes that the cluster's passes of `reconcile` on this
+    machine replaced; `budget`: of the last pass.
     """
-    try:
-        lines = files.read(path, max_bytes=_MAX_BYTES).decode("utf-8", "replace").splitlines()
-    except FileNotFoundError:
-        return AuditRows()
-    except OSError as error:
-        return AuditRows(trouble=f"the audit log {path} cannot be read: {error.strerror or error}")
-    by_id: dict[str, LoggedInstance] = {}
-    skipped = 0
-    for line in filter(str.strip, lines):
+
+    skipped: int = 0
+    trouble: str = ""
+    terminations: dict[str, str] = field(default_factory=dict)
+    creators: dict[str, str] = field(default_factory=dict)
+    replaced: set[str] = field(default_factory=set)
+    budget: str | None = None
+    by_id: dict[str, LoggedInstance] = field(default_factory=dict)
+    # Where the next row begins, how the rows before it end, and in which file.
+    end: int = 0
+    tail: bytes = b""
+    file: tuple[int, int] = (0, 0)
+    until: datetime = _EARLIEST
+    has_future_rows: bool = False
+    command_by_run: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> AuditRows:
+        """One record for each instance of the cluster, by id."""
+        return AuditRows(
+            tuple(self.by_id[name] for name in sorted(self.by_id)), skipped=self.skipped, trouble=self.trouble
+        )
+
+
+class LogIndex:
+    """Reads each row once, however often it is asked: rows are only appended. The rows themselves are not kept."""
+
+    def __init__(self, path: Path, *, account_id: str, cluster: str) -> None:
+        self._path = path
+        self._account_id = account_id
+        self._cluster = cluster
+        self._content = LogContent()
+
+    def content(self, now: datetime) -> LogContent:
+        """Rows later than `now`, or not in the log's format, are skipped and counted."""
         try:
-            row = _Row(json.loads(line), until=now + _CLOCK_SKEW)
-            seen, ended = row.seen(), row.ended()
+            with files.opened(self._path, max_bytes=_MAX_BYTES) as file:
+                if not self._is_continued(file, until=now + _CLOCK_SKEW):
+                    self._content = LogContent()
+                self._read(file, until=now + _CLOCK_SKEW)
+        except FileNotFoundError:
+            self._content = LogContent()
+        except OSError as error:
+            why = error.strerror or str(error)
+            self._content = LogContent(trouble=f"the audit log {self._path} cannot be read: {why}")
+        return self._content
+
+    def _is_continued(self, file: BinaryIO, *, until: datetime) -> bool:
+        """Whether the file has the rows that were read, with others at most behind them."""
+        known = self._content
+        # A row without its end may have been continued; one that was in the future may not be any more.
+        if not known.tail.endswith(b"\n") or known.until > until or known.has_future_rows:
+            return False
+        file.seek(known.end - len(known.tail))
+        return _file_id(file) == known.file and file.read(len(known.tail)) == known.tail
+
+    def _read(self, file: BinaryIO, *, until: datetime) -> None:
+        content = self._content
+        content.file, content.until = _file_id(file), until
+        file.seek(content.end)
+        for line in _lines(file):
+            content.end += len(line)
+            content.tail = line[-_TAIL:]
+            self._add_line(line)
+
+    def _add_line(self, line: bytes) -> None:
+        text = line.decode("utf-8", "replace")
+        if not text.strip():
+            return
+        try:
+            row = _Row(json.loads(text))
+            ended = row.ended()
         except _MALFORMED:
-            skipped += 1
-            continue
-        if row.data.get("account_id") == account_id:
-            _add(by_id, seen if row.data.get("cluster") == cluster else (), ended, row.moment)
-    return AuditRows(tuple(by_id[name] for name in sorted(by_id)), skipped)
+            self._content.skipped += 1
+            return
+        is_own = row.data.get("account_id") == self._account_id
+        if is_own:
+            self._add_commands(row, ended)
+        try:
+            seen = row.seen(until=self._content.until)
+        except _MALFORMED:
+            self._content.skipped += 1
+            self._content.has_future_rows |= row.is_future
+            return
+        if is_own:
+            is_of_cluster = row.data.get("cluster") == self._cluster
+            _add(self._content.by_id, seen if is_of_cluster else (), ended, row.moment)
 
-
-def terminations(path: Path, *, account_id: str) -> dict[str, str]:
-    """For each instance in that account, the command of this machine that terminated it."""
-    commands: dict[str, str] = {}
-    by_id: dict[str, str] = {}
-    for row in _readable(path):
-        if row.data.get("account_id") != account_id:
-            continue
-        run = str(row.data.get("run"))
+    def _add_commands(self, row: _Row, ended: Iterable[str]) -> None:
+        content, run = self._content, str(row.data.get("run"))
         if row.event == "command-started":
-            commands[run] = _command(row.data)
-        for instance_id in row.ended():
-            by_id[instance_id] = commands.get(run, "")
-    return {name: command for name, command in by_id.items() if command in _DELETE}
+            content.command_by_run[run] = sys.intern(_command(row.data))
+            self._add_creator(row.data)
+        elif row.event == "reconciled" and row.data.get("cluster") == self._cluster:
+            self._add_pass(row.data)
+        command = content.command_by_run.get(run, "")
+        for instance_id in ended:
+            if command in _DELETE:
+                content.terminations[instance_id] = command
+            else:
+                content.terminations.pop(instance_id, None)
+
+    def _add_creator(self, started: LogRow) -> None:
+        cluster, arn = started.get("cluster"), started.get("arn")
+        if _command(started) == "create" and isinstance(cluster, str) and isinstance(arn, str):
+            self._content.creators[cluster] = arn
+
+    def _add_pass(self, ended: LogRow) -> None:
+        names = ended.get("replaced")
+        self._content.replaced.update(
+            name for name in (names if isinstance(names, list) else ()) if isinstance(name, str)
+        )
+        self._content.budget = ended.get("budget")
 
 
-def pass_rows(path: Path, *, account_id: str, cluster: str) -> tuple[LogRow, ...]:
-    """The rows of the cluster's passes of `reconcile` on this machine that had something to change, the oldest first."""
-    return tuple(
-        row.data
-        for row in _readable(path)
-        if row.event == "reconciled"
-        and row.data.get("account_id") == account_id
-        and row.data.get("cluster") == cluster
-    )
+def audit_rows(path: Path, *, account_id: str, cluster: str, now: datetime = _LATEST) -> AuditRows:
+    """One record for each instance of the cluster in that account, by id."""
+    return LogIndex(path, account_id=account_id, cluster=cluster).content(now).rows
 
 
-def create_identities(path: Path, *, account_id: str) -> dict[str, str]:
-    """For each cluster in that account, the ARN of the identity that last ran `create` on this machine."""
-    arns: dict[str, str] = {}
-    for row in _readable(path):
-        cluster, arn = row.data.get("cluster"), row.data.get("arn")
-        if (
-            row.data.get("account_id") == account_id
-            and row.event == "command-started"
-            and _command(row.data) == "create"
-            and isinstance(cluster, str)
-            and isinstance(arn, str)
-        ):
-            arns[cluster] = arn
-    return arns
+def _file_id(file: BinaryIO) -> tuple[int, int]:
+    status = os.fstat(file.fileno())
+    return status.st_dev, status.st_ino
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Of a line that is too long for a row, pieces, of which none is a row."""
+    while line := file.readline(_LONGEST_ROW):
+        yield line
 
 
 def _command(started: LogRow) -> str:
     """Rows of earlier versions have it only as the first word of the command line."""
     argv = started.get("argv")
     return str(started.get("command") or (argv[0] if isinstance(argv, list) and argv else ""))
-
-
-def _readable(path: Path) -> Iterator[_Row]:
-    """The rows in the log's format; none if the file cannot be read."""
-    try:
-        lines = files.read(path, max_bytes=_MAX_BYTES).decode("utf-8", "replace").splitlines()
-    except OSError:
-        return
-    for line in filter(str.strip, lines):
-        try:
-            row = _Row(json.loads(line), until=_LATEST)
-            row.ended()
-        except _MALFORMED:
-            continue
-        yield row
 
 
 def _add(
@@ -144,9 +205,10 @@ def _add(
 class _Row:
     """One line of the log. Raises ValueError, KeyError, TypeError or the like for any other format."""
 
-    def __init__(self, data: LogRow, *, until: datetime) -> None:
+    def __init__(self, data: LogRow) -> None:
         self.data = data
-        self._until = until
+        self.is_future = False
+        self._until = _LATEST
         self.event = _text(data["event"])
         self.moment = self._time(data["at"])
 
@@ -154,10 +216,18 @@ class _Row:
         """With a time zone, after the start of EC2, and not in the future."""
         moment = datetime.fromisoformat(_text(text))
         if moment.tzinfo is None or not _EARLIEST <= moment <= self._until:
-            raise ValueError(text)
+            self._refuse(moment)
         return moment
 
-    def seen(self) -> tuple[LoggedInstance, ...]:
+    def _refuse(self, moment: datetime) -> NoReturn:
+        self.is_future = moment.tzinfo is not None and self._until < moment <= _LATEST
+        raise ValueError
+
+    def seen(self, *, until: datetime) -> tuple[LoggedInstance, ...]:
+        """No time of the row is later than `until`."""
+        self._until = until
+        if self.moment > until:
+            self._refuse(self.moment)
         data = self.data
         match self.event:
             case "instance-seen":
@@ -212,9 +282,10 @@ def _logged_instance(
         raise ValueError
     return LoggedInstance(
         id=_text(row["id"]),
-        region=_text(row["region"]),
-        zone=_text(row["zone"]),
-        type=_text(row["type"]),
+        # The same few texts in all rows.
+        region=sys.intern(_text(row["region"])),
+        zone=sys.intern(_text(row["zone"])),
+        type=sys.intern(_text(row["type"])),
         started_at=begun,
         seen_at=seen,
         ended_at=ended,
@@ -228,9 +299,13 @@ def _merged(before: LoggedInstance | None, logged: LoggedInstance) -> LoggedInst
     """AWS's launch time is earlier than the first observation."""
     if before is None:
         return logged
-    return replace(
-        logged,
+    return LoggedInstance(
+        id=logged.id,
+        region=logged.region,
+        zone=logged.zone,
+        type=logged.type,
         started_at=min(before.started_at, logged.started_at),
+        seen_at=logged.seen_at,
         ended_at=before.ended_at or logged.ended_at,
         interrupted=before.interrupted or logged.interrupted,
         orchestrator=before.orchestrator or logged.orchestrator,
@@ -241,4 +316,6 @@ def _merged(before: LoggedInstance | None, logged: LoggedInstance) -> LoggedInst
 
 
 def _earlier(first: datetime | None, second: datetime | None) -> datetime | None:
-    return min((moment for moment in (first, second) if moment is not None), default=None)
+    if first is None or second is None:
+        return second if first is None else first
+    return min(first, second)
