@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import botocore.session
 import pytest
 
 from bacalhau_spot.cloud import session as session_module
@@ -44,15 +45,21 @@ def keep(monkeypatch: pytest.MonkeyPatch) -> None:
         # Others' credentials come from a server, which may answer otherwise now.
         if not _has_no_files() or "AWS_ACCESS_KEY_ID" not in os.environ:
             return make(connection)
-        core = _lately(_SESSIONS, _user(connection), lambda: make(connection))
-        keys = core.get_credentials().get_frozen_credentials()
-        for secret in filter(None, (keys.secret_key, keys.token)):
-            if connection.learned is not None:
+        # A test may replace this method: then the credentials are searched for again.
+        key = _user(connection), botocore.session.Session.get_credentials
+        core, secrets = _lately(_SESSIONS, key, lambda: _with_secrets(make(connection)))
+        if connection.learned is not None:
+            for secret in secrets:
                 connection.learned(secret)
         return core
 
     monkeypatch.setattr(Session, "__init__", begin_with_known)
     monkeypatch.setattr(session_module, "core_session", known_session)
+
+
+def _with_secrets(core: Any) -> tuple[Any, tuple[str, ...]]:
+    keys = core.get_credentials().get_frozen_credentials()
+    return core, tuple(filter(None, (keys.secret_key, keys.token)))
 
 
 def _has_no_files() -> bool:
