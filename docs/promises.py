@@ -64,6 +64,7 @@ PROMISES = (
         "A resource without the tag of the cluster is never changed.",
         (
             "tests/trust/test_foreign.py",
+            "tests/trust/test_foreign_names.py",
             "tests/nuke/test_foreign_dependencies.py",
             "tests/nuke/test_shared_vpc.py",
             "tests/cli/test_foreign_answers.py",
