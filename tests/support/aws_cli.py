@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import cache
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -65,6 +66,11 @@ def _options(words: list[str]) -> Iterator[tuple[str, Any]]:
             yield word, values if len(values) > 1 else next(iter(values), True)
 
 
+@cache
+def _model(service: str) -> Any:
+    return botocore.session.get_session().get_service_model(service)
+
+
 def parse(command: str) -> Command | None:
     """`aws SERVICE OPERATION --parameter value …`; None for a command of the AWS CLI's own.
 
@@ -83,7 +89,7 @@ def parse(command: str) -> Command | None:
         assert plain[2].startswith("s3://"), command
         return None
     service, operation = plain
-    model = botocore.session.get_session().get_service_model(service)
+    model = _model(service)
     names = {xform_name(name, "-"): name for name in model.operation_names}
     shape = model.operation_model(names[operation]).input_shape
     members = {} if shape is None else shape.members
