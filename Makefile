@@ -13,7 +13,7 @@ quick: # what most changes break, in less than half a minute
 	uv run pytest tests/core tests/config tests/ui tests/test_names.py
 
 long: # the enumerations of which `make test` runs a sample
-	LONG_TESTS=1 uv run pytest tests/engine/cleanup tests/engine/orchestrator tests/iam tests/cli/test_documented_commands.py
+	LONG_TESTS=1 uv run pytest $$(grep -rl --include='test_*.py' support.long_tests tests)
 
 storms: # a thousand random storms over clusters that `reconcile` keeps; STORMS=1-50 runs fewer
 	STORMS=$${STORMS:-1-1000} uv run pytest -q tests/cli/test_storms.py -k "random and not groups"
