@@ -9,12 +9,9 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
-
-from botocore.exceptions import ClientError
 
 from aws_spot_sandbox.ec2.machine import Machine
 from bacalhau_spot.core.tags import DRAIN_KEY
@@ -216,10 +213,12 @@ class History:
             self.sandbox.server.interrupt(region_of(machine), machine.id, notice_s=notice_s)
 
     def terminate_by_hand(self, *, count: int) -> None:
+        # An ordered fault is for the commands: whoever terminates by hand tries until it is done.
+        settings = self.sandbox.settings
+        faults, settings.faults = settings.faults, []
         for machine in self._machines()[-count:]:
-            # An ordered fault may meet this call: the machine goes on.
-            with suppress(ClientError):
-                self.sandbox.client("ec2", region_of(machine)).terminate_instances(InstanceIds=[machine.id])
+            self.sandbox.client("ec2", region_of(machine)).terminate_instances(InstanceIds=[machine.id])
+        settings.faults = faults
 
     def capacity(self, *, region: int, nodes: int | None) -> None:
         capacity = {**self.sandbox.settings.capacity}
