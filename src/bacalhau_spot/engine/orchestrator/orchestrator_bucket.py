@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.kinds import ResourceKind
-from bacalhau_spot.core.tags import has_tag, orchestrator_tags
+from bacalhau_spot.core.tags import orchestrator_tags
 from bacalhau_spot.engine.aws_calls.creation import create_unless_exists
-from bacalhau_spot.engine.iam.ownership import untagged_resource
+from bacalhau_spot.engine.iam.ownership import check_owner
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.model import Naming
@@ -42,9 +42,7 @@ async def bucket_exists(calls: AwsCalls, request: BucketRequest) -> bool:
     tags = await calls.read(request.region, look)
     if tags is None:
         return False
-    naming = request.naming
-    if not has_tag(tags, key=naming.tag_key, value=naming.tag_value):
-        raise untagged_resource(f"the bucket {request.name}", key=naming.tag_key, value=naming.tag_value)
+    check_owner(f"the bucket {request.name}", tags, request.naming)
     return True
 
 
