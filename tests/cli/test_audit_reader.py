@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.cli.state.audit_log import reader
-from bacalhau_spot.cli.state.audit_log.reader import LogIndex, audit_rows
+from bacalhau_spot.cli.state.audit_log.reader import AuditRows, LogIndex
 from bacalhau_spot.core.pricing.usage_history import LoggedInstance
 from support.cli_runner import CliRunner
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
+LATE = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def at(minutes: int) -> str:
@@ -30,6 +31,10 @@ def row(event: str, minutes: int, *, cluster: str | None = "c", account: str = "
 
 def instance(name: str = "i-1", **more: Any) -> dict[str, Any]:
     return {"id": name, "region": "us-east-1", "zone": "us-east-1a", "type": "t3.medium", **more}
+
+
+def audit_rows(path: Path, *, account_id: str, cluster: str, now: datetime = LATE) -> AuditRows:
+    return LogIndex(path, account_id=account_id, cluster=cluster).content(now).rows
 
 
 def read(tmp_path: Path, *lines: str) -> tuple[LoggedInstance, ...]:

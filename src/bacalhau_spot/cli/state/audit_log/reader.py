@@ -169,11 +169,6 @@ class LogIndex:
         self._content.budget = ended.get("budget")
 
 
-def audit_rows(path: Path, *, account_id: str, cluster: str, now: datetime = _LATEST) -> AuditRows:
-    """One record for each instance of the cluster in that account, by id."""
-    return LogIndex(path, account_id=account_id, cluster=cluster).content(now).rows
-
-
 def _file_id(file: BinaryIO) -> tuple[int, int]:
     status = os.fstat(file.fileno())
     return status.st_dev, status.st_ino
