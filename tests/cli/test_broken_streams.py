@@ -22,6 +22,7 @@ from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.cloud.connection import AwsConnection
 from bacalhau_spot.core.iam.permissions import action_of
 from bacalhau_spot.core.problem import ApiFailure
+from cli.test_signals import start
 from support.cli_runner import CliRunner
 
 
@@ -66,15 +67,7 @@ def test_what_repeats_ends_when_nobody_reads_any_more(
     program.configure(nodes=1, regions="[us-east-1]")
     assert program("create", "--yes").code == 0
     sandbox.clock.advance(20)  # the node boots: its console has the first lines
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bacalhau_spot", *words, "--interval", "2"],
-        cwd=program.folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": ""},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start(program, *words, "--interval", "2")
     assert process.stdout is not None and process.stderr is not None
     assert process.stdout.readline()
     process.stdout.close()
