@@ -11,7 +11,7 @@ import pytest
 from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 from bacalhau_spot.core.launch.surplus import NOT_BOTH
 from bacalhau_spot.core.lifecycle.drain_result import DrainResult
-from bacalhau_spot.core.model import Instance
+from bacalhau_spot.core.model import Instance, Naming
 from bacalhau_spot.core.tags import DRAIN_KEY
 from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 from bacalhau_spot.engine.launch import surplus_drain
@@ -58,9 +58,11 @@ def changes(sandbox: Any, since: int) -> list[tuple[str, str]]:
 def stopping(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C 20 seconds after the begin of the drain."""
 
-    async def interrupted(calls: AwsCalls, instances: Sequence[Instance], **options: Any) -> DrainResult:
+    async def interrupted(
+        calls: AwsCalls, naming: Naming, instances: Sequence[Instance], **options: Any
+    ) -> DrainResult:
         sandbox.clock.at(sandbox.clock.now() + 20, lambda: calls.stop.set(by_user=True))
-        return await drain(calls, instances, **options)
+        return await drain(calls, naming, instances, **options)
 
     monkeypatch.setattr(surplus_drain, "drain", interrupted)
 

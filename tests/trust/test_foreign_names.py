@@ -55,14 +55,15 @@ def template(sandbox: Any, name: str, tags: Any = THEIRS) -> None:
     )
 
 
-def scaling_group(sandbox: Any) -> None:
+def scaling_group(sandbox: Any, name: str = template_name(NAMING)) -> None:
     """With a running instance."""
     template(sandbox, "theirs")
     sandbox.client("autoscaling", REGION).create_auto_scaling_group(
-        AutoScalingGroupName=template_name(NAMING),
+        AutoScalingGroupName=name,
         LaunchTemplate={"LaunchTemplateName": "theirs", "Version": "$Latest"},
-        MinSize=1,
-        MaxSize=1,
+        MinSize=0,
+        MaxSize=2,
+        DesiredCapacity=1,
         AvailabilityZones=[f"{REGION}a"],
         Tags=[{**tag, "PropagateAtLaunch": True} for tag in THEIRS],
     )
@@ -229,6 +230,31 @@ def test_a_security_group_of_others_in_the_users_vpc_stays(
     assert changed(sandbox, theirs) == {}
     assert program("destroy", "--yes").code == 0
     assert changed(sandbox, theirs) == {}
+
+
+@pytest.mark.parametrize("name", ["payroll", template_name(NAMING)])
+@pytest.mark.parametrize(
+    "command",
+    [("remove", "{id}", "--yes"), ("replace", "{id}", "--yes"), ("scale", "1", "--yes")],
+    ids=" ".join,
+)
+def test_a_group_of_others_keeps_its_number_though_its_instance_has_our_tag(
+    sandbox: Any, program: CliRunner, command: tuple[str, ...], name: str
+) -> None:
+    """The instance is a node of the cluster by its tag; the group is not the cluster's."""
+    program.configure(nodes=1, regions=f"[{REGION}]")
+    assert program("create", "--yes").code == 0
+    scaling_group(sandbox, name)
+    sandbox.clock.advance(300)
+    scaling = sandbox.client("autoscaling", REGION)
+    (group,) = scaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+    (member,) = (row["InstanceId"] for row in group["Instances"])
+    sandbox.client("ec2", REGION).create_tags(Resources=[member], Tags=[OURS])
+    sandbox.server.settle()
+    program(*(part.format(id=member) for part in command), "--grace", "0")
+    (after,) = scaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+    numbers = ("MinSize", "MaxSize", "DesiredCapacity", "Tags", "SuspendedProcesses")
+    assert {key: after[key] for key in numbers} == {key: group[key] for key in numbers}
 
 
 def shown(sandbox: Any) -> dict[str, str]:

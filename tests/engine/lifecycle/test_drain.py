@@ -117,7 +117,7 @@ class Cluster:
     ) -> DrainResult:
         self.heard.clear()
         self.calls = self.new_calls()
-        return asyncio.run(drain(self.calls, instances, grace_s=grace_s, api=api))
+        return asyncio.run(drain(self.calls, self.spec.naming, instances, grace_s=grace_s, api=api))
 
     def work_on(self, *instances: Instance) -> None:
         self.sandbox.world.settings_of(NodeSettings).executions = {one.id: 1 for one in instances}
@@ -238,7 +238,7 @@ def test_ctrl_c_before_the_drain_changes_nothing(cluster: Cluster) -> None:
     first = cluster.instances()[0]
     calls = cluster.new_calls()
     calls.stop.set(by_user=True)
-    result = asyncio.run(drain(calls, [first], grace_s=10, api=None))
+    result = asyncio.run(drain(calls, cluster.spec.naming, [first], grace_s=10, api=None))
     assert ends(result) == {first.id: DrainEnd.UNCHANGED}
     assert DRAIN_KEY not in cluster.instances()[0].tags
 

@@ -10,7 +10,7 @@ import pytest
 
 from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.core.model import Instance, RegionSpec
-from bacalhau_spot.engine.scaling_group.membership import release, report_unhealthy
+from bacalhau_spot.engine.scaling_group.membership import own_members, release, report_unhealthy
 from engine.launch.test_interrupted_create import SPEC, calls_of, created
 
 REGION = "us-west-1"
@@ -43,8 +43,8 @@ def test_a_released_node_runs_on_and_is_not_replaced(
     cloud: Aws, sandbox: Any, members: tuple[Instance, ...]
 ) -> None:
     calls = calls_of(cloud, sandbox)
-    asyncio.run(release(calls, members[:2]))
-    asyncio.run(release(calls, members[:2]))  # again: no members any more
+    asyncio.run(release(calls, HEALED.naming, members[:2]))
+    asyncio.run(release(calls, HEALED.naming, members[:2]))  # again: no members any more
     sandbox.clock.advance(300)
     assert {instance.id for instance in living(cloud, sandbox)} == {instance.id for instance in members}
     asyncio.run(cloud.terminate(REGION, [members[0].id]))
@@ -59,7 +59,7 @@ def test_of_a_batch_with_a_leaving_node_the_others_are_released(
     """AWS detaches all or none."""
     asyncio.run(cloud.report_unhealthy(REGION, members[0].id))
     sandbox.clock.advance(1)
-    asyncio.run(release(calls_of(cloud, sandbox), members))
+    asyncio.run(release(calls_of(cloud, sandbox), HEALED.naming, members))
     sandbox.clock.advance(300)
     new = {instance.id for instance in living(cloud, sandbox)} - {instance.id for instance in members}
     assert (desired(sandbox), len(new)) == (1, 1)  # the replacement of the one that was leaving
@@ -79,6 +79,6 @@ def test_a_plain_cluster_costs_no_call(cloud: Aws, sandbox: Any) -> None:
     calls = calls_of(cloud, sandbox)
     asyncio.run(created(calls, plain))
     nodes = living(cloud, sandbox)
-    asyncio.run(release(calls, nodes))
-    assert asyncio.run(report_unhealthy(calls, nodes)) == ()
+    asyncio.run(release(calls, HEALED.naming, nodes))
+    assert own_members(plain.naming, nodes) == []
     assert calls_made(sandbox) == []

@@ -257,6 +257,8 @@ _READ = (
     # Not on all resources: the call returns the user data of any instance, with its secrets.
     *_rows("ec2", "DescribeInstanceAttribute", commands=_TEARDOWN, scopes=(ResourceScope.TAGGED,)),
     *_rows("autoscaling", "DescribeAutoScalingGroups", commands=_SCANS),
+    # Whether the group that a member leaves is the cluster's.
+    *_rows("autoscaling", "DescribeAutoScalingGroups", commands=("remove",), conditions=_HEALING),
     *_rows(
         "autoscaling",
         "DescribeAutoScalingGroups DescribeScalingActivities DescribeScheduledActions",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.plan import Plan
-    from bacalhau_spot.core.model import Instance, Network
+    from bacalhau_spot.core.model import Instance, Naming, Network
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.orchestrator.port import Orchestrator
@@ -59,10 +59,11 @@ async def create_nodes(
 
     `created_networks`: by region, networks created after the facts were gathered.
     """
-    failures = await _release(calls, plan.remove)
+    naming = facts.spec.naming
+    failures = await _release(calls, naming, plan.remove)
     kept = [instance for instance in plan.remove if instance.region in failures]
     plan = keeping_regions(plan, failures)
-    work = _Drain(calls, plan, following, terminate_s=facts.spec.timeouts.terminate_s)
+    work = _Drain(calls, naming, plan, following, terminate_s=facts.spec.timeouts.terminate_s)
     early = await work.run(plan.remove) if plan.old_first and plan.remove else None
     if early is not None and not early.complete:
         return _with_drain(_not_launched(facts, plan, early), early, kept, tuple(failures.values()))
@@ -79,7 +80,7 @@ async def create_nodes(
     return _with_drain(result, done, kept, tuple(failures.values()))
 
 
-async def _release(calls: AwsCalls, instances: Sequence[Instance]) -> dict[str, ApiFailure]:
+async def _release(calls: AwsCalls, naming: Naming, instances: Sequence[Instance]) -> dict[str, ApiFailure]:
     """By region, AWS's refusals. Without groups this makes no call."""
     regions: dict[str, list[Instance]] = {}
     for instance in instances:
@@ -87,7 +88,7 @@ async def _release(calls: AwsCalls, instances: Sequence[Instance]) -> dict[str, 
 
     async def part(region: str) -> ApiFailure | None:
         try:
-            await release(calls, regions[region])
+            await release(calls, naming, regions[region])
         except CloudError as error:
             return api_failure(error)
         except Cancelled:  # then nothing else is called
@@ -103,6 +104,7 @@ class _Drain:
     """The drain of the surplus nodes, which have left their groups."""
 
     calls: AwsCalls
+    naming: Naming
     plan: Plan
     following: Following
     terminate_s: float
@@ -110,6 +112,7 @@ class _Drain:
     async def run(self, nodes: Sequence[Instance], *, wait: bool = True) -> DrainResult:
         return await drain(
             self.calls,
+            self.naming,
             [without_group(instance) for instance in nodes],
             grace_s=self.plan.grace_s,
             api=self.following.api,

@@ -37,7 +37,7 @@ from bacalhau_spot.orchestrator.port import OrchestratorError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bacalhau_spot.core.model import Instance
+    from bacalhau_spot.core.model import Instance, Naming
     from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
@@ -53,6 +53,7 @@ _GRACEFUL: Final = "graceful shutdown"
 
 async def drain(
     calls: AwsCalls,
+    naming: Naming,
     instances: Sequence[Instance],
     *,
     grace_s: float,
@@ -72,6 +73,7 @@ async def drain(
     drains = [
         _RegionDrain(
             calls,
+            naming,
             region,
             tuple(here),
             grace_s=grace_s,
@@ -154,6 +156,7 @@ class _RegionDrain:
     """The nodes of one region."""
 
     calls: AwsCalls
+    naming: Naming
     region: str
     instances: tuple[Instance, ...]
     grace_s: float
@@ -171,7 +174,7 @@ class _RegionDrain:
         for instance in self.instances:
             self._courses[instance.id] = _course(instance, until)
         try:
-            await release(self.calls, [course.instance for course in self._alive()])
+            await release(self.calls, self.naming, [course.instance for course in self._alive()])
             await self._tag(until)
             await self._follow()
         except CloudError as error:

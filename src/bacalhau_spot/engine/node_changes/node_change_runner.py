@@ -251,6 +251,7 @@ class NodeChangeRunner:
     async def _drained(self, old: Sequence[Instance], result: BatchResult) -> BatchResult:
         done = await drain(
             self._calls,
+            self._spec.naming,
             old,
             grace_s=self._change.grace_s,
             api=self._tools.api,

@@ -45,7 +45,7 @@ async def end_nodes(calls: AwsCalls, spec: ClusterSpec, status: ClusterStatus) -
     living = [instance for instance in status.snapshot.instances if instance.alive]
     regions = dict.fromkeys([*(region.name for region in spec.regions), *(one.region for one in living)])
     await asyncio.gather(*(_delete_template(calls, spec.naming, region) for region in regions))
-    removed = await remove_instances(calls, living)
+    removed = await remove_instances(calls, spec.naming, living)
     return PassActions(
         deleted=len(removed.removed), failures=removed.failures, hindrance=Hindrance.ORCHESTRATOR_LEFT
     )

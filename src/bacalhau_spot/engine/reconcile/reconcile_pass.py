@@ -97,9 +97,9 @@ async def carry_out(
     """
     written, not_written = await _write_expiry(calls, spec, plan)
     pruned, prune_failures = await _prune(calls, plan, sources)
-    replaced = await replace_instances(calls, [node.instance for node in plan.replace])
-    overdue = await remove_instances(calls, plan.overdue)
-    drained = await begin_drain(calls, plan.drain)
+    replaced = await replace_instances(calls, spec.naming, [node.instance for node in plan.replace])
+    overdue = await remove_instances(calls, spec.naming, plan.overdue)
+    drained = await begin_drain(calls, spec.naming, plan.drain)
     done = PassActions(
         drained=drained.removed,
         replaced=replaced.removed,

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.scaling_groups import MAX_INSTANCES_A_CALL
 from bacalhau_spot.core.scaling_group.groups import group_of
+from bacalhau_spot.core.tags import has_tag, template_name
 from bacalhau_spot.engine.aws_calls.caller import gather_all
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
-    from bacalhau_spot.core.model import Instance
+    from bacalhau_spot.core.model import Instance, Naming
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 # Of a group or instance that does not exist, is not a member, or not in the right state: Auto Scaling has one code for all.
@@ -22,29 +23,45 @@ INVALID = "ValidationError"
 _LEAVING = "ScalingActivityInProgress"
 
 
-async def release(calls: AwsCalls, instances: Sequence[Instance]) -> None:
-    """Take instances out of their groups, which then launch none in their place. Raises CloudError, Cancelled.
+async def release(calls: AwsCalls, naming: Naming, instances: Sequence[Instance]) -> None:
+    """Take instances out of the cluster's groups, which then launch none in their place. Raises CloudError, Cancelled.
 
     Call it before instances are terminated on purpose. They keep running, except for those that are still starting: AWS
-    detaches none of these, so they are terminated. Without groups this makes no call.
+    detaches none of these, so they are terminated. A group of others keeps its number, and replaces what is terminated.
+    Without the cluster's groups this makes no call.
     """
     await gather_all(
         *(
-            _release(calls, region, name, ids)
-            for (region, name), members in _by_group(instances).items()
-            for ids in _batches([instance.id for instance in members])
+            _release(calls, naming, region, [instance.id for instance in members])
+            for region, members in _by_region(own_members(naming, instances)).items()
         )
     )
 
 
-async def terminate_nodes(calls: AwsCalls, region: str, instances: Sequence[Instance]) -> None:
+def own_members(naming: Naming, instances: Iterable[Instance]) -> list[Instance]:
+    """Those of a group with the name of the cluster's. Anybody can give the cluster's tag to a member of another group."""
+    return [instance for instance in instances if group_of(instance) == template_name(naming)]
+
+
+async def terminate_nodes(
+    calls: AwsCalls, naming: Naming, region: str, instances: Sequence[Instance]
+) -> None:
     """Terminate the region's instances, after their groups have released them. Raises CloudError, Cancelled."""
-    await release(calls, instances)
+    await release(calls, naming, instances)
     ids = [instance.id for instance in instances]
     await calls.write(region, partial(calls.cloud.terminate, region, ids))
 
 
-async def _release(calls: AwsCalls, region: str, name: str, ids: Sequence[str]) -> None:
+async def _release(calls: AwsCalls, naming: Naming, region: str, ids: Sequence[str]) -> None:
+    name = template_name(naming)
+    group = await calls.read(region, partial(calls.cloud.named_scaling_group, region, name))
+    # One that AWS does not list yet is the cluster's: of others', the list has long known the members.
+    if group is not None and not has_tag(group.tags, key=naming.tag_key, value=naming.tag_value):
+        return
+    await gather_all(*(_release_batch(calls, region, name, batch) for batch in _batches(ids)))
+
+
+async def _release_batch(calls: AwsCalls, region: str, name: str, ids: Sequence[str]) -> None:
     for instance_id in await detach(calls, region, name, ids):
         await _accepted(calls, region, partial(calls.cloud.terminate_member, region, instance_id))
 
@@ -92,17 +109,16 @@ async def _attached(calls: AwsCalls, region: str, name: str, ids: Sequence[str])
     return None
 
 
-async def report_unhealthy(calls: AwsCalls, instances: Sequence[Instance]) -> tuple[str, ...]:
-    """Report instances to their groups, which terminate and replace them. The ids of the reported ones.
+async def report_unhealthy(calls: AwsCalls, members: Sequence[Instance]) -> tuple[str, ...]:
+    """Report members to their groups, which terminate and replace them. The ids of the reported ones.
 
-    Instances without a group, and those that their group is already replacing, are left out. Raises CloudError, Cancelled.
+    Those that have left, and those that their group is already replacing, are left out. Raises CloudError, Cancelled.
     """
 
     async def report(instance: Instance) -> tuple[str, ...]:
         call = partial(calls.cloud.report_unhealthy, instance.region, instance.id)
         return (instance.id,) if await _accepted(calls, instance.region, call) else ()
 
-    members = [instance for instance in instances if group_of(instance)]
     reported = await gather_all(*(report(instance) for instance in members))
     return tuple(instance_id for ids in reported for instance_id in ids)
 
@@ -118,11 +134,10 @@ async def _accepted(calls: AwsCalls, region: str, call: Callable[[], Awaitable[N
     return True
 
 
-def _by_group(instances: Sequence[Instance]) -> dict[tuple[str, str], list[Instance]]:
-    found: dict[tuple[str, str], list[Instance]] = {}
+def _by_region(instances: Iterable[Instance]) -> dict[str, list[Instance]]:
+    found: dict[str, list[Instance]] = {}
     for instance in instances:
-        if group_of(instance):
-            found.setdefault((instance.region, group_of(instance)), []).append(instance)
+        found.setdefault(instance.region, []).append(instance)
     return found
 
 
