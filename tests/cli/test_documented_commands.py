@@ -21,6 +21,7 @@ import pytest
 
 from support import client_stand_in
 from support.busybox_image import served_image, without_containers
+from support.fast_sandbox import FAST
 from support.long_tests import sample
 from support.real_bacalhau import PROGRAM
 
@@ -72,8 +73,6 @@ _PIP = '#!/bin/bash\n[ "$*" = "install -q uv" ]\n'
 _CLIENT = '#!/bin/bash\nexec {python} {script} "$@"\n'
 _IMAGE = "busybox:1.37"
 _REAL = bool(PROGRAM) and not without_containers()
-# The sandbox's own times: no test waits for them.
-_FAST = "boot_s=0.5 pending_s=0 latency_s=0 checks_s=0 terminate_s=0 job_s=0.1"
 
 
 def command_lines(page: str) -> list[str]:
@@ -142,7 +141,7 @@ def shell(tmp_path: Path, log: Path) -> Iterator[dict[str, str]]:
     }
     if _REAL:
         environ |= {name: os.environ[name] for name in ("BACALHAU_BIN", "DOCKER_HOST") if name in os.environ}
-    run(tmp_path, environ, f"{spot} sandbox start; {spot} sandbox set {_FAST}")
+    run(tmp_path, environ, f"{spot} sandbox start; {spot} sandbox set {' '.join(FAST)}")
     log.unlink()
     yield environ
     run(tmp_path, environ, f"{spot} sandbox stop")

@@ -10,6 +10,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from support.cli_runner import CliResult, CliRunner
+from support.fast_sandbox import FAST
 from support.golden import golden, masked_text
 from support.schemas import schema
 
@@ -92,6 +93,7 @@ def test_what_programs_are_told_has_its_published_form(
         json_data(result)
         if line not in {"config schema", "sandbox set latency_s=0"}:  # printed as they come
             assert masked_text(result.envelope, **MASKS) == recorded
+    assert newcomer("sandbox", "set", *FAST).code == 0
     assert newcomer("create", "--sandbox", "--yes").code == 0
     node = newcomer("list", "--sandbox", "-o", "json").data["instances"][0]["id"]
     interrupted, looked = (
@@ -134,6 +136,7 @@ def test_a_proxy_is_not_asked_for_the_sandbox(newcomer: CliRunner, monkeypatch: 
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
-    result = newcomer("create", "--sandbox", "--yes")
-    assert result.code == 0, result.stderr
+    for line in (("sandbox", "start"), ("sandbox", "set", *FAST), ("create", "--sandbox", "--yes")):
+        result = newcomer(*line)
+        assert result.code == 0, result.stderr
     assert "cannot determine your public address" not in result.stderr
