@@ -11,6 +11,7 @@ import pytest
 from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.port import Cloud, Deletion
 from bacalhau_spot.core.cleanup.deletion_result import DeletionResult, DeletionStatus
+from bacalhau_spot.core.error_catalog.internal import TIME_OVER
 from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
 from bacalhau_spot.core.launch.events import Deleted, Deleting, Event, RegionFailed, ResourceFound
 from bacalhau_spot.core.model import Resource
@@ -270,3 +271,47 @@ def test_the_deadline_leaves_the_rest(cloud: RecordingCloud, timeout_s: float) -
     assert cloud.changes == ([*LAUNCHERS, "0 delete lt"] if timeout_s else [])
     assert result.exit_code is ExitCode.FAILED
     assert {"vpc", "role"} <= {resource.id for resource in result.remaining}
+
+
+def test_what_the_deadline_leaves_has_it_as_its_reason(cloud: RecordingCloud) -> None:
+    """An error for the user, who otherwise had an exit code of 1 and no word why."""
+    result, _ = nuked(cloud, timeout_s=30.0)
+    reasons = {
+        outcome.resource.id: (outcome.problem.code, outcome.problem.message)
+        for outcome in result.outcomes
+        if outcome.problem is not None
+    }
+    assert set(reasons) == {resource.id for resource in result.remaining}
+    assert set(reasons.values()) == {(TIME_OVER, "it remained after 30 s, the time for the deletion")}
+    assert {failure.code for failure in result.problems} == {TIME_OVER}
+
+
+def test_what_waits_for_another_says_so(cloud: RecordingCloud) -> None:
+    cloud.weather.denied.add((REGION, ResourceKind.GROUP))
+    result, _ = nuked(cloud)
+    left = {
+        outcome.resource.id: outcome.reason
+        for outcome in result.outcomes
+        if outcome.status == DeletionStatus.NOT_ATTEMPTED
+    }
+    assert left == dict.fromkeys(("profile", "role"), "resources that may use it remain")
+
+
+@pytest.mark.parametrize("takes_s", [20.0, 65.0])
+def test_what_is_gone_without_an_answer_is_no_reason_to_give_up_the_next(
+    cloud: RecordingCloud, takes_s: float
+) -> None:
+    """AWS deletes the profile, and its answers come later than anybody waits."""
+    original = cloud.delete
+
+    async def delete(region: str, kind: ResourceKind, resources: Sequence[Resource]) -> Deletion:
+        done = await original(region, kind, resources)
+        if kind == ResourceKind.PROFILE:
+            cloud.clock.advance(takes_s)
+            raise CloudError("ReadTimeoutError", "no answer", operation="Delete", region=region)
+        return done
+
+    cloud.delete = delete  # type: ignore[method-assign]  # what AWS answers
+    result, _ = nuked(cloud)
+    assert cloud.living() == {}
+    assert (statuses(result), result.exit_code) == ({}, ExitCode.DONE)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.cleanup.orchestrator_loss import ResultsBucket
 from bacalhau_spot.core.error_catalog.classifier import Category, classify, most_severe
+from bacalhau_spot.core.error_catalog.internal import TIME_OVER
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ class Dependency:
 class DeletionOutcome:
     """One resource and its status.
 
-    `problem`: of a failed deletion; `reason`: of a skipped one; `request_ids`: AWS's; `dependencies`: blocking
-    resources. `results`: the job results for which a bucket was skipped.
+    `problem`: of a failed deletion; `reason`: of a skipped one, or of one without an attempt; `request_ids`: AWS's;
+    `dependencies`: blocking resources. `results`: the job results for which a bucket was skipped.
     """
 
     resource: Resource
@@ -110,7 +111,10 @@ class DeletionResult:
             outcome.problem
             for outcome in self.outcomes
             if outcome.problem is not None
-            and outcome.status in {DeletionStatus.FAILED, DeletionStatus.BLOCKED}
+            and (
+                outcome.status in {DeletionStatus.FAILED, DeletionStatus.BLOCKED}
+                or outcome.problem.code == TIME_OVER
+            )
         )
 
     @property

@@ -12,6 +12,8 @@ POOL_SHARE = "PoolShareReached"
 
 # An image that AWS does not complete.
 IMAGE_NOT_AVAILABLE = "ImageNotAvailable"
+# Resources that a deletion has not reached within its time, or that AWS has not ended.
+TIME_OVER = "DeletionTimeOver"
 # An Auto Scaling group that somebody has deleted during a command.
 GROUP_GONE = "GroupDeleted"
 
@@ -60,6 +62,13 @@ ROWS = {
         Recovery.DONE,
         "a resource is protected against deletion",
         "check the resources in the report; the same command with `--disable-protection` deletes them, too",
+    ),
+    TIME_OVER: ErrorInfo(
+        "time-over",
+        Category.AWS,
+        Recovery.DONE,
+        "the time for the deletion has passed, and resources remain in {region}",
+        "run the same command again, which goes on where this one ended; `--timeout` gives it more time",
     ),
     "HeldByAnother": ErrorInfo(
         "held",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.cleanup.deletion_result import DeletionOutcome, DeletionStatus
+from bacalhau_spot.core.error_catalog.internal import TIME_OVER
+from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.engine.cleanup.region_inventory import local_key
 
 if TYPE_CHECKING:
@@ -13,6 +16,14 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import Resource
     from bacalhau_spot.engine.cleanup.deletion_failures import DeletionFailures
     from bacalhau_spot.engine.cleanup.region_inventory import LocalKey, RegionInventory
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionEnding:
+    """Why a deletion has ended with resources left. `time_over_s`: the time that it had; None if that was enough."""
+
+    interrupted: bool = False
+    time_over_s: float | None = None
 
 
 class DeletionReport:
@@ -42,13 +53,12 @@ class DeletionReport:
         if self.requested:
             self._deleted.update(keys)
 
-    @property
-    def outcomes(self) -> tuple[DeletionOutcome, ...]:
-        return tuple(self._outcome(key, resource) for key, resource in self._inventory.seen.items())
+    def outcomes(self, ending: DeletionEnding) -> tuple[DeletionOutcome, ...]:
+        return tuple(self._outcome(key, resource, ending) for key, resource in self._inventory.seen.items())
 
-    def _outcome(self, key: LocalKey, resource: Resource) -> DeletionOutcome:
+    def _outcome(self, key: LocalKey, resource: Resource, ending: DeletionEnding) -> DeletionOutcome:
         if key in self._inventory.remaining:
-            return self._remaining(key, resource)
+            return self._remaining(key, resource, ending)
         kept = self._inventory.kept_results.get(key)
         if kept is not None or (key in self._inventory.skipped and key not in self.requested):
             return DeletionOutcome(
@@ -60,14 +70,20 @@ class DeletionReport:
         status = DeletionStatus.DELETED if key in self._deleted else DeletionStatus.NOT_FOUND
         return DeletionOutcome(resource=resource, status=status, request_ids=self._request_ids.get(key, ()))
 
-    def _remaining(self, key: LocalKey, resource: Resource) -> DeletionOutcome:
+    def _remaining(self, key: LocalKey, resource: Resource, ending: DeletionEnding) -> DeletionOutcome:
         failure = self._failures.problems.get(key)
         dependencies = self._failures.blockers.get(key, ())
         not_blocked = DeletionStatus.FAILED if failure else DeletionStatus.NOT_ATTEMPTED
+        # A resource that cannot be listed may be deleted: the reason is then the refusal of its list.
+        problem = failure or self._inventory.last_scan.failed_kinds.get(key[0])
+        if problem is None and ending.time_over_s is not None:
+            message = f"it remained after {ending.time_over_s:g} s, the time for the deletion"
+            problem = ApiFailure(TIME_OVER, message, operation="", region=resource.region)
+        is_explained = problem is not None or bool(dependencies) or ending.interrupted
         return DeletionOutcome(
             resource=resource,
             status=DeletionStatus.BLOCKED if dependencies else not_blocked,
-            # A resource that cannot be listed may be deleted: the reason is then the refusal of its list.
-            problem=failure or self._inventory.last_scan.failed_kinds.get(key[0]),
+            problem=problem,
+            reason="" if is_explained else "resources that may use it remain",
             dependencies=dependencies,
         )

@@ -163,7 +163,9 @@ class RegionTeardown:
             if moved or self._is_deleting:
                 moved_s = self._now_s
             idle_s = self._now_s - moved_s
-            if idle_s >= EXPLAIN_S and await self._gives_up(idle_s=idle_s):
+            if idle_s >= EXPLAIN_S and (
+                await self._has_moved_unseen() or await self._gives_up(idle_s=idle_s)
+            ):
                 moved_s = self._now_s
                 continue
             if moved:
@@ -182,9 +184,14 @@ class RegionTeardown:
         accepted = await self._delete_ready()
         return accepted or set(self.inventory.remaining) != before
 
+    async def _has_moved_unseen(self) -> bool:
+        """Scan everything: a deletion may have had its effect without an answer, and a dependency may be managed and new."""
+        before = set(self.inventory.remaining)
+        await self.scan_all()
+        return set(self.inventory.remaining) != before
+
     async def _gives_up(self, *, idle_s: float) -> bool:
         """Find the dependencies, and give up the resources that cannot be deleted."""
-        await self.scan_all()  # the dependency may be managed and new
         await self._dependencies.explain()
         all_failed = not self._is_deleting and self._scheduler.next_all_in_use
         if not all_failed and idle_s < IDLE_S:

@@ -21,6 +21,7 @@ from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.kinds import GLOBAL
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.engine.aws_calls.caller import Cancelled, api_failure
+from bacalhau_spot.engine.cleanup.deletion_report import DeletionEnding
 from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions, RegionTeardown
 from bacalhau_spot.engine.cleanup.scan_result import ScanResult
 
@@ -49,8 +50,10 @@ async def delete_resources(
     # Where nothing may have been created a moment before the scan, the scan is complete, as with the lock.
     request = replace(request, exclusive=request.exclusive or scan.is_settled)
     teardown = _Teardown(calls, request, scan, options=options or DeletionOptions())
-    await teardown.run(deadline_s=calls.clock.monotonic_s() + timeout_s)
-    return teardown.result(cluster)
+    deadline_s = calls.clock.monotonic_s() + timeout_s
+    await teardown.run(deadline_s=deadline_s)
+    is_over = calls.clock.monotonic_s() >= deadline_s
+    return teardown.result(cluster, time_over_s=timeout_s if is_over else None)
 
 
 class _Teardown:
@@ -154,7 +157,9 @@ class _Teardown:
         except Exception as error:  # noqa: BLE001 - the boundary of a region: an internal error here must not stop the others
             region.failure = self._calls.internal_error(error, region=region.name)
 
-    def result(self, cluster: str) -> DeletionResult:
+    def result(self, cluster: str, *, time_over_s: float | None) -> DeletionResult:
+        """`time_over_s`: the time that the deletion had; None if that was enough."""
+        ending = DeletionEnding(interrupted=self._calls.stop.is_set, time_over_s=time_over_s)
         last_scans = ScanResult(
             by_region={teardown.name: teardown.inventory.last_scan for teardown in self._all},
             failed_regions=self._scan.failed_regions,
@@ -162,7 +167,7 @@ class _Teardown:
         ended_early = (teardown.failure for teardown in self._all if teardown.failure is not None)
         return DeletionResult(
             cluster=cluster,
-            outcomes=_flat(teardown.report.outcomes for teardown in self._all),
+            outcomes=_flat(teardown.report.outcomes(ending) for teardown in self._all),
             remaining=_flat(teardown.inventory.remaining.values() for teardown in self._all),
             unsupported=last_scans.unsupported,
             regions_scanned=tuple(region.name for region in self._regions if region.failure is None),

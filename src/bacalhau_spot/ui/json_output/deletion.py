@@ -68,7 +68,7 @@ class DependencyOutput(TypedDict):
 class OutcomeOutput(ResourceOutput):
     status: Status
     reason: str
-    """why it was skipped"""
+    """why it was skipped, or not attempted"""
     request_ids: list[str]
     """AWS's ids of the requests that deleted it"""
     dependencies: list[DependencyOutput]

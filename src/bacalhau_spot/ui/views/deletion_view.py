@@ -10,6 +10,7 @@ from rich.console import Group
 
 from bacalhau_spot.core.cleanup.deletion_result import AWS_SERVICE_OWNER, DeletionStatus, resources_by_region
 from bacalhau_spot.core.cleanup.orchestrator_loss import NO_LOSS
+from bacalhau_spot.core.error_catalog.internal import TIME_OVER
 from bacalhau_spot.core.kinds import GLOBAL
 from bacalhau_spot.ui.formatting import (
     comma_list,
@@ -278,7 +279,8 @@ def _grouped_outcomes(left: Sequence[DeletionOutcome]) -> list[DeletionOutcome]:
     waiting = [
         outcome
         for outcome in left
-        if outcome.status == DeletionStatus.NOT_ATTEMPTED and outcome.problem is None
+        if outcome.status == DeletionStatus.NOT_ATTEMPTED
+        and (outcome.problem is None or outcome.problem.code == TIME_OVER)
     ]
     return waiting if len(waiting) > _ONE_BY_ONE else []
 
@@ -298,7 +300,7 @@ def _dependency_text(dependency: Dependency, *, again: bool) -> list[RenderableT
 
 def _why(outcome: DeletionOutcome) -> str:
     if outcome.problem is None:
-        return ""
+        return f" ({outcome.reason})" if outcome.reason else ""
     words = (
         outcome.problem.code if outcome.dependencies or outcome.problem.operation else outcome.problem.message
     )
