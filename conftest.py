@@ -30,12 +30,12 @@ settings.load_profile("tests")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Workers for `-n auto`: four for folders, none for single files; `-n` on the command line overrides it.
+    """Workers for `-n auto`: three for folders, none for single files; `-n` on the command line overrides it.
 
-    Tests of real processes wait: on two cores two more workers fill that time.
+    Tests of real processes wait: on two cores one more worker fills that time. Each costs half a minute of imports and models.
     """
     files = [argument for argument in config.args if argument.partition("::")[0].endswith(".py")]
-    return 0 if files and len(files) == len(config.args) <= _FEW_FILES else 4
+    return 0 if files and len(files) == len(config.args) <= _FEW_FILES else 3
 
 
 def pytest_collection_finish() -> None:

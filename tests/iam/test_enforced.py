@@ -204,7 +204,7 @@ def create_names(sandbox: Any, user: CliRunner) -> set[str]:
     sandbox.world.evaluated.clear()
     assert user("create", "--yes").code == 0
     actions = {FIRST_USE, *(action for _, _, action in sandbox.world.evaluated)} - SPARED
-    for number, action in enumerate(sample(sorted(actions), every=7)):
+    for number, action in enumerate(sample(sorted(actions), every=14)):
         sandbox.settings.policies = without(another_cluster(user, f"c{number}"), action)
         sandbox.settings.service_roles = [] if action == FIRST_USE else ["spot.amazonaws.com"]
         result = user("create", "--yes")

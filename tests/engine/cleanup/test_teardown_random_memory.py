@@ -107,7 +107,7 @@ def _keeps(other: InMemoryResource, resource: InMemoryResource) -> bool:
     )
 
 
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(160))
 @given(st.integers(0, 2**32))
 def test_whatever_the_account_looks_like(seed: int) -> None:
     account = random_account(seed, InMemoryCloud(FakeClock()))

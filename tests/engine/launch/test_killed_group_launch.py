@@ -44,7 +44,7 @@ def die(cloud: Aws, sandbox: Any, spec: ClusterSpec, *, at: int, answered: bool)
 
 
 @pytest.mark.parametrize("answered", [False, True], ids=["before the call", "before its answer"])
-@pytest.mark.parametrize("at", sample(range(8, 16), every=5))
+@pytest.mark.parametrize("at", sample(range(8, 16), every=8))
 def test_killed_at_every_change(cloud: Aws, sandbox: Any, at: int, answered: bool) -> None:
     before = sandbox.leftovers()
     die(cloud, sandbox, HEALED, at=at, answered=answered)
@@ -59,7 +59,7 @@ def test_killed_at_every_change(cloud: Aws, sandbox: Any, at: int, answered: boo
 
 
 @pytest.mark.parametrize("answered", [False, True], ids=["before the call", "before its answer"])
-@pytest.mark.parametrize("at", sample(range(1, 10), every=4))
+@pytest.mark.parametrize("at", sample(range(1, 10), every=5))
 def test_a_change_killed_at_every_call_keeps_all_nodes(
     cloud: Aws, sandbox: Any, at: int, answered: bool
 ) -> None:

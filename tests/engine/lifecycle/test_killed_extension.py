@@ -93,7 +93,7 @@ def test_the_same_command_again_completes_the_change(cloud: Aws, sandbox: Any, n
     assert extend(cloud, sandbox, target).planned.changes is False
 
 
-@pytest.mark.parametrize("at", sample(range(9, 16), every=2))
+@pytest.mark.parametrize("at", sample(range(9, 16), every=4))
 def test_a_killed_create_leaves_nothing_that_lives_for_ever(cloud: Aws, sandbox: Any, at: int) -> None:
     with fragile(cloud, at=at, answered=True), contextlib.suppress(Killed):
         asyncio.run(created(calls_of(cloud, sandbox), HEALED))
