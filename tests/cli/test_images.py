@@ -148,6 +148,31 @@ def test_a_copy_that_aws_refuses_leaves_the_others(sandbox: Any, user: CliRunner
     assert [len(images(sandbox, region)) for region in REGIONS] == [1, 1]
 
 
+@pytest.mark.parametrize("code", ["ConnectionReset", "InternalError", "Unavailable"])
+def test_a_passing_fault_of_the_image_is_waited_out(sandbox: Any, user: CliRunner, code: str) -> None:
+    """AWS accepts a name once, so that the call can be repeated."""
+    sandbox.settings.faults = [{"match": "CreateImage", "code": code, "count": 1, "status": 503}]
+    result = bake(user)
+    assert result.code == 0, result.stdout
+    assert [len(images(sandbox, region)) for region in REGIONS] == [1, 1]
+
+
+@pytest.mark.parametrize("also", [(), ("ec2:CreateImage",)], ids=["image", "no image"])
+def test_a_machine_that_cannot_be_terminated_is_an_error_with_a_next_step(
+    sandbox: Any, user: CliRunner, also: tuple[str, ...]
+) -> None:
+    sandbox.settings.deny = ["ec2:TerminateInstances", *also]
+    result = bake(user)
+    (machine,) = machines(sandbox)
+    assert result.data["architectures"][0]["leftover"] == machine["InstanceId"]
+    assert {error["code"] for error in result.envelope["errors"]} == {"UnauthorizedOperation"}
+    assert result.code == 1 and all(error["hint"] for error in result.envelope["errors"])
+    assert f"{machine['InstanceId']} in us-west-1 is not terminated" in user("image", "bake", "--yes").stdout
+    sandbox.settings.deny = []
+    assert bake(user).code == 0
+    assert machines(sandbox) == []
+
+
 @pytest.mark.parametrize("operation", ["RunInstances", "CreateImage", "CopyImage", "TerminateInstances"])
 def test_a_lost_answer_makes_nothing_twice(sandbox: Any, user: CliRunner, operation: str) -> None:
     """AWS has carried the call out, and lists lag."""

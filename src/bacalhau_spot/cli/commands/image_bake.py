@@ -15,7 +15,7 @@ from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Regions, Yes
 from bacalhau_spot.cli.state.audit_log.writer import AuditLog
-from bacalhau_spot.core.images.account_image import BAKED
+from bacalhau_spot.core.images.account_image import AVAILABLE, BAKED
 from bacalhau_spot.core.model import Arch, arch_of_name
 from bacalhau_spot.engine.images.bake import make_images
 from bacalhau_spot.engine.images.bake_look import look_before_bake
@@ -155,7 +155,9 @@ def _configured_archs(spec: ClusterSpec) -> list[Arch]:
 
 def _confirm(context: CommandContext, found: BakeLook, *, yes: bool) -> None:
     images = sum(plan.makes + len(plan.copies) for plan in found.plans)
-    what = f"Make {plural(images, 'image')}" if images else "Complete the images"
+    waits = any(image.state != AVAILABLE for plan in found.plans for image in plan.present.values())
+    rest = "Complete the images" if waits else "Terminate the instance"
+    what = f"Make {plural(images, 'image')}" if images else rest
     context.confirm(f"{what} in account {found.identity.account_id}?", impact=Impact.ADDS, confirmed=yes)
 
 
@@ -178,7 +180,7 @@ def _carried_out(
         )
     late = (*context.record(runner.calls.mistakes), *lock.warnings, *filter(None, (audit.trouble,)))
     code = max((result.exit_code for result in results), default=ExitCode.DONE)
-    failures = [failure for result in results for failure in result.failures]
+    failures = [failure for result in results for failure in result.problems]
     return Result(
         context.command,
         view=views.bake_result_view(results),

@@ -61,6 +61,7 @@ class BakePlan:
         return (
             not self.copies
             and not self.makes
+            and self.builder is None
             and all(one.state == AVAILABLE for one in self.present.values())
         )
 
@@ -115,7 +116,8 @@ def _age(image: AccountImage) -> tuple[datetime, str]:
 class BakeResult:
     """`images`: the usable images of the wanted regions; `made`: ids of the new ones. `failures`: by region, why one is missing.
 
-    `failed_regions`: regions that could not be scanned. `leftover`: the machine, if it could not be terminated.
+    `failed_regions`: regions that could not be scanned. `leftover`: the machine, if it could not be terminated, and
+    `leftover_failure`, why.
     """
 
     plan: BakePlan
@@ -123,10 +125,16 @@ class BakeResult:
     made: tuple[str, ...] = ()
     failures: tuple[ApiFailure, ...] = ()
     leftover: str = ""
+    leftover_failure: ApiFailure | None = None
     interrupted: bool = False
+
+    @property
+    def problems(self) -> tuple[ApiFailure, ...]:
+        """What the user is told as errors."""
+        return (*self.failures, *filter(None, (self.leftover_failure,)))
 
     @property
     def exit_code(self) -> ExitCode:
         if self.interrupted:
             return ExitCode.INTERRUPTED
-        return ExitCode.FAILED if self.failures or self.leftover else ExitCode.DONE
+        return ExitCode.FAILED if self.problems else ExitCode.DONE

@@ -48,8 +48,14 @@ class _Bake:
     spec: ClusterSpec
     plan: BakePlan
     base: str
+    leftover: str = ""
+    leftover_failure: ApiFailure | None = None
 
     async def run(self) -> BakeResult:
+        result = await self._run()
+        return replace(result, leftover=self.leftover, leftover_failure=self.leftover_failure)
+
+    async def _run(self) -> BakeResult:
         result = BakeResult(self.plan, images={})
         source = self.plan.source
         for region in self.plan.image_regions:
@@ -59,18 +65,22 @@ class _Bake:
                 source, result = await self._make(result)
             elif self.plan.builder is not None:
                 source = await self._completed(source)
-                result = replace(result, leftover=await self._terminate(self.plan.builder.id))
+                await self._terminate(self.plan.builder.id)
             source = await self._completed(source)
             result = replace(result, images={**result.images, source.region: source})
             return await self._distribute(source, result)
         except Cancelled:
             return replace(result, interrupted=True)
+        except CloudError as error:
+            if not self.leftover:
+                raise
+            # The result names the machine, which an error alone would not.
+            return replace(result, failures=(_failure(error, self.plan.home),))
 
     async def _make(self, result: BakeResult) -> tuple[AccountImage, BakeResult]:
         """The image, once it is available."""
         builder = ImageBuilder(self.calls, self.spec, self.plan, self.base)
         image: AccountImage | None = None
-        leftover = ""
         try:
             image = await self._image_of(await builder.complete())
             image = await self._completed(image)
@@ -78,11 +88,11 @@ class _Bake:
             # After Ctrl-C an image that is not complete keeps its machine, which is off; the next run terminates it.
             is_needed = image is not None and image.state == PENDING and self.calls.stop.is_set
             if builder.machine and not is_needed:
-                leftover = await self._terminate(builder.machine)
-        return image, replace(result, made=(*result.made, image.id), leftover=leftover)
+                await self._terminate(builder.machine)
+        return image, replace(result, made=(*result.made, image.id))
 
-    async def _terminate(self, instance_id: str) -> str:
-        """Its id if AWS refuses; empty once it ends. Also after Ctrl-C: the machine costs money."""
+    async def _terminate(self, instance_id: str) -> None:
+        """Also after Ctrl-C: the machine costs money. If AWS refuses, it is the leftover."""
         region = self.plan.home
         try:
             await self.calls.write(
@@ -94,15 +104,15 @@ class _Bake:
                     region=region, operation=error.operation, code=error.code, message=error.message
                 )
             )
-            return instance_id
+            self.leftover, self.leftover_failure = instance_id, _failure(error, region)
+            return
         self.calls.emit(events.Deleting(region=region, kind=ResourceKind.INSTANCE, id=instance_id))
-        return ""
 
     async def _image_of(self, instance_id: str) -> AccountImage:
         name, region = self._name(instance_id), self.plan.home
         create = partial(self.calls.cloud.create_image, region, instance_id, name=name, tags=self._tags(name))
         try:
-            image_id = await self.calls.write(region, create, non_idempotent=True)
+            image_id = await self.calls.write(region, create)  # AWS accepts a name once
         except CloudError as error:
             if classify(error.code).category not in UNCERTAIN | {Category.EXISTS}:
                 raise

@@ -130,7 +130,7 @@ def _machine_steps(plan: BakePlan) -> list[str]:
 def bake_result_view(results: Sequence[BakeResult]) -> Group:
     """The new images, and the regions without one."""
     lines = [line for result in results for line in _result_lines(result)]
-    is_done = all(not result.failures and not result.interrupted for result in results)
+    is_done = all(not result.problems and not result.interrupted for result in results)
     return Group(*lines, *next_commands([_USE] if is_done else ["bacalhau-spot image bake"]))
 
 
