@@ -27,6 +27,8 @@ import certifi
 import urllib3
 from urllib3 import exceptions
 
+from bacalhau_spot.text_marks import shortened_line
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -134,7 +136,9 @@ def trusted_authorities(*, extra_file: str | None = None) -> ssl.SSLContext:
         try:
             context.load_verify_locations(extra_file)
         except (OSError, ssl.SSLError) as error:
-            raise TransportError(Failure.TLS, f"{extra_file}: {_shortened(str(error))}") from error
+            raise TransportError(
+                Failure.TLS, f"{extra_file}: {shortened_line(str(error), _LONGEST)}"
+            ) from error
     return context
 
 
@@ -194,7 +198,7 @@ def _pool(url: str, *, proxies: bool, tls: ssl.SSLContext | None) -> urllib3.Poo
     try:
         return urllib3.ProxyManager(proxy, ssl_context=tls)
     except (exceptions.HTTPError, ValueError) as error:
-        raise TransportError(Failure.PROXY, _shortened(str(error))) from error
+        raise TransportError(Failure.PROXY, shortened_line(str(error), _LONGEST)) from error
 
 
 def _proxy(url: str) -> str | None:
@@ -227,10 +231,10 @@ def _failure(error: Exception, request: Request) -> TransportError:
 
 def _tls_failure(error: ssl.SSLError) -> TransportError:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return TransportError(Failure.UNTRUSTED, _shortened(error.verify_message or str(error)))
+        return TransportError(Failure.UNTRUSTED, shortened_line(error.verify_message or str(error), _LONGEST))
     if (error.reason or "") in _NOT_TLS:
         return TransportError(Failure.NO_TLS, "the server does not speak TLS")
-    return TransportError(Failure.TLS, _shortened(str(error)))
+    return TransportError(Failure.TLS, shortened_line(str(error), _LONGEST))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -249,9 +253,4 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _text(causes: tuple[BaseException, ...]) -> str:
     """The system's own message if there is one: the library's begin with an object's address."""
     system = next((cause for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
-    return _shortened(str(system or causes[-1]) or type(causes[-1]).__name__)
-
-
-def _shortened(text: str) -> str:
-    plain = " ".join(text.split())
-    return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}…"
+    return shortened_line(str(system or causes[-1]) or type(causes[-1]).__name__, _LONGEST)

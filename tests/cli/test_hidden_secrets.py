@@ -16,7 +16,8 @@ import pytest
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.redaction import redacted
 from bacalhau_spot.engine import notices
-from bacalhau_spot.orchestrator import nats_probe, parsing
+from bacalhau_spot.orchestrator import parsing
+from bacalhau_spot.text_marks import shortened_line
 from support.cli_runner import CliRunner
 from support.orchestrator import stand_in
 from support.proxy_variables import PROXY_PASSWORD, proxies_of_the_user
@@ -127,8 +128,8 @@ def test_each_cut_text_says_that_it_is_cut() -> None:
     marked = f"{KEY[:9]}…"
     assert parsing._text(f"{KEY}", longest=9) == marked
     assert parsing._text(KEY[:9], longest=9) == KEY[:9]
-    assert nats_probe._cut(KEY, longest=9) == marked
-    assert nats_probe._cut(KEY[:9], longest=9) == KEY[:9]
+    assert shortened_line(f" {KEY}\n", 9) == marked
+    assert shortened_line(f"{KEY[:9]}\n", 9) == KEY[:9]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.text_marks import shortened
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 
@@ -41,7 +42,7 @@ class ConfigProblem:
     def line(self, file: str) -> str:
         """`config.yaml:5:22  regions.us-east-1.nodes: found -1; must be …`"""
         where = f"{file}:{self.location.line}:{self.location.column}" if self.location else file
-        key = self.key if len(self.key) <= _LONGEST_KEY else f"{self.key[:_LONGEST_KEY]}…"
+        key = shortened(self.key, _LONGEST_KEY)
         return f"{where}  {key}: {self.message}" if key else f"{where}  {self.message}"
 
 

@@ -11,6 +11,7 @@ from bacalhau_spot.config import field_types, json_schema
 from bacalhau_spot.config.locations import dotted
 from bacalhau_spot.config.older_keys import MOVED, TO_LIST
 from bacalhau_spot.config.schema import MARKS
+from bacalhau_spot.text_marks import CUT, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -179,8 +180,7 @@ def value_text(value: object) -> str:
     """A value as in the file, shortened; lists and mappings by their type only."""
     if isinstance(value, str):
         shown = json.dumps(value, ensure_ascii=False)
-        return shown if len(shown) <= _LONGEST else f'{shown[:_LONGEST]}…"'
+        return shown if len(shown) <= _LONGEST else f'{shown[:_LONGEST]}{CUT}"'
     if isinstance(value, int | float) and not isinstance(value, bool):
-        shown = str(value)
-        return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
+        return shortened(str(value), _LONGEST)
     return value_type(value)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bacalhau_spot.core.addresses import shown_address
 from bacalhau_spot.core.model import OrchestratorMode
+from bacalhau_spot.text_marks import HIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.notices import NotifyTarget
     from bacalhau_spot.core.orchestrator.published_configuration import PublishedConfiguration
 
-HIDDEN: Final = "***"
 DEFAULT: Final = "default"
 
 

@@ -6,10 +6,11 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
+from bacalhau_spot.text_marks import HIDDEN
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_HIDDEN: Final = "***"
 _SHORTEST: Final = 16  # shorter ones are names and words
 _PARTS: Final = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?:(?P<login>[^/]*)@)?(?P<place>[^?#]*)(?:\?(?P<query>[^#]*))?(?P<rest>.*)",
@@ -22,8 +23,8 @@ def shown_address(url: str) -> str:
     match = _PARTS.fullmatch(url)
     if match is None:
         return url
-    login = f"{_HIDDEN}@" if match["login"] else ""
-    query = f"?{_HIDDEN}" if match["query"] else ""
+    login = f"{HIDDEN}@" if match["login"] else ""
+    query = f"?{HIDDEN}" if match["query"] else ""
     return f"{match['scheme']}{login}{match['place']}{query}{match['rest']}"
 
 

@@ -14,6 +14,7 @@ from bacalhau_spot import __version__
 from bacalhau_spot.core.notices import DeliveryResult
 from bacalhau_spot.core.sanitize import sanitized
 from bacalhau_spot.http_client import Failure, HttpError, Request, TransportError, exchange
+from bacalhau_spot.text_marks import shortened_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -110,8 +111,7 @@ def _answer(response: Response) -> tuple[int, str]:
 
 
 def _shortened(raw: bytes) -> str:
-    text = " ".join(sanitized(raw.decode("utf-8", "replace")).split())
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return shortened_line(sanitized(raw.decode("utf-8", "replace")), _LONGEST)
 
 
 async def _run(command: str, body: bytes, *, environ: Mapping[str, str]) -> str:

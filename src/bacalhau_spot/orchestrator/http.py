@@ -24,6 +24,7 @@ from urllib.parse import quote, urlsplit
 from bacalhau_spot.http_client import Failure, Request, TransportError, exchange, trusted_authorities
 from bacalhau_spot.orchestrator import parsing
 from bacalhau_spot.orchestrator.port import OrchestratorError
+from bacalhau_spot.text_marks import shortened_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -221,9 +222,9 @@ class HttpOrchestrator:
         status = answer.status
         if status == HTTPStatus.OK:
             return answer.body
-        message = _shortened(parsing.parse_message(answer.body))
+        message = shortened_line(parsing.parse_message(answer.body), _LONGEST)
         if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-            where = _shortened(answer.headers.get("location", "nowhere"))
+            where = shortened_line(answer.headers.get("location", "nowhere"), _LONGEST)
             raise self._error("OrchestratorRedirect", f"HTTP {status}: {where}")
         if status == HTTPStatus.BAD_REQUEST and _wants_tls(message):
             raise self._error("OrchestratorScheme", "it uses TLS, and the address begins with http")
@@ -292,8 +293,3 @@ def _in_words(error: TransportError) -> str:
 def _wants_tls(text: str) -> bool:
     """Whether it is the reply of Go's server, or a proxy, to plain HTTP on a TLS port."""
     return "http request" in text.lower() and "https" in text.lower()
-
-
-def _shortened(text: str) -> str:
-    plain = " ".join(text.split())
-    return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}…"

@@ -21,6 +21,7 @@ from bacalhau_spot.core.model import TlsMode
 from bacalhau_spot.core.orchestrator.nats_check import NatsCheck, NatsStatus
 from bacalhau_spot.core.sanitize import sanitized
 from bacalhau_spot.http_client import trusted_authorities
+from bacalhau_spot.text_marks import shortened, shortened_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,12 +63,7 @@ async def probe_nats(address: str, bacalhau: BacalhauSpec, *, timeout_s: float =
     except OSError as error:
         detail = os.strerror(error.errno).lower() if error.errno else "no connection"
         status = NatsStatus.UNREACHABLE
-    return NatsCheck(address, status, _cut(sanitized(" ".join(detail.split())), longest=_SHOWN))
-
-
-def _cut(text: str, *, longest: int) -> str:
-    """The mark shows the redaction where a secret may have been cut."""
-    return text if len(text) <= longest else f"{text[:longest]}…"
+    return NatsCheck(address, status, shortened_line(sanitized(detail), _SHOWN))
 
 
 async def _connect(address: str, bacalhau: BacalhauSpec, *, timeout_s: float) -> tuple[NatsStatus, str]:
@@ -120,7 +116,7 @@ async def _info(reader: asyncio.StreamReader) -> dict[str, Any]:
     name, _, text = line.partition(" ")
     if name != "INFO":
         raise _UnexpectedError(
-            f"the server answered {_cut(line, longest=80)!r}" if line else "the server closed the connection"
+            f"the server answered {shortened(line, 80)!r}" if line else "the server closed the connection"
         )
     try:
         info = json.loads(text)

@@ -15,6 +15,7 @@ from bacalhau_spot.core.orchestrator.orchestrator_nodes import (
     NodeListing,
     OrchestratorNode,
 )
+from bacalhau_spot.text_marks import shortened
 
 _COMPUTE: Final = "Compute"
 # Go's zero time.
@@ -191,7 +192,7 @@ def _text(value: Any, *, longest: int = _LONGEST) -> str:
     """Text of limited length; empty for other types."""
     if not isinstance(value, str):
         return ""
-    return value if len(value) <= longest else f"{value[:longest]}…"
+    return shortened(value, longest)
 
 
 def _membership(word: Any) -> Membership:

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 
 from bacalhau_spot.core.addresses import address_secrets
 from bacalhau_spot.core.orchestrator.token_placeholder import is_placeholder
+from bacalhau_spot.text_marks import CUT, HIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime.environment import Runtime
     from bacalhau_spot.core.model import ClusterSpec
 
-HIDDEN = "***"
 # A shorter value may be a common word.
 _SHORTEST = 6
 _SHORTEST_PATH = 16
@@ -35,8 +35,6 @@ _PROXY = "_proxy"
 _NO_PROXY = "no_proxy"  # hosts
 # Before these characters, unencoded in a password, libraries see the end of the host.
 _HOST_ENDS = re.compile(r"[#/?@]")
-# The mark of a shortened text, which may have been cut within a secret before it came here.
-_CUT = "…"
 # Fewer letters of a secret may be shown before the mark: other words begin so, too.
 _FEW = 4
 # Unknown secrets are recognized by their label: "SecretAccessKey": "…", token=…, Authorization: Bearer …
@@ -58,7 +56,7 @@ def redacted(text: str, runtime: Runtime) -> str:
     known = _known(runtime.environment_secrets, frozenset(runtime.secrets))
     for secret, wrapped in known:
         text = text.replace(secret, HIDDEN) if wrapped is None else wrapped.sub(HIDDEN, text)
-    if _CUT in text:
+    if CUT in text:
         text = _without_cut_secrets(text, [secret for secret, _ in known])
     if "@" in text:
         text = _IN_ADDRESS.sub(rf"\1{HIDDEN}", text)
@@ -100,13 +98,13 @@ def _wrapped(secret: str) -> re.Pattern[str] | None:
 
 def _without_cut_secrets(text: str, secrets: Sequence[str]) -> str:
     """Text is shortened in many places that do not know the secrets, and all of them leave the same mark."""
-    *cut, rest = text.split(_CUT)
+    *cut, rest = text.split(CUT)
     for number, before in enumerate(cut):
         whole = before.rstrip()
         start = min(_start_of_cut(whole, " ".join(secret.split())) for secret in ("", *secrets))
         if start < len(whole):
             cut[number] = f"{whole[:start]}{HIDDEN}{before[len(whole) :]}"
-    return _CUT.join([*cut, rest])
+    return CUT.join([*cut, rest])
 
 
 def _start_of_cut(text: str, secret: str) -> int:

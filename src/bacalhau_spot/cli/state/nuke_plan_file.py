@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot import files
 from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.text_marks import shortened
 from bacalhau_spot.ui.json_output import resources_data, time_text
 
 if TYPE_CHECKING:
@@ -100,8 +101,7 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 def _shown(value: object) -> str:
     """The value of an id in the file, short and printable."""
-    text = ascii(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return shortened(ascii(value), _LONGEST)
 
 
 def _no_plan(where: Path | str, why: str) -> UserError:
