@@ -66,8 +66,13 @@ def path_exists(path: Path) -> bool:
 
 
 def write(path: Path, text: str, *, overwrite: bool = True) -> None:
-    """The whole file or nothing, with mode 0600. FileExistsError without `overwrite` when the file exists."""
+    """The whole file or nothing, with mode 0600. FileExistsError without `overwrite` when the file exists.
+
+    OSError for a link, and for a device or pipe, which a new file would replace.
+    """
     _refuse_link(path)
+    if path_exists(path):
+        _check_regular(path.stat().st_mode)
     import tempfile  # noqa: PLC0415 - milliseconds, which a run that writes nothing saves
 
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
