@@ -32,6 +32,11 @@ def listed(program: CliRunner) -> int:
     return len(program("list", "-o", "json").data["instances"])
 
 
+def node_ids(program: CliRunner) -> set[str]:
+    rows = program("list", "-o", "json").data["instances"]
+    return {row["id"] for row in rows if row["state"] in {"pending", "running"}}
+
+
 def nuke(program: CliRunner, *flags: str, answers: str | None = None) -> CliResult:
     """In these two regions only: most claims are none about regions, and seventeen take their time."""
     return program("nuke", "--region", ",".join(HERE), *flags, answers=answers)
@@ -184,6 +189,35 @@ def test_what_is_younger_stays_and_what_it_needs(sandbox: Any, program: CliRunne
     assert "younger than --min-age" in nuke(program, "--dry-run", "--min-age", "1h").stdout
 
 
+def test_what_stays_is_told_with_the_result(sandbox: Any, program: CliRunner) -> None:
+    """It was said that nothing is left, while the younger cluster's nodes ran on."""
+    busy_account.cluster(program, busy_account.SECOND, nodes=1, regions=["eu-west-1"])
+    sandbox.clock.advance(7200)
+    busy_account.cluster(program, nodes=1, regions=["eu-west-1"])
+    shown = nuke(program, "--force", "--min-age", "1h")
+    assert shown.code == 0
+    assert "nothing with bacalhau-cluster is left" not in shown.stdout
+    assert re.search(
+        r"verified: nothing else with bacalhau-cluster is left in 2 regions; \d+ resources stay", shown.stdout
+    )
+
+
+def test_a_group_stays_with_its_younger_node(sandbox: Any, program: CliRunner) -> None:
+    """Its deletion ends all of its nodes, and a node that ends alone is replaced: so all of it stays."""
+    busy_account.cluster(program, "self_heal: true\n", nodes=2, regions=["eu-west-1"])
+    sandbox.clock.advance(7200)
+    old = node_ids(program)
+    sandbox.server.interrupt("eu-west-1", min(old), notice_s=1.0)
+    sandbox.clock.advance(600)
+    (young,) = node_ids(program) - old
+    result = nuke(program, "--force", "--min-age", "1h", "-o", "json")
+    sandbox.clock.advance(600)
+    assert node_ids(program) == {young, max(old)}
+    reasons = {outcome["kind"]: outcome["reason"] for outcome in result.data["outcomes"]}
+    assert f"{young}, which stays, belongs to it" in reasons["auto-scaling-group"]
+    assert reasons["launch-template"], "the group launches from it"
+
+
 @pytest.mark.usefixtures("nodes")
 def test_what_is_protected_is_left_or_lifted(sandbox: Any, program: CliRunner) -> None:
     """Of a protected instance the rest of its batch goes all the same; what it holds is named with the reason."""
@@ -268,6 +302,24 @@ def test_only_what_the_plan_names(sandbox: Any, program: CliRunner) -> None:
     assert len(ec2.describe_volumes(VolumeIds=[later])["Volumes"]) == 1
     assert templates.describe_launch_templates()["LaunchTemplates"][0]["LaunchTemplateId"] == disowned
     assert listed(program) == 0
+
+
+@pytest.mark.usefixtures("nodes")
+def test_a_node_that_the_plan_does_not_name_keeps_its_fleet(program: CliRunner) -> None:
+    """AWS terminates the instances of a fleet with it."""
+    plan = program.folder / "plan.json"
+    assert nuke(program, "--dry-run", "--plan-out", str(plan)).code == 0
+    rows = json.loads(plan.read_text())
+    kept = min(node_ids(program))
+    rows["resources"] = [row for row in rows["resources"] if row["id"] != kept]
+    plan.write_text(json.dumps(rows))
+    result = nuke(program, "--force", "--plan", str(plan), "-o", "json")
+    assert node_ids(program) == {kept}
+    assert {
+        outcome["kind"]
+        for outcome in result.data["outcomes"]
+        if f"{kept}, which stays, belongs to it" in outcome["reason"]
+    } >= {"fleet"}
 
 
 PLAN = {"plan_version": 1, "account_id": ACCOUNT, "resources": []}

@@ -29,6 +29,7 @@ from bacalhau_spot.core.cleanup.exclusions import (
     min_age_rule,
     plan_file_rule,
     split_excluded,
+    with_launchers,
 )
 from bacalhau_spot.core.cleanup.nuke_preview import NukePreview
 from bacalhau_spot.core.cleanup.orchestrator_loss import without_kept
@@ -267,6 +268,7 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
 
     def _options(self, account: AccountContext, scan: ScanResult) -> DeletionOptions:
         rules: list[Callable[[Resource], str]] = []
+        now = self._context.runtime.clock.now()
         if self._choice.plan is not None:
             rules.append(
                 plan_file_rule(
@@ -275,12 +277,11 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
             )
         if self._min_age is not None:
             births = creation_times(scan.resources, tag_key=self._tagged.key)
-            now = self._context.runtime.clock.now()
             rules.append(min_age_rule(births, now=now, at_least=self._min_age))
         return DeletionOptions(
             disable_protection=self._choice.disable_protection,
             delete_results=self._choice.delete_results,
-            excluded=first_match(rules),
+            excluded=with_launchers(first_match(rules), scan.resources, tag_key=self._tagged.key, now=now),
         )
 
     def _confirm(self, preview: NukeCommandPreview) -> None:

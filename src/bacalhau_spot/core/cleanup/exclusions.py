@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.cleanup.orchestrator_loss import is_of_orchestrator
-from bacalhau_spot.core.kinds import GLOBAL
+from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
+from bacalhau_spot.core.model import Resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
     from datetime import datetime, timedelta
-
-    from bacalhau_spot.core.model import Resource
 
 ResourceKey = tuple[str, str, str]  # region, kind, id
 
@@ -72,6 +71,45 @@ def first_match(rules: Iterable[Callable[[Resource], str]]) -> Callable[[Resourc
     """The reason of the first rule that excludes the resource."""
     every = tuple(rules)
     return lambda resource: next(filter(None, (rule(resource) for rule in every)), "")
+
+
+def with_launchers(
+    rule: Callable[[Resource], str], resources: Iterable[Resource], *, tag_key: str, now: datetime
+) -> Callable[[Resource], str]:
+    """The rule, so that what it excludes survives the deletion of the others.
+
+    AWS ends the instances of a fleet or group with it: a launcher of an excluded instance is excluded, too. What such a
+    launcher would replace is excluded with it, and the launch templates of its cluster in its region.
+    """
+    every = tuple(resources)
+    instances = {(one.region, one.id): one for one in every if one.kind == ResourceKind.INSTANCE}
+    relaunching = tuple(one for one in every if one.relaunches)
+
+    def of_launcher(launcher: Resource) -> str:
+        for child in launcher.children:
+            # One that is not in the scan is new.
+            unknown = Resource(ResourceKind.INSTANCE, child, launcher.region, created_at=now)
+            if rule(instances.get((launcher.region, child), unknown)):
+                return f"{child}, which stays, belongs to it"
+        return ""
+
+    def staying(launcher: Resource) -> bool:
+        return bool(rule(launcher) or of_launcher(launcher))
+
+    def uses(launcher: Resource, resource: Resource) -> bool:
+        if launcher.region != resource.region:
+            return False
+        is_template = resource.kind == ResourceKind.TEMPLATE
+        same_cluster = launcher.tags.get(tag_key) == resource.tags.get(tag_key)
+        return resource.id in launcher.children or (is_template and same_cluster)
+
+    def why(resource: Resource) -> str:
+        if reason := rule(resource) or of_launcher(resource):
+            return reason
+        found = (one for one in relaunching if uses(one, resource) and staying(one))
+        return next((f"{one.id}, which stays, launches with it or replaces it" for one in found), "")
+
+    return why
 
 
 def split_excluded(

@@ -332,6 +332,15 @@ def _ending(
         return [Paragraph("the scan is incomplete", style="bold yellow")]
     if not has_outcomes:
         return [Paragraph(f"nothing to delete: nothing carries {tag} in {where}", style="bold green")]
+    return [_verified(result, tag=tag, where=where)]
+
+
+def _verified(result: DeletionResult, *, tag: str, where: str) -> Paragraph:
     kept = len(result.kept_results)
     results = f", except {plural(kept, 'bucket')} with job results" if kept else ""
-    return [Paragraph(f"verified: nothing with {tag} is left in {where}{results}", style="bold green")]
+    stay = sum(outcome.status == DeletionStatus.SKIPPED for outcome in result.outcomes) - kept
+    verb = "stays" if stay == 1 else "stay"
+    others, rest = (" else", f"; {plural(stay, 'resource')} {verb}") if stay else ("", "")
+    return Paragraph(
+        f"verified: nothing{others} with {tag} is left in {where}{results}{rest}", style="bold green"
+    )
