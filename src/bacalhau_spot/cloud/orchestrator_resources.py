@@ -46,14 +46,16 @@ class AwsOrchestratorResources:
         )
         return ElasticAddress(str(reply["AllocationId"]), str(reply["PublicIp"]), tags=dict(tags))
 
-    async def associate_address(self, region: str, allocation_id: str, *, instance_id: str) -> None:
+    async def associate_address(
+        self, region: str, allocation_id: str, *, instance_id: str, moves: bool
+    ) -> None:
         await self._session.call(
             "ec2",
             region,
             "associate_address",
             AllocationId=allocation_id,
             InstanceId=instance_id,
-            AllowReassociation=True,
+            AllowReassociation=moves,
         )
 
     async def volumes(self, region: str, *, key: str, value: str) -> tuple[DataVolume, ...]:
@@ -193,6 +195,8 @@ def _address(row: dict[str, Any]) -> ElasticAddress:
         id=row.get("AllocationId", ""),
         address=row["PublicIp"],
         instance_id=row.get("InstanceId") or None,
+        association_id=row.get("AssociationId") or None,
+        interface_id=row.get("NetworkInterfaceId") or None,
         tags=tags_of(row),
     )
 

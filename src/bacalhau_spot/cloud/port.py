@@ -420,8 +420,13 @@ class OrchestratorResources(Protocol):
     async def allocate_address(self, region: str, *, tags: Mapping[str, str]) -> ElasticAddress:
         """Allocate an address. There is no client token: check for an existing one first."""
 
-    async def associate_address(self, region: str, allocation_id: str, *, instance_id: str) -> None:
-        """Associate the address with the instance, also if it is associated with another one."""
+    async def associate_address(
+        self, region: str, allocation_id: str, *, instance_id: str, moves: bool
+    ) -> None:
+        """Associate the address with the instance. Another address on the instance is displaced.
+
+        `moves`: also if the address is associated with another one, which otherwise raises Resource.AlreadyAssociated.
+        """
 
     async def volumes(self, region: str, *, key: str, value: str) -> tuple[DataVolume, ...]:
         """The orchestrator's data volumes of the cluster, in any state, by id."""

@@ -13,6 +13,7 @@ from bacalhau_spot.core.error_catalog.classifier import Category, classify, most
 from bacalhau_spot.core.launch.plan import unsuitable_images, unsuitable_images_hint
 from bacalhau_spot.core.launch.pool_limits import nodes_per_pool, share_problems
 from bacalhau_spot.core.model import OrchestratorMode
+from bacalhau_spot.core.orchestrator.address_conflict import address_conflict
 from bacalhau_spot.core.orchestrator.managed_plan import OrchestratorStep
 from bacalhau_spot.core.orchestrator.managed_state import (
     LOST_CREDENTIALS,
@@ -305,6 +306,15 @@ def _no_place_for_orchestrator(facts: LaunchFacts) -> Refusal | None:
     )
 
 
+def _address_of_others(facts: LaunchFacts) -> Refusal | None:
+    """The orchestrator's address cannot be associated without a change to a resource of others."""
+    state = facts.orchestrator
+    conflict = address_conflict(state) if isinstance(state, OrchestratorState) else None
+    if conflict is None:
+        return None
+    return Refusal(conflict.what, hint=conflict.hint, docs=_ORCHESTRATOR_DOCS, exit_code=ExitCode.FAILED)
+
+
 def _no_quota_for_orchestrator(facts: LaunchFacts) -> Refusal | None:
     """The on-demand or address quota of the home region is used up."""
     state, planned = facts.orchestrator, facts.orchestrator_plan
@@ -380,6 +390,7 @@ _CHECKS: tuple[Callable[[LaunchFacts], Refusal | None], ...] = (
     _networks_without_egress,
     _too_few_pools,
     _lost_credentials,
+    _address_of_others,
     _no_place_for_orchestrator,
     _no_quota_for_orchestrator,
 )

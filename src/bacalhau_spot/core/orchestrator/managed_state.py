@@ -29,11 +29,16 @@ LOST_CREDENTIALS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ElasticAddress:
-    """An Elastic IP address of the account. `id`: its allocation; `instance_id`: the instance that it is associated with."""
+    """An Elastic IP address of the account. `id`: its allocation; `instance_id`: the instance that it is associated with.
+
+    `association_id`, `interface_id`: of an association, also of one with an interface that belongs to no instance.
+    """
 
     id: str
     address: str
     instance_id: str | None = None
+    association_id: str | None = None
+    interface_id: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -91,7 +96,8 @@ class OrchestratorState:
     """A managed orchestrator in its home region.
 
     `instance`: the newest that is not terminated. `ended`: ids of terminated ones that AWS still lists. `addresses_used`:
-    Elastic IP addresses of the account in the region. `certificate_ends`: of the server certificate; None without one that
+    Elastic IP addresses of the account in the region. `other_address`: one on the instance that lacks the cluster's tag;
+    an association of `address` would displace it. `certificate_ends`: of the server certificate; None without one that
     can be read. `renewal_due`: it is in its last year. `first_boot`: the instance was launched a moment ago. `site` None: not
     gathered, because the instance exists. `published`: what the machine runs `reconcile` with; None if it never has.
     """
@@ -99,6 +105,7 @@ class OrchestratorState:
     region: str
     address: ElasticAddress | None = None
     addresses_used: int = 0
+    other_address: ElasticAddress | None = None
     volume: DataVolume | None = None
     group: InboundGroup | None = None
     credentials: OrchestratorCredentials | None = None

@@ -33,6 +33,10 @@ from bacalhau_spot.engine.aws_calls.consistency import LAG_S
 from bacalhau_spot.engine.aws_calls.creation import create_unless_exists, write_unless_exists
 from bacalhau_spot.engine.iam.instance_profile import check_profile, ensure_profile
 from bacalhau_spot.engine.network.network_builder import NetworkBuilder, known
+from bacalhau_spot.engine.orchestrator.address_association import (
+    associate_orchestrator,
+    refuse_address_conflict,
+)
 from bacalhau_spot.engine.orchestrator.managed_facts import state_in, stored_credentials
 from bacalhau_spot.engine.orchestrator.managed_instance import InstanceFollower
 from bacalhau_spot.engine.orchestrator.orchestrator_bucket import BucketRequest, check_bucket, ensure_bucket
@@ -132,7 +136,8 @@ class OrchestratorBuilder:
             self.network = await self._tagged_network()
 
     async def _refuse_foreign_parts(self) -> None:
-        """Raises UserError, before anything is created, for names that belong to resources of others."""
+        """Raises UserError, before anything is created, for names and associations that belong to resources of others."""
+        refuse_address_conflict(self.state)
         steps = self._plan().steps
         if OrchestratorStep.BUCKET in steps:
             await check_bucket(self._calls, self._bucket_request)
@@ -411,8 +416,9 @@ class OrchestratorBuilder:
         await self._follower.attach(known(self.state.volume).id, instance_id=instance_id)
 
     async def _associate(self) -> None:
-        instance_id = await self._running()
-        await self._follower.associate(known(self.state.address).id, instance_id=instance_id)
+        await self._running()
+        state = replace(self.state, ended=tuple(self._ended))
+        await associate_orchestrator(self._calls, self._naming, state)
 
     async def _running(self) -> str:
         """The instance's id, once it runs."""

@@ -100,6 +100,7 @@ async def state_in(
         region=region,
         address=_own_address(addresses, naming, instance),
         addresses_used=len(addresses),
+        other_address=address_of_others(addresses, naming, instance),
         volume=_data_volume(volumes, instance),
         group=groups[0] if groups else None,
         credentials=credentials,
@@ -155,6 +156,16 @@ def _own_address(
         if found.tags.get(naming.tag_key) == naming.tag_value and ROLE_KEY in found.tags
     ]
     return min(own, key=lambda found: _by_use(found.instance_id, instance, found.id), default=None)
+
+
+def address_of_others(
+    addresses: Sequence[ElasticAddress], naming: Naming, instance: Instance | None
+) -> ElasticAddress | None:
+    """An address on the instance that lacks the cluster's tag."""
+    if instance is None:
+        return None
+    others = (found for found in addresses if found.tags.get(naming.tag_key) != naming.tag_value)
+    return next((found for found in others if found.instance_id == instance.id), None)
 
 
 def _data_volume(volumes: Sequence[DataVolume], instance: Instance | None) -> DataVolume | None:

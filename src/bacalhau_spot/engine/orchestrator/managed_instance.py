@@ -190,12 +190,6 @@ class InstanceFollower:
         )
         return next((volume for volume in found if volume.id == volume_id), None)
 
-    async def associate(self, allocation_id: str, *, instance_id: str) -> None:
-        await self.calls.write(
-            self.region,
-            partial(self.calls.cloud.associate_address, self.region, allocation_id, instance_id=instance_id),
-        )
-
 
 def _passes(error: CloudError) -> bool:
     """Whether the volume is still in use, being created, or the answer was lost."""
