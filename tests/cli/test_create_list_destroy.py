@@ -401,6 +401,25 @@ def test_a_vpc_of_the_users(sandbox: Any, program: CliRunner) -> None:
     assert sandbox.leftovers() == before
 
 
+@pytest.mark.parametrize("action", ["CreateSecurityGroup", "AuthorizeSecurityGroupIngress"])
+@pytest.mark.parametrize("command", ["create", "image bake"])
+def test_a_lost_answer_in_a_vpc_of_the_users(
+    sandbox: Any, program: CliRunner, action: str, command: str
+) -> None:
+    """The security group is looked for in that VPC."""
+    ec2 = sandbox.client("ec2", "us-east-1")
+    vpc_id = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
+    program.configure(nodes=2, regions=f"{{us-east-1: {{vpc_id: {vpc_id}}}}}")
+    sandbox.world.settings.faults = [
+        {"match": action, "code": "ConnectionReset", "when": "after", "count": 1}
+    ]
+    result = program(*command.split(), "--yes")
+    assert result.code == 0, result.stdout + result.stderr
+    groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])["SecurityGroups"]
+    assert len(groups) == 1 + ("default" in {group["GroupName"] for group in groups})
+    assert program("destroy", "--yes").code == 0
+
+
 def test_another_cluster_is_not_touched(sandbox: Any, program: CliRunner) -> None:
     """Two clusters by two tag values in the same regions: each is listed, grown and destroyed alone."""
     program.configure(nodes=2, regions="[us-east-1]", more="cluster: {tag_value: blue}\n")

@@ -108,11 +108,14 @@ class NetworkBuilder:
             )
         )
         await self._calls.pause(wait_s)
-        key, value = self._naming.tag_key, self._naming.tag_value
-        seen = await self._calls.read(
-            self._region, lambda: self._calls.cloud.network(self._region, key=key, value=value)
-        )
-        self.network = merge(self.network, seen)
+        self.network = merge(self.network, await self._calls.read(self._region, self._look))
+
+    async def _look(self) -> Network:
+        """The tagged network; of a VPC of the user the tagged security group."""
+        cloud, key, value = self._calls.cloud, self._naming.tag_key, self._naming.tag_value
+        if self._own:
+            return await cloud.network(self._region, key=key, value=value)
+        return await cloud.foreign_group(self._region, known(self.network.vpc_id), key=key, value=value)
 
     async def _vpc(self) -> None:
         if self.network.vpc_id is None:
