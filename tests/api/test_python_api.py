@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -283,6 +284,18 @@ def test_nuke_without_force_deletes_nothing(sandbox: Any, user: CliRunner) -> No
         (lambda: asyncio.run(create(wait=cast("Any", "joind"))), "wait"),
         (lambda: asyncio.run(create(on_event=_unawaited)), "on_event"),
         (lambda: asyncio.run(nuke_resources(force=cast("Any", 1))), "force: 1"),
+        # A lone surrogate has no UTF-8 form.
+        (lambda: sync.destroy("\ud800"), r"config: '\\ud800' is not the path of a file"),
+        (lambda: sync.plan(Path("\ud800")), "config: "),
+        (lambda: sync.plan("\udcff.yaml"), "there is no file"),  # a name that is not UTF-8, and has no file
+        (lambda: sync.plan(Path("a\0b")), "config"),
+        (lambda: sync.plan(profile="\udcff"), r"profile: '\\udcff' is not a string"),
+        (lambda: sync.destroy(cluster="a\ud800"), r"cluster: 'a\\ud800' is not a string"),
+        (lambda: sync.status(regions=["eu-west-1", "\ud800"]), "regions: "),
+        (lambda: sync.nuke_resources(["\ud800"]), "regions: "),
+        (lambda: sync.create(wait=cast("Any", "\ud800")), "wait: "),
+        (lambda: sync.create(max_price_usd_per_hour=cast("Any", "\ud800")), "--max-price: "),
+        (lambda: sync.plan(budget_usd_per_hour=cast("Any", "\ud800")), "--budget: "),
     ],
 )
 def test_an_invalid_argument_is_a_configuration_error(

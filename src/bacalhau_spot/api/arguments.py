@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from decimal import Decimal
@@ -34,13 +35,23 @@ def _is_flag(value: object) -> bool:
 
 
 def _is_text(value: object) -> bool:
-    return value is None or isinstance(value, str)
+    return value is None or (isinstance(value, str) and _is_encoded(value, str.encode))
 
 
 def _is_path(value: object) -> bool:
-    if isinstance(value, str):
-        return value != "" and "\0" not in value
-    return value is None or isinstance(value, PathLike)
+    if not isinstance(value, str | PathLike):
+        return value is None
+    path = os.fspath(value)
+    return isinstance(path, str) and path != "" and "\0" not in path and _is_encoded(path, os.fsencode)
+
+
+def _is_encoded(text: str, encode: Callable[[str], bytes]) -> bool:
+    """A lone surrogate has no UTF-8 form. A path may have those that stand for the bytes of a name that is not UTF-8."""
+    try:
+        encode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_duration(value: object) -> bool:
@@ -67,7 +78,7 @@ def _is_list_of_regions(value: object) -> bool:
     return (
         isinstance(value, Collection)
         and not isinstance(value, str | bytes | Mapping)
-        and all(isinstance(region, str) and region != "" for region in value)
+        and all(isinstance(region, str) and region != "" and _is_text(region) for region in value)
     )
 
 
@@ -79,7 +90,7 @@ def _is_callback(value: object) -> bool:
 _FLAG = (_is_flag, "True or False")
 _AMOUNT = (_is_amount, "a Decimal")
 _DURATION = (_is_duration, "a timedelta")
-_TEXT = (_is_text, "a string")
+_TEXT = (_is_text, "a string with a UTF-8 form")
 _PARAMETERS: Mapping[str, tuple[Check, str]] = {
     "config": (_is_path, "the path of a file"),
     "profile": _TEXT,
