@@ -53,6 +53,10 @@ ELSEWHERE = {
         "cli/test_error_catalog_end_to_end.py",
         "test_what_a_region_shows_does_not_go_with_the_configuration",
     ),
+    "ForeignRouteTable": (
+        "trust/test_foreign_names.py",
+        "test_the_main_route_table_of_others_gets_no_route",
+    ),
     "GroupDeleted": ("cli/test_group_replacement.py", "test_a_group_that_somebody_deletes_meanwhile"),
     "ImageNotAvailable": ("cli/test_images.py", "test_an_image_that_aws_does_not_complete"),
     "ScalingGroupLimitExceeded": ("cli/test_self_healing.py", "test_a_full_account_is_told_which_quota"),

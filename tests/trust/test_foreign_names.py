@@ -232,6 +232,84 @@ def test_a_security_group_of_others_in_the_users_vpc_stays(
     assert changed(sandbox, theirs) == {}
 
 
+def main_table(ec2: Any) -> tuple[str, dict[str, Any]]:
+    """The cluster's VPC and its main route table."""
+    (vpc,) = ec2.describe_vpcs(Filters=[{"Name": f"tag:{OURS['Key']}", "Values": [OURS["Value"]]}])["Vpcs"]
+    of_vpc = [{"Name": "vpc-id", "Values": [vpc["VpcId"]]}, {"Name": "association.main", "Values": ["true"]}]
+    (table,) = ec2.describe_route_tables(Filters=of_vpc)["RouteTables"]
+    return vpc["VpcId"], table
+
+
+def another_main_table(sandbox: Any, tags: list[dict[str, str]]) -> tuple[str, str]:
+    """Somebody makes their own route table the main one of the cluster's VPC; its id, and that of the former one."""
+    ec2 = sandbox.client("ec2", REGION)
+    vpc, former = main_table(ec2)
+    theirs = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    if tags:
+        ec2.create_tags(Resources=[theirs], Tags=tags)
+    (association,) = former["Associations"]
+    ec2.replace_route_table_association(
+        AssociationId=association["RouteTableAssociationId"], RouteTableId=theirs
+    )
+    sandbox.clock.advance(300)
+    return theirs, former["RouteTableId"]
+
+
+@pytest.mark.parametrize("command", ["create-route", "replace-route-table-association"])
+@pytest.mark.parametrize("tags", [[], THEIRS], ids=["untagged", "tagged"])
+def test_the_main_route_table_of_others_gets_no_route(
+    sandbox: Any, program: CliRunner, tags: list[dict[str, str]], command: str
+) -> None:
+    """AWS creates the main table without a tag. The error has both commands, and after either one the cluster grows."""
+    ec2 = sandbox.client("ec2", REGION)
+    program.configure(nodes=1, regions=f"[{REGION}]")
+    assert program("create", "--yes").code == 0
+    theirs, former = another_main_table(sandbox, tags)
+    program.configure(nodes=3, regions=f"[{REGION}]")
+    before = shown(sandbox)
+    created = program("create", "--yes")
+    said = " ".join((created.stdout + created.stderr).split())
+    assert created.code == 1 and f"{theirs} is the main route table of" in said, said
+    assert changed(sandbox, before) == {}
+    commands = {words.split()[2]: words.split() for words in said.split("`") if words.startswith("aws ec2 ")}
+    assert commands[command][-2:] == ["--region", REGION]
+    options = dict(zip(commands[command][3:-2:2], commands[command][4:-2:2], strict=True))
+    if command == "create-route":
+        ec2.create_route(
+            RouteTableId=options["--route-table-id"],
+            DestinationCidrBlock=options["--destination-cidr-block"],
+            GatewayId=options["--gateway-id"],
+        )
+    else:
+        assert options["--route-table-id"] == former
+        ec2.replace_route_table_association(
+            AssociationId=options["--association-id"], RouteTableId=options["--route-table-id"]
+        )
+    assert program("create", "--yes").code == 0
+
+
+def test_the_only_route_table_of_the_vpc_gets_a_route_unless_it_has_tags_of_others(
+    sandbox: Any, program: CliRunner
+) -> None:
+    """The one that AWS created, after an interrupted create; others may have put theirs in its place, and deleted it."""
+    ec2 = sandbox.client("ec2", REGION)
+    program.configure(nodes=1, regions=f"[{REGION}]")
+    assert program("create", "--yes").code == 0
+    _, own = main_table(ec2)
+    ec2.delete_route(RouteTableId=own["RouteTableId"], DestinationCidrBlock="0.0.0.0/0")
+    program.configure(nodes=2, regions=f"[{REGION}]")
+    assert program("create", "--yes").code == 0
+    assert len(main_table(ec2)[1]["Routes"]) == 2
+    theirs, former = another_main_table(sandbox, THEIRS)
+    ec2.delete_route_table(RouteTableId=former)
+    program.configure(nodes=3, regions=f"[{REGION}]")
+    assert program("create", "--yes").code == 1
+    assert len(main_table(ec2)[1]["Routes"]) == 1
+    ec2.create_tags(Resources=[theirs], Tags=[OURS])
+    assert program("create", "--yes").code == 0
+    assert len(main_table(ec2)[1]["Routes"]) == 2
+
+
 @pytest.mark.parametrize("name", ["payroll", template_name(NAMING)])
 @pytest.mark.parametrize(
     "command",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.ec2_params import specification, tag_filter, tags_of
+from bacalhau_spot.core.launch.main_route_table import MainRouteTable
 from bacalhau_spot.core.launch.network_egress import EgressRoute, PublicAccess, Subnet
 from bacalhau_spot.core.model import ROLE_KEY, Network
 
@@ -134,22 +135,23 @@ class AwsNetworking:
             "ec2", region, "attach_internet_gateway", InternetGatewayId=gateway_id, VpcId=vpc_id
         )
 
-    async def main_route_table(self, region: str, vpc_id: str) -> str:
+    async def main_route_table(self, region: str, vpc_id: str) -> MainRouteTable:
         rows = await self._session.pages(
             "ec2",
             region,
             "describe_route_tables",
             "RouteTables",
-            Filters=[*_MAIN, {"Name": "vpc-id", "Values": [vpc_id]}],
+            Filters=_in_vpc(vpc_id),
         )
-        if not rows:
+        table = _main_table(vpc_id, rows)
+        if table is None:
             raise CloudError(
                 "InvalidRouteTableID.NotFound",
                 f"the main route table of {vpc_id} is not shown yet",
                 operation="DescribeRouteTables",
                 region=region,
             )
-        return str(rows[0]["RouteTableId"])
+        return table
 
     async def create_default_route(self, region: str, table_id: str, *, gateway_id: str) -> None:
         await self._session.call(
@@ -234,14 +236,32 @@ def _network(vpc_id: str, subnets: Rows, gateways: Rows, tables: Rows, groups: R
         vpc_id=vpc_id,
         gateway_id=gateway["InternetGatewayId"] if gateway else None,
         gateway_attached=gateway is not None,
-        route_table_id=table["RouteTableId"] if table else None,
-        has_default_route=any(
-            route.get("DestinationCidrBlock") == _EVERYWHERE for route in _of(table, "Routes")
-        ),
+        has_default_route=_has_default_route(table),
         subnets=_subnet_by_zone(vpc_id, subnets),
         group_id=group["GroupId"] if group else None,
         open_cidrs=_open_cidrs(group) if group else frozenset(),
     )
+
+
+def _has_default_route(table: dict[str, Any] | None) -> bool:
+    return any(route.get("DestinationCidrBlock") == _EVERYWHERE for route in _of(table, "Routes"))
+
+
+def _main_table(vpc_id: str, tables: Rows) -> MainRouteTable | None:
+    """None if AWS does not list it yet."""
+    for table in tables:
+        for association in _of(table, "Associations"):
+            if association.get("Main"):
+                return MainRouteTable(
+                    table["RouteTableId"],
+                    vpc_id,
+                    association_id=association.get("RouteTableAssociationId", ""),
+                    tags=tags_of(table),
+                    others={
+                        row["RouteTableId"]: _has_default_route(row) for row in tables if row is not table
+                    },
+                )
+    return None
 
 
 def _is_attached(gateway: dict[str, Any], vpc_id: str) -> bool:

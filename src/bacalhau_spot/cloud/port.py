@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.iam.policy import SimulationQuery
     from bacalhau_spot.core.images.account_image import AccountImage
     from bacalhau_spot.core.kinds import ResourceKind
+    from bacalhau_spot.core.launch.main_route_table import MainRouteTable
     from bacalhau_spot.core.launch.network_egress import PublicAccess, Subnet
     from bacalhau_spot.core.model import (
         Identity,
@@ -318,8 +319,8 @@ class Networking(Protocol):
     """A region's network. Create calls also tag, and are not idempotent: check for existing resources first."""
 
     async def network(self, region: str, *, key: str, value: str) -> Network:
-        """The tagged VPC, gateway, subnets and the nodes' group, with the main route table. Of several VPCs: the most
-        complete.
+        """The tagged VPC, gateway, subnets and the nodes' group, and whether the main route table has a default route. Of
+        several VPCs: the most complete.
         """
 
     async def foreign_group(self, region: str, vpc_id: str, *, key: str, value: str) -> Network:
@@ -334,8 +335,8 @@ class Networking(Protocol):
     async def create_vpc(self, region: str, *, cidr: str, tags: Mapping[str, str]) -> str: ...
     async def create_gateway(self, region: str, *, tags: Mapping[str, str]) -> str: ...
     async def attach_gateway(self, region: str, gateway_id: str, *, vpc_id: str) -> None: ...
-    async def main_route_table(self, region: str, vpc_id: str) -> str:
-        """The main route table of a VPC. Raises InvalidRouteTableID.NotFound while it is not listed yet."""
+    async def main_route_table(self, region: str, vpc_id: str) -> MainRouteTable:
+        """The main route table of a VPC, and the others. Raises InvalidRouteTableID.NotFound while it is not listed yet."""
 
     async def create_default_route(self, region: str, table_id: str, *, gateway_id: str) -> None: ...
     async def create_subnet(

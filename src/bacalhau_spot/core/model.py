@@ -437,7 +437,7 @@ class Network:
     vpc_id: str | None = None
     gateway_id: str | None = None
     gateway_attached: bool = False
-    route_table_id: str | None = None  # the VPC's main one, which serves all its subnets and dies with it
+    route_table_id: str | None = None  # the VPC's main one, once it is certain that it is the cluster's
     has_default_route: bool = False
     subnets: Mapping[str, str] = field(default_factory=dict)  # zone -> subnet id
     group_id: str | None = None

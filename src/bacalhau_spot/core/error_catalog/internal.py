@@ -12,6 +12,8 @@ POOL_SHARE = "PoolShareReached"
 
 # An image that AWS does not complete.
 IMAGE_NOT_AVAILABLE = "ImageNotAvailable"
+# The main route table of the cluster's VPC is that of others.
+FOREIGN_ROUTE_TABLE = "ForeignRouteTable"
 # Resources that a deletion has not reached within its time, or that AWS has not ended.
 TIME_OVER = "DeletionTimeOver"
 # An Auto Scaling group that somebody has deleted during a command.
@@ -47,6 +49,14 @@ ROWS = {
         "AWS did not complete an image in {region}",
         "`bacalhau-spot image list` shows its state; delete it with `bacalhau-spot image delete`, then run `bacalhau-spot "
         "image bake` again",
+    ),
+    FOREIGN_ROUTE_TABLE: ErrorInfo(
+        "foreign-route-table",
+        Category.BUSY,
+        Recovery.STOP_REGION,
+        "the main route table of the cluster's VPC in {region} has no default route, and is not managed by bacalhau-spot",
+        "add a default route to the table, or make the VPC's former table the main one again, with a command of the message; "
+        "then run the same command again",
     ),
     GROUP_GONE: ErrorInfo(
         "group-gone",

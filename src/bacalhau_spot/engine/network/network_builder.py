@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, TypeVar
 from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.backoff import backoff_s
 from bacalhau_spot.core.error_catalog.classifier import CLOSED_ZONE, Category, classify
+from bacalhau_spot.core.error_catalog.internal import FOREIGN_ROUTE_TABLE
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.launch.main_route_table import foreign_table_message
 from bacalhau_spot.core.model import Network
 from bacalhau_spot.core.tags import group_name, tags_for
 from bacalhau_spot.engine.aws_calls.caller import UNCERTAIN, gather_all
@@ -90,6 +92,8 @@ class NetworkBuilder:
 
     async def _complete(self, zones: Sequence[str]) -> None:
         if self._own:
+            if self.network.vpc_id is not None:
+                await self._route_table()  # before anything is created in vain
             await gather_all(self._vpc(), self._gateway())
             group = (self._group(),) if self._has_group else ()
             await gather_all(self._internet_access(), *group, *(self._subnet(zone) for zone in zones))
@@ -162,12 +166,21 @@ class NetworkBuilder:
             self.network = replace(self.network, gateway_attached=True)
 
     async def _route_table(self) -> None:
-        if self.network.route_table_id is None:
-            vpc_id = known(self.network.vpc_id)
-            table_id = await self._calls.read(
-                self._region, lambda: self._calls.cloud.main_route_table(self._region, vpc_id)
+        """The one that gets a route, if it lacks one. Raises CloudError for that of others."""
+        if self.network.route_table_id is not None or self.network.has_default_route:
+            return
+        vpc_id = known(self.network.vpc_id)
+        table = await self._calls.read(
+            self._region, lambda: self._calls.cloud.main_route_table(self._region, vpc_id)
+        )
+        if not table.belongs_to(self._naming):
+            raise CloudError(
+                FOREIGN_ROUTE_TABLE,
+                foreign_table_message(table, gateway_id=self.network.gateway_id, region=self._region),
+                operation="DescribeRouteTables",
+                region=self._region,
             )
-            self.network = replace(self.network, route_table_id=table_id)
+        self.network = replace(self.network, route_table_id=table.id)
 
     async def _subnet(self, zone: str) -> None:
         if zone in self.network.subnets or zone in self.closed_zones:
