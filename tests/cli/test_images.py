@@ -291,6 +291,35 @@ def test_snapshots_of_an_interrupted_deletion_are_found_again(
     assert [len(images(sandbox, region)) + snapshots(sandbox, region) for region in REGIONS] == [0, 0]
 
 
+def test_a_snapshot_of_others_outlives_an_image_with_our_tag(sandbox: Any, user: CliRunner) -> None:
+    """Somebody has registered an image from it, and copied the tags of an image of ours."""
+    ec2 = sandbox.client("ec2", "us-west-1")
+    volume = ec2.create_volume(AvailabilityZone="us-west-1a", Size=8)["VolumeId"]
+    sandbox.clock.advance(60)
+    theirs = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+    bake(user)
+    (ours,) = images(sandbox, "us-west-1")
+    image = ec2.register_image(
+        Name="theirs",
+        Architecture="x86_64",
+        RootDeviceName="/dev/sda1",
+        BlockDeviceMappings=[{"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": theirs}}],
+        TagSpecifications=[{"ResourceType": "image", "Tags": ours["Tags"]}],
+    )["ImageId"]
+    plan = user("image", "delete", image, "--dry-run").stdout
+    assert "left, because they have no tag of `image bake`: 1 snapshot" in plan and theirs in plan
+    result = user("image", "delete", "--all", "--yes", "-o", "json")
+    contract("image delete", result.data)
+    assert (result.code, result.data["left"]) == (0, [theirs]), result.stdout
+    assert {image, ours["ImageId"]} <= set(result.data["deleted"])
+    left = ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
+    assert [one["SnapshotId"] for one in left] == [theirs]
+    assert images(sandbox, "us-west-1") == []
+    bake(user, "--region", "us-west-1")
+    assert user("nuke", "--force").code == 0
+    assert [one["SnapshotId"] for one in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]] == [theirs]
+
+
 def test_a_wrong_base_is_told_before_anything_is_created(sandbox: Any, user: CliRunner) -> None:
     result = user("image", "bake", "--yes", "--base", "ami-00000000000000000")
     assert result.code != 0 and "`--base` takes" in result.stderr

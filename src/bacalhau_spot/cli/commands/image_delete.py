@@ -43,6 +43,8 @@ def image_delete(
 ) -> Result:
     """Delete images that `image bake` has made, with their snapshots. Running nodes keep working.
 
+    A snapshot without the tag of these images stays: another program made it.
+
     Parameters
     ----------
     ids
@@ -66,7 +68,10 @@ def image_delete(
         _check_known(ids, found)
         now = runtime.clock.now()
         deletion = ImageDeletion(
-            choice.among(found.images, now), orphans=found.orphans, failed_regions=found.failed_regions
+            choice.among(found.images, now),
+            snapshots=found.snapshots,
+            orphans=found.orphans,
+            failed_regions=found.failed_regions,
         )
         shown = views.image_deletion_view(deletion, now=now)
         if not deletion.empty and not dry_run:

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class ImageDeletion:
     """`chosen`: the images to delete; `orphans`: snapshots of images that are gone already; `deleted`: ids of both that are gone,
-    the images with their snapshots.
+    the images with their snapshots. `snapshots`: ids of those with the tag of images; no other is deleted.
     """
 
     chosen: tuple[AccountImage, ...]
+    snapshots: frozenset[str] = frozenset()
     orphans: tuple[Resource, ...] = ()
     deleted: tuple[str, ...] = ()
     failures: tuple[ApiFailure, ...] = ()
@@ -29,6 +30,12 @@ class ImageDeletion:
     @property
     def empty(self) -> bool:
         return not self.chosen and not self.orphans
+
+    @property
+    def left(self) -> dict[str, str]:
+        """The regions of the snapshots of others that the chosen images were registered from, by id."""
+        ids = ((one, image.region) for image in self.chosen for one in image.snapshot_ids)
+        return {one: region for one, region in ids if one not in self.snapshots}
 
     @property
     def exit_code(self) -> ExitCode:

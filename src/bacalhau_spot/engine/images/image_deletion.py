@@ -1,4 +1,4 @@
-"""Deletes images of the account, with their snapshots."""
+"""Deletes images of the account, with their snapshots. A snapshot that has no tag of images itself belongs to others."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def delete_images(calls: AwsCalls, deletion: ImageDeletion) -> ImageDeleti
         calls.emit(events.ResourceFound(region=region, kind=kind, id=resource_id))
     work = [
         *(partial(_delete_orphan, calls, one) for one in deletion.orphans),
-        *(partial(_delete_image, calls, image) for image in deletion.chosen),
+        *(partial(_delete_image, calls, image, deletion.snapshots) for image in deletion.chosen),
     ]
     for (region, kind, resource_id), delete in zip((*snapshots, *images), work, strict=True):
         try:
@@ -54,11 +54,13 @@ async def _delete_orphan(calls: AwsCalls, snapshot: Resource) -> list[ApiFailure
     return await _delete(calls, snapshot.region, ResourceKind.SNAPSHOT, [snapshot.id], snapshot.tags)
 
 
-async def _delete_image(calls: AwsCalls, image: AccountImage) -> list[ApiFailure]:
+async def _delete_image(calls: AwsCalls, image: AccountImage, snapshots: frozenset[str]) -> list[ApiFailure]:
+    """`snapshots`: those that may be deleted."""
     refused = await _delete(calls, image.region, ResourceKind.IMAGE, [image.id], image.tags)
-    if refused or not image.snapshot_ids:
+    own = [one for one in image.snapshot_ids if one in snapshots]
+    if refused or not own:
         return refused
-    return await _delete(calls, image.region, ResourceKind.SNAPSHOT, image.snapshot_ids, image.tags)
+    return await _delete(calls, image.region, ResourceKind.SNAPSHOT, own, image.tags)
 
 
 async def _delete(

@@ -28,10 +28,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ImageList:
-    """`orphans`: snapshots of deleted images. `failed_regions`: regions that could not be scanned."""
+    """`snapshots`: ids of all snapshots with the tag of images; `orphans`: those of them whose image is deleted.
+
+    `failed_regions`: regions that could not be scanned.
+    """
 
     identity: Identity
     images: tuple[AccountImage, ...]
+    snapshots: frozenset[str] = frozenset()
     orphans: tuple[Resource, ...] = ()
     failed_regions: tuple[ApiFailure, ...] = ()
 
@@ -40,27 +44,32 @@ async def list_images(calls: AwsCalls, naming: Naming, *, only: Sequence[str]) -
     """Two calls per region of `only`, or of all. Raises CloudError if no region permits it, UserError for one not enabled."""
     account = await load_account(calls)
     regions = requested_regions(account.regions, only)
-    answers, failed = await in_all_regions(regions, partial(_images_and_orphans, calls, naming))
+    answers, failed = await in_all_regions(regions, partial(_images_and_snapshots, calls, naming))
     check_permitted(answers, failed)
     return ImageList(
         account.identity,
         images=tuple(image for images, _ in answers.values() for image in images),
-        orphans=tuple(snapshot for _, orphans in answers.values() for snapshot in orphans),
+        snapshots=frozenset(one.id for _, snapshots in answers.values() for one in snapshots),
+        orphans=tuple(one for images, snapshots in answers.values() for one in _orphans(images, snapshots)),
         failed_regions=failed,
     )
 
 
-async def _images_and_orphans(
+async def _images_and_snapshots(
     calls: AwsCalls, naming: Naming, region: str
 ) -> tuple[tuple[AccountImage, ...], tuple[Resource, ...]]:
-    """A snapshot costs money after its image is gone. While an image is being made, AWS may not name its snapshot yet."""
+    """Each with its own tag: an image can have been registered from a snapshot of others."""
     scope = cluster_scope(images_naming(naming))
     snapshots = await calls.read(region, partial(calls.cloud.find, region, ResourceKind.SNAPSHOT, scope))
-    images = await images_in(calls, naming, region)
-    used = {snapshot_id for image in images for snapshot_id in image.snapshot_ids}
+    return await images_in(calls, naming, region), snapshots
+
+
+def _orphans(images: Sequence[AccountImage], snapshots: Sequence[Resource]) -> tuple[Resource, ...]:
+    """A snapshot costs money after its image is gone. While an image is being made, AWS may not name its snapshot yet."""
     if any(image.state == PENDING for image in images):
-        return images, ()
-    return images, tuple(snapshot for snapshot in snapshots if snapshot.id not in used)
+        return ()
+    used = {snapshot_id for image in images for snapshot_id in image.snapshot_ids}
+    return tuple(snapshot for snapshot in snapshots if snapshot.id not in used)
 
 
 async def images_in(calls: AwsCalls, naming: Naming, region: str) -> tuple[AccountImage, ...]:

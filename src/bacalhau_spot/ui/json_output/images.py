@@ -95,6 +95,8 @@ class ImageDeletionOutput(TypedDict):
     """ids of snapshots of images that are gone already, also to delete"""
     deleted: list[str]
     """ids of the images that are gone with their snapshots, and of those snapshots; empty with `--dry-run`"""
+    left: list[str]
+    """ids of snapshots of these images that stay: another program made them, because they have no tag of `image bake`"""
     carried_out: bool
     """false with `--dry-run`"""
     failed: list[ProblemOutput]
@@ -142,6 +144,7 @@ def image_deletion_data(deletion: ImageDeletion, *, carried_out: bool) -> ImageD
         "images": [_image(image) for image in deletion.chosen],
         "orphans": [one.id for one in deletion.orphans],
         "deleted": list(deletion.deleted),
+        "left": list(deletion.left),
         "carried_out": carried_out,
         "failed": [problem_data(failure) for failure in deletion.failures],
         "failed_regions": [problem_data(failure) for failure in deletion.failed_regions],

@@ -164,6 +164,7 @@ def image_deletion_view(deletion: ImageDeletion, *, now: datetime) -> Group:
     if deletion.chosen:
         title = f"to delete, with their snapshots: {plural(len(deletion.chosen), 'image')}"
         parts += [Paragraph(title, style="bold"), _table(deletion.chosen, now=now)]
+    parts += _left_lines(deletion)
     parts += _orphan_lines(deletion.orphans)
     return Group(*parts, *failed_regions_text(deletion.failed_regions))
 
@@ -176,6 +177,18 @@ def _orphan_lines(orphans: Sequence[Resource]) -> list[Paragraph]:
     return [
         Paragraph(title, style="yellow"),
         *(Paragraph(f"  {one.region}: {one.id}") for one in orphans),
+    ]
+
+
+def _left_lines(deletion: ImageDeletion) -> list[Paragraph]:
+    """Snapshots that others made, and registered one of the images from."""
+    left = deletion.left
+    if not left:
+        return []
+    title = f"left, because they have no tag of `image bake`: {plural(len(left), 'snapshot')}"
+    return [
+        Paragraph(title, style="yellow"),
+        *(Paragraph(f"  {region}: {one}") for one, region in left.items()),
     ]
 
 
@@ -198,6 +211,7 @@ def image_deletion_result_view(deletion: ImageDeletion) -> Group:
             style="bold",
         )
     ]
+    lines += _left_lines(deletion)
     lines += [
         Paragraph(f"{failure.region}: {error_label(failure.code)}: {failure.message}", style="red")
         for failure in deletion.failures
