@@ -184,6 +184,44 @@ def test_a_lost_answer_makes_nothing_twice(sandbox: Any, user: CliRunner, operat
     assert machines(sandbox) == []
 
 
+def test_a_deleted_copy_is_made_again(sandbox: Any, user: CliRunner) -> None:
+    """AWS answers a repeated client token with the deleted copy, however often."""
+    bake(user)
+    for _ in range(3):
+        (copy,) = images(sandbox, "eu-west-1")
+        assert user("image", "delete", copy["ImageId"], "--yes").code == 0
+        sandbox.clock.advance(60)
+        begun = sandbox.clock.now()
+        result = bake(user)
+        assert result.code == 0, result.stdout
+        assert sandbox.clock.now() - begun < 20 * 60
+        (made,) = images(sandbox, "eu-west-1")
+        assert made["ImageId"] != copy["ImageId"]
+        assert result.data["architectures"][0]["made"] == [made["ImageId"]]
+
+
+def test_a_deleted_copy_is_made_again_with_other_tags(sandbox: Any, user: CliRunner) -> None:
+    """AWS refuses a repeated client token for another request."""
+    bake(user)
+    assert user("image", "delete", images(sandbox, "eu-west-1")[0]["ImageId"], "--yes").code == 0
+    path = user.configure(nodes=2, regions=f"[{', '.join(REGIONS)}]", more="image: baked\n")
+    path.write_text(path.read_text() + "cluster:\n  tags:\n    team: payroll\n")
+    result = bake(user)
+    assert result.code == 0, result.stdout
+    assert len(images(sandbox, "eu-west-1")) == 1
+
+
+def test_a_copy_that_aws_lists_late_is_made_once(sandbox: Any, user: CliRunner) -> None:
+    bake(user, "--region", "us-west-1")
+    sandbox.settings.list_lag_s = {"DescribeImages": 400.0}
+    sandbox.clock.advance(600)
+    result = bake(user)
+    assert result.code == 0, result.stdout
+    sandbox.clock.advance(600)
+    (copy,) = images(sandbox, "eu-west-1")
+    assert result.data["architectures"][0]["made"] == [copy["ImageId"]]
+
+
 def killing(monkeypatch: pytest.MonkeyPatch, at: int) -> list[str]:
     """The program dies before its n-th change. Returns the changes that it began, and those that a dead one would have made."""
     made: list[str] = []

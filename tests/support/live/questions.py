@@ -46,6 +46,10 @@ QUESTIONS = (
         "Does AWS check `ec2:CopyImage` on the source image",
         reason="it needs an image in two regions and takes half an hour: `image bake` with the printed policy alone",
     ),
+    Question(
+        "Does AWS refuse a second copy of an image with the same name",
+        reason="it needs an image in two regions and takes half an hour: `image bake`, `image delete` of a copy, `image bake`",
+    ),
     Question("How many types does `DescribeSpotPriceHistory` accept", probe="prices of all types"),
     Question("Is `RevokeSecurityGroupIngress` by rule id allowed", probe="the printed policy"),
     Question("Does AWS evaluate `aws:RequestTag` on spot requests", probe="the printed policy"),

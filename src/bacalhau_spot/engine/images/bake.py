@@ -26,6 +26,8 @@ from bacalhau_spot.engine.images.image_builder import ImageBuilder
 from bacalhau_spot.engine.placement.image_list import images_in
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from bacalhau_spot.core.images.account_image import AccountImage
     from bacalhau_spot.core.images.bake_plan import BakePlan
     from bacalhau_spot.core.model import ClusterSpec
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
 _POLL_S: Final = 10.0
 # AWS states no limit; a copy to a distant region takes ten minutes and more.
 _AVAILABLE_S: Final = 3600.0
+# Longer than any lag of AWS's lists: an image that they do not show by then is deleted.
+_LISTED_S: Final = 300.0
+# Client tokens are remembered for longer than AWS lists a deleted image (EC2 API reference, "Ensuring idempotency").
+_REMEMBERED: Final = 5
 
 
 async def make_images(calls: AwsCalls, spec: ClusterSpec, plan: BakePlan, *, base: str) -> BakeResult:
@@ -151,9 +157,30 @@ class _Bake:
         return replace(result, images={**result.images, region: answer}, made=(*result.made, *made))
 
     async def _copy(self, source: AccountImage, region: str) -> AccountImage:
-        name = source.name
-        token = hashlib.sha256(f"{source.id}\x1f{region}\x1f{name}".encode()).hexdigest()
-        image_id = await self.calls.write(
+        """AWS repeats the copy with the same client token, although somebody has deleted it since."""
+        deleted: set[str] = set()
+        for _ in range(_REMEMBERED):
+            try:
+                image_id = await self._request_copy(source, region, deleted)
+            except CloudError as error:
+                if classify(error.code).category is not Category.EXISTS:
+                    raise
+                # Not deleted: AWS lists it late, or another `image bake` has begun it.
+                image = await self._found(region, name=source.name)
+                if image is None:
+                    raise
+                return await self._completed(image)
+            image = await self._begun_copy(region, image_id)
+            if image is not None:
+                return await self._completed(image)
+            deleted.add(image_id)
+        raise _never(region, "AWS repeats copies that were deleted")
+
+    async def _request_copy(self, source: AccountImage, region: str, deleted: Collection[str]) -> str:
+        """The client token depends on the request and the deleted copies, so repetition is safe."""
+        name, tags = source.name, self._tags(source.name)
+        parts = (source.id, region, name, repr(sorted(tags.items())), *sorted(deleted))
+        return await self.calls.write(
             region,
             partial(
                 self.calls.cloud.copy_image,
@@ -161,22 +188,39 @@ class _Bake:
                 source.id,
                 source_region=source.region,
                 name=name,
-                tags=self._tags(name),
-                client_token=token,
+                tags=tags,
+                client_token=hashlib.sha256("\x1f".join(parts).encode()).hexdigest(),
             ),
         )
-        self.calls.emit(events.ResourceCreated(region=region, kind=ResourceKind.IMAGE, id=image_id))
-        return await self._completed(await self._listed(region, image_id))
+
+    async def _begun_copy(self, region: str, image_id: str) -> AccountImage | None:
+        """None for a deleted one. One that Ctrl-C leaves unlisted counts as created."""
+        is_deleted = False
+        try:
+            image = await self._found(region, image_id=image_id)
+            is_deleted = image is None
+            return image
+        finally:
+            if not is_deleted:
+                self.calls.emit(events.ResourceCreated(region=region, kind=ResourceKind.IMAGE, id=image_id))
 
     async def _listed(self, region: str, image_id: str) -> AccountImage:
         """As soon as AWS lists it. Raises CloudError after some minutes."""
-        deadline_s = self.calls.clock.monotonic_s() + _AVAILABLE_S
+        image = await self._found(region, image_id=image_id)
+        if image is None:
+            raise _never(region, f"AWS does not list {image_id}")
+        return image
+
+    async def _found(self, region: str, *, image_id: str = "", name: str = "") -> AccountImage | None:
+        """By its id or its name, as soon as AWS lists it; None after some minutes."""
+        deadline_s = self.calls.clock.monotonic_s() + _LISTED_S
         while True:
-            image = next((one for one in await self._images(region) if one.id == image_id), None)
-            if image is not None:
-                return image
+            for image in await self._images(region):
+                if image.id == image_id or (name and image.name == name):
+                    return image
             if self.calls.clock.monotonic_s() >= deadline_s:
-                raise _never(region, f"AWS does not list {image_id}")
+                return None
+            self.calls.emit(events.Waiting(region=region, message="completing the image", remaining=1))
             await self.calls.pause(_POLL_S)
 
     async def _completed(self, image: AccountImage) -> AccountImage:
