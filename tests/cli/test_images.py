@@ -173,6 +173,64 @@ def test_a_machine_that_cannot_be_terminated_is_an_error_with_a_next_step(
     assert machines(sandbox) == []
 
 
+def left_behind(sandbox: Any, user: CliRunner, *options: str) -> str:
+    """The id of the machine of a bake that made no image and could not terminate it."""
+    sandbox.settings.deny = ["ec2:TerminateInstances", "ec2:CreateImage"]
+    assert bake(user, *options).code == ExitCode.FAILED
+    sandbox.settings.deny = []
+    (machine,) = machines(sandbox)
+    return str(machine["InstanceId"])
+
+
+def older_base(sandbox: Any) -> str:
+    """The id of the Ubuntu image before the current one."""
+    name = "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-20260628"
+    ec2 = sandbox.client("ec2", "us-west-1")
+    (found,) = ec2.describe_images(Filters=[{"Name": "name", "Values": [name]}])["Images"]
+    return str(found["ImageId"])
+
+
+@pytest.mark.parametrize("before", ["another base", "another version"])
+def test_a_machine_with_other_contents_is_not_completed(sandbox: Any, user: CliRunner, before: str) -> None:
+    """Neither a machine of `--base`, nor one with the version of Bacalhau before a change of the configuration."""
+    options = ["--base", older_base(sandbox)] if before == "another base" else []
+    old = left_behind(sandbox, user, *options)
+    if before == "another version":
+        change = user("configure", "--set", "bacalhau.version=v1.9.2")
+        assert change.code == 0, change.stderr
+    plan = user("image", "bake", "--dry-run").stdout
+    assert f"terminate {old} in us-west-1" in plan and "launch one on-demand t3.small in us-west-1" in plan
+    assert bake(user).code == 0
+    (image,) = images(sandbox, "us-west-1")
+    assert old not in image["Name"]
+    assert machines(sandbox) == []
+
+
+def test_a_machine_with_the_same_contents_is_completed(sandbox: Any, user: CliRunner) -> None:
+    base = ["--base", older_base(sandbox)]
+    old = left_behind(sandbox, user, *base)
+    assert f"complete {old} in us-west-1" in user("image", "bake", "--dry-run", *base).stdout
+    assert bake(user, *base).code == 0
+    (image,) = images(sandbox, "us-west-1")
+    assert old in image["Name"]
+    assert machines(sandbox) == []
+
+
+def test_no_second_machine_beside_one_that_cannot_be_terminated(sandbox: Any, user: CliRunner) -> None:
+    """Its region is not that of the new one."""
+    old = left_behind(sandbox, user, "--base", older_base(sandbox))
+    sandbox.settings.deny = ["ec2:TerminateInstances"]
+    other_way = ["--region", "eu-west-1", "--region", "us-west-1"]
+    refused = bake(user, *other_way)
+    assert (refused.code, refused.data["architectures"][0]["leftover"]) == (ExitCode.FAILED, old)
+    assert all(error["hint"] for error in refused.envelope["errors"])
+    assert [machine["InstanceId"] for machine in machines(sandbox)] == [old]
+    sandbox.settings.deny = []
+    result = bake(user, *other_way)
+    assert (result.code, result.data["architectures"][0]["region"]) == (0, "eu-west-1")
+    assert machines(sandbox) == []
+
+
 @pytest.mark.parametrize("operation", ["RunInstances", "CreateImage", "CopyImage", "TerminateInstances"])
 def test_a_lost_answer_makes_nothing_twice(sandbox: Any, user: CliRunner, operation: str) -> None:
     """AWS has carried the call out, and lists lag."""

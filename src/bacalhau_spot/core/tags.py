@@ -37,7 +37,7 @@ REPLACES_KEY = "BacalhauReplaces"
 REPLACED_KEY = "BacalhauReplacedSince"
 # Of an image that bacalhau-spot has made: the version of Bacalhau on it.
 IMAGE_KEY = "BacalhauImage"
-# Of a managed orchestrator's instance: the version of Bacalhau that it was launched with.
+# Of a managed orchestrator's instance, and of one from which an image is made: the version of Bacalhau at its launch.
 VERSION_KEY = "BacalhauVersion"
 # The value of the cluster tag of all these images: they belong to the account, not to one cluster.
 IMAGES_VALUE = "baked-images"
@@ -296,9 +296,10 @@ def image_tags(naming: Naming, *, name: str, version: str) -> dict[str, str]:
     return {**tags_for(images_naming(naming), name), IMAGE_KEY: version}
 
 
-def image_builder_tags(naming: Naming) -> dict[str, str]:
+def image_builder_tags(naming: Naming, *, version: str) -> dict[str, str]:
     """The tags of an instance of the cluster from which an image is made."""
-    return {**tags_for(naming, f"{naming.resource_prefix}image"), ROLE_KEY: IMAGE_ROLE}
+    own = {ROLE_KEY: IMAGE_ROLE, VERSION_KEY: version}
+    return {**tags_for(naming, f"{naming.resource_prefix}image"), **own}
 
 
 def orchestrator_tags(naming: Naming, name: str) -> dict[str, str]:

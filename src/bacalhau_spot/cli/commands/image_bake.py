@@ -92,7 +92,9 @@ def image_bake(
     with context.runner(spec) as runner:
 
         def look() -> BakeLook:
-            before = look_before_bake(runner.calls, spec, regions=regions, types=types, fresh=fresh)
+            before = look_before_bake(
+                runner.calls, spec, regions=regions, types=types, base=contents.base, fresh=fresh
+            )
             return runner.run_readonly(before)
 
         found = look()
@@ -173,7 +175,7 @@ def _carried_out(
             found = look()
         audit = AuditLog(context, identity=found.identity, cluster=spec.naming.tag_value)
         runner.listen(audit.emit)
-        regions = sorted({region for plan in found.plans for region in (plan.home, *plan.copies)})
+        regions = sorted({region for plan in found.plans for region in plan.regions})
         results = runner.run_with_progress(
             _make_all(runner.calls, spec, found.plans, base),
             screen=partial(context.screen, regions, title="making images"),

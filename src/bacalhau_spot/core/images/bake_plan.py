@@ -4,6 +4,7 @@ Rules:
 1. An image is made once for each architecture, of a machine in one region, and copied to the other regions.
 2. A region that has an image of this version keeps it, unless `fresh` images are wanted.
 3. An image that another run has begun is waited for, and not made again.
+4. A machine of an earlier run is completed if the image would be the same; every other one is terminated.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class BakePlan:
 
     `home`: the region of the machine. `source`: an existing image to copy; None: one is made. `present`: by region, the
     usable image or one that AWS is completing. `copies`: the regions to copy it to. `builder`: the machine of an earlier
-    run. `usd_per_hour`: of the machine; None: unknown.
+    run that is completed; `unwanted`: those that are terminated. `usd_per_hour`: of the machine; None: unknown.
     """
 
     arch: Arch
@@ -41,6 +42,7 @@ class BakePlan:
     present: Mapping[str, AccountImage]
     copies: tuple[str, ...]
     builder: Instance | None = None
+    unwanted: tuple[Instance, ...] = ()
     usd_per_hour: Decimal | None = None
 
     @property
@@ -56,12 +58,17 @@ class BakePlan:
         return (*made, *others, *self.copies)
 
     @property
+    def regions(self) -> tuple[str, ...]:
+        """Where something changes."""
+        return (self.home, *self.copies, *(machine.region for machine in self.unwanted))
+
+    @property
     def is_complete(self) -> bool:
         """Whether every region has a usable image, and no machine of an earlier run is left."""
         return (
             not self.copies
             and not self.makes
-            and self.builder is None
+            and not self.unwanted
             and all(one.state == AVAILABLE for one in self.present.values())
         )
 
@@ -73,12 +80,17 @@ def bake_plan(
     version: str,
     regions: Sequence[str],
     instance_type: str,
-    builder: Instance | None = None,
+    builders: Sequence[Instance] = (),
+    completable: Collection[str] = (),
     fresh: bool = False,
 ) -> BakePlan:
-    """`regions`: those that are to have the image; the first one is the machine's, unless `builder` is in another."""
+    """`regions`: those that are to have the image; the first one is the machine's, unless one is completed in another.
+
+    `builders`: the machines of earlier runs; `completable`: ids of those with the same contents as a new one.
+    """
     present = {} if fresh else _present(images, arch=arch, version=version)
     source = _source(present.values(), regions)
+    builder, unwanted = _sorted_out(builders, () if source else completable)
     home = builder.region if builder else regions[0]
     has = {*present, *(() if source else (home,))}
     return BakePlan(
@@ -90,7 +102,16 @@ def bake_plan(
         present={region: image for region, image in present.items() if region in regions},
         copies=tuple(region for region in regions if region not in has),
         builder=builder,
+        unwanted=unwanted,
     )
+
+
+def _sorted_out(
+    builders: Sequence[Instance], completable: Collection[str]
+) -> tuple[Instance | None, tuple[Instance, ...]]:
+    """The machine to complete, and those to terminate."""
+    builder = next((one for one in builders if one.id in completable), None)
+    return builder, tuple(one for one in builders if one is not builder)
 
 
 def _present(images: Iterable[AccountImage], *, arch: Arch, version: str) -> dict[str, AccountImage]:

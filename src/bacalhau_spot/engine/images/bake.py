@@ -68,10 +68,13 @@ class _Bake:
             self.calls.emit(events.ImageStarted(region=region))
         try:
             if source is None:
+                await self._terminate_unwanted()
+                if self.leftover:
+                    return result  # a second machine would cost more, and hide this one
                 source, result = await self._make(result)
-            elif self.plan.builder is not None:
+            elif self.plan.unwanted:
                 source = await self._completed(source)
-                await self._terminate(self.plan.builder.id)
+                await self._terminate_unwanted()
             source = await self._completed(source)
             result = replace(result, images={**result.images, source.region: source})
             return await self._distribute(source, result)
@@ -94,12 +97,17 @@ class _Bake:
             # After Ctrl-C an image that is not complete keeps its machine, which is off; the next run terminates it.
             is_needed = image is not None and image.state == PENDING and self.calls.stop.is_set
             if builder.machine and not is_needed:
-                await self._terminate(builder.machine)
+                await self._terminate(self.plan.home, builder.machine)
         return image, replace(result, made=(*result.made, image.id))
 
-    async def _terminate(self, instance_id: str) -> None:
+    async def _terminate_unwanted(self) -> None:
+        """Until AWS refuses one: the next run finds the others."""
+        for machine in self.plan.unwanted:
+            if not self.leftover:
+                await self._terminate(machine.region, machine.id)
+
+    async def _terminate(self, region: str, instance_id: str) -> None:
         """Also after Ctrl-C: the machine costs money. If AWS refuses, it is the leftover."""
-        region = self.plan.home
         try:
             await self.calls.write(
                 region, partial(self.calls.cloud.terminate, region, [instance_id]), after_stop=True

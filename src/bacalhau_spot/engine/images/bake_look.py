@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.images.bake_plan import bake_plan
 from bacalhau_spot.core.model import IMAGE_ROLE, ROLE_KEY, State, arch_of_name
+from bacalhau_spot.core.tags import VERSION_KEY
 from bacalhau_spot.engine.aws_calls.discovery import in_all_regions, load_account, requested_regions
+from bacalhau_spot.engine.images.image_builder import base_image
 from bacalhau_spot.engine.placement.image_list import images_in
 from bacalhau_spot.engine.pricing.prices import rates
 
@@ -35,9 +37,17 @@ class BakeLook:
 
 
 async def look_before_bake(
-    calls: AwsCalls, spec: ClusterSpec, *, regions: Sequence[str], types: Mapping[Arch, str], fresh: bool
+    calls: AwsCalls,
+    spec: ClusterSpec,
+    *,
+    regions: Sequence[str],
+    types: Mapping[Arch, str],
+    base: str,
+    fresh: bool,
 ) -> BakeLook:
-    """Two calls per region. `types`: the machine's instance type by architecture.
+    """Two calls per region, and one or two for each machine of an earlier run.
+
+    `types`: the machine's instance type by architecture; `base`: the image to start from.
 
     Raises CloudError, and UserError for a region that is not enabled.
     """
@@ -46,6 +56,7 @@ async def look_before_bake(
     answers, failed = await in_all_regions(wanted, partial(_look, calls, spec))
     images = [image for found, _ in answers.values() for image in found]
     builders = [builder for _, found in answers.values() for builder in found]
+    completable = await _completable(calls, spec, builders, base)
     plans = [
         bake_plan(
             images,
@@ -53,7 +64,8 @@ async def look_before_bake(
             version=spec.bacalhau.version,
             regions=wanted,
             instance_type=instance_type,
-            builder=next((one for one in builders if arch_of_name(one.type) is arch), None),
+            builders=[one for one in builders if arch_of_name(one.type) is arch],
+            completable=completable,
             fresh=fresh,
         )
         for arch, instance_type in types.items()
@@ -74,6 +86,19 @@ async def _look(
         for instance in instances
         if instance.tags.get(ROLE_KEY) == IMAGE_ROLE and instance.state in _USABLE
     )
+
+
+async def _completable(
+    calls: AwsCalls, spec: ClusterSpec, builders: Sequence[Instance], base: str
+) -> frozenset[str]:
+    """Ids of the machines that have been launched from this base, with this version of Bacalhau."""
+    ids: set[str] = set()
+    for builder in builders:
+        image = await base_image(calls, spec, builder.region, base=base, arch=arch_of_name(builder.type))
+        is_same_base = image is not None and image.id == builder.image_id
+        if is_same_base and builder.tags.get(VERSION_KEY) == spec.bacalhau.version:
+            ids.add(builder.id)
+    return frozenset(ids)
 
 
 async def _priced(calls: AwsCalls, plans: Sequence[BakePlan]) -> tuple[BakePlan, ...]:

@@ -1,6 +1,7 @@
 """Makes an image: a machine installs everything, removes what identifies it, and powers off; its disk becomes the image.
 
-A machine of an earlier run is used again. It belongs to the cluster, so that `destroy` deletes it if nobody completes it.
+A machine of an earlier run with the same contents is used again. It belongs to the cluster, so that `destroy` deletes it if
+nobody completes it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from bacalhau_spot.instance.image_data import render_image
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.images.bake_plan import BakePlan
-    from bacalhau_spot.core.model import ClusterSpec, Image, Instance
+    from bacalhau_spot.core.model import Arch, ClusterSpec, Image, Instance
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 _POLL_S: Final = 5.0
@@ -38,6 +39,19 @@ _NO_IMAGE: Final = "InvalidAMIID."
 _OVER: Final = frozenset({State.SHUTTING_DOWN, State.TERMINATED})
 # Of the machine's root volume, unless its image is larger. Nodes have at least 8 GiB, and must hold the image's.
 _VOLUME_GIB: Final = 8
+
+
+async def base_image(
+    calls: AwsCalls, spec: ClusterSpec, region: str, *, base: str, arch: Arch
+) -> Image | None:
+    """The image to start from; None if the region has none of this architecture. Raises CloudError."""
+    try:
+        images = await images_of(calls, spec, region, base, [arch])
+    except CloudError as error:
+        if not error.code.startswith(_NO_IMAGE):
+            raise
+        return None
+    return next((image for image in images if image.arch == arch and image.root_device), None)
 
 
 @dataclass
@@ -109,13 +123,7 @@ class ImageBuilder:
         return await self.calls.read(region, look)
 
     async def _base_image(self) -> Image:
-        try:
-            images = await images_of(self.calls, self.spec, self.plan.home, self.base, [self.plan.arch])
-        except CloudError as error:
-            if not error.code.startswith(_NO_IMAGE):
-                raise
-            images = ()
-        found = next((image for image in images if image.arch == self.plan.arch and image.root_device), None)
+        found = await base_image(self.calls, self.spec, self.plan.home, base=self.base, arch=self.plan.arch)
         if found is None:
             raise UserError(
                 f"there is no image {self.base} for {self.plan.arch} in {self.plan.home}",
@@ -134,7 +142,7 @@ class ImageBuilder:
             user_data=render_image(self.spec),
             root_device=image.root_device,
             root_volume_gib=max(_VOLUME_GIB, image.volume_gib),
-            tags=image_builder_tags(self.spec.naming),
+            tags=image_builder_tags(self.spec.naming, version=self.plan.version),
             client_token=self.calls.run_token("image", self.plan.home, self.plan.arch, self.plan.version),
             public_ip=self.spec.instance.public_ip,
         )

@@ -116,14 +116,19 @@ def _steps(plan: BakePlan) -> list[str]:
 
 
 def _machine_steps(plan: BakePlan) -> list[str]:
+    why = ", which has another base or another version of Bacalhau" if plan.makes and not plan.builder else ""
+    lines = [
+        f"terminate {machine.id} in {machine.region}, the instance of an earlier run{why}"
+        for machine in plan.unwanted
+    ]
     if plan.builder is not None:
-        verb = "complete" if plan.makes else "terminate"
-        return [f"{verb} {plan.builder.id} in {plan.home}, the instance of an earlier run"]
+        return [*lines, f"complete {plan.builder.id} in {plan.home}, the instance of an earlier run"]
     if not plan.makes:
-        return []
+        return lines
     price = "" if plan.usd_per_hour is None else f", {usd(plan.usd_per_hour)} an hour"
     return [
-        f"launch one on-demand {plan.instance_type} in {plan.home} for some minutes{price}, and make an image of it"
+        *lines,
+        f"launch one on-demand {plan.instance_type} in {plan.home} for some minutes{price}, and make an image of it",
     ]
 
 
@@ -149,7 +154,8 @@ def _result_lines(result: BakeResult) -> list[Paragraph]:
         for failure in result.failures
     ]
     if result.leftover:
-        text = f"{result.leftover} in {plan.home} is not terminated: repeat the command"
+        region = result.leftover_failure.region if result.leftover_failure else plan.home
+        text = f"{result.leftover} in {region} is not terminated: repeat the command"
         lines.append(Paragraph(text, style="red"))
     if result.interrupted:
         lines.append(Paragraph("interrupted: the same command goes on", style="yellow"))
