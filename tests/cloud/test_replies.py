@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.parsers import ResponseParserError
 
+from bacalhau_spot.cloud import replies
 from bacalhau_spot.cloud.connection import AwsConnection
 from bacalhau_spot.cloud.credentials import core_session
 
@@ -47,3 +49,24 @@ def test_an_instance_is_read() -> None:
 def test_an_element_that_occurs_twice_is_no_answer(twice: str) -> None:
     with pytest.raises(ResponseParserError, match="occurs 2 times"):
         instance(twice)
+
+
+S3_PARSED = {"ResponseMetadata": {"RequestId": "r"}}
+
+
+@pytest.mark.parametrize("body", [b"", b" \n", b'<?xml version="1.0"?>'])
+@pytest.mark.parametrize("operation", ["GetBucketTagging", "ListObjectVersions", "ListBuckets"])
+def test_an_answer_of_s3_without_a_document_is_no_empty_list(operation: str, body: bytes) -> None:
+    """A bucket without tags is somebody else's, and one without objects may be deleted."""
+    model = CORE.get_service_model("s3").operation_model(operation)
+    answer = SimpleNamespace(status_code=200, content=body)
+    with pytest.raises(ResponseParserError, match="no document"):
+        replies._check(http_response=answer, parsed=S3_PARSED, model=model)
+    answer.content = b"<Tagging><TagSet/></Tagging>"
+    replies._check(http_response=answer, parsed=S3_PARSED, model=model)
+
+
+@pytest.mark.parametrize("operation", ["PutBucketTagging", "DeleteBucket", "CreateBucket"])
+def test_a_change_that_s3_answers_without_a_document_is_done(operation: str) -> None:
+    model = CORE.get_service_model("s3").operation_model(operation)
+    replies._check(http_response=SimpleNamespace(status_code=200, content=b""), parsed=S3_PARSED, model=model)

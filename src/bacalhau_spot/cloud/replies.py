@@ -32,6 +32,7 @@ _SUCCESS = range(200, 300)
 # the Smithy specification).
 _NAMED_ROOT = frozenset({"ec2", "query"})
 _XML = _NAMED_ROOT | {"rest-xml"}
+_READS = ("Describe", "Get", "List")
 _REPEATED = frozenset({"list", "map"})
 _PROLOG = re.compile(rb"^\s*(<\?xml[^>]*\?>\s*)?")
 _JSON = frozenset({"json", "rest-json"})
@@ -91,6 +92,12 @@ def _check(*, http_response: Any, parsed: Any, model: Any, **_others: Any) -> No
     protocol = model.service_model.resolved_protocol
     if protocol in _NAMED_ROOT:
         _check_xml(http_response.content, model)
+    if (
+        protocol == "rest-xml"
+        and model.name.startswith(_READS)
+        and not _PROLOG.sub(b"", http_response.content)
+    ):
+        raise ResponseParserError("the reply has no document")
     if protocol in _JSON and model.output_shape is not None and model.output_shape.members:
         _check_json(http_response.content, model)
 
@@ -119,7 +126,7 @@ def _check_json(body: bytes, model: Any) -> None:
         raise ResponseParserError("the reply is not a JSON object")
     for name, member in model.output_shape.members.items():
         _check_type(member, members.get(member.serialization.get("name", name)), name)
-    reads = model.name.startswith(("Describe", "Get", "List"))
+    reads = model.name.startswith(_READS)
     if reads and not members and model.service_model.service_name not in _MAY_BE_EMPTY:
         raise ResponseParserError("the reply is an empty object")
 
