@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from aws_spot_sandbox.ec2 import regions
+from aws_spot_sandbox_bacalhau.pulse import Pulse
 from bacalhau_spot.cli.runtime import cluster_lock
 from cli.test_managed_life import SandboxClock
 from support.cli_runner import CliResult, CliRunner
@@ -88,6 +89,8 @@ class Stage:
         wire.install(monkeypatch)
         # The process that was killed is gone, although its copy goes on under another id.
         monkeypatch.setattr(cluster_lock, "_runs", lambda _pid: False)
+        # A thread that held a lock when the process was copied holds it in the copy for ever. The test moves the clock.
+        monkeypatch.setattr(Pulse, "start", lambda _pulse: None)
         return cls(sandbox, user, wire, whole_call=CALL)
 
     def prepare(self, scenario: Scenario) -> None:
