@@ -177,6 +177,9 @@ def test_the_file_is_found_upwards_as_far_as_the_checkout(tmp_path: Path) -> Non
         tmp_path / "repo/config.yaml",
         f"found in {tmp_path / 'repo'}",
     )
+    # As Docker makes one for a mount whose source is missing: an error when it is read, and never the defaults.
+    (inner / "config.yaml").mkdir()
+    assert find_config(environ={}, cwd=inner) == (inner / "config.yaml", f"found in {inner}")
     variable = {"BACALHAU_SPOT_CONFIG": "/x.yaml"}
     assert find_config(environ=variable, cwd=inner) == (Path("/x.yaml"), "$BACALHAU_SPOT_CONFIG")
     assert find_config(Path("y.yaml"), environ=variable, cwd=inner) == (Path("y.yaml"), "--config")

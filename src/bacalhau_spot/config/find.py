@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -34,17 +33,20 @@ def find_config(
     if environ.get(VARIABLE):
         return ConfigLocation(Path(environ[VARIABLE]), f"${VARIABLE}")
     for folder in (cwd, *cwd.parents):
-        if _is_file(folder / NAME):
+        if _exists(folder / NAME):
             return ConfigLocation(folder / NAME, f"found in {folder}")
         if files.path_exists(folder / ".git"):
             return None
     return None
 
 
-def _is_file(path: Path) -> bool:
-    """Raises UserError (exit code 2) where access is denied: any other result could be the wrong file."""
+def _exists(path: Path) -> bool:
+    """Also of a folder or pipe of this name, which cannot be read, so that nobody takes another file for it.
+
+    Raises UserError (exit code 2) where access is denied: any other result could be the wrong file.
+    """
     try:
-        return stat.S_ISREG(path.stat().st_mode)
+        path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
@@ -54,3 +56,4 @@ def _is_file(path: Path) -> bool:
             hint="name the configuration with --config",
             exit_code=ExitCode.USAGE,
         ) from error
+    return True
