@@ -215,7 +215,10 @@ def test_a_group_stays_with_its_younger_node(sandbox: Any, program: CliRunner) -
     assert node_ids(program) == {young, max(old)}
     reasons = {outcome["kind"]: outcome["reason"] for outcome in result.data["outcomes"]}
     assert f"{young}, which stays, belongs to it" in reasons["auto-scaling-group"]
-    assert reasons["launch-template"], "the group launches from it"
+    assert {reasons[kind] for kind in ("launch-template", "subnet", "vpc", "security-group")} != {""}
+    assert result.code == 0, "all of it stays by choice"
+    shown = nuke(program, "--force", "--min-age", "1h").stdout
+    assert f"{young}, which stays, belongs to it" in " ".join(shown.split()), "also without a question"
 
 
 @pytest.mark.usefixtures("nodes")
@@ -320,6 +323,13 @@ def test_a_node_that_the_plan_does_not_name_keeps_its_fleet(program: CliRunner) 
         for outcome in result.data["outcomes"]
         if f"{kept}, which stays, belongs to it" in outcome["reason"]
     } >= {"fleet"}
+    assert result.code == 0, result.stdout
+    assert {
+        outcome["kind"]
+        for outcome in result.data["outcomes"]
+        if outcome["reason"] == f"{kept}, which stays, may need it"
+    } >= {"vpc", "subnet", "security-group", "internet-gateway", "network-interface"}
+    assert program("create", "--yes").code == 0, "it has all that it needs"
 
 
 PLAN = {"plan_version": 1, "account_id": ACCOUNT, "resources": []}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -88,3 +89,32 @@ def test_a_bucket_that_the_tag_index_omits_is_found_by_its_orchestrator(
     assert BUCKET in {row["id"] for row in program("nuke", "-n", "-o", "json").data["to_delete"]}
     assert program("nuke", "--force").code == 0
     assert buckets(sandbox) == []
+
+
+def test_a_plan_without_the_orchestrator_keeps_its_parts(sandbox: Any, program: CliRunner) -> None:
+    """Its bucket and parameter have names that another cluster's plan, or an older one, has as well."""
+    configure(program)
+    assert program(*CREATE).code == 0
+    plan = program.folder / "plan.json"
+    assert program("nuke", "--dry-run", "--plan-out", str(plan)).code == 0
+    rows = json.loads(plan.read_text())
+    machine = program("list", "-o", "json").data["orchestrator"]["id"]
+    rows["resources"] = [row for row in rows["resources"] if row["id"] != machine]
+    plan.write_text(json.dumps(rows))
+    nuked = program("nuke", "--force", "--plan", str(plan), "-o", "json")
+    assert nuked.code == 0, nuked.stdout
+    stays = {row["kind"] for row in nuked.data["outcomes"] if row["status"] == "skipped"}
+    assert {"instance", "bucket", "parameter", "elastic-ip", "volume", "role", "instance-profile"} <= stays
+    assert program(*CREATE).code == 0, "the orchestrator works on"
+
+
+def test_an_old_plan_deletes_nothing_of_a_new_cluster(sandbox: Any, program: CliRunner) -> None:
+    configure(program)
+    assert program(*CREATE).code == 0
+    plan = program.folder / "plan.json"
+    assert program("nuke", "--dry-run", "--plan-out", str(plan)).code == 0
+    assert program("nuke", "--force", "--plan", str(plan)).code == 0
+    assert program(*CREATE).code == 0
+    before = account_snapshot(sandbox.client, [HOME])
+    assert program("nuke", "--force", "--plan", str(plan)).code == 0
+    assert account_snapshot(sandbox.client, [HOME]) == before

@@ -29,7 +29,7 @@ from bacalhau_spot.core.cleanup.exclusions import (
     min_age_rule,
     plan_file_rule,
     split_excluded,
-    with_launchers,
+    with_needed,
 )
 from bacalhau_spot.core.cleanup.nuke_preview import NukePreview
 from bacalhau_spot.core.cleanup.orchestrator_loss import without_kept
@@ -281,7 +281,7 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
         return DeletionOptions(
             disable_protection=self._choice.disable_protection,
             delete_results=self._choice.delete_results,
-            excluded=with_launchers(first_match(rules), scan.resources, tag_key=self._tagged.key, now=now),
+            excluded=with_needed(first_match(rules), scan.resources, tag_key=self._tagged.key, now=now),
         )
 
     def _confirm(self, preview: NukeCommandPreview) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.cleanup.deletion_order import RUNNING
 from bacalhau_spot.core.cleanup.orchestrator_loss import is_of_orchestrator
 from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
 from bacalhau_spot.core.model import Resource
@@ -11,6 +12,8 @@ from bacalhau_spot.core.model import Resource
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
     from datetime import datetime, timedelta
+
+_OF_ONE_INSTANCE = frozenset({ResourceKind.VOLUME, ResourceKind.INTERFACE})
 
 ResourceKey = tuple[str, str, str]  # region, kind, id
 
@@ -73,13 +76,13 @@ def first_match(rules: Iterable[Callable[[Resource], str]]) -> Callable[[Resourc
     return lambda resource: next(filter(None, (rule(resource) for rule in every)), "")
 
 
-def with_launchers(
+def with_needed(
     rule: Callable[[Resource], str], resources: Iterable[Resource], *, tag_key: str, now: datetime
 ) -> Callable[[Resource], str]:
-    """The rule, so that what it excludes survives the deletion of the others.
+    """The rule, so that what it excludes goes on working: with its launchers, its network, its role and its orchestrator's parts.
 
-    AWS ends the instances of a fleet or group with it: a launcher of an excluded instance is excluded, too. What such a
-    launcher would replace is excluded with it, and the launch templates of its cluster in its region.
+    AWS ends the instances of a fleet or group with it: a launcher of an excluded instance is excluded, too. A group that
+    stays would replace its instances, so that these stay with it. `resources`: the scan; `now`: its time.
     """
     every = tuple(resources)
     instances = {(one.region, one.id): one for one in every if one.kind == ResourceKind.INSTANCE}
@@ -93,23 +96,36 @@ def with_launchers(
                 return f"{child}, which stays, belongs to it"
         return ""
 
-    def staying(launcher: Resource) -> bool:
-        return bool(rule(launcher) or of_launcher(launcher))
-
-    def uses(launcher: Resource, resource: Resource) -> bool:
-        if launcher.region != resource.region:
-            return False
-        is_template = resource.kind == ResourceKind.TEMPLATE
-        same_cluster = launcher.tags.get(tag_key) == resource.tags.get(tag_key)
-        return resource.id in launcher.children or (is_template and same_cluster)
-
-    def why(resource: Resource) -> str:
+    def runs_on(resource: Resource) -> str:
         if reason := rule(resource) or of_launcher(resource):
             return reason
-        found = (one for one in relaunching if uses(one, resource) and staying(one))
-        return next((f"{one.id}, which stays, launches with it or replaces it" for one in found), "")
+        for one in relaunching:
+            is_child = one.region == resource.region and resource.id in one.children
+            if is_child and (rule(one) or of_launcher(one)):
+                return f"{one.id}, which stays, would replace it"
+        return ""
+
+    running = (one for one in every if one.kind in RUNNING and not one.is_gone and runs_on(one))
+    staying = sorted(running, key=lambda one: one.kind != ResourceKind.INSTANCE)
+
+    def why(resource: Resource) -> str:
+        if resource.kind in RUNNING:
+            return runs_on(resource)
+        users = (one for one in staying if _may_need(one, resource, tag_key=tag_key))
+        return rule(resource) or next((f"{one.id}, which stays, may need it" for one in users), "")
 
     return why
+
+
+def _may_need(running: Resource, resource: Resource, *, tag_key: str) -> bool:
+    """Of the same cluster and in the same region, or global. Volumes and interfaces belong to one instance."""
+    if resource.region not in {GLOBAL, running.region} or running.tags.get(tag_key) != resource.tags.get(
+        tag_key
+    ):
+        return False
+    if resource.kind in _OF_ONE_INSTANCE:
+        return running.id in resource.used_by
+    return is_of_orchestrator(running) or not is_of_orchestrator(resource)
 
 
 def split_excluded(

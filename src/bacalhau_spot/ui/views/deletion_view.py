@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 
 from bacalhau_spot.core.cleanup.deletion_result import AWS_SERVICE_OWNER, DeletionStatus, resources_by_region
+from bacalhau_spot.core.cleanup.nuke_preview import sort_resources
 from bacalhau_spot.core.cleanup.orchestrator_loss import NO_LOSS
 from bacalhau_spot.core.error_catalog.internal import TIME_OVER
 from bacalhau_spot.core.kinds import GLOBAL
@@ -17,6 +18,7 @@ from bacalhau_spot.ui.formatting import (
     count_of_kind,
     elapsed_text,
     error_label,
+    first_few,
     kind_label,
     plural,
     usd_sum,
@@ -97,6 +99,21 @@ def _loss_text(loss: OrchestratorLoss) -> list[RenderableType]:
     return lines
 
 
+def excluded_text(excluded: Iterable[tuple[Resource, str]]) -> list[RenderableType]:
+    """What stays by the user's choice or by a rule, a line for each reason."""
+    reasons: dict[str, list[Resource]] = {}
+    for resource, why in excluded:
+        reasons.setdefault(why, []).append(resource)
+    return [
+        Paragraph(f"stays: {first_few(_names(resources), at_most=6)} ({why})", style="dim")
+        for why, resources in sorted(reasons.items())
+    ]
+
+
+def _names(resources: Iterable[Resource]) -> list[str]:
+    return [f"{kind_label(resource.kind)} {resource.id}" for resource in sort_resources(resources)]
+
+
 def results_text(buckets: Sequence[ResultsBucket], *, command: str) -> list[RenderableType]:
     """The buckets with job results, and whether they are deleted. `command`: deletes the retained ones."""
     lines: list[RenderableType] = []
@@ -137,6 +154,9 @@ def deletion_result_view(
         if result.remaining:
             parts.append(_table(result))
         parts.append(_deleted_count(result, elapsed_s=elapsed_s, usd_per_hour=usd_per_hour))
+    if all(outcome.status == DeletionStatus.SKIPPED for outcome in result.outcomes):
+        # Nobody was asked, so that no list of these was shown.
+        parts.extend(excluded_text((outcome.resource, outcome.reason) for outcome in result.outcomes))
     parts.extend(_remaining(result))
     parts.extend(_unknown(result.unsupported))
     parts.extend(failed_regions_text(result.failed_regions))

@@ -25,7 +25,7 @@ from bacalhau_spot.ui.formatting import (
     usd,
 )
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text, unsupported_text
-from bacalhau_spot.ui.views.deletion_view import results_text
+from bacalhau_spot.ui.views.deletion_view import excluded_text, results_text
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -56,7 +56,7 @@ def nuke_preview_view(preview: NukePreview, *, delete_results: str = "") -> Grou
     ]
     parts += _orchestrators(preview)
     parts += results_text(preview.results, command=delete_results)
-    parts += _excluded(preview)
+    parts += excluded_text(preview.excluded)
     parts += [Paragraph(unsupported_text(resource), style="yellow") for resource in preview.unsupported]
     parts += _foreign(preview)
     parts += _denied(preview)
@@ -173,20 +173,6 @@ def _orchestrators(preview: NukePreview) -> list[RenderableType]:
         )
         for resource in orchestrator_instances(preview.to_delete)
     ]
-
-
-def _excluded(preview: NukePreview) -> list[RenderableType]:
-    reasons: dict[str, list[Resource]] = {}
-    for resource, why in preview.excluded:
-        reasons.setdefault(why, []).append(resource)
-    return [
-        Paragraph(f"stays: {first_few(_names(resources), at_most=6)} ({why})", style="dim")
-        for why, resources in sorted(reasons.items())
-    ]
-
-
-def _names(resources: list[Resource]) -> list[str]:
-    return [f"{kind_label(resource.kind)} {resource.id}" for resource in sort_resources(resources)]
 
 
 def _foreign(preview: NukePreview) -> list[RenderableType]:
