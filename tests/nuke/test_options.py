@@ -141,7 +141,11 @@ NONSENSE = (
     (["--min-age", "soon"], ["--min-age", "soon"]),
     (["--adopt", "i-00000000000000000"], ["--adopt", "i-00000000000000000"]),
     (["--plan", "nowhere.json"], ["nowhere.json", "cannot be read"]),
-    (["--plan-out", "no/such/folder/plan.json"], ["no/such/folder/plan.json", "cannot be written"]),
+    (["--plan-out", "plan.json"], ["--plan-out", "add --dry-run"]),
+    (
+        ["--dry-run", "--plan-out", "no/such/folder/plan.json"],
+        ["no/such/folder/plan.json", "cannot be written"],
+    ),
     (["--max", "many"], ["--max", "many"]),
     (["--timeout", "-5"], ["--timeout"]),
 )

@@ -72,7 +72,7 @@ class NukeOptions:
     """Abort if more than this many resources would be deleted; without --force, ask again."""
 
     plan_out: Annotated[Path | None, Parameter(name="--plan-out", metavar="FILE")] = None
-    """Write the list of resources into this file."""
+    """With --dry-run, write the list of resources into this file."""
 
     plan: Annotated[Path | None, Parameter(name="--plan", metavar="FILE")] = None
     """Delete only the resources in this file that still carry the tag."""
@@ -119,6 +119,12 @@ def nuke(
     """
     if explain:
         return Result("nuke", view=views.order_view(), data=json_output.order_data())
+    if choice.plan_out is not None and not dry_run:
+        raise UserError(
+            "--plan-out writes the list for a review, and without --dry-run everything on it is deleted at once",
+            hint="add --dry-run; then `bacalhau-spot nuke --plan FILE` deletes what the file lists",
+            exit_code=ExitCode.USAGE,
+        )
     context = CommandContext("nuke", common, runtime)
     spec = context.spec(lenient=True)
     with context.runner(spec) as runner:
