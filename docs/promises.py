@@ -46,7 +46,8 @@ PROMISES = (
         ("fault",),
     ),
     Promise(
-        "There are never more nodes than asked for, with retries, lagging lists and two operators at once.",
+        "There are never more nodes than asked for, with retries, lagging lists and two operators at once whose "
+        "configurations begin with the same region.",
         (
             "tests/trust/test_histor*.py",
             "tests/trust/test_races.py",
