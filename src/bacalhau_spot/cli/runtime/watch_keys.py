@@ -99,9 +99,10 @@ class WatchKeys:
         try:
             self._say(f"bacalhau-spot {shlex.join(line)}")
             code = self._run(line)
-            self._say(f"ended with exit code {code}; any key returns to the status")
             self._keyboard.restore()  # as it was, whatever the command has left, and without its unread input
             self._keyboard.take()
+            # Only now: what is typed after the request counts.
+            self._say(f"ended with exit code {code}; any key returns to the status")
             self._keyboard.read()
         finally:
             self._watcher.resume()
