@@ -6,6 +6,7 @@ from io import StringIO
 
 import pytest
 from rich.color import Color
+from rich.style import Style
 
 from bacalhau_spot.core.model import State
 from bacalhau_spot.ui.palette import COLOR_NUMBERS, THEME
@@ -53,6 +54,24 @@ def test_each_word_of_a_view_has_its_colour_on_a_terminal() -> None:
             assert color.number == number
 
 
+@pytest.fixture(autouse=True)
+def unused_styles() -> None:
+    """Rich keeps a style's codes from its first use: a process has one terminal, and the other tests have others."""
+    Style._add.cache_clear()
+    for style in THEME.styles.values():
+        style._ansi = None
+
+
+@pytest.mark.parametrize(("term", "code"), [("xterm", "32"), ("xterm-256color", "38;5;28")])
+def test_a_terminal_gets_the_colours_that_it_has(
+    monkeypatch: pytest.MonkeyPatch, term: str, code: str
+) -> None:
+    for name in ("NO_COLOR", "COLORTERM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", term)
+    assert f"\x1b[{code}mrunning\x1b[0m" in shown({"TERM": term})
+
+
 class Tty(StringIO):
     def isatty(self) -> bool:
         return True
@@ -63,13 +82,6 @@ def shown(environ: dict[str, str]) -> str:
     table = TextTable(("node", "state"), [("i-1", Cell("running", state_style(State.RUNNING)))])
     stream_console(stream, environ=environ).print(table)
     return stream.getvalue()
-
-
-def test_a_state_is_coloured_on_a_terminal_and_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.delenv("COLORTERM", raising=False)
-    assert "\x1b[38;5;28mrunning\x1b[0m" in shown({"TERM": "xterm-256color"})
 
 
 def test_without_colour_the_words_remain(monkeypatch: pytest.MonkeyPatch) -> None:
