@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.problem import ApiFailure
 
 
+def instances_by_region(instances: Iterable[Instance]) -> dict[str, list[Instance]]:
+    """In the order of the first instance of each region."""
+    found: dict[str, list[Instance]] = {}
+    for instance in instances:
+        found.setdefault(instance.region, []).append(instance)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class UnusableRegions:
     """Regions that a command cannot use; false if empty. `known`: every region of the partition."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.tags import has_tag
+from bacalhau_spot.core.tags import cluster_scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ class MainRouteTable:
 
     def belongs_to(self, naming: Naming) -> bool:
         """Without a tag only the one table of the VPC, which AWS created: of several, anyone may have made the main one."""
-        if has_tag(self.tags, key=naming.tag_key, value=naming.tag_value):
+        if cluster_scope(naming).matches(self.tags):
             return True
         return not self.tags and not self.others
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
-from bacalhau_spot.core.tags import has_tag
+from bacalhau_spot.core.tags import cluster_scope
 from bacalhau_spot.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,18 +34,18 @@ def untagged_resource(noun: str, *, key: str, value: str) -> UntaggedResourceErr
 
 def check_owner(noun: str, tags: Mapping[str, str], naming: Naming) -> None:
     """Raises UserError for a resource without the cluster's tag. `noun`: with its name."""
-    if not has_tag(tags, key=naming.tag_key, value=naming.tag_value):
+    if not cluster_scope(naming).matches(tags):
         raise untagged_resource(noun, key=naming.tag_key, value=naming.tag_value)
 
 
 async def check_parameter(calls: AwsCalls, naming: Naming, region: str, name: str) -> None:
     """Before it is overwritten. Raises CloudError, Cancelled, and UserError for one without the cluster's tag."""
-    tags = await readable_tags(calls, region, name)
+    tags = await _readable_tags(calls, region, name)
     if tags is not None:
         check_owner(f"the parameter {name} in {region}", tags, naming)
 
 
-async def readable_tags(calls: AwsCalls, region: str, name: str) -> Mapping[str, str] | None:
+async def _readable_tags(calls: AwsCalls, region: str, name: str) -> Mapping[str, str] | None:
     """Of a parameter. None without the permission: the value and its type must suffice."""
     try:
         return await calls.read(region, partial(calls.cloud.parameter_tags, region, name))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.cloud_error import CloudError
+from bacalhau_spot.core.inventory import instances_by_region
 from bacalhau_spot.core.launch.create_result import CreateResult, RegionResult
 from bacalhau_spot.core.launch.surplus import keeping_regions, nodes_to_keep
 from bacalhau_spot.core.lifecycle.drain_result import DrainedNode, DrainEnd, DrainResult
@@ -82,9 +83,7 @@ async def create_nodes(
 
 async def _release(calls: AwsCalls, naming: Naming, instances: Sequence[Instance]) -> dict[str, ApiFailure]:
     """By region, AWS's refusals. Without groups this makes no call."""
-    regions: dict[str, list[Instance]] = {}
-    for instance in instances:
-        regions.setdefault(instance.region, []).append(instance)
+    regions = instances_by_region(instances)
 
     async def part(region: str) -> ApiFailure | None:
         try:

@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.cloud.cloud_error import CloudError
+from bacalhau_spot.core.inventory import instances_by_region
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.lifecycle.drain_result import (
@@ -66,9 +67,6 @@ async def drain(
     `grace_s`: for running jobs. `api`: the orchestrator's, if known. `terminate_s`: for a termination. After Ctrl-C, and without
     `wait`, it returns the latest state: draining nodes go on by themselves, and a second call continues.
     """
-    regions: dict[str, list[Instance]] = {}
-    for instance in instances:
-        regions.setdefault(instance.region, []).append(instance)
     departures = _Departures(api)
     drains = [
         _RegionDrain(
@@ -81,7 +79,7 @@ async def drain(
             departures=departures,
             wait=wait,
         )
-        for region, here in regions.items()
+        for region, here in instances_by_region(instances).items()
     ]
     await asyncio.gather(*(part.run() for part in drains))
     return DrainResult(

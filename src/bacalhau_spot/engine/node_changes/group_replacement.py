@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.scaling_groups import MAX_INSTANCES_A_CALL
 from bacalhau_spot.core.error_catalog.internal import GROUP_GONE
+from bacalhau_spot.core.inventory import instances_by_region
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.create_result import CreateResult, PoolFailure, RegionResult
 from bacalhau_spot.core.lifecycle.superseded import is_begun, replaced_ids
@@ -59,9 +60,7 @@ async def launch_in_place(
     `old`: of configured regions with a group. `nodes`: all of the cluster, as AWS lists them.
     """
     listed = {instance.id: instance for instance in nodes}
-    regions: dict[str, list[Instance]] = {}
-    for instance in old:
-        regions.setdefault(instance.region, []).append(listed.get(instance.id, instance))
+    regions = instances_by_region(listed.get(instance.id, instance) for instance in old)
     parts = [
         _RegionPart(calls, spec, region, tuple(here), tuple(old), tuple(nodes))
         for region, here in regions.items()

@@ -26,7 +26,7 @@ from bacalhau_spot.core.placement.quotas import (
     quota_of,
     used_vcpus,
 )
-from bacalhau_spot.core.tags import orchestrator_parameter
+from bacalhau_spot.core.tags import cluster_scope, orchestrator_parameter
 from bacalhau_spot.engine.iam.ownership import check_parameter
 from bacalhau_spot.engine.network.network_egress import judge, read_network
 from bacalhau_spot.engine.orchestrator.reconcile_configuration import published_configuration
@@ -151,9 +151,7 @@ def _own_address(
 ) -> ElasticAddress | None:
     """Of several after an interrupted create, the associated one, otherwise always the same."""
     own = [
-        found
-        for found in addresses
-        if found.tags.get(naming.tag_key) == naming.tag_value and ROLE_KEY in found.tags
+        found for found in addresses if cluster_scope(naming).matches(found.tags) and ROLE_KEY in found.tags
     ]
     return min(own, key=lambda found: _by_use(found.instance_id, instance, found.id), default=None)
 
@@ -164,7 +162,7 @@ def address_of_others(
     """An address on the instance that lacks the cluster's tag."""
     if instance is None:
         return None
-    others = (found for found in addresses if found.tags.get(naming.tag_key) != naming.tag_value)
+    others = (found for found in addresses if not cluster_scope(naming).matches(found.tags))
     return next((found for found in others if found.instance_id == instance.id), None)
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.cloud_error import CloudError
+from bacalhau_spot.core.inventory import instances_by_region
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.lifecycle.drain_result import GRACE_S, can_drain
@@ -74,9 +75,7 @@ async def begin_drain(calls: AwsCalls, naming: Naming, instances: Sequence[Insta
 async def _in_regions(
     part: Callable[[str, list[Instance]], Awaitable[None]], instances: Sequence[Instance]
 ) -> NodeRemoval:
-    by_region: dict[str, list[Instance]] = {}
-    for instance in instances:
-        by_region.setdefault(instance.region, []).append(instance)
+    by_region = instances_by_region(instances)
     parts = await asyncio.gather(*(_contained(part, region, here) for region, here in by_region.items()))
     return NodeRemoval(
         removed=tuple(instance_id for part in parts for instance_id in part.removed),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.lifecycle.expiry import NEVER, expiry_time
 from bacalhau_spot.core.reconcile.pass_result import Hindrance
-from bacalhau_spot.core.tags import EXPIRES_KEY, has_tag, template_name
+from bacalhau_spot.core.tags import EXPIRES_KEY, cluster_scope, template_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,8 +45,7 @@ async def is_gone(
 async def cluster_template(calls: AwsCalls, naming: Naming, region: str) -> FoundTemplate | None:
     """None also for a template of others with that name: it has not the cluster's tag. Raises CloudError."""
     found = await calls.read(region, partial(calls.cloud.template, region, template_name(naming)))
-    is_ours = found is not None and has_tag(found.tags, key=naming.tag_key, value=naming.tag_value)
-    return found if is_ours else None
+    return found if found is not None and cluster_scope(naming).matches(found.tags) else None
 
 
 async def find_templates(calls: AwsCalls, facts: LaunchFacts) -> dict[str, FoundTemplate | None]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.cloud.scaling_groups import MAX_INSTANCES_A_CALL
+from bacalhau_spot.core.inventory import instances_by_region
 from bacalhau_spot.core.scaling_group.groups import group_of
-from bacalhau_spot.core.tags import has_tag, template_name
+from bacalhau_spot.core.tags import cluster_scope, template_name
 from bacalhau_spot.engine.aws_calls.caller import gather_all
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ async def release(calls: AwsCalls, naming: Naming, instances: Sequence[Instance]
     await gather_all(
         *(
             _release(calls, naming, region, [instance.id for instance in members])
-            for region, members in _by_region(own_members(naming, instances)).items()
+            for region, members in instances_by_region(own_members(naming, instances)).items()
         )
     )
 
@@ -56,7 +57,7 @@ async def _release(calls: AwsCalls, naming: Naming, region: str, ids: Sequence[s
     name = template_name(naming)
     group = await calls.read(region, partial(calls.cloud.named_scaling_group, region, name))
     # One that AWS does not list yet is the cluster's: of others', the list has long known the members.
-    if group is not None and not has_tag(group.tags, key=naming.tag_key, value=naming.tag_value):
+    if group is not None and not cluster_scope(naming).matches(group.tags):
         return
     await gather_all(*(_release_batch(calls, region, name, batch) for batch in _batches(ids)))
 
@@ -132,13 +133,6 @@ async def _accepted(calls: AwsCalls, region: str, call: Callable[[], Awaitable[N
             raise
         return False
     return True
-
-
-def _by_region(instances: Iterable[Instance]) -> dict[str, list[Instance]]:
-    found: dict[str, list[Instance]] = {}
-    for instance in instances:
-        found.setdefault(instance.region, []).append(instance)
-    return found
 
 
 def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
