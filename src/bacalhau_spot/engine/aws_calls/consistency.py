@@ -9,18 +9,20 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.tags import cluster_scope
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
     from bacalhau_spot.cloud.port import FoundFleet
     from bacalhau_spot.core.model import Instance, Naming, TaggedId
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+T = TypeVar("T")
 
 # AWS documents no limit. A resource counts as absent after two scans at least this far apart. We assume a lag of up to
 # ten seconds, and a scan takes a moment.
@@ -29,6 +31,16 @@ LAG_S = 12.0
 FLEET_LAG = timedelta(seconds=90)
 FLEET_TAG = "aws:ec2:fleet-id"
 _PAUSE_S = 3.0
+
+
+async def once_listed(
+    calls: AwsCalls, region: str, look: Callable[[], Awaitable[T | None]], *, pause_s: float
+) -> T | None:
+    """What exists, as soon as AWS lists it; None if it does not for longer than its lists lag. Raises CloudError, Cancelled."""
+    until_s = calls.clock.monotonic_s() + LAG_S
+    while (found := await calls.read(region, look)) is None and calls.clock.monotonic_s() < until_s:
+        await calls.pause(pause_s)
+    return found
 
 
 async def tagged_and_instances(

@@ -16,7 +16,7 @@ from bacalhau_spot.cloud.cloud_error import CloudError
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.tags import orchestrator_name, orchestrator_tags
-from bacalhau_spot.engine.aws_calls.consistency import LAG_S
+from bacalhau_spot.engine.aws_calls.consistency import LAG_S, once_listed
 from bacalhau_spot.engine.iam.ownership import check_owner
 from bacalhau_spot.errors import UserError
 
@@ -101,13 +101,10 @@ class OrchestratorClaim:
 
         A name alone proves nothing: a template has its tags from its creation on. Raises UserError for one of others.
         """
-        deadline_s = self._calls.clock.monotonic_s() + LAG_S
         look = partial(self._calls.cloud.template, self._region, self._name)
-        while (found := await self._calls.read(self._region, look)) is None:
-            if self._calls.clock.monotonic_s() >= deadline_s:
-                return None
-            await self._calls.pause(_LOOK_PAUSE_S)
-        check_owner(f"the launch template {self._name} in {self._region}", found.tags, self._naming)
+        found = await once_listed(self._calls, self._region, look, pause_s=_LOOK_PAUSE_S)
+        if found is not None:
+            check_owner(f"the launch template {self._name} in {self._region}", found.tags, self._naming)
         return found
 
     async def _claimed_for_s(self, template: FoundTemplate | None) -> float:

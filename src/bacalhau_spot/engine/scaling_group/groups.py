@@ -12,7 +12,7 @@ from bacalhau_spot.core.scaling_group.groups import GroupState, regions_of_group
 from bacalhau_spot.core.scaling_group.refused_launches import last_refusal
 from bacalhau_spot.core.tags import template_name
 from bacalhau_spot.engine.aws_calls.caller import api_failure, gather_all
-from bacalhau_spot.engine.aws_calls.consistency import LAG_S
+from bacalhau_spot.engine.aws_calls.consistency import once_listed
 from bacalhau_spot.engine.iam.ownership import check_owner
 
 if TYPE_CHECKING:
@@ -63,11 +63,9 @@ async def existing_group(calls: AwsCalls, naming: Naming, region: str, *, taken:
     """
     name = template_name(naming)
     look = partial(calls.cloud.named_scaling_group, region, name)
-    until_s = calls.clock.monotonic_s() + LAG_S
-    while (group := await calls.read(region, look)) is None:
-        if calls.clock.monotonic_s() >= until_s:
-            raise taken
-        await calls.pause(_LOOK_PAUSE_S)
+    group = await once_listed(calls, region, look, pause_s=_LOOK_PAUSE_S)
+    if group is None:
+        raise taken
     check_owner(f"the Auto Scaling group {name} in {region}", group.tags, naming)
     return await _with_end(calls, group)
 
