@@ -91,8 +91,10 @@ def with_needed(
     def of_launcher(launcher: Resource) -> str:
         for child in launcher.children:
             # One that is not in the scan is new.
-            unknown = Resource(ResourceKind.INSTANCE, child, launcher.region, created_at=now)
-            if rule(instances.get((launcher.region, child), unknown)):
+            instance = instances.get((launcher.region, child)) or Resource(
+                ResourceKind.INSTANCE, child, launcher.region, created_at=now
+            )
+            if rule(instance):
                 return f"{child}, which stays, belongs to it"
         return ""
 
@@ -119,9 +121,8 @@ def with_needed(
 
 def _may_need(running: Resource, resource: Resource, *, tag_key: str) -> bool:
     """Of the same cluster and in the same region, or global. Volumes and interfaces belong to one instance."""
-    if resource.region not in {GLOBAL, running.region} or running.tags.get(tag_key) != resource.tags.get(
-        tag_key
-    ):
+    is_near = resource.region in {GLOBAL, running.region}
+    if not is_near or running.tags.get(tag_key) != resource.tags.get(tag_key):
         return False
     if resource.kind in _OF_ONE_INSTANCE:
         return running.id in resource.used_by
