@@ -188,6 +188,17 @@ def release_as_told(ec2: Any, refused: Refusal | UserError) -> None:
     ec2.disassociate_address(AssociationId=command[4])
 
 
+def refused_until_released(cloud: Aws, sandbox: Any, words: str) -> None:
+    """`create` changes no address before the user has carried out the command of its hint."""
+    ec2 = sandbox.client("ec2", HOME)
+    before = users(ec2)
+    refused = refusal_now(cloud, sandbox)
+    assert words in refused.what
+    assert users(ec2) == before
+    release_as_told(ec2, refused)
+    create_once(cloud, sandbox)
+
+
 def their_instance(sandbox: Any) -> str:
     ec2 = sandbox.client("ec2", HOME)
     image = ec2.describe_instances()["Reservations"][0]["Instances"][0]["ImageId"]
@@ -208,15 +219,8 @@ def test_an_address_of_others_on_the_orchestrators_instance_stays(
         TagSpecifications=[{"ResourceType": "elastic-ip", "Tags": [*tags, {"Key": "team", "Value": "x"}]}],
     )
     ec2.associate_address(AllocationId=theirs["AllocationId"], InstanceId=instance)
-    before = users(ec2)
-    refused = refusal_now(cloud, sandbox)
-    assert (
-        f"the Elastic IP address {theirs['PublicIp']} on the orchestrator's instance {instance}"
-        in refused.what
-    )
-    assert users(ec2) == before
-    release_as_told(ec2, refused)
-    create_once(cloud, sandbox)
+    words = f"the Elastic IP address {theirs['PublicIp']} on the orchestrator's instance {instance}"
+    refused_until_released(cloud, sandbox, words)
     assert steps_now(cloud, sandbox) == ()
 
 
@@ -225,12 +229,8 @@ def test_the_orchestrators_address_on_an_instance_of_others_stays(cloud: Aws, sa
     ec2, address = sandbox.client("ec2", HOME), asyncio.run(existing(cloud)).addresses[0]
     theirs = their_instance(sandbox)
     ec2.associate_address(AllocationId=address.id, InstanceId=theirs)
-    before = users(ec2)
-    refused = refusal_now(cloud, sandbox)
-    assert f"address {address.address} is associated with {theirs}, which is not the" in refused.what
-    assert users(ec2) == before
-    release_as_told(ec2, refused)
-    create_once(cloud, sandbox)
+    words = f"address {address.address} is associated with {theirs}, which is not the"
+    refused_until_released(cloud, sandbox, words)
     assert steps_now(cloud, sandbox) == ()
 
 
@@ -245,12 +245,8 @@ def test_the_orchestrators_address_on_an_interface_of_others_stays(cloud: Aws, s
     )
     asyncio.run(cloud.terminate(HOME, [there.instances[0].id]))
     sandbox.clock.sleep(120)
-    before = users(ec2)
-    refused = refusal_now(cloud, sandbox)
-    assert f"is associated with the network interface {interface['NetworkInterfaceId']}" in refused.what
-    assert users(ec2) == before
-    release_as_told(ec2, refused)
-    create_once(cloud, sandbox)
+    words = f"is associated with the network interface {interface['NetworkInterfaceId']}"
+    refused_until_released(cloud, sandbox, words)
     assert asyncio.run(existing(cloud)).counts == ONE_OF_EACH
 
 
